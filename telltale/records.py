@@ -1,0 +1,192 @@
+"""The nouns of Telltale: frozen records that the parts hand to each other through the store.
+
+Times are Unix seconds (UTC) unless a field's name carries another unit; `None` always means "not known", never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Layer = Literal["client", "gateway", "server"]
+"""Where a call was observed. One request is often traced at all three; rates never add across layers."""
+
+Status = Literal["ok", "error", "aborted"]
+Direction = Literal["prompt", "response", "feedback"]
+ScoreState = Literal["insufficient_data", "ok", "suspect", "alert"]
+FeedbackKind = Literal["thumb", "rating", "category", "comment", "correction", "retract"]
+FeedbackSource = Literal["user", "reviewer", "judge", "system"]
+TicketState = Literal["open", "recovering", "blind", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One model call as one layer saw it, normalised from a span of any convention.
+
+    `duration_s` and `ttft_s` are seconds; token counts follow OTel: `input_tokens` includes cached tokens,
+    `output_tokens` includes reasoning tokens. `ttft_s` is set only when the call is known to have streamed.
+    """
+
+    trace_id: str
+    span_id: str
+    start_unix_s: float
+    duration_s: float
+    tenant: str
+    layer: Layer
+    operation: str
+    status: Status
+    parent_span_id: str = ""
+    provider: str | None = None
+    model_requested: str | None = None
+    model_served: str | None = None
+    error_type: str | None = None
+    streaming: bool | None = None
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_output_tokens: int | None = None
+    cost_usd: float | None = None
+    finish_reasons: tuple[str, ...] = ()
+    response_id: str | None = None
+    conversation_id: str | None = None
+    convention: str = "otel"
+
+    @property
+    def model(self) -> str | None:
+        """What clients ask for, else what served it: the name that monitors, alerts and tickets use."""
+        return self.model_requested or self.model_served
+
+    @property
+    def version(self) -> str | None:
+        """The served model's own id, which moves when a new version is rolled out under the same name."""
+        return self.model_served or self.model_requested
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A call kept with its redacted content.
+
+    `inclusion_probability` is the probability, in (0, 1], with which the rate-bounded sampler kept this call;
+    it is `None` for a call that was promoted (`promoted_by`), which statistics over traffic must leave out.
+    `redactions` counts what was removed, by kind.
+    """
+
+    trace_id: str
+    span_id: str
+    observed_at: float
+    tenant: str
+    model: str
+    version: str
+    layer: Layer
+    operation: str
+    status: Status
+    prompt: str
+    response: str
+    inclusion_probability: float | None
+    promoted_by: str | None = None
+    conversation_id: str | None = None
+    finish_reason: str | None = None
+    error_type: str | None = None
+    duration_s: float | None = None
+    ttft_s: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    redactions: Mapping[str, int] = field(default_factory=dict)
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One person's (or judge's) word on one call. Append-only: a later event of the same subject replaces the earlier.
+
+    `value` is 1.0 (good) or 0.0 (bad) for a thumb, the rating scaled to [0, 1] for a rating, `None` for words only.
+    `subject` is a keyed hash of the person, never the person.
+    """
+
+    received_at: float
+    tenant: str
+    trace_id: str
+    span_id: str | None
+    kind: FeedbackKind
+    name: str
+    value: float | None
+    source: FeedbackSource
+    idempotency_key: str
+    comment: str | None = None
+    subject: str | None = None
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a monitor judges: the current rows of one series against its frozen reference rows.
+
+    `texts` and `reference_texts` are redacted; `groups` names each row's conversation, so that tests permute
+    conversations and not rows. For feedback, `votes` holds 1 for a negative vote and 0 otherwise.
+    """
+
+    model: str
+    version: str
+    direction: Direction
+    start: float
+    end: float
+    texts: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    reference_texts: tuple[str, ...] = ()
+    reference_groups: tuple[str, ...] = ()
+    votes: tuple[int, ...] = ()
+    reference_votes: tuple[int, ...] = ()
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One monitor's judgement of one window.
+
+    `effect` is the size of the change in the monitor's own unit (named in the catalogue) and alarms above
+    `threshold`; `p_value` is the chance of a change this large on unchanged traffic. All three are `None` when the
+    state is `insufficient_data`. `details` says what changed: words, examples (sample ids), segments.
+    """
+
+    monitor: str
+    signal: str
+    direction: Direction
+    model: str
+    version: str
+    window_start: float
+    window_end: float
+    samples: int
+    state: ScoreState
+    effect: float | None = None
+    threshold: float | None = None
+    p_value: float | None = None
+    tenant: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+    evidence_id: int | None = None
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One cause on one model version: opened by alerts, carrying its evidence, closed only when recovery is verified.
+
+    `key` is a hash of chosen labels, so that a repeated or doubled alert finds the same ticket. `episode` counts how
+    often it was opened. `alerts` maps an alert's fingerprint to what Alertmanager last said of it.
+    """
+
+    key: str
+    lane: str
+    model: str
+    version: str
+    title: str
+    state: TicketState
+    episode: int
+    opened_at: float
+    updated_at: float
+    closed_at: float | None = None
+    close_reason: str | None = None
+    alerts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    id: int | None = None

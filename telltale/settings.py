@@ -1,0 +1,326 @@
+"""One typed table of settings: name, default, help. Read from a TOML file and from TELLTALE_* variables.
+
+The environment wins over the file, the file over the defaults. A nested key is written with two underscores:
+`TELLTALE_COLLECTOR__HTTP_LISTEN=0.0.0.0:4318` is `http_listen` in the file's `[collector]` table.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+ENV_PREFIX = "TELLTALE_"
+SEARCH_PATH = ("telltale.toml", "/etc/telltale/telltale.toml")
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+# Variables of ours that are not settings: they say where the settings are.
+NOT_SETTINGS = {"TELLTALE_CONFIG"}
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used. Each line of the message names the key, the value and the mend."""
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*", value)
+        if not match:
+            raise ValueError("write a duration such as 15s, 2m, 12h or 7d")
+        return float(match[1]) * _UNITS[match[2]]
+    return value
+
+
+def _address(value: object) -> object:
+    form = r"(\[[0-9a-fA-F:]+\]|[^:\s/]+):\d{1,5}"
+    if isinstance(value, str) and re.fullmatch(form, value) and int(value.rpartition(":")[2]) < 65536:
+        return value
+    raise ValueError("write host:port, such as 127.0.0.1:8080 or 0.0.0.0:4318")
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+"""A duration in seconds; written as a number or as 500ms, 15s, 2m, 12h, 7d."""
+
+Address = Annotated[str, BeforeValidator(_address)]
+"""host:port to listen on."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Store(Section):
+    url: str = Field("", description="SQLAlchemy URL; empty means SQLite at `<data_dir>/telltale.db`.")
+    url_file: Path | None = Field(None, description="File that holds the URL, for a URL with a password in it.")
+    busy_timeout: Seconds = Field(5.0, description="How long a write waits for a locked store before it is refused.")
+    queue_rows: int = Field(10_000, gt=0, description="Writes that may wait; above it senders are told to retry.")
+    retention: Seconds = Field(30 * 86400.0, description="Samples, scores and evidence older than this are deleted.")
+
+
+class Collector(Section):
+    http_listen: Address = Field("127.0.0.1:4318", description="OTLP/HTTP.")
+    grpc_listen: Address = Field("127.0.0.1:4317", description="OTLP/gRPC.")
+    metrics_listen: Address = Field("127.0.0.1:9464", description="Prometheus metrics of calls and of the collector.")
+    require_key: bool = Field(False, description="Refuse OTLP without a key that has the scope otlp:write.")
+    max_body_bytes: int = Field(16 << 20, gt=0, description="Largest request body, as sent.")
+    max_decompressed_bytes: int = Field(64 << 20, gt=0, description="Largest request body, after decompression.")
+    max_spans: int = Field(20_000, gt=0, description="Most spans in one request; the rest is rejected and said so.")
+    max_text_bytes: int = Field(64 << 10, gt=0, description="Longest prompt or answer kept; longer ones are cut.")
+    max_in_flight_bytes: int = Field(64 << 20, gt=0, description="Bodies in work at once; above it senders must wait.")
+    max_series: int = Field(20_000, gt=0, description="Label sets per metric; above it they fold into `other`.")
+    tenant_attributes: tuple[str, ...] = Field(
+        ("tenant.id", "tenant", "langfuse.trace.metadata.tenant", "metadata.user_api_key_team_id"),
+        description="Resource, then span attributes that name the tenant, first found wins. A key's tenant beats them.",
+    )
+    service_models: Mapping[str, str] = Field(
+        default_factory=dict, description="`service.name` to model, for servers whose spans name none (vLLM, TGI)."
+    )
+
+
+class Sampling(Section):
+    per_minute: float = Field(
+        60.0, gt=0, description="Samples kept per minute for each model, tenant and layer; errors come on top."
+    )
+    ring_bytes: int = Field(32 << 20, gt=0, description="Memory for calls not sampled that feedback may still ask for.")
+    ring_age: Seconds = Field(15 * 60.0, description="How long a call waits there.")
+
+
+class Redaction(Section):
+    rules: Mapping[str, str] = Field(
+        default_factory=dict, description="More patterns to remove before storage: kind to RE2 expression."
+    )
+
+
+class Price(Section):
+    """USD per million tokens of one model, from a day on."""
+
+    model: str = Field(description="Served or requested model id; a trailing * matches any ending.")
+    input: float = Field(ge=0, description="USD per million input tokens.")
+    output: float = Field(ge=0, description="USD per million output tokens.")
+    cached_input: float | None = Field(None, ge=0, description="USD per million cached input tokens.")
+    since: str = Field("1970-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="First day of validity.")
+
+
+class Gpu(Section):
+    listen: Address = Field("127.0.0.1:9466", description="GPU metrics.")
+    interval: Seconds = Field(1.0, description="Time between two readings of each GPU.")
+    watchdog: Seconds = Field(2.0, description="A driver call longer than this is taken as hung.")
+    simulate: int = Field(0, ge=0, description="Number of simulated GPUs (named so in every series); 0 reads NVML.")
+    library: str = Field("", description="Path of libnvidia-ml.so.1; empty lets the loader find it.")
+    pod_resources_socket: str = Field(
+        "/var/lib/kubelet/pod-resources/kubelet.sock", description="Kubelet's PodResources socket, if there is one."
+    )
+    owners: Mapping[str, Mapping[str, str]] = Field(
+        default_factory=dict,
+        description="Without Kubernetes: GPU uuid or index to {tenant, service, container}.",
+    )
+    web_config: Path | None = Field(None, description="Prometheus web-config file: TLS and basic auth.")
+
+
+class Monitor(Section):
+    listen: Address = Field("127.0.0.1:9467", description="Metrics of the monitors.")
+    interval: Seconds = Field(300.0, description="Time between two runs.")
+    window: Seconds = Field(3600.0, description="Length of a window; it is scored when it is over.")
+    min_rows: int = Field(200, ge=20, description="Fewer rows than this are not judged: insufficient_data.")
+    max_rows: int = Field(500, ge=20, description="Rows of a window that are judged; more are drawn at random.")
+    reference_rows: int = Field(2000, ge=100, description="Rows of unchanged traffic that a reference is made of.")
+    min_votes: int = Field(50, ge=5, description="Fewer votes than this are not judged: insufficient_data.")
+    reference_votes: int = Field(200, ge=20, description="Votes that the reference rate of feedback is made of.")
+    alpha: float = Field(
+        0.01, gt=0, lt=0.5, description="False alarms allowed per series and window before persistence."
+    )
+    persistence: tuple[int, int] = Field((3, 4), description="k of the last n windows must be suspect before an alert.")
+    seed: int = Field(0, description="Seed of every permutation.")
+
+
+class Alerts(Section):
+    hold: Seconds = Field(120.0, description="How long a condition must last before a rule fires (`for`).")
+    keep: Seconds = Field(900.0, description="How long it keeps firing after the condition cleared.")
+    group_wait: Seconds = Field(10.0, description="Alertmanager's wait before the first notification of a group.")
+    group_interval: Seconds = Field(60.0, description="Alertmanager's wait before news of a known group.")
+    repeat_interval: Seconds = Field(4 * 3600.0, description="Alertmanager's repetition of an unchanged group.")
+
+
+class Web(Section):
+    listen: Address = Field("127.0.0.1:8080", description="Pages and feedback API.")
+    public_url: str = Field("", description="Address that people and links use; empty means http://<listen>.")
+    allowed_hosts: tuple[str, ...] = Field((), description="Host names accepted beside loopback and public_url's.")
+    session_idle: Seconds = Field(12 * 3600.0, description="A session ends after this long without use.")
+    max_body_bytes: int = Field(64 << 10, gt=0, description="Largest request body of API and forms.")
+    requests_per_second: float = Field(200.0, gt=0, description="Requests per second allowed to one API key.")
+
+
+class Tickets(Section):
+    listen: Address = Field("127.0.0.1:9468", description="Alertmanager's webhook and the tickets' metrics.")
+    webhook_token_file: Path | None = Field(None, description="Bearer token that Alertmanager must send.")
+    reconcile: Seconds = Field(60.0, description="Time between two comparisons with Alertmanager and Prometheus.")
+    close_hold: Seconds = Field(300.0, description="Recovery must be verified this long before a ticket closes.")
+    reopen_window: Seconds = Field(7 * 86400.0, description="A closed ticket reopens if its alert returns within this.")
+
+
+class ScrapeTarget(Section):
+    """One inference server or exporter that Prometheus scrapes."""
+
+    targets: tuple[Address, ...] = Field(description="host:port list.")
+    kind: Literal["vllm", "sglang", "tgi", "triton", "dcgm", "other"] = Field("other", description="What it is.")
+    labels: Mapping[str, str] = Field(default_factory=dict, description="Labels added to its series.")
+
+
+class Prometheus(Section):
+    listen: Address = Field("127.0.0.1:9090", description="Prometheus.")
+    url: str = Field("", description="Address of a Prometheus that you run yourself; then none is started.")
+    binary: Path | None = Field(None, description="prometheus binary; empty looks on PATH and in <data_dir>/tools.")
+    promtool: Path | None = Field(None, description="promtool binary, found likewise.")
+    scrape_interval: Seconds = Field(15.0, description="Time between two scrapes and between two rule evaluations.")
+    retention: Seconds = Field(15 * 86400.0, description="How long Prometheus keeps its data.")
+    scrape: tuple[ScrapeTarget, ...] = Field((), description="Inference servers and exporters to scrape.")
+
+
+class Alertmanager(Section):
+    listen: Address = Field("127.0.0.1:9093", description="Alertmanager.")
+    url: str = Field("", description="Address of an Alertmanager that you run yourself; then none is started.")
+    binary: Path | None = Field(None, description="alertmanager binary; empty looks on PATH and in <data_dir>/tools.")
+    amtool: Path | None = Field(None, description="amtool binary, found likewise.")
+
+
+class Grafana(Section):
+    listen: Address = Field("127.0.0.1:3000", description="Grafana, started when its binary is found.")
+    binary: Path | None = Field(None, description="grafana binary; empty looks on PATH.")
+    url: str = Field("", description="Address of a Grafana that links should point to.")
+
+
+class Settings(BaseSettings):
+    """Every setting of Telltale. Unknown keys are errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    data_dir: Path = Field(Path(".telltale"), description="Where the store, Prometheus' data and fetched tools live.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    store: Store = Field(default_factory=Store)
+    collector: Collector = Field(default_factory=Collector)
+    sampling: Sampling = Field(default_factory=Sampling)
+    redaction: Redaction = Field(default_factory=Redaction)
+    prices: tuple[Price, ...] = Field((), description="Price table; a model without a price has no cost series.")
+    gpu: Gpu = Field(default_factory=Gpu)
+    monitor: Monitor = Field(default_factory=Monitor)
+    alerts: Alerts = Field(default_factory=Alerts)
+    web: Web = Field(default_factory=Web)
+    tickets: Tickets = Field(default_factory=Tickets)
+    prometheus: Prometheus = Field(default_factory=Prometheus)
+    alertmanager: Alertmanager = Field(default_factory=Alertmanager)
+    grafana: Grafana = Field(default_factory=Grafana)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @property
+    def store_url(self) -> str:
+        """The store's SQLAlchemy URL, with the password that `store.url_file` holds."""
+        if self.store.url_file:
+            return self.store.url_file.read_text().strip()
+        return self.store.url or f"sqlite:///{self.data_dir.absolute() / 'telltale.db'}"
+
+    @property
+    def web_url(self) -> str:
+        return (self.web.public_url or f"http://{self.web.listen}").rstrip("/")
+
+    @property
+    def prometheus_url(self) -> str:
+        return (self.prometheus.url or f"http://{self.prometheus.listen}").rstrip("/")
+
+    @property
+    def alertmanager_url(self) -> str:
+        return (self.alertmanager.url or f"http://{self.alertmanager.listen}").rstrip("/")
+
+
+def find_file(explicit: str | Path | None = None) -> Path | None:
+    """The settings file to use: the one named, else $TELLTALE_CONFIG, else the first of SEARCH_PATH that exists."""
+    named = explicit or os.environ.get("TELLTALE_CONFIG")
+    if named:
+        return Path(named)
+    return next((Path(name) for name in SEARCH_PATH if Path(name).is_file()), None)
+
+
+def load(file: str | Path | None = None) -> Settings:
+    """Read and check the settings. Raises SettingsError, one line per fault, each with key, value and mend."""
+    path = find_file(file)
+    table: dict[str, Any] = {}
+    if path is not None:
+        try:
+            table = tomllib.loads(path.read_text())
+        except OSError as error:
+            raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: is not TOML: {error}") from error
+    unknown = [f"{name}: {_suggest(name, env_names())}" for name in _unknown_variables()]
+    if unknown:
+        raise SettingsError("\n".join(unknown))
+    try:
+        return Settings(**table)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(fault, path) for fault in error.errors())) from error
+
+
+def walk(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield every setting as (dotted key, default, help), in the order of the table."""
+    for name, info in model.model_fields.items():
+        key = f"{prefix}{name}"
+        default = info.get_default(call_default_factory=True) if not info.is_required() else ...
+        if isinstance(default, Section):
+            yield from walk(type(default), f"{key}.")
+        else:
+            yield key, "" if default in (None, ...) else str(default), info.description or ""
+
+
+def env_names() -> set[str]:
+    """Every environment variable that sets something."""
+    return {ENV_PREFIX + key.replace(".", "__").upper() for key, _, _ in walk()}
+
+
+def is_loopback(address: str) -> bool:
+    return address.rpartition(":")[0] in LOOPBACK
+
+
+def _unknown_variables() -> list[str]:
+    known = env_names() | {ENV_PREFIX + name.upper() for name in Settings.model_fields} | NOT_SETTINGS
+    # A mapping's entries are set as SECTION__KEY__ENTRY, so a known name is also a prefix.
+    return sorted(
+        name
+        for name in os.environ
+        if name.startswith(ENV_PREFIX) and name not in known and not any(name.startswith(k + "__") for k in known)
+    )
+
+
+def _explain(fault: Any, path: Path | None) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    variable = ENV_PREFIX + key.replace(".", "__").upper()
+    place = variable if variable in os.environ else str(path or "settings")
+    if fault["type"] == "extra_forbidden":
+        return f"{place}: {key}: {_suggest(key, {name for name, _, _ in walk()})}"
+    mend = next((text for name, _, text in walk() if name == key), "")
+    value = "(secret)" if "secret" in key or "token" in key or key == "store.url" else repr(fault["input"])
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{place}: {key} = {value}: {message}" + (f" ({mend})" if mend else "")
+
+
+def _suggest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"no such setting; did you mean {close[0]}?" if close else "no such setting; `telltale settings` lists them"

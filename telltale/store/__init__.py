@@ -1,0 +1,122 @@
+"""The store: SQLite by default, PostgreSQL by URL; one writer with group commit, many readers.
+
+`Store.submit` answers only after the commit, so whatever is acknowledged on its result is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.engine import URL
+
+from telltale.store.engine import database_file, make_engine, make_reader, parse_url
+from telltale.store.errors import Conflict, StoreBusy, StoreUnavailable, is_passing
+from telltale.store.writer import Writer
+
+if TYPE_CHECKING:
+    from telltale.settings import Settings
+
+T = TypeVar("T")
+
+__all__ = ["Conflict", "Store", "StoreBusy", "StoreUnavailable", "open_configured", "open_store"]
+
+
+class Store:
+    """An open store. Close it to commit what is queued."""
+
+    def __init__(self, url: URL, busy_timeout: float, queue_rows: int) -> None:
+        self.url = url
+        self._file = database_file(url)
+        self._identity = self._inode()
+        self._engine = make_engine(url, busy_timeout)
+        self._reader = make_reader(url, busy_timeout)
+        self._writer = Writer(self._engine, queue_rows, self._check)
+
+    def submit(self, write: Callable[[Connection], T]) -> Future[T]:
+        """Queue a write; its future is done after the commit.
+
+        `write` may run twice, so it does nothing but use its connection. Raises StoreBusy at once when too many
+        writes wait; the future raises StoreUnavailable when the store is locked, full or gone (both: try again later).
+        """
+        return self._writer.submit(write)
+
+    def write(self, write: Callable[[Connection], T]) -> T:
+        """Submit and wait for the commit."""
+        return self.submit(write).result()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading, in one consistent snapshot. Raises StoreUnavailable."""
+        try:
+            with self._reader.connect() as connection, connection.begin():
+                yield connection
+        except Exception as error:
+            if is_passing(error):
+                self._reader.dispose()
+                raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+            raise
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait for the writer."""
+        return self._writer.waiting
+
+    def close(self) -> None:
+        self._writer.close()
+        self._engine.dispose()
+        self._reader.dispose()
+
+    def _inode(self) -> int | None:
+        try:
+            return self._file.stat().st_ino if self._file else None
+        except OSError:
+            return None
+
+    def _check(self) -> None:
+        """Refuse to write into a SQLite file that is no longer there: the open handle would take it all in silence."""
+        if self._file is None:
+            return
+        inode = self._inode()
+        if inode is None:
+            raise StoreUnavailable(f"{self._file} is gone")
+        if inode != self._identity:
+            self._engine.dispose()
+            self._reader.dispose()
+            _require_schema(self)
+            self._identity = inode
+
+
+def open_store(url: str, busy_timeout: float = 5.0, queue_rows: int = 10_000) -> Store:
+    """Open the store at `url`, bringing its tables up to date first.
+
+    Raises ValueError for a URL that is none, StoreUnavailable when the database cannot be reached.
+    """
+    from telltale.store.migrations import upgrade
+
+    parsed = parse_url(url)
+    try:
+        if file := database_file(parsed):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        upgrade(parsed, busy_timeout)
+    except Exception as error:
+        if is_passing(error):
+            raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+        raise
+    return Store(parsed, busy_timeout, queue_rows)
+
+
+def open_configured(settings: Settings) -> Store:
+    """Open the store that the settings name."""
+    return open_store(settings.store_url, settings.store.busy_timeout, settings.store.queue_rows)
+
+
+def _require_schema(store: Store) -> None:
+    from telltale.store.migrations import HEAD, current
+
+    found = current(store._engine)
+    if found != HEAD:
+        raise StoreUnavailable(f"{store._file} was replaced by a file without our tables")

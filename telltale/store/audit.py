@@ -1,0 +1,65 @@
+"""The audit log: who changed what, chained by hashes so that a changed or missing row shows.
+
+A row's hash is SHA-256 over the previous row's hash and the row itself as canonical JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, text
+
+from telltale.store.schema import audit_log
+
+GENESIS = "0" * 64
+_APPEND_LOCK = 0x7E11_A0D1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    at: float
+    actor: str
+    action: str
+    subject: str
+    details: Mapping[str, object]
+    previous_hash: str
+    hash: str
+    id: int | None = None
+
+
+def record(
+    connection: Connection, *, actor: str, action: str, subject: str, now: float, details: Mapping[str, object] = {}
+) -> None:
+    """Append an entry in the caller's transaction, so that a change and its record stand or fall together."""
+    if connection.dialect.name == "postgresql":
+        # Two writers would otherwise chain to the same row; SQLite has one writer anyway.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPEND_LOCK})
+    last = connection.execute(select(audit_log.c.hash).order_by(audit_log.c.id.desc()).limit(1)).scalar()
+    previous = last or GENESIS
+    values = {"at": now, "actor": actor, "action": action, "subject": subject, "details": dict(details)}
+    connection.execute(audit_log.insert().values(**values, previous_hash=previous, hash=_hash(previous, values)))
+
+
+def entries(connection: Connection, limit: int = 200) -> list[Entry]:
+    """The newest entries, newest first."""
+    query = select(audit_log).order_by(audit_log.c.id.desc()).limit(limit)
+    return [Entry(**row._asdict()) for row in connection.execute(query)]
+
+
+def verify(connection: Connection) -> int | None:
+    """The id of the first entry that does not fit the chain; None when all do."""
+    previous = GENESIS
+    for row in connection.execute(select(audit_log).order_by(audit_log.c.id)):
+        values = {name: getattr(row, name) for name in ("at", "actor", "action", "subject", "details")}
+        if row.previous_hash != previous or row.hash != _hash(previous, values):
+            return int(row.id)
+        previous = row.hash
+    return None
+
+
+def _hash(previous: str, values: Mapping[str, object]) -> str:
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256((previous + text).encode()).hexdigest()

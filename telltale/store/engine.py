@@ -1,0 +1,79 @@
+"""Engines: SQLite in WAL with `synchronous=FULL`, or PostgreSQL, behind the same SQLAlchemy Core."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+
+# Rows are prompts of some kB: a page holds one, so that a write touches few pages.
+PAGE_SIZE = 16384
+
+
+def parse_url(url: str) -> URL:
+    """The URL with its driver named. Raises ValueError that does not repeat the password."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ValueError("store.url is not a database URL: write sqlite:///path or postgresql://…") from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ValueError(f"store.url: {parsed.drivername} is not supported: use sqlite or postgresql")
+    return parsed
+
+
+def make_engine(url: URL, busy_timeout: float) -> Engine:
+    """An engine whose every SQLite transaction begins with the lock it will need (`BEGIN IMMEDIATE`)."""
+    if url.get_backend_name() == "postgresql":
+        return create_engine(
+            url, pool_size=4, pool_pre_ping=True, connect_args={"connect_timeout": max(1, int(busy_timeout))}
+        )
+    engine = create_engine(url, pool_size=1, max_overflow=0, connect_args=_connect_args(busy_timeout))
+    event.listen(engine, "connect", _pragmas)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def make_reader(url: URL, busy_timeout: float) -> Engine:
+    """An engine for reads: on SQLite a connection that cannot write and never waits for the writer."""
+    if url.get_backend_name() == "postgresql":
+        return make_engine(url, busy_timeout)
+    engine = create_engine(url, connect_args=_connect_args(busy_timeout))
+    event.listen(engine, "connect", _query_only)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def database_file(url: URL) -> Path | None:
+    """The file of a SQLite URL; None for a database server."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _connect_args(busy_timeout: float) -> dict[str, object]:
+    # isolation_level None leaves every BEGIN to us: Python's own would begin without the write lock.
+    return {"timeout": busy_timeout, "check_same_thread": False, "isolation_level": None}
+
+
+def _pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA page_size={PAGE_SIZE}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _query_only(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN")

@@ -1,0 +1,49 @@
+"""Evidence: documents kept with a score or a ticket, such as an Evidently report. They hold redacted prompts."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select
+
+from telltale.store.schema import evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    id: int
+    created_at: float
+    kind: str
+    media_type: str
+    sha256: str
+    content: bytes
+
+
+def put(connection: Connection, content: bytes, *, kind: str, media_type: str, now: float) -> int:
+    """Store a document; returns its id."""
+    values = {
+        "created_at": now,
+        "kind": kind,
+        "media_type": media_type,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "content_gzip": gzip.compress(content, 6, mtime=0),
+    }
+    key = connection.execute(evidence.insert().values(values)).inserted_primary_key
+    if key is None:
+        raise RuntimeError("the database gave no id to the evidence")
+    return int(key[0])
+
+
+def get(connection: Connection, evidence_id: int) -> Evidence | None:
+    row = connection.execute(select(evidence).where(evidence.c.id == evidence_id)).first()
+    if row is None:
+        return None
+    values = row._asdict()
+    return Evidence(content=gzip.decompress(values.pop("content_gzip")), **values)
+
+
+def prune(connection: Connection, before: float) -> int:
+    """Delete documents older than that. Returns how many."""
+    return connection.execute(delete(evidence).where(evidence.c.created_at < before)).rowcount

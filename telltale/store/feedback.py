@@ -1,0 +1,63 @@
+"""Feedback: append-only events, safe to send twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
+
+from sqlalchemy import Connection, func, select
+
+from telltale.records import Feedback
+from telltale.store.errors import Conflict
+from telltale.store.schema import feedback
+
+_COLUMNS = [feedback.c[field.name] for field in fields(Feedback)]
+
+
+def append(connection: Connection, event: Feedback, body_sha256: str) -> tuple[Feedback, bool]:
+    """Store an event; returns it with its id, and whether it was there before under its idempotency key.
+
+    Raises Conflict when the key was used for another body.
+    """
+    query = select(*_COLUMNS, feedback.c.body_sha256).where(
+        feedback.c.tenant == event.tenant, feedback.c.idempotency_key == event.idempotency_key
+    )
+    known = connection.execute(query).first()
+    if known is not None:
+        values = known._asdict()
+        if values.pop("body_sha256") != body_sha256:
+            raise Conflict(f"idempotency key {event.idempotency_key!r} was used for another body")
+        return Feedback(**values), True
+    values = {**asdict(event), "body_sha256": body_sha256}
+    del values["id"]
+    key = connection.execute(feedback.insert().values(values)).inserted_primary_key
+    return replace(event, id=key[0] if key else None), False
+
+
+def load(
+    connection: Connection,
+    *,
+    after_id: int | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    trace_ids: Iterable[str] | None = None,
+    limit: int | None = None,
+) -> list[Feedback]:
+    """Events in the order of their arrival."""
+    query = select(*_COLUMNS).order_by(feedback.c.id)
+    if after_id is not None:
+        query = query.where(feedback.c.id > after_id)
+    if since is not None:
+        query = query.where(feedback.c.received_at >= since)
+    if until is not None:
+        query = query.where(feedback.c.received_at < until)
+    if trace_ids is not None:
+        query = query.where(feedback.c.trace_id.in_(list(trace_ids)))
+    if limit is not None:
+        query = query.limit(limit)
+    return [Feedback(**row._asdict()) for row in connection.execute(query)]
+
+
+def last_id(connection: Connection) -> int:
+    """The newest event's id; 0 when there is none."""
+    return connection.execute(select(func.max(feedback.c.id))).scalar() or 0

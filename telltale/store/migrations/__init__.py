@@ -1,0 +1,69 @@
+"""Bring a store's tables up to date, once, however many parts start together."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.engine import URL
+
+from telltale.store.engine import database_file, make_engine
+
+HEAD = "0001"
+"""The newest revision in `versions/`; a test keeps the two equal."""
+
+_ADVISORY_LOCK = 0x7E11_7A1E
+
+
+def current(engine: Engine) -> str | None:
+    """The revision of the tables that are there; None for an empty database."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def upgrade(url: URL, busy_timeout: float) -> None:
+    """Run the migrations that are missing. Raises RuntimeError for a store written by a newer Telltale."""
+    engine = make_engine(url, busy_timeout)
+    try:
+        if current(engine) == HEAD:
+            return
+        with _alone(url, engine):
+            _run(engine)
+    finally:
+        engine.dispose()
+
+
+def _run(engine: Engine) -> None:
+    # Alembic costs 0.2 s to import: only a store that is behind pays for it.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise RuntimeError(f"the store was written by a newer Telltale: {error}") from error
+
+
+@contextmanager
+def _alone(url: URL, engine: Engine) -> Iterator[None]:
+    """Hold the right to migrate: a lock file beside SQLite's file, an advisory lock in PostgreSQL."""
+    file = database_file(url)
+    if file is None:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
+            yield
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_LOCK})
+        return
+    with file.with_name(file.name + ".migrate.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

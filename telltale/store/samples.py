@@ -1,0 +1,75 @@
+"""Samples: calls kept with their redacted content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+
+from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from telltale.records import Sample
+from telltale.store.schema import samples
+
+_COLUMNS = [samples.c[field.name] for field in fields(Sample)]
+
+
+def save(connection: Connection, rows: Sequence[Sample], now: float) -> int:
+    """Store samples; one already stored under its (trace_id, span_id) stays as it is. Returns how many were new."""
+    if not rows:
+        return 0
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(samples).on_conflict_do_nothing(index_elements=["trace_id", "span_id"])
+    values = [{**asdict(row), "redactions": dict(row.redactions), "stored_at": now} for row in rows]
+    for value in values:
+        del value["id"]
+    return connection.execute(statement, values).rowcount
+
+
+def load(
+    connection: Connection,
+    *,
+    model: str | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    trace_ids: Iterable[str] | None = None,
+    ids: Iterable[int] | None = None,
+    sampled_only: bool = False,
+    limit: int | None = None,
+) -> list[Sample]:
+    """Samples observed in [since, until), oldest first. `sampled_only` leaves out promoted calls."""
+    query = select(*_COLUMNS).order_by(samples.c.observed_at, samples.c.id)
+    if model is not None:
+        query = query.where(samples.c.model == model)
+    if since is not None:
+        query = query.where(samples.c.observed_at >= since)
+    if until is not None:
+        query = query.where(samples.c.observed_at < until)
+    if trace_ids is not None:
+        query = query.where(samples.c.trace_id.in_(list(trace_ids)))
+    if ids is not None:
+        query = query.where(samples.c.id.in_(list(ids)))
+    if sampled_only:
+        query = query.where(samples.c.inclusion_probability.is_not(None))
+    if limit is not None:
+        query = query.limit(limit)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def models(connection: Connection, since: float) -> list[str]:
+    """Models that have samples observed since then."""
+    query = select(samples.c.model).where(samples.c.observed_at >= since).distinct().order_by(samples.c.model)
+    return list(connection.execute(query).scalars())
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(samples)).scalar_one()
+
+
+def prune(connection: Connection, before: float) -> int:
+    """Delete samples observed before that time. Returns how many."""
+    return connection.execute(delete(samples).where(samples.c.observed_at < before)).rowcount
+
+
+def _record(row: Row[tuple[object, ...]]) -> Sample:
+    return Sample(**row._asdict())

@@ -1,0 +1,238 @@
+"""The store's tables, the same on SQLite and PostgreSQL. Times are Unix seconds."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[int]:
+    # SQLite numbers rows by itself only in a column of type INTEGER.
+    return Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
+
+
+samples = Table(
+    "samples",
+    metadata,
+    _id(),
+    Column("trace_id", String(32), nullable=False),
+    Column("span_id", String(16), nullable=False),
+    Column("observed_at", Double, nullable=False),
+    Column("stored_at", Double, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("layer", String(8), nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("response", Text, nullable=False),
+    Column("inclusion_probability", Double),
+    Column("promoted_by", String(16)),
+    Column("conversation_id", Text),
+    Column("finish_reason", Text),
+    Column("error_type", Text),
+    Column("duration_s", Double),
+    Column("ttft_s", Double),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("redactions", JSON, nullable=False),
+    UniqueConstraint("trace_id", "span_id"),
+    Index(None, "model", "observed_at"),
+    Index(None, "observed_at"),
+    CheckConstraint("inclusion_probability > 0 AND inclusion_probability <= 1", name="probability"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    _id(),
+    Column("received_at", Double, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    Column("span_id", String(16)),
+    Column("kind", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Double),
+    Column("source", String(16), nullable=False),
+    Column("comment", Text),
+    Column("subject", String(64)),
+    Column("idempotency_key", String(255), nullable=False),
+    Column("body_sha256", String(64), nullable=False),
+    # Feedback may come before its trace or outlive it, so there is no foreign key to samples.
+    UniqueConstraint("tenant", "idempotency_key"),
+    Index(None, "trace_id"),
+    Index(None, "received_at"),
+)
+
+monitor_references = Table(
+    "monitor_references",
+    metadata,
+    _id(),
+    Column("model", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("frozen_at", Double, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("calibration", JSON, nullable=False),
+    Column("is_current", Boolean, nullable=False),
+    Index(None, "model", "direction"),
+)
+
+scores = Table(
+    "scores",
+    metadata,
+    _id(),
+    Column("monitor", Text, nullable=False),
+    Column("signal", Text, nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("window_start", Double, nullable=False),
+    Column("window_end", Double, nullable=False),
+    Column("samples", Integer, nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("effect", Double),
+    Column("threshold", Double),
+    Column("p_value", Double),
+    Column("details", JSON, nullable=False),
+    Column("evidence_id", BigInteger, ForeignKey("evidence.id")),
+    UniqueConstraint("monitor", "signal", "direction", "model", "version", "tenant", "window_start"),
+    Index(None, "model", "window_end"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    _id(),
+    Column("created_at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("content_gzip", LargeBinary, nullable=False),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    _id(),
+    Column("key", String(64), nullable=False),
+    Column("lane", String(16), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("closed_at", Double),
+    Column("close_reason", Text),
+    Column("alerts", JSON, nullable=False),
+    Index(None, "key"),
+    Index(None, "state"),
+)
+
+ticket_events = Table(
+    "ticket_events",
+    metadata,
+    _id(),
+    Column("ticket_id", BigInteger, ForeignKey("tickets.id"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Index(None, "ticket_id", "at"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    _id(),
+    Column("received_at", Double, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Index(None, "received_at"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("disabled_at", Double),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _id(),
+    Column("token_sha256", String(64), nullable=False, unique=True),
+    Column("person_id", BigInteger, ForeignKey("people.id"), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("used_at", Double, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id(),
+    Column("key_id", String(16), nullable=False, unique=True),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _id(),
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)

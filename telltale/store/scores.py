@@ -1,0 +1,72 @@
+"""Scores: what the monitors judged, one row a series and window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+
+from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from telltale.records import Score
+from telltale.store.schema import scores
+
+_COLUMNS = [scores.c[field.name] for field in fields(Score)]
+_SERIES = [scores.c[name] for name in ("monitor", "signal", "direction", "model", "version", "tenant")]
+
+
+def save(connection: Connection, rows: Sequence[Score]) -> int:
+    """Store scores; a window already scored stays as it is. Returns how many were new."""
+    if not rows:
+        return 0
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(scores).on_conflict_do_nothing(
+        index_elements=[*(column.name for column in _SERIES), "window_start"]
+    )
+    values = [{**asdict(row), "details": dict(row.details)} for row in rows]
+    for value in values:
+        del value["id"]
+    return connection.execute(statement, values).rowcount
+
+
+def load(
+    connection: Connection,
+    *,
+    model: str | None = None,
+    version: str | None = None,
+    since: float | None = None,
+    limit: int | None = None,
+) -> list[Score]:
+    """Scores of windows that ended since then, oldest first."""
+    query = select(*_COLUMNS).order_by(scores.c.window_end, scores.c.id)
+    if model is not None:
+        query = query.where(scores.c.model == model)
+    if version is not None:
+        query = query.where(scores.c.version == version)
+    if since is not None:
+        query = query.where(scores.c.window_end >= since)
+    if limit is not None:
+        query = query.limit(limit)
+    return [Score(**row._asdict()) for row in connection.execute(query)]
+
+
+def latest(connection: Connection, since: float) -> list[Score]:
+    """The newest score of every series whose newest window ended since then."""
+    newest = select(*_SERIES, func.max(scores.c.window_end).label("window_end")).group_by(*_SERIES).subquery()
+    same = [scores.c[column.name] == newest.c[column.name] for column in _SERIES]
+    query = (
+        select(*_COLUMNS)
+        .join(newest, and_(scores.c.window_end == newest.c.window_end, *same))
+        .where(scores.c.window_end >= since)
+        .order_by(scores.c.id)
+    )
+    return [Score(**row._asdict()) for row in connection.execute(query)]
+
+
+def attach_evidence(connection: Connection, score_id: int, evidence_id: int) -> None:
+    connection.execute(update(scores).where(scores.c.id == score_id).values(evidence_id=evidence_id))
+
+
+def prune(connection: Connection, before: float) -> int:
+    """Delete scores of windows that ended before that time. Returns how many."""
+    return connection.execute(delete(scores).where(scores.c.window_end < before)).rowcount
