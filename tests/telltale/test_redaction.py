@@ -1,0 +1,159 @@
+"""Planted personal data and secrets do not survive; ordinary text does."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telltale.redaction import Redactor, redact
+
+PLANTED = [
+    ("email", "mina.kim+work@example.co.kr"),
+    ("email", "o'brien@xn--bcher-kva.example"),
+    ("email", "lee@예시.한국"),
+    ("phone", "010-1234-5678"),
+    ("phone", "01012345678"),
+    ("phone", "02-312-4567"),
+    ("phone", "+82 10-1234-5678"),
+    ("phone", "+44 20 7946 0958"),
+    ("phone", "+14155550123"),
+    ("phone", "(415) 555-0123"),
+    ("card", "4111 1111 1111 1111"),
+    ("card", "4111111111111111"),
+    ("card", "3782-822463-10005"),
+    ("card", "6011000990139424"),
+    ("iban", "DE89 3704 0044 0532 0130 00"),
+    ("iban", "GB82WEST12345698765432"),
+    ("iban", "no9386011117947"),
+    ("kr_rrn", "900101-1234567"),
+    ("kr_rrn", "051225-3123456"),
+    ("us_ssn", "078-05-1120"),
+    ("ip", "192.168.10.7"),
+    ("ip", "2001:db8::8a2e:370:7334"),
+    ("ip", "::ffff:10.1.2.3"),
+    ("ip", "fe80::1"),
+    ("secret", "sk-proj-4f9Kd83jLm2Qx7Tz1Vb5"),
+    ("secret", "sk-ant-api03-Zk29fjw83kfLq0_dkw9"),
+    ("secret", "sk_live_51Hc8sKJd93kfl2L"),
+    ("secret", "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"),
+    ("secret", "github_pat_11ABCDEFG0aBcDeFgHiJkL"),
+    ("secret", "AKIAIOSFODNN7EXAMPLE"),
+    ("secret", "xoxb-123456789012-abcDEF"),
+    ("secret", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"),
+    ("secret", "tt_0a1b2c3d_" + "aZ09_-xy" * 5),
+    ("secret", "hf_abcdefghij0123456789KLMN"),
+    ("secret", "Bearer abcdefghijklmnop0123"),
+    ("secret", "postgresql://admin:hunter2@"),
+    ("secret", "-----BEGIN RSA PRIVATE KEY-----\nMIIB-x\n-----END RSA PRIVATE KEY-----"),
+    ("secret", "-----BEGIN PRIVATE KEY-----\nMIIBVgIBADANBgkq"),
+]
+HARMLESS = [
+    "Order 1234567890123456 is late",
+    "since 1701231234567 ms",
+    "version 1.2.3, chapter 10.2.3.400, std::vector<int> at 12:30:45",
+    "scikit-learn and sk-learn-documentation-pages",
+    "call f(x, y) = 3.14159 * 42; 2026-11-23T21:20:00Z",
+    "e-mail me @ noon; a@b",
+    "GB00WEST12345698765432 has a wrong check",
+    "서울의 인구는 9,400,000명입니다",
+    "trace 4bf92f3577b34da6a3ce929d0e0e4736",
+]
+
+
+@pytest.mark.parametrize(("kind", "secret"), PLANTED)
+@pytest.mark.parametrize("around", ["{}", "my number: {}, thanks", "전화{}번", '{{"v":"{}"}}', "<{}>\n"])
+def test_planted_data_is_replaced_by_its_kind(kind: str, secret: str, around: str) -> None:
+    text, counts = redact(around.replace("{{", "{").replace("}}", "}").replace("{}", secret))
+
+    assert secret not in text
+    assert f"[{kind.upper()}]" in text
+    assert counts[kind] >= 1
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_harmless_text_stays(text: str) -> None:
+    assert redact(text) == (text, {})
+
+
+def test_several_kinds_are_counted_apart() -> None:
+    text, counts = redact("a@b.example, c@d.example and 192.168.0.1")
+
+    assert text == "[EMAIL], [EMAIL] and [IP]"
+    assert counts == {"email": 2, "ip": 1}
+
+
+def test_digits_beside_a_card_stay_and_do_not_hide_it() -> None:
+    assert redact("4111 1111 1111 1111 123") == ("[CARD] 123", {"card": 1})
+    assert redact("4111 1111 1111 1111 5500 0000 0000 0004")[0] == "[CARD] [CARD]"
+
+
+def test_words_after_an_iban_stay() -> None:
+    assert redact("GB82 WEST 1234 5698 7654 32 please pay")[0] == "[IBAN] please pay"
+
+
+@pytest.mark.parametrize("slashes", [1, 2])
+def test_escaped_text_is_seen(slashes: int) -> None:
+    escaped = "mina" + "\\" * slashes + "u0040example.com"
+
+    assert redact(escaped) == ("[EMAIL]", {"email": 1})
+
+
+def test_json_stays_json() -> None:
+    body = json.dumps({"to": "김@example.com", "quote": 'a "b" \\ c\n\u2028'})
+    body = body.replace("b", "\\u0062").replace(" c", "\\u0022")
+
+    text, counts = redact(body)
+
+    assert counts == {"email": 1}
+    assert set(json.loads(text)) == {"to", "quote"}
+
+
+def test_custom_rules_run_first() -> None:
+    text, counts = redact("badge E-12345 of mina@example.com", {"badge": r"E-\d{5}"})
+
+    assert text == "badge [BADGE] of [EMAIL]"
+    assert counts == {"badge": 1, "email": 1}
+
+
+@pytest.mark.parametrize("expression", ["(", r"(?=x)", "x*"])
+def test_bad_custom_rule_names_its_key(expression: str) -> None:
+    with pytest.raises(ValueError, match=r"redaction\.rules\.mine"):
+        Redactor({"mine": expression})
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=[])))
+def test_any_text_comes_back_as_storable_text(text: str) -> None:
+    redacted, _ = redact(text)
+
+    redacted.encode("utf-8")
+
+
+@given(st.text(), st.sampled_from(PLANTED), st.text())
+def test_planted_data_never_survives_between_any_words(before: str, planted: tuple[str, str], after: str) -> None:
+    redacted, counts = redact(f"{before}\n{planted[1]}\n{after}")
+
+    assert planted[1] not in redacted
+    assert sum(counts.values()) >= 1
+
+
+@given(st.lists(st.sampled_from([secret for _, secret in PLANTED] + HARMLESS), max_size=6))
+def test_redacting_twice_changes_nothing_more(parts: list[str]) -> None:
+    once, _ = redact("; ".join(parts))
+
+    assert redact(once) == (once, {})
+
+
+@given(st.ip_addresses())
+def test_any_address_is_removed(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    text, _ = redact(f"from {address} to here")
+
+    assert str(address) not in text or not int(address)
+
+
+def test_long_hostile_text_is_finished() -> None:
+    for unit in ("a@", "1-", "::", "4111 ", "GB82 ", "+1", "\\u0061", "eyJ", "a:b@", "-----BEGIN "):
+        redact(unit * 50_000)
