@@ -1,0 +1,54 @@
+"""Find the real components: named by the settings, on PATH, or fetched into the data folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from telltale.settings import Settings
+
+Component = Literal["prometheus", "promtool", "alertmanager", "amtool", "grafana"]
+
+# Debian renames Alertmanager's binary; Grafana renamed its own.
+_NAMES: dict[Component, tuple[str, ...]] = {
+    "prometheus": ("prometheus",),
+    "promtool": ("promtool",),
+    "alertmanager": ("prometheus-alertmanager", "alertmanager"),
+    "amtool": ("amtool",),
+    "grafana": ("grafana", "grafana-server"),
+}
+
+
+def find(settings: Settings, component: Component) -> Path | None:
+    """The component's executable; None when there is none. A named one that does not exist counts as none."""
+    named = {
+        "prometheus": settings.prometheus.binary,
+        "promtool": settings.prometheus.promtool,
+        "alertmanager": settings.alertmanager.binary,
+        "amtool": settings.alertmanager.amtool,
+        "grafana": settings.grafana.binary,
+    }[component]
+    if named is not None:
+        return named if named.is_file() else None
+    for name in _NAMES[component]:
+        if found := shutil.which(name, path=None) or shutil.which(name, path=str(tools_folder(settings) / "usr/bin")):
+            return Path(found)
+    return None
+
+
+def tools_folder(settings: Settings) -> Path:
+    """Where fetched components are unpacked."""
+    return settings.data_dir / "tools"
+
+
+def how_to_get(component: Component) -> str:
+    """What to tell a person who lacks it."""
+    if component == "grafana":
+        return "install Grafana so that `grafana` is on PATH, or name it in grafana.binary"
+    section = "prometheus" if component in ("prometheus", "promtool") else "alertmanager"
+    return f"run `telltale fetch` (Debian, Ubuntu), install it on PATH, or name it in {section}.{_key(component)}"
+
+
+def _key(component: Component) -> str:
+    return "binary" if component in ("prometheus", "alertmanager", "grafana") else component

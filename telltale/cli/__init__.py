@@ -1,0 +1,112 @@
+"""The command `telltale`: the one place that knows the parts, and imports each only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from telltale import __version__
+
+COMMANDS = {
+    "up": "run the whole stack on this machine",
+    "demo": "see the loop: a model drifts, an alert fires, a ticket opens",
+    "collect": "receive traces (OTLP), expose metrics, keep samples",
+    "gpu": "expose GPU metrics (NVML)",
+    "monitor": "score samples and feedback against their reference",
+    "web": "serve the pages and the feedback API",
+    "tickets": "take alerts and keep tickets",
+    "check": "check settings, store, rules and configuration; start nothing",
+    "settings": "list every setting with its default and meaning",
+    "fetch": "fetch Debian's Prometheus and Alertmanager without installing them",
+    "export": "write the data set of a ticket or a model",
+    "user": "add, list, change and disable people",
+    "key": "add, list and revoke API keys",
+    "audit": "show the audit log and verify its chain",
+    "db": "bring the store's tables up to date, or say their state",
+    "rules": "write the alert rules and the configuration of Prometheus and Alertmanager",
+    "dashboards": "write the Grafana dashboards and provisioning files",
+    "healthy": "ask a running part whether it is healthy",
+}
+
+EXIT_USAGE = 2
+
+
+class Command(Protocol):
+    """What a command's module offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (2: the settings or the command line are wrong)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _top()
+    options, rest = parser.parse_known_args(words[: _command_index(words) + 1])
+    rest += words[_command_index(words) + 1 :]
+    module: Command = importlib.import_module(f"telltale.cli.{options.command}")
+    sub = argparse.ArgumentParser(prog=f"telltale {options.command}", description=COMMANDS[options.command] + ".")
+    module.configure(sub)
+    args = sub.parse_args(rest)
+    args.config = options.config
+    return _guarded(module, args)
+
+
+def _guarded(module: Command, args: argparse.Namespace) -> int:
+    from telltale.settings import SettingsError
+    from telltale.store.errors import StoreUnavailable
+
+    try:
+        return module.run(args)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except StoreUnavailable as error:
+        print(f"store: {error} (store.url; `telltale check` tells more)", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def start_logging(level: str) -> None:
+    """One line an event on standard error, with UTC time."""
+    import time
+
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)sZ %(levelname)s %(name)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
+    )
+
+
+def _top() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS)) + 2
+    listing = "\n".join(f"  {name:<{width}}{text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="telltale",
+        description="Observability and model monitoring for teams that serve language models.",
+        epilog=f"commands:\n{listing}\n\n`telltale COMMAND --help` tells more of each.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"telltale {__version__}")
+    parser.add_argument(
+        "--config", metavar="FILE", help="settings file (default: $TELLTALE_CONFIG, ./telltale.toml, /etc/telltale/)"
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
+    return parser
+
+
+def _command_index(words: Sequence[str]) -> int:
+    """Where the command's own arguments begin: everything after it belongs to it."""
+    skip = False
+    for index, word in enumerate(words):
+        if skip:
+            skip = False
+        elif word == "--config":
+            skip = True
+        elif not word.startswith("-"):
+            return index
+    return len(words)

@@ -1,0 +1,20 @@
+"""`telltale collect`."""
+
+from __future__ import annotations
+
+import argparse
+
+from telltale.cli import start_logging
+from telltale.settings import load
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Nothing but the settings."""
+
+
+def run(args: argparse.Namespace) -> int:
+    import exporters.traces
+
+    settings = load(args.config)
+    start_logging(settings.log_level)
+    return exporters.traces.main(settings)

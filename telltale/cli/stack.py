@@ -1,0 +1,179 @@
+"""The whole stack as a list of processes, and the configuration that they read."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from telltale.binaries import find, how_to_get
+from telltale.settings import Settings, SettingsError
+from telltale.supervise import Process
+
+PARTS = ("collect", "gpu", "monitor", "tickets", "web")
+
+
+def generated(settings: Settings) -> Path:
+    """The folder of generated configuration."""
+    return settings.data_dir / "generated"
+
+
+def write_configuration(settings: Settings) -> None:
+    """Write what Prometheus, Alertmanager and Grafana read. Raises SettingsError where their own tools refuse it."""
+    import alerting.alertmanager
+    import alerting.prometheus
+    import alerting.rules
+
+    folder = generated(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_targets(settings)
+    _write(folder / "rules.yml", alerting.rules.render(settings))
+    _write(folder / "prometheus.yml", alerting.prometheus.render(settings, folder / "rules.yml", folder / "targets"))
+    _write(folder / "alertmanager.yml", alerting.alertmanager.render(settings))
+    for line in refused(settings):
+        raise SettingsError(line)
+
+
+def write_targets(settings: Settings) -> None:
+    """Write the inference servers to scrape, one file each, as Prometheus' file service discovery reads them."""
+    import alerting.prometheus
+
+    folder = generated(settings) / "targets"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed, so that Prometheus never reads half a file.
+    _write(folder / "inference.json", json.dumps(alerting.prometheus.targets(settings), indent=2) + "\n")
+
+
+def refused(settings: Settings) -> Iterator[str]:
+    """What promtool and amtool say against the generated configuration; silent where they are not installed."""
+    folder = generated(settings)
+    checks = (
+        ("promtool", ["check", "config", str(folder / "prometheus.yml")]),
+        ("amtool", ["check-config", str(folder / "alertmanager.yml")]),
+    )
+    for tool, arguments in checks:
+        binary = find(settings, "promtool" if tool == "promtool" else "amtool")
+        if binary is None:
+            continue
+        done = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            yield f"{arguments[-1]}: {tool} refuses it: {(done.stdout + done.stderr).strip()}"
+
+
+def processes(settings: Settings, config: Path | None) -> list[Process]:
+    """What `telltale up` keeps running. Raises SettingsError when Prometheus or Alertmanager is missing."""
+    command = [sys.executable, "-m", "telltale", *(["--config", str(config.absolute())] if config else [])]
+    parts = [Process(part, [*command, part]) for part in PARTS]
+    return [*_alertmanager(settings), *parts, *_prometheus(settings), *_grafana(settings)]
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """Every address that the stack listens on, by its setting."""
+    found = {
+        "collector.http_listen": settings.collector.http_listen,
+        "collector.grpc_listen": settings.collector.grpc_listen,
+        "collector.metrics_listen": settings.collector.metrics_listen,
+        "gpu.listen": settings.gpu.listen,
+        "monitor.listen": settings.monitor.listen,
+        "tickets.listen": settings.tickets.listen,
+        "web.listen": settings.web.listen,
+    }
+    if not settings.prometheus.url:
+        found["prometheus.listen"] = settings.prometheus.listen
+    if not settings.alertmanager.url:
+        found["alertmanager.listen"] = settings.alertmanager.listen
+    if find(settings, "grafana"):
+        found["grafana.listen"] = settings.grafana.listen
+    return found
+
+
+def taken(settings: Settings) -> list[str]:
+    """Which of the stack's addresses something else listens on already."""
+    return [
+        f"{key} = {address}: the address is in use; stop what uses it or choose another"
+        for key, address in addresses(settings).items()
+        if not _is_free(address)
+    ]
+
+
+def _is_free(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError:
+            return False
+    return True
+
+
+def _prometheus(settings: Settings) -> list[Process]:
+    if settings.prometheus.url:
+        return []
+    binary = find(settings, "prometheus")
+    if binary is None:
+        raise SettingsError(f"prometheus: not found; {how_to_get('prometheus')}, or set prometheus.url")
+    return [
+        Process(
+            "prometheus",
+            [
+                str(binary.absolute()),
+                f"--config.file={generated(settings).absolute() / 'prometheus.yml'}",
+                f"--storage.tsdb.path={settings.data_dir.absolute() / 'prometheus'}",
+                f"--storage.tsdb.retention.time={int(settings.prometheus.retention)}s",
+                f"--web.listen-address={settings.prometheus.listen}",
+                "--enable-feature=exemplar-storage",
+                "--log.level=warn",
+            ],
+            exit_codes_final=frozenset(),
+        )
+    ]
+
+
+def _alertmanager(settings: Settings) -> list[Process]:
+    if settings.alertmanager.url:
+        return []
+    binary = find(settings, "alertmanager")
+    if binary is None:
+        raise SettingsError(f"alertmanager: not found; {how_to_get('alertmanager')}, or set alertmanager.url")
+    return [
+        Process(
+            "alertmanager",
+            [
+                str(binary.absolute()),
+                f"--config.file={generated(settings).absolute() / 'alertmanager.yml'}",
+                f"--storage.path={settings.data_dir.absolute() / 'alertmanager'}",
+                f"--web.listen-address={settings.alertmanager.listen}",
+                # Empty: no gossip, which would listen on every interface.
+                "--cluster.listen-address=",
+                # The log of what was sent is saved this often: a crash in between can lose a "resolved".
+                "--data.maintenance-interval=15s",
+                "--log.level=warn",
+            ],
+            exit_codes_final=frozenset(),
+        )
+    ]
+
+
+def _grafana(settings: Settings) -> list[Process]:
+    binary = find(settings, "grafana")
+    if binary is None:
+        return []
+    import dashboards
+
+    folder = settings.data_dir.absolute() / "grafana"
+    environment = dashboards.provision(settings, folder)
+    home = binary.resolve().parent.parent
+    server = ["server"] if binary.name == "grafana" else []
+    command = [str(binary.absolute()), *server, f"--homepath={home}"]
+    return [Process("grafana", command, environment, exit_codes_final=frozenset())]
+
+
+def _write(path: Path, text: str) -> None:
+    aside = path.with_name(path.name + ".new")
+    aside.write_text(text)
+    aside.replace(path)
