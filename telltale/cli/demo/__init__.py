@@ -1,0 +1,217 @@
+"""`telltale demo`: the whole loop on this machine, with traffic of a small Model-as-a-Service.
+
+Nothing between span and ticket knows that it is a demo: the demo is a settings file (short windows, fast scrape) and
+traffic from outside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from telltale.cli import stack
+from telltale.cli.demo.config import GPUS, write_settings
+from telltale.cli.up import only_one, prepare
+from telltale.settings import Settings, load
+from telltale.supervise import Supervisor
+
+if TYPE_CHECKING:
+    from telltale.cli.demo.story import Reading, Story
+    from telltale.cli.demo.traffic import Traffic
+
+STORY_LIMIT = 180.0
+TICK = 0.2
+READ_EVERY = 1.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--exit", action="store_true", help="end when the story is told: 0 if it came true, else 1")
+    parser.add_argument(
+        "--no-drift", action="store_true", help="send the same healthy traffic only; no ticket may open"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="how long --no-drift --exit watches (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="where the demo keeps its data, emptied first (default: <data_dir>/demo)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the traffic (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    base = load(args.config)
+    folder = args.folder or base.data_dir / "demo"
+    began = time.monotonic()
+    with only_one(folder):
+        file = write_settings(base, folder)
+        settings = load(file)
+        prepare(settings)
+        keys = make_keys(settings)
+        return _Demo(settings, file, args, keys, began).run()
+
+
+def make_keys(settings: Settings) -> dict[str, str]:
+    """An API key for each tenant, as `telltale key add` makes it."""
+    from telltale.cli.demo.traffic import TENANTS
+    from telltale.store import access, open_configured
+
+    store = open_configured(settings)
+    try:
+        return {
+            tenant: store.write(
+                lambda connection, tenant=tenant: access.add_key(  # type: ignore[misc]  # mypy infers no type for a lambda's default
+                    connection, name=f"{tenant}-app", tenant=tenant, scopes=["feedback:write"], now=time.time()
+                )
+            )
+            for tenant in TENANTS
+        }
+    finally:
+        store.close()
+
+
+class _Demo:
+    """One run: the stack, the traffic, and the story told in the terminal."""
+
+    def __init__(
+        self, settings: Settings, file: Path, args: argparse.Namespace, keys: dict[str, str], began: float
+    ) -> None:
+        from telltale.cli.demo.story import Reader
+        from telltale.cli.demo.traffic import Traffic
+
+        self._settings = settings
+        self._args = args
+        self._began = began
+        self._log = (settings.data_dir / "stack.log").open("w")
+        self._supervisor = Supervisor(stack.processes(settings, file), self._keep)
+        self._reader = Reader(settings.prometheus_url, settings.web_url)
+        self._traffic: Traffic = Traffic(
+            settings.collector.http_listen, settings.collector.grpc_listen, settings.web_url, keys, args.seed
+        )
+        self._told = False
+
+    def run(self) -> int:
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        self._introduce()
+        self._traffic.start()
+        try:
+            return self._tell()
+        finally:
+            self._say("stopping")
+            self._traffic.stop()
+            self._supervisor.stop()
+            self._reader.close()
+            self._log.close()
+
+    def _tell(self) -> int:
+        from telltale.cli.demo.story import Story, drift_chapters, healthy_chapters
+        from telltale.cli.demo.traffic import MODELS
+
+        story = Story(healthy_chapters(len(MODELS)))
+        self._follow(story, STORY_LIMIT)
+        if self._args.no_drift:
+            return self._watch_quiet(story)
+        if not self._told and story.current is None:
+            model = self._traffic.roll_out()
+            self._say(f"rolling out {model.version}: new topics come in, worse answers go out")
+            story.chapters += drift_chapters(self._settings.web_url)
+            self._follow(story, STORY_LIMIT)
+        return self._end(story)
+
+    def _follow(self, story: Story, limit: float) -> None:
+        """Run the stack until the story's chapters are all true, or its time is up."""
+        while not self._told and story.current is not None and self._elapsed() < limit:
+            before = story.current
+            reading = self._read()
+            for chapter in story.advance(reading, self._elapsed()):
+                self._say(f"✓ {chapter.waiting}: {story.lines[chapter.name]}")
+            if story.current is before:
+                self._progress(f"… {before.waiting} ({reading.calls or 0:.0f} calls, {self._traffic.votes} votes)")
+
+    def _watch_quiet(self, story: Story) -> int:
+        if story.current is not None:
+            return self._end(story)
+        until = time.monotonic() + self._args.minutes * 60
+        self._say("healthy traffic only: no ticket may open")
+        while not self._told and (not self._args.exit or time.monotonic() < until):
+            reading = self._read()
+            if reading.tickets:
+                number, title = reading.tickets[0]
+                self._say(f"✗ a ticket opened: {title} {self._settings.web_url}/tickets/{number}")
+                return 1
+            self._progress(f"… quiet ({reading.calls or 0:.0f} calls, {reading.judged} series judged, 0 tickets)")
+        self._say(f"✓ no ticket in {self._elapsed() / 60:.1f} minutes")
+        return 0
+
+    def _end(self, story: Story) -> int:
+        if story.current is not None and not self._told:
+            self._say(f"✗ not within {STORY_LIMIT:.0f} s: {story.current.waiting}. {self._troubles()}")
+            if self._args.exit:
+                return 1
+        if self._args.exit:
+            self._summarise(story)
+            return 0 if story.current is None else 1
+        self._say("everything stays up; look around, then press Ctrl-C")
+        while not self._told:
+            self._read()
+        return 0
+
+    def _read(self) -> Reading:
+        """Look after the stack for a while, then read the loop's numbers."""
+        until = time.monotonic() + READ_EVERY
+        while time.monotonic() < until and not self._told:
+            self._supervisor.tick()
+            time.sleep(TICK)
+        return self._reader.read()
+
+    def _introduce(self) -> None:
+        settings = self._settings
+        self._say(f"pages and feedback API  {settings.web_url}")
+        self._say(
+            f"OTLP                    grpc {settings.collector.grpc_listen}, http {settings.collector.http_listen}"
+        )
+        self._say(f"Prometheus              {settings.prometheus_url}   Alertmanager {settings.alertmanager_url}")
+        self._say(f"GPUs                    {GPUS} simulated, named so in every series")
+        self._say(f"settings, data, logs    {settings.data_dir}")
+
+    def _summarise(self, story: Story) -> None:
+        print()
+        for chapter in story.chapters:
+            if chapter.name in story.times:
+                print(f"  {story.times[chapter.name]:6.1f} s  {chapter.waiting}: {story.lines[chapter.name]}")
+
+    def _troubles(self) -> str:
+        """What to look at when the story does not go on."""
+        bad = [state for state in self._supervisor.states() if state.given_up or state.failures]
+        lines = [f"{state.name}: {' / '.join(state.last_lines[-3:])}" for state in bad]
+        return "; ".join([*lines, f"the whole log: {self._log.name}"])
+
+    def _say(self, text: str) -> None:
+        self._clear()
+        print(f"{self._elapsed():6.1f} s  {text}", flush=True)
+
+    def _progress(self, text: str) -> None:
+        # A line that is overwritten is for eyes only, not for files.
+        if sys.stdout.isatty():
+            self._clear()
+            print(f"{self._elapsed():6.1f} s  {text}", end="", flush=True)
+
+    def _clear(self) -> None:
+        if sys.stdout.isatty():
+            print("\r\x1b[2K", end="")
+
+    def _keep(self, name: str, line: str) -> None:
+        if not self._log.closed:
+            self._log.write(f"{name:<13}| {line}\n")
+            self._log.flush()
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._told = True
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
