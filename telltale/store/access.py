@@ -13,6 +13,7 @@ from telltale.store.schema import api_keys, people, secrets, sessions
 
 SCOPES = ("feedback:write", "otlp:write", "export:read")
 KEY_PREFIX = "tt_"
+SESSION_MAX_AGE_S = 7 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,15 @@ def open_session(connection: Connection, person_id: int, now: float) -> str:
 
 
 def find_session(connection: Connection, token: str, now: float, idle: float) -> Person | None:
-    """The person whose session this is, unless it idled for longer than `idle` seconds or the person is disabled."""
+    """The person whose session this is; None once it idled for `idle` seconds, is a week old, or they are disabled."""
     query = (
         select(people)
         .join(sessions, sessions.c.person_id == people.c.id)
         .where(
-            sessions.c.token_sha256 == _sha256(token), sessions.c.used_at >= now - idle, people.c.disabled_at.is_(None)
+            sessions.c.token_sha256 == _sha256(token),
+            sessions.c.used_at >= now - idle,
+            sessions.c.created_at >= now - SESSION_MAX_AGE_S,
+            people.c.disabled_at.is_(None),
         )
     )
     row = connection.execute(query).first()

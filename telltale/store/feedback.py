@@ -58,6 +58,20 @@ def load(
     return [Feedback(**row._asdict()) for row in connection.execute(query)]
 
 
+def recent(connection: Connection, *, limit: int, before_id: int | None = None) -> list[Feedback]:
+    """The newest events (below `before_id`), newest first."""
+    query = select(*_COLUMNS).order_by(feedback.c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(feedback.c.id < before_id)
+    return [Feedback(**row._asdict()) for row in connection.execute(query)]
+
+
+def count(connection: Connection, since: float) -> int:
+    """Events received since then."""
+    query = select(func.count()).select_from(feedback).where(feedback.c.received_at >= since)
+    return connection.execute(query).scalar_one()
+
+
 def last_id(connection: Connection) -> int:
     """The newest event's id; 0 when there is none."""
     return connection.execute(select(func.max(feedback.c.id))).scalar() or 0

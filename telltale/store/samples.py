@@ -62,6 +62,16 @@ def models(connection: Connection, since: float) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def activity(connection: Connection, since: float) -> list[tuple[str, int, float]]:
+    """(model, samples, time of the last one) of samples observed since then."""
+    query = (
+        select(samples.c.model, func.count(), func.max(samples.c.observed_at))
+        .where(samples.c.observed_at >= since)
+        .group_by(samples.c.model)
+    )
+    return [(model, number, last) for model, number, last in connection.execute(query)]
+
+
 def count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(samples)).scalar_one()
 

@@ -1,0 +1,156 @@
+"""The outermost layer: what no handler should have to think of.
+
+Refuses foreign Host headers (DNS rebinding), requests that another site made a browser send (CSRF) and bodies beyond
+the limit; adds the security headers; counts requests by route; keeps content out of the log when a handler fails.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from telltale.settings import Settings
+from telltale.web.problems import problem
+from telltale.web.state import state
+
+log = logging.getLogger(__name__)
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-src 'self'; frame-ancestors 'self'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    # Pages hold people's prompts.
+    "Cache-Control": "no-store",
+}
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+def allowed_hosts(settings: Settings) -> frozenset[str]:
+    """Host names that requests may carry."""
+    own = urlsplit(settings.web_url).hostname or ""
+    return LOOPBACK_HOSTS | {own} | {host.lower() for host in settings.web.allowed_hosts}
+
+
+class Guard:
+    """ASGI middleware; see the module."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._hosts = allowed_hosts(settings)
+        self._max_body = settings.web.max_body_bytes
+        self._headers = dict(HEADERS)
+        if settings.web_url.startswith("https://"):
+            self._headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send, self._headers)
+        try:
+            refusal = self._refuse(scope)
+            if refusal is not None:
+                await problem(Request(scope), *refusal)(scope, receive, answer)
+            else:
+                await self._app(scope, _bounded(receive, self._max_body), answer)
+        except Exception as error:  # noqa: BLE001 - the last resort: a fault answers 500 and is logged
+            _log_fault(scope, error)
+            if not answer.status:
+                await problem(Request(scope), 500, "Telltale failed on this request; its log says where.")(
+                    scope, receive, answer
+                )
+        finally:
+            state(HTTPConnection(scope)).requests.labels(_route(scope), str(answer.status or 500)).inc()
+
+    def _refuse(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        if not scope["path"].startswith("/-/") and not self._knows(headers.getlist("host")):
+            return 421, "This host name is not served here; name it in web.allowed_hosts or web.public_url."
+        if scope["method"] not in SAFE_METHODS and is_cross_site(headers):
+            return 403, "This request was sent by another site."
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._max_body:
+            return 413, f"The body is longer than {self._max_body} bytes (web.max_body_bytes)."
+        return None
+
+    def _knows(self, hosts: list[str]) -> bool:
+        if len(hosts) != 1:
+            return False
+        try:
+            return urlsplit(f"//{hosts[0]}").hostname in self._hosts
+        except ValueError:
+            return False
+
+
+def is_cross_site(headers: Headers) -> bool:
+    """Whether a browser says that another site made it send this request.
+
+    A request with an Authorization header needs no check: no site can make a browser add it. One with neither
+    Sec-Fetch-Site nor Origin comes from no browser of this decade, and is refused only if it carries a cookie.
+    """
+    if "authorization" in headers:
+        return False
+    if site := headers.get("sec-fetch-site"):
+        return site not in ("same-origin", "none")
+    if origin := headers.get("origin"):
+        return origin == "null" or urlsplit(origin).netloc != headers.get("host")
+    return "cookie" in headers
+
+
+class _Answer:
+    """Sends on, adding what the answer does not say itself; remembers the status."""
+
+    def __init__(self, send: Send, headers: dict[str, str]) -> None:
+        self._send, self._headers = send, headers
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in self._headers.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """For bodies that do not say their length."""
+    taken = 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise HTTPException(413, f"The body is longer than {limit} bytes (web.max_body_bytes).")
+        return message
+
+    return bounded
+
+
+def _route(scope: Scope) -> str:
+    # The route's pattern, never the path: paths are unbounded.
+    return str(getattr(scope.get("route"), "path", "none"))
+
+
+def _log_fault(scope: Scope, error: Exception) -> None:
+    # Where it failed and with what type; a message could repeat a prompt or a secret.
+    frames: Iterable[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)[-4:]
+    where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(list(frames)))
+    log.error("%s %s failed: %s at %s", scope["method"], _route(scope), type(error).__name__, where)

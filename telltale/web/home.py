@@ -1,0 +1,94 @@
+"""The state of the loop on one screen, and the audit log."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from telltale.records import Score, Ticket
+from telltale.store import audit, feedback, samples, scores, tickets
+from telltale.web.pages import render
+from telltale.web.principal import Principal, require
+from telltale.web.state import state
+
+router = APIRouter(include_in_schema=False)
+
+DAY_S = 86400.0
+# From worst to best: a model is shown as its worst series.
+STATES = ("alert", "suspect", "ok", "insufficient_data")
+
+
+@dataclass(slots=True)
+class ModelRow:
+    """One model: when it was last seen, what its newest windows say, which tickets are open for it."""
+
+    model: str
+    samples: int = 0
+    last_sample: float | None = None
+    last_window: float | None = None
+    scores: list[Score] = field(default_factory=list)
+    tickets: list[Ticket] = field(default_factory=list)
+
+    @property
+    def state(self) -> str | None:
+        found = {score.state for score in self.scores}
+        return next((state for state in STATES if state in found), None)
+
+
+@router.get("/")
+def home(request: Request, _: Annotated[Principal, Depends(require("viewer"))]) -> Response:
+    here = state(request)
+    since = here.clock() - DAY_S
+    with here.store.read() as connection:
+        rows = model_rows(connection, since)
+        recent = feedback.recent(connection, limit=5)
+        votes = feedback.count(connection, since)
+    return render(
+        request,
+        "home.html",
+        models=rows,
+        recent=recent,
+        votes=votes,
+        waiting=here.store.waiting,
+        otlp=here.settings.collector.http_listen,
+        api=f"{here.settings.web_url}/api/v1/feedback",
+    )
+
+
+@router.get("/audit")
+def audit_log(request: Request, _: Annotated[Principal, Depends(require("admin"))]) -> Response:
+    with state(request).store.read() as connection:
+        entries, broken = audit.entries(connection, 200), audit.verify(connection)
+    return render(request, "audit.html", entries=entries, broken=broken)
+
+
+def model_rows(connection: Connection, since: float) -> list[ModelRow]:
+    """Every model with samples or windows since then or with an open ticket, worst first."""
+    rows: dict[str, ModelRow] = {}
+    for model, number, last in samples.activity(connection, since):
+        rows[model] = ModelRow(model, number, last)
+    for model, group in _by_model(scores.latest(connection, since)).items():
+        row = rows.setdefault(model, ModelRow(model))
+        row.scores = sorted(group, key=lambda score: STATES.index(score.state))
+        row.last_window = max(score.window_end for score in group)
+    for ticket in tickets.load(connection, states=("open", "recovering", "blind")):
+        rows.setdefault(ticket.model, ModelRow(ticket.model)).tickets.append(ticket)
+    return sorted(rows.values(), key=_urgency)
+
+
+def _by_model(found: Iterable[Score]) -> dict[str, list[Score]]:
+    groups = defaultdict(list)
+    for score in found:
+        groups[score.model].append(score)
+    return groups
+
+
+def _urgency(row: ModelRow) -> tuple[bool, int, str]:
+    worst = STATES.index(row.state) if row.state else len(STATES)
+    return not row.tickets, worst, row.model

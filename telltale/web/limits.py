@@ -1,0 +1,48 @@
+"""Bounded memory of who asked how often."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+
+class Buckets:
+    """Token buckets, one a key: `rate` tokens per second come in, at most `burst` wait.
+
+    The buckets used longest ago are forgotten first once there are `capacity` of them; forgotten means full.
+    """
+
+    def __init__(self, rate: float, burst: float, capacity: int = 10_000) -> None:
+        self._rate, self._burst, self._capacity = rate, max(1.0, burst), capacity
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, key: str, now: float) -> float:
+        """Take one token. Returns 0 when there was one, else the seconds until there will be."""
+        with self._lock:
+            tokens, then = self._buckets.pop(key, (self._burst, now))
+            tokens = min(self._burst, tokens + max(0.0, now - then) * self._rate)
+            wait = 0.0 if tokens >= 1.0 else (1.0 - tokens) / self._rate
+            self._buckets[key] = (tokens if wait else tokens - 1.0, now)
+            if len(self._buckets) > self._capacity:
+                self._buckets.popitem(last=False)
+            return wait
+
+
+class Seen:
+    """Says when something is due again: what was done for a key less than `every` seconds ago is not."""
+
+    def __init__(self, every: float, capacity: int = 10_000) -> None:
+        self._every, self._capacity = every, capacity
+        self._times: OrderedDict[str, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def is_due(self, key: str, now: float) -> bool:
+        with self._lock:
+            if now - self._times.get(key, float("-inf")) < self._every:
+                return False
+            self._times[key] = now
+            self._times.move_to_end(key)
+            if len(self._times) > self._capacity:
+                self._times.popitem(last=False)
+            return True

@@ -1,0 +1,111 @@
+"""Pages: server-rendered with Jinja2, one layout, every value escaped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from telltale.web.state import state
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+ABSENT = "\N{EN DASH}"
+
+
+@dataclass(frozen=True, slots=True)
+class Nav:
+    """An entry of the navigation, shown to people with this role."""
+
+    label: str
+    path: str
+    role: str = "viewer"
+
+
+class Router(APIRouter):
+    """A part's routes, with the folder of its templates and its entries in the navigation."""
+
+    def __init__(self, *, templates: Path | None = None, nav: Sequence[Nav] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.templates = templates
+        self.nav = tuple(nav)
+
+
+def make_templates(folders: Sequence[Path], clock: Callable[[], float]) -> Environment:
+    """An environment that escapes everything and fails on a name that is not there."""
+    environment = Environment(
+        loader=FileSystemLoader([HERE / "templates", *folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "when": when,
+        "ago": lambda seconds: ago(seconds, clock()),
+        "number": number,
+        "percent": percent,
+    }
+    environment.globals |= {"static": static_path}
+    return environment
+
+
+def render(request: Request, template: str, *, status_code: int = 200, **context: object) -> HTMLResponse:
+    """The page that `template` makes of `context`, in the common layout.
+
+    Every template also has `principal` (None before sign-in), `nav`, `path`, `status_code`; the filters `when`
+    (a time), `ago`, `number`, `percent`; and `static(name)`.
+    """
+    here = state(request)
+    principal = getattr(request.state, "principal", None)
+    nav = [entry for entry in here.nav if principal is not None and principal.allows(entry.role)]
+    page = here.templates.get_template(template).render(
+        **{"principal": principal, "nav": nav, "path": request.url.path, "status_code": status_code} | context
+    )
+    return HTMLResponse(page, status_code)
+
+
+@lru_cache
+def static_path(name: str) -> str:
+    """The address of a static file, which changes with its content so that browsers may keep it."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def when(seconds: float | None) -> str:
+    """A time in UTC, readable by people and programs."""
+    if seconds is None:
+        return ABSENT
+    text = datetime.fromtimestamp(seconds, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(text.isoformat(), text.strftime("%Y-%m-%d %H:%M:%S UTC"))
+
+
+def ago(seconds: float | None, now: float) -> str:
+    """How long ago that was, in the largest unit that fits."""
+    if seconds is None:
+        return "never"
+    passed = max(0, int(now - seconds))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if passed >= length:
+            return f"{passed // length} {unit} ago"
+    return f"{passed} s ago"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with that many significant digits; a dash where there is none."""
+    if value is None:
+        return ABSENT
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}g}"
+
+
+def percent(value: float | None) -> str:
+    return ABSENT if value is None else f"{100 * value:.1f} %"

@@ -1,0 +1,132 @@
+"""Who asks, and what that one may do.
+
+A service shows an API key, a person a session. Until the first person exists, everybody on this machine is the
+administrator `local`, provided that we listen on loopback and nothing forwarded the request: so the first start needs
+no password, and nothing but this machine can use that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import HTTPException, Request
+from starlette.requests import HTTPConnection
+
+from telltale.settings import is_loopback
+from telltale.store import access
+from telltale.web.state import State, state
+
+Role = Literal["submitter", "viewer", "reviewer", "adjudicator", "admin"]
+ROLES: tuple[Role, ...] = ("submitter", "viewer", "reviewer", "adjudicator", "admin")
+LOCAL = "local"
+LOCAL_TENANT = "default"
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in: people are sent to the sign-in page, programs get 401."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. `via` says how we know; `tenant` and `scopes` are those of an API key."""
+
+    name: str
+    role: str
+    via: Literal["session", "key", "local"]
+    tenant: str = LOCAL_TENANT
+    scopes: tuple[str, ...] = ()
+
+    def allows(self, role: str) -> bool:
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+def require(role: Role) -> Callable[[Request], Principal]:
+    """A dependency that lets through whoever has this role or a higher one: `Depends(require("viewer"))`."""
+
+    def check(request: Request) -> Principal:
+        principal = identify(request)
+        if principal is None:
+            raise SignInNeeded
+        request.state.principal = principal
+        if not principal.allows(role):
+            raise HTTPException(403, f"This needs the role {role}; {principal.name} has {principal.role}.")
+        return principal
+
+    return check
+
+
+def require_scope(scope: str) -> Callable[[Request], Principal]:
+    """A dependency for services: an API key with this scope, within its rate. Whoever is `local` needs none."""
+
+    def check(request: Request) -> Principal:
+        principal = identify(request)
+        if principal is None or principal.via == "session":
+            message = "Send an API key: Authorization: Bearer tt_…"
+            raise HTTPException(401, message, headers={"WWW-Authenticate": "Bearer"})
+        if principal.via == "key" and scope not in principal.scopes:
+            raise HTTPException(403, f"The API key {principal.name} lacks the scope {scope}.")
+        here = state(request)
+        wait = here.key_rate.take(f"{principal.tenant}/{principal.name}", here.clock())
+        if wait:
+            raise HTTPException(429, "Too many requests.", headers={"Retry-After": str(math.ceil(wait))})
+        return principal
+
+    return check
+
+
+def identify(request: HTTPConnection) -> Principal | None:
+    """Who sent this request; None when we cannot say. Raises StoreUnavailable."""
+    here = state(request)
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        return _by_key(here, authorization)
+    token = request.cookies.get(cookie_name(here))
+    person = _by_session(here, token) if token else None
+    return person or (_local() if is_open(here, request) else None)
+
+
+def is_open(here: State, request: HTTPConnection) -> bool:
+    """Whether this request may pass without a sign-in: first start, loopback only, not forwarded."""
+    forwarded = any(name == "forwarded" or name.startswith("x-forwarded-") for name in request.headers)
+    return not forwarded and is_loopback(here.settings.web.listen) and not has_people(here)
+
+
+def has_people(here: State) -> bool:
+    """Whether somebody can sign in. People are disabled, never deleted, so a yes is remembered."""
+    if not here.facts.get("people"):
+        with here.store.read() as connection:
+            here.facts["people"] = access.count_people(connection) > 0
+    return here.facts["people"]
+
+
+def cookie_name(here: State) -> str:
+    return "__Host-telltale" if here.secure else "telltale"
+
+
+def _local() -> Principal:
+    return Principal(LOCAL, "admin", "local")
+
+
+def _by_key(here: State, authorization: str) -> Principal | None:
+    scheme, _, secret = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    with here.store.read() as connection:
+        key = access.find_key(connection, secret.strip(), here.clock())
+    if key is None:
+        return None
+    return Principal(key.name, "submitter", "key", key.tenant, key.scopes)
+
+
+def _by_session(here: State, token: str) -> Principal | None:
+    now = here.clock()
+    with here.store.read() as connection:
+        person = access.find_session(connection, token, now, here.settings.web.session_idle)
+    if person is None:
+        return None
+    if here.sessions_seen.is_due(token, now):
+        here.store.submit(lambda connection: access.touch_session(connection, token, now))
+    return Principal(person.name, person.role, "session")
