@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
+from typing import Literal
 
 from sqlalchemy import Connection, func, select
 
@@ -58,11 +59,21 @@ def load(
     return [Feedback(**row._asdict()) for row in connection.execute(query)]
 
 
-def recent(connection: Connection, *, limit: int, before_id: int | None = None) -> list[Feedback]:
-    """The newest events (below `before_id`), newest first."""
+def recent(
+    connection: Connection,
+    *,
+    limit: int,
+    before_id: int | None = None,
+    show: Literal["all", "negative", "words"] = "all",
+) -> list[Feedback]:
+    """The newest events (below `before_id`), newest first: all, those in the lower half, or those with words."""
     query = select(*_COLUMNS).order_by(feedback.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(feedback.c.id < before_id)
+    if show == "negative":
+        query = query.where(feedback.c.value < 0.5)
+    if show == "words":
+        query = query.where(feedback.c.comment.is_not(None))
     return [Feedback(**row._asdict()) for row in connection.execute(query)]
 
 

@@ -23,7 +23,7 @@ def save(connection: Connection, rows: Sequence[Sample], now: float) -> int:
     values = [{**asdict(row), "redactions": dict(row.redactions), "stored_at": now} for row in rows]
     for value in values:
         del value["id"]
-    return connection.execute(statement, values).rowcount
+    return len(connection.execute(statement.returning(samples.c.id), values).all())
 
 
 def load(

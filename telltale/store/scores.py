@@ -26,7 +26,7 @@ def save(connection: Connection, rows: Sequence[Score]) -> int:
     values = [{**asdict(row), "details": dict(row.details)} for row in rows]
     for value in values:
         del value["id"]
-    return connection.execute(statement, values).rowcount
+    return len(connection.execute(statement.returning(scores.c.id), values).all())
 
 
 def load(

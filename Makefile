@@ -1,0 +1,48 @@
+# Two commands: `make demo` and `make test`. Everything lands in .venv/ and .telltale/, which git ignores.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint types unit e2e lock clean
+
+demo: .venv/ready
+	$(BIN)/telltale fetch --missing
+	$(BIN)/telltale demo $(ARGS)
+
+test: lint types unit e2e
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/ready
+	$(BIN)/mypy
+
+unit: .venv/ready
+	$(BIN)/telltale fetch --missing
+	$(BIN)/pytest -m "not e2e" $(ARGS)
+
+e2e: .venv/ready
+	$(BIN)/telltale fetch --missing
+	$(BIN)/pytest -m e2e $(ARGS)
+
+# uv where it is, else venv and pip; both install what the lock pins, by hash.
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Telltale needs Python 3.11 or newer; name one: make PYTHON=python3.12 demo"; exit 1; }
+	@if command -v uv >/dev/null; then \
+	  uv venv -q --allow-existing --python $(PYTHON) .venv && \
+	  uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+	  { $(PYTHON) -m venv .venv || { echo "Python has no venv here: apt install python3-venv"; exit 1; }; } && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@
+
+# Pins everything again; needs uv.
+lock:
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade \
+	  --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .telltale dist build

@@ -1,0 +1,35 @@
+"""SQLite is opened the durable way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from telltale.store import StoreUnavailable, open_store, samples
+
+
+@pytest.mark.parametrize(("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
+def test_writer_is_durable(tmp_path: Path, pragma: str, value: object) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    assert store.write(lambda c: c.execute(text(f"PRAGMA {pragma}")).scalar()) == value
+    store.close()
+
+
+def test_readers_cannot_write(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    with pytest.raises(StoreUnavailable, match="readonly"), store.read() as connection:
+        samples.prune(connection, before=1.0)
+    store.close()
+
+
+def test_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}", busy_timeout=0.2)
+
+    def read_meanwhile(_: object) -> int:
+        with store.read() as connection:
+            return samples.count(connection)
+
+    assert store.write(read_meanwhile) == 0
+    store.close()

@@ -1,0 +1,170 @@
+"""Every record comes back from either database as it went in."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from telltale.records import Feedback, Sample, Score, Ticket
+from telltale.store import Conflict, Store, access, audit, evidence, feedback, references, samples, scores, tickets
+
+# PostgreSQL's text cannot hold NUL; the collector's redaction removes it before storage.
+TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=200)
+
+
+def sample(number: int = 1, **changes: object) -> Sample:
+    values: dict[str, object] = {
+        "trace_id": f"{number:032x}", "span_id": f"{number:016x}", "observed_at": float(number), "tenant": "t",
+        "model": "m", "version": "v1", "layer": "client", "operation": "chat", "status": "ok", "prompt": "p",
+        "response": "r", "inclusion_probability": 0.25,
+    }  # fmt: skip
+    return Sample(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def score(**changes: object) -> Score:
+    values: dict[str, object] = {
+        "monitor": "tokens", "signal": "max_t", "direction": "prompt", "model": "m", "version": "v1",
+        "window_start": 0.0, "window_end": 10.0, "samples": 50, "state": "ok", "effect": 1.5, "threshold": 3.0,
+        "p_value": 0.4, "details": {"words": [["refund", 4.2]]},
+    }  # fmt: skip
+    return Score(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(prompt=TEXT, response=TEXT, redactions=st.dictionaries(st.sampled_from(["email", "card"]), st.integers(1, 9)))
+def test_sample_comes_back_as_it_went_in(store: Store, prompt: str, response: str, redactions: dict[str, int]) -> None:
+    number = store.write(samples.count) + 1
+    sent = sample(number, prompt=prompt, response=response, redactions=redactions, ttft_s=0.25, output_tokens=7)
+    store.write(lambda c: samples.save(c, [sent], now=5.0))
+    with store.read() as connection:
+        [found] = samples.load(connection, trace_ids=[sent.trace_id])
+    assert found.id is not None
+    assert found == sample(
+        number, prompt=prompt, response=response, redactions=redactions, ttft_s=0.25, output_tokens=7, id=found.id
+    )
+
+
+def test_same_span_is_stored_once(store: Store) -> None:
+    first = store.write(lambda c: samples.save(c, [sample(1), sample(2)], now=1.0))
+    again = store.write(lambda c: samples.save(c, [sample(2, prompt="other"), sample(3)], now=2.0))
+    with store.read() as connection:
+        texts = [row.prompt for row in samples.load(connection)]
+    assert (first, again, texts) == (2, 1, ["p", "p", "p"])
+
+
+def test_samples_are_found_by_model_time_and_sampling(store: Store) -> None:
+    rows = [sample(1), sample(2, model="other"), sample(3, inclusion_probability=None, promoted_by="feedback")]
+    store.write(lambda c: samples.save(c, rows, now=1.0))
+    with store.read() as connection:
+        assert [row.observed_at for row in samples.load(connection, model="m")] == [1.0, 3.0]
+        assert [row.observed_at for row in samples.load(connection, model="m", sampled_only=True)] == [1.0]
+        assert [row.observed_at for row in samples.load(connection, since=2.0, until=3.0)] == [2.0]
+        assert samples.models(connection, since=0.0) == ["m", "other"]
+
+
+def test_prune_deletes_only_what_is_older(store: Store) -> None:
+    store.write(lambda c: samples.save(c, [sample(1), sample(2)], now=1.0))
+    assert store.write(lambda c: samples.prune(c, before=2.0)) == 1
+    assert store.write(samples.count) == 1
+
+
+def vote(key: str = "k", value: float = 0.0) -> Feedback:
+    return Feedback(1.0, "t", "a" * 32, None, "thumb", "helpful", value, "user", key)
+
+
+def test_feedback_sent_twice_is_stored_once(store: Store) -> None:
+    first, replayed = store.write(lambda c: feedback.append(c, vote(), "hash"))
+    second, again = store.write(lambda c: feedback.append(c, vote(), "hash"))
+    assert (replayed, again, second) == (False, True, first)
+
+
+def test_a_key_used_for_another_body_is_a_conflict(store: Store) -> None:
+    store.write(lambda c: feedback.append(c, vote(), "hash"))
+    with pytest.raises(Conflict, match="'k'"):
+        store.write(lambda c: feedback.append(c, vote(value=1.0), "other"))
+
+
+def test_latest_score_of_each_series(store: Store) -> None:
+    rows = [score(), score(window_start=10.0, window_end=20.0, state="suspect"), score(direction="response")]
+    assert store.write(lambda c: scores.save(c, rows)) == 3
+    assert store.write(lambda c: scores.save(c, rows)) == 0
+    with store.read() as connection:
+        latest = scores.latest(connection, since=0.0)
+    assert {(row.direction, row.window_end, row.state) for row in latest} == {
+        ("prompt", 20.0, "suspect"),
+        ("response", 10.0, "ok"),
+    }
+
+
+def test_evidence_is_attached_to_its_score(store: Store) -> None:
+    store.write(lambda c: scores.save(c, [score()]))
+    number = store.write(lambda c: evidence.put(c, b"<html>", kind="evidently", media_type="text/html", now=1.0))
+    with store.read() as connection:
+        [row] = scores.load(connection)
+    assert row.id is not None
+    store.write(lambda c: scores.attach_evidence(c, row.id or 0, number))
+    with store.read() as connection:
+        [row] = scores.load(connection)
+        found = evidence.get(connection, row.evidence_id or 0)
+    assert found is not None
+    assert found.content == b"<html>"
+
+
+def test_a_new_reference_replaces_the_old_one_and_keeps_it(store: Store) -> None:
+    def reference(rows: int) -> references.Reference:
+        return references.Reference("m", "prompt", 1.0, rows, {"texts": ["é" * rows]}, {"threshold": 2.5})
+
+    old = store.write(lambda c: references.freeze(c, reference(1)))
+    new = store.write(lambda c: references.freeze(c, reference(2)))
+    with store.read() as connection:
+        assert references.current(connection, "m", "prompt") == new
+        assert references.load(connection, old.id or 0) == old
+        assert references.current(connection, "m", "response") is None
+    assert old.sha256 != new.sha256
+
+
+def test_ticket_and_its_timeline(store: Store) -> None:
+    ticket = Ticket("k", "retrain", "m", "v1", "drift", "open", 1, 1.0, 1.0, alerts={"f": {"status": "firing"}})
+    stored = store.write(lambda c: tickets.save(c, ticket))
+    event = tickets.TicketEvent(1.0, "opened", "alertmanager", {"alerts": 1})
+    store.write(lambda c: tickets.add_event(c, stored.id or 0, event))
+    with store.read() as connection:
+        assert tickets.newest(connection, "k") == stored
+        assert [row.kind for row in tickets.events(connection, stored.id or 0)] == ["opened"]
+        assert tickets.count_by_state(connection) == [("retrain", "open", 1)]
+
+
+def test_audit_chain_shows_a_changed_entry(store: Store) -> None:
+    from sqlalchemy import update
+
+    from telltale.store.schema import audit_log
+
+    for number in range(3):
+        store.write(lambda c, n=number: audit.record(c, actor="a", action="b", subject=str(n), now=0.1 * n))
+    with store.read() as connection:
+        assert audit.verify(connection) is None
+    store.write(lambda c: c.execute(update(audit_log).where(audit_log.c.subject == "1").values(actor="mallory")))
+    with store.read() as connection:
+        assert audit.verify(connection) == 2
+
+
+def test_api_key_lives_until_revoked_or_expired(store: Store) -> None:
+    secret = store.write(
+        lambda c: access.add_key(c, name="app", tenant="t", scopes=["feedback:write"], now=1.0, expires_at=10.0)
+    )
+    with store.read() as connection:
+        key = access.find_key(connection, secret, now=2.0)
+        assert key is not None
+        assert key.tenant == "t"
+        assert access.find_key(connection, secret, now=10.0) is None
+        assert access.find_key(connection, secret + "x", now=2.0) is None
+        assert access.find_key(connection, "nonsense", now=2.0) is None
+    assert store.write(lambda c: access.revoke_key(c, key.key_id, now=3.0))
+    with store.read() as connection:
+        assert access.find_key(connection, secret, now=4.0) is None
+
+
+def test_unknown_scope_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="root:all"):
+        store.write(lambda c: access.add_key(c, name="a", tenant="t", scopes=["root:all"], now=1.0))

@@ -1,0 +1,150 @@
+"""The writer: group commit, back-pressure, and a database that is locked, gone or killed under it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from telltale.records import Sample
+from telltale.store import Conflict, Store, StoreBusy, StoreUnavailable, open_store, samples
+
+
+def row(number: int) -> Sample:
+    return Sample(f"{number:032x}", "b" * 16, 1.0, "t", "m", "v", "client", "chat", "ok", "p", "r", 0.5)
+
+
+def save(number: int, connection: Connection) -> int:
+    return samples.save(connection, [row(number)], now=1.0)
+
+
+def test_a_failing_write_fails_alone(store: Store) -> None:
+    gate = threading.Event()
+    store.submit(lambda _: gate.wait(10))
+
+    def refuse(_: Connection) -> None:
+        raise Conflict("mine")
+
+    futures: list[Future[object]] = [
+        store.submit(lambda c: save(1, c)), store.submit(refuse), store.submit(lambda c: save(2, c)),
+    ]  # fmt: skip
+    gate.set()
+    assert futures[0].result(10) == 1
+    with pytest.raises(Conflict, match="mine"):
+        futures[1].result(10)
+    assert futures[2].result(10) == 1
+    assert store.write(samples.count) == 2
+
+
+def test_a_full_queue_says_so_at_once_and_drains(url: str) -> None:
+    store = open_store(url, queue_rows=3)
+    gate, running = threading.Event(), threading.Event()
+
+    def hold(_: Connection) -> None:
+        running.set()
+        gate.wait(10)
+
+    first = store.submit(hold)
+    assert running.wait(10)
+    futures = [store.submit(lambda c, n=n: save(n, c)) for n in range(3)]
+    with pytest.raises(StoreBusy, match="3 writes"):
+        store.submit(lambda c: save(9, c))
+    gate.set()
+    first.result(10)
+    assert [future.result(10) for future in futures] == [1, 1, 1]
+    store.close()
+
+
+def test_close_commits_what_was_queued(url: str) -> None:
+    store = open_store(url)
+    futures = [store.submit(lambda c, n=n: save(n, c)) for n in range(50)]
+    store.close()
+    assert all(future.result(0) == 1 for future in futures)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.submit(lambda c: save(99, c))
+    again = open_store(url)
+    assert again.write(samples.count) == 50
+    again.close()
+
+
+def test_a_locked_database_is_unavailable_and_then_recovers(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}", busy_timeout=0.2)
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="locked"):
+        store.write(lambda c: save(1, c))
+    other.execute("ROLLBACK")
+    assert store.write(lambda c: save(1, c)) == 1
+    other.close()
+    store.close()
+
+
+def test_a_full_disk_is_unavailable_and_then_recovers(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    # SQLite reports SQLITE_FULL at this limit exactly as at the end of a disk.
+    pages = store.write(lambda c: c.execute(text("PRAGMA page_count")).scalar_one())
+    store.write(lambda c: c.execute(text(f"PRAGMA max_page_count={pages + 2}")))
+    big = [
+        Sample(f"{n:032x}", "b" * 16, 1.0, "t", "m", "v", "client", "chat", "ok", "p" * 9000, "r", 0.5)
+        for n in range(50)
+    ]
+    with pytest.raises(StoreUnavailable, match="full"):
+        store.write(lambda c: samples.save(c, big, now=1.0))
+    assert store.write(lambda c: samples.save(c, big, now=1.0)) == 50  # a new connection has no limit
+    store.close()
+
+
+def test_a_file_that_is_gone_takes_no_writes(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    (tmp_path / "s.db").rename(tmp_path / "moved.db")
+    with pytest.raises(StoreUnavailable, match="gone"):
+        store.write(lambda c: save(1, c))
+    (tmp_path / "s.db").write_bytes(b"")
+    with pytest.raises(StoreUnavailable, match="without our tables"):
+        store.write(lambda c: save(1, c))
+    (tmp_path / "moved.db").rename(tmp_path / "s.db")
+    assert store.write(lambda c: save(1, c)) == 1
+    store.close()
+
+
+KILLED = """
+import sys
+from telltale.records import Sample
+from telltale.store import open_store, samples
+store = open_store(sys.argv[1])
+n = 0
+while True:
+    futures = [store.submit(lambda c, i=i: samples.save(
+        c, [Sample(f"{i:032x}", "b" * 16, 1.0, "t", "m", "v", "client", "chat", "ok", "p", "r", 0.5)], now=1.0))
+        for i in range(n, n + 20)]
+    for i, future in enumerate(futures, n):
+        future.result()
+        print(i, flush=True)
+    n += 20
+"""
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(url: str) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, url], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )  # fmt: skip
+    assert child.stdout is not None
+    acknowledged = [int(child.stdout.readline()) for _ in range(200)]
+    child.send_signal(signal.SIGKILL)
+    acknowledged += [int(line) for line in child.stdout.read().splitlines() if line]
+    child.wait()
+    child.stdout.close()
+    store = open_store(url)
+    with store.read() as connection:
+        stored = {int(found.trace_id, 16) for found in samples.load(connection)}
+    store.close()
+    assert set(acknowledged) <= stored
