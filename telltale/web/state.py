@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 from starlette.requests import HTTPConnection
 
 from telltale.settings import Settings
-from telltale.store import Store
+from telltale.store import Store, access
 from telltale.web.limits import Buckets, Seen
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`clock` gives Unix seconds; `ready` is False once the application is going down."""
+    """`clock` gives Unix seconds. `facts` and `secrets` remember what the store said and cannot change."""
 
     settings: Settings
     store: Store
@@ -34,6 +34,13 @@ class State:
     sign_in_rate: Buckets
     sessions_seen: Seen
     facts: dict[str, bool] = field(default_factory=dict)
+    secrets: dict[str, bytes] = field(default_factory=dict)
+
+    def secret(self, name: str) -> bytes:
+        """The installation's own key of that name, read from the store once. Raises StoreUnavailable."""
+        if name not in self.secrets:
+            self.secrets[name] = self.store.write(lambda connection: access.secret(connection, name))
+        return self.secrets[name]
 
     @property
     def secure(self) -> bool:

@@ -1,0 +1,146 @@
+"""What a sender may say about one call, checked; and what of it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from telltale.records import Feedback
+from telltale.redaction import redact
+
+MAX_COMMENT = 16_384
+THUMBS: Mapping[object, float] = {"up": 1.0, "down": 0.0}
+
+IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+Hex = StringConstraints(to_lower=True, strip_whitespace=True)
+
+
+class Submission(BaseModel):
+    """One event of feedback on one call.
+
+    `value` is, for a thumb, true, false, 1, 0, "up" or "down"; for a rating, a number within `scale` (0 to 1 if not
+    given); for a category, its name. `comment` holds a comment's or a correction's words and may go with a thumb or
+    a rating. `retract` takes back what the same subject said under the same name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trace_id: Annotated[str, Hex, Field(pattern=r"^[0-9a-fA-F]{32}$")]
+    span_id: Annotated[str, Hex, Field(pattern=r"^[0-9a-fA-F]{16}$")] | None = None
+    kind: Literal["thumb", "rating", "category", "comment", "correction", "retract"]
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:/ -]+$")] = "helpful"
+    value: bool | float | Annotated[str, Field(max_length=64)] | None = None
+    scale: tuple[float, float] = (0.0, 1.0)
+    comment: Annotated[str, Field(max_length=MAX_COMMENT)] | None = None
+    subject: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    source: Literal["user", "judge", "system"] = "user"
+
+    @field_validator("trace_id", "span_id")
+    @classmethod
+    def _names_something(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip("0"):
+            raise ValueError("is all zeros")
+        return value
+
+    @field_validator("comment", "subject", "name")
+    @classmethod
+    def _is_storable(cls, value: str | None) -> str | None:
+        # PostgreSQL has no NUL in text, and nobody types one.
+        if value is not None and "\0" in value:
+            raise ValueError("holds a NUL character")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        fault = _fault(self)
+        if fault:
+            raise ValueError(fault)
+        return self
+
+    @property
+    def number(self) -> float | None:
+        """The value in [0, 1]; None for kinds that have none."""
+        if self.kind == "thumb":
+            return _thumb(self.value)
+        if self.kind == "rating" and isinstance(self.value, (int, float)):
+            low, high = self.scale
+            return (float(self.value) - low) / (high - low)
+        return None
+
+    @property
+    def words(self) -> str | None:
+        """What was said in words, as it was said."""
+        return str(self.value) if self.kind == "category" else self.comment
+
+
+def to_event(
+    submission: Submission,
+    *,
+    tenant: str,
+    idempotency_key: str,
+    now: float,
+    key: bytes,
+    rules: Mapping[str, str],
+) -> Feedback:
+    """The event to store: words redacted, the subject replaced by a hash that only `key` can make."""
+    words = submission.words
+    return Feedback(
+        received_at=now,
+        tenant=tenant,
+        trace_id=submission.trace_id,
+        span_id=submission.span_id,
+        kind=submission.kind,
+        name=submission.name,
+        value=submission.number,
+        source=submission.source,
+        idempotency_key=idempotency_key,
+        comment=redact(words, rules)[0] if words else None,
+        subject=_keyed(key, f"{tenant}\0{submission.subject}") if submission.subject else None,
+    )
+
+
+def fingerprint(submission: Submission, key: bytes) -> str:
+    """Equal for equal bodies. Keyed, because a plain hash of a short comment could be guessed."""
+    return _keyed(key, json.dumps(submission.model_dump(), sort_keys=True))
+
+
+def _keyed(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _thumb(value: object) -> float | None:
+    if isinstance(value, str):
+        return THUMBS.get(value)
+    return float(value) if isinstance(value, (bool, int, float)) and value in (0, 1) else None
+
+
+def _fault(submission: Submission) -> str | None:
+    """Why a submission does not fit its kind; None when it does."""
+    kind, value, comment = submission.kind, submission.value, submission.comment
+    if kind == "thumb" and _thumb(value) is None:
+        return 'a thumb\'s value is true, false, 1, 0, "up" or "down"'
+    if kind == "rating":
+        return _rating_fault(value, submission.scale)
+    if kind == "category":
+        if not isinstance(value, str) or not value.strip():
+            return "a category's value is its name"
+        return "a category has no comment; send the comment as an event of its own" if comment else None
+    if kind in ("comment", "correction") and not (comment and comment.strip()):
+        return f"a {kind} has its words in `comment`"
+    if kind in ("comment", "correction", "retract") and value is not None:
+        return f"a {kind} has no value"
+    return None
+
+
+def _rating_fault(value: object, scale: tuple[float, float]) -> str | None:
+    low, high = scale
+    if not low < high or not high - low < float("inf"):
+        return "scale is [lowest, highest]"
+    if isinstance(value, (bool, str)) or not isinstance(value, (int, float)) or not low <= value <= high:
+        return f"a rating's value is a number from {low:g} to {high:g} (`scale`)"
+    return None

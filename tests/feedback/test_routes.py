@@ -1,0 +1,239 @@
+"""The feedback API over HTTP: what is acknowledged is stored once, what is refused says why."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+
+import httpx
+import pytest
+
+from telltale.records import Feedback
+from telltale.store import Store, feedback
+
+Service = Any
+Serve = Callable[..., AbstractContextManager[Service]]
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PATH = "/api/v1/feedback"
+
+
+def vote(**fields: object) -> dict[str, object]:
+    return {"trace_id": TRACE, "kind": "thumb", "value": "down", "subject": "user-1"} | fields
+
+
+def post(service: Service, body: object, key: str = "k-1", tenant: str = "shop") -> httpx.Response:
+    with service.client(tenant) as client:
+        answer: httpx.Response = client.post(PATH, json=body, headers={"Idempotency-Key": key})
+        return answer
+
+
+def stored(store: Store) -> list[Feedback]:
+    with store.read() as connection:
+        return feedback.load(connection)
+
+
+def test_a_vote_is_stored_before_it_is_acknowledged(service: Service) -> None:
+    answer = post(service, vote(comment="too long"))
+
+    assert answer.status_code == 201
+    (event,) = stored(service.store)
+    assert (event.tenant, event.kind, event.value, event.comment) == ("shop", "thumb", 0.0, "too long")
+    assert answer.json()["id"] == event.id
+    assert answer.json()["received_at"] == event.received_at
+
+
+@pytest.mark.parametrize(
+    ("fields", "value", "words"),
+    [
+        ({"kind": "thumb", "value": True}, 1.0, None),
+        ({"kind": "thumb", "value": 0}, 0.0, None),
+        ({"kind": "thumb", "value": 1.0}, 1.0, None),
+        ({"kind": "rating", "value": 0.25}, 0.25, None),
+        ({"kind": "rating", "value": 4, "scale": [1, 5]}, 0.75, None),
+        ({"kind": "category", "value": "hallucination"}, None, "hallucination"),
+        ({"kind": "comment", "value": None, "comment": "wrong city"}, None, "wrong city"),
+        ({"kind": "correction", "value": None, "comment": "It is in Busan."}, None, "It is in Busan."),
+        ({"kind": "retract", "value": None}, None, None),
+    ],
+)
+def test_every_kind_is_taken(service: Service, fields: dict[str, object], value: object, words: object) -> None:
+    assert post(service, vote(**fields)).status_code == 201
+
+    (event,) = stored(service.store)
+    assert (event.kind, event.value, event.comment) == (fields["kind"], value, words)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"trace_id": "xyz"},
+        {"trace_id": "0" * 32},
+        {"span_id": "12"},
+        {"kind": "applause"},
+        {"value": 0.5},
+        {"value": None},
+        {"value": "sideways"},
+        {"kind": "rating", "value": 7},
+        {"kind": "rating", "value": True},
+        {"kind": "rating", "value": 1, "scale": [5, 1]},
+        {"kind": "rating", "value": 1, "scale": [-1e308, 1e308]},
+        {"kind": "category", "value": 3},
+        {"kind": "category", "value": "a", "comment": "b"},
+        {"kind": "comment", "value": None, "comment": None},
+        {"kind": "comment", "value": None, "comment": " "},
+        {"kind": "correction", "value": 1, "comment": "x"},
+        {"kind": "retract", "value": 1},
+        {"comment": "nul \0"},
+        {"comment": "x" * 16_385},
+        {"name": "<script>"},
+        {"colour": "red"},
+        {"source": "reviewer"},
+    ],
+)
+def test_a_body_that_does_not_fit_is_refused_without_repeating_it(service: Service, fields: dict[str, object]) -> None:
+    answer = post(service, vote(comment="SECRET-WORDS") | fields)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "SECRET-WORDS" not in answer.text
+    assert stored(service.store) == []
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "two words"])
+def test_a_bad_idempotency_key_is_refused(service: Service, key: str) -> None:
+    assert post(service, vote(), key).status_code == 422
+
+
+def test_no_idempotency_key_is_refused(service: Service) -> None:
+    with service.client() as client:
+        assert client.post(PATH, json=vote()).status_code == 422
+
+
+def test_the_same_again_is_answered_from_the_store(service: Service) -> None:
+    first, again = post(service, vote()), post(service, vote())
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json()["id"] == first.json()["id"]
+    assert again.json()["received_at"] == first.json()["received_at"]
+    assert len(stored(service.store)) == 1
+
+
+def test_another_body_under_the_same_key_is_refused(service: Service) -> None:
+    post(service, vote())
+    answer = post(service, vote(value="up"))
+
+    assert answer.status_code == 422
+    assert [event.value for event in stored(service.store)] == [0.0]
+
+
+def test_tenants_do_not_share_idempotency_keys(service: Service) -> None:
+    assert [post(service, vote(), tenant=tenant).status_code for tenant in ("shop", "bank")] == [201, 201]
+    assert {event.tenant for event in stored(service.store)} == {"shop", "bank"}
+
+
+def test_many_at_once_with_the_same_key_store_one(service: Service) -> None:
+    together = threading.Barrier(16)
+
+    def send(_: int) -> int:
+        together.wait()
+        return post(service, vote()).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(send, range(16)))
+
+    assert sorted(statuses) == [200] * 15 + [201]
+    assert len(stored(service.store)) == 1
+
+
+def test_words_are_redacted_and_the_person_is_hashed(serve: Serve, store: Store) -> None:
+    with serve(redaction={"rules": {"badge": r"E-\d{5}"}}) as service:
+        post(service, vote(comment="ask mina@example.com, badge E-12345", subject="mina@example.com"))
+        post(service, vote(subject="mina@example.com"), "k-2")
+        post(service, vote(subject="mina@example.com"), "k-3", tenant="bank")
+
+    first, second, other = stored(store)
+    assert first.comment == "ask [EMAIL], badge [BADGE]"
+    assert first.subject is not None
+    assert len(first.subject) == 64
+    assert first.subject == second.subject
+    assert first.subject != other.subject
+
+
+def test_feedback_needs_a_key_with_its_scope(service: Service) -> None:
+    assert post(service, vote(), tenant="tt_00000000_" + "x" * 43).status_code == 401
+    assert post(service, vote(), tenant="nonsense").status_code == 401
+    assert post(service, vote(), tenant="tracer").status_code == 403
+    assert stored(service.store) == []
+
+
+def test_a_key_beyond_its_rate_is_told_when_to_come_back(serve: Serve) -> None:
+    with serve(web={"requests_per_second": 2}) as service:
+        answers = [post(service, vote(), f"k-{number}") for number in range(6)]
+        other = post(service, vote(), tenant="bank")
+
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert other.status_code == 201
+
+
+def test_a_batch_answers_item_by_item(service: Service) -> None:
+    items = [
+        vote() | {"idempotency_key": "a"},
+        vote() | {"idempotency_key": "a"},
+        vote(value="up") | {"idempotency_key": "a"},
+        vote(kind="rating", value="SECRET-WORDS") | {"idempotency_key": "b"},
+        vote(),
+        vote(kind="comment", value=None, comment="hm") | {"idempotency_key": "c"},
+    ]
+    with service.client() as client:
+        answer = client.post(f"{PATH}/batch", json={"items": items})
+
+    assert answer.status_code == 200
+    assert [result["status"] for result in answer.json()["results"]] == [201, 200, 422, 422, 422, 201]
+    assert "SECRET-WORDS" not in answer.text
+    assert len(stored(service.store)) == 2
+
+
+@pytest.mark.parametrize("items", [[], [{}] * 201, "x", [3]])
+def test_a_batch_that_is_none_is_refused(service: Service, items: object) -> None:
+    with service.client() as client:
+        assert client.post(f"{PATH}/batch", json={"items": items}).status_code == 422
+
+
+def test_accepted_feedback_is_counted_once(service: Service) -> None:
+    post(service, vote())
+    post(service, vote())
+    post(service, vote(value=7), "k-2")
+
+    page = httpx.get(f"{service.url}/metrics").text
+    assert 'telltale_feedback_events_total{kind="thumb"} 1.0' in page
+    assert 'telltale_web_requests_total{route="/api/v1/feedback",status="201"} 1.0' in page
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"{", "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b'{"a":' * 9000, "application/json", 400),
+        (b"\xff\xfe", "application/json", 422),
+        (b"kind=thumb", "application/x-www-form-urlencoded", 422),
+        (b"x" * 70_000, "application/json", 413),
+    ],
+)
+def test_hostile_bodies_get_a_clear_answer(service: Service, content: bytes, kind: str, status: int) -> None:
+    with service.client() as client:
+        headers = {"Idempotency-Key": "k", "Content-Type": kind}
+        assert client.post(PATH, content=content, headers=headers).status_code == status
+
+
+def test_a_body_without_length_is_bounded_too(service: Service) -> None:
+    with service.client() as client:
+        chunks = (b" " * 1000 for _ in range(100))
+        headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
+        assert client.post(PATH, content=chunks, headers=headers).status_code == 413
