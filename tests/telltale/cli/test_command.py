@@ -1,0 +1,99 @@
+"""The command as a person types it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from telltale.cli import COMMANDS
+
+ROOT = Path(__file__).parents[3]
+
+
+def telltale(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TELLTALE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "telltale", *words],
+        cwd=cwd, env={**kept, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_help_names_every_command() -> None:
+    done = telltale("--help")
+    assert done.returncode == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    done = telltale(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"telltale {name}" in done.stdout
+
+
+def test_help_costs_little_cpu() -> None:
+    """A bound on work done, not on time: the imports that would break it cost several times as much."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert telltale("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    done = telltale("upp")
+    assert done.returncode == 2
+    assert "upp" in done.stderr
+
+
+def test_broken_settings_start_nothing(tmp_path: Path) -> None:
+    (tmp_path / "telltale.toml").write_text('[collector]\nhttp_listen = "nowhere"')
+    done = telltale("up", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "collector.http_listen = 'nowhere'" in done.stderr
+    assert not (tmp_path / ".telltale").exists()
+
+
+def test_people_and_keys_from_the_command(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("correct horse battery\n")
+    assert (
+        telltale("user", "add", "ada", "--role", "admin", "--password-file", "password", cwd=tmp_path).returncode == 0
+    )
+    again = telltale("user", "add", "ada", "--password-file", "password", cwd=tmp_path)
+    assert again.returncode == 1
+    assert "ada" in again.stderr
+    assert "admin" in telltale("user", "list", cwd=tmp_path).stdout
+    secret = telltale("key", "add", "app", "--tenant", "t", "--scope", "feedback:write", cwd=tmp_path).stdout.strip()
+    assert secret.startswith("tt_")
+    listed = telltale("key", "list", cwd=tmp_path).stdout
+    assert secret[3:11] in listed
+    assert secret not in listed
+    assert telltale("key", "revoke", secret[3:11], cwd=tmp_path).returncode == 0
+    assert telltale("key", "revoke", secret[3:11], cwd=tmp_path).returncode == 1
+    log = telltale("audit", cwd=tmp_path).stdout
+    assert [word in log for word in ("person_added", "key_added", "key_revoked")] == [True] * 3
+    assert telltale("audit", "--verify", cwd=tmp_path).returncode == 0
+
+
+def test_db_status_tells_the_revision(tmp_path: Path) -> None:
+    assert telltale("db", "upgrade", cwd=tmp_path).returncode == 0
+    assert "0001" in telltale("db", "status", cwd=tmp_path).stdout
+
+
+def test_a_store_that_cannot_be_reached_is_said_so(tmp_path: Path) -> None:
+    done = telltale("db", "upgrade", cwd=tmp_path, TELLTALE_STORE__URL="postgresql://u:hunter2@127.0.0.1:1/d")
+    assert done.returncode == 1
+    assert "store" in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_healthy_says_when_a_part_is_not(tmp_path: Path) -> None:
+    done = telltale("healthy", "web", cwd=tmp_path, TELLTALE_WEB__LISTEN="127.0.0.1:1")
+    assert done.returncode == 1
+    assert "127.0.0.1:1" in done.stderr
