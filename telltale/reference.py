@@ -5,7 +5,6 @@ A test compares them with what stands there, so that the README never falls behi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,18 +17,14 @@ README = Path(__file__).with_name("README.md")
 
 def settings() -> str:
     """The table of settings."""
-    lines = ["| setting | default | meaning |", "|---|---|---|"]
-    for key, default, text in walk():
-        lines.append(f"| `{key}` | {f'`{default}`' if default else ''} | {text} |")
-    return "\n".join(lines)
+    rows = [f"| `{key}` | {f'`{default}`' if default else ''} | {text} |" for key, default, text in walk()]
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
 
 
 def metrics() -> str:
     """The table of metrics."""
-    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for entry in METRICS:
-        lines.append(f"| `{entry.name}` | {entry.kind} | {' '.join(entry.labels)} | {entry.help} |")
-    return "\n".join(lines)
+    rows = [f"| `{entry.name}` | {entry.kind} | {' '.join(entry.labels)} | {entry.help} |" for entry in METRICS]
+    return "\n".join(["| metric | type | labels | meaning |", "|---|---|---|---|", *rows])
 
 
 def commands() -> str:
@@ -44,8 +39,8 @@ def fill(text: str) -> str:
     """`text` with every section between its markers written anew."""
     for name, write in SECTIONS.items():
         begin, end = f"<!-- {name}: generated -->", f"<!-- {name}: end -->"
-        body = f"{begin}\n{write()}\n{end}"
-        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, body=body: body, text, flags=re.DOTALL)
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{write()}\n{end}{rest.partition(end)[2]}"
     return text
 
 
