@@ -6,7 +6,6 @@ The model `support` also runs on a server that sends its own spans, as vLLM does
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import json
 import threading
@@ -15,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-import httpx
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.sdk.resources import Resource
@@ -26,6 +24,7 @@ from opentelemetry.util.types import AttributeValue
 
 from telltale.cli.demo import texts
 from telltale.cli.demo.texts import Topic
+from telltale.cli.demo.votes import VoteSender
 
 CALLS_PER_SECOND = 30.0
 VOTE_SHARE = 0.3
@@ -79,7 +78,7 @@ class Traffic:
             for tenant, even in zip(TENANTS, itertools.cycle((True, False)), strict=False)
         }
         self._server = _provider({"service.name": SERVER, "tenant.id": "shared"}, otlp_grpc, grpc=True)
-        self._feedback = _FeedbackSender(web, keys)
+        self._feedback = VoteSender(web, keys)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
 
@@ -219,67 +218,6 @@ def _server(exchange: _Exchange, request_id: str) -> dict[str, AttributeValue]:
         "gen_ai.usage.completion_tokens": _tokens(exchange.said),
         "gen_ai.request.id": request_id,
     }
-
-
-class _FeedbackSender:
-    """Posts votes after their delay; what is refused for the moment is sent again under the same key."""
-
-    def __init__(self, web: str, keys: Mapping[str, str]) -> None:
-        self._url = f"{web}/api/v1/feedback"
-        self._keys = keys
-        self._waiting: list[tuple[float, int, str, dict[str, object]]] = []
-        self._numbers = itertools.count()
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
-        self.acknowledged = 0
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def add(self, tenant: str, trace_id: str, value: float, comment: str | None, delay: float) -> None:
-        number = next(self._numbers)
-        body: dict[str, object] = {
-            "trace_id": trace_id,
-            "kind": "thumb",
-            "name": "helpful",
-            "value": value,
-            "comment": comment,
-            "subject": f"user-{number}",
-        }
-        with self._lock:
-            heapq.heappush(self._waiting, (time.monotonic() + delay, number, tenant, body))
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        with httpx.Client(timeout=5.0) as client:
-            while not self._stop.wait(0.05):
-                for due in self._due():
-                    self._post(client, due)
-
-    def _due(self) -> list[tuple[float, int, str, dict[str, object]]]:
-        with self._lock:
-            ready = []
-            while self._waiting and self._waiting[0][0] <= time.monotonic():
-                ready.append(heapq.heappop(self._waiting))
-            return ready
-
-    def _post(self, client: httpx.Client, vote: tuple[float, int, str, dict[str, object]]) -> None:
-        _, number, tenant, body = vote
-        headers = {"Authorization": f"Bearer {self._keys[tenant]}", "Idempotency-Key": f"demo-{tenant}-{number}"}
-        try:
-            status = client.post(self._url, json=body, headers=headers).status_code
-        except httpx.HTTPError:
-            status = 503
-        if status < 300:
-            self.acknowledged += 1
-        elif status in (429, 503):
-            with self._lock:
-                heapq.heappush(self._waiting, (time.monotonic() + 1.0, number, tenant, body))
 
 
 def _provider(resource: Mapping[str, str], endpoint: str, *, grpc: bool) -> TracerProvider:
