@@ -1,0 +1,31 @@
+"""The alert rules: one catalogue in Python, written as Prometheus' rule file.
+
+`telltale.yml` beside this module is what the default settings give; `render` gives the same for others.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alerting.rules import gpu, model, serving, stack
+from alerting.rules.rule import Group
+from alerting.rules.text import to_yaml
+from telltale.settings import Settings
+
+RUNBOOKS = Path(__file__).parent.parent / "runbooks"
+COMMITTED = Path(__file__).parent / "telltale.yml"
+
+__all__ = ["COMMITTED", "RUNBOOKS", "catalogue", "render"]
+
+
+def catalogue(settings: Settings) -> tuple[Group, ...]:
+    """Every rule, in groups; how long conditions last and stay comes from `settings.alerts` for the models' rules."""
+    return tuple(
+        Group(f"telltale-{part.__name__.rpartition('.')[2]}", part.rules(settings))
+        for part in (model, serving, gpu, stack)
+    )
+
+
+def render(settings: Settings) -> str:
+    """The rule file as YAML."""
+    return to_yaml(catalogue(settings), settings)

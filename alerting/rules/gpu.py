@@ -1,0 +1,61 @@
+"""GPUs that are gone, or that report errors after which NVIDIA asks for a reset or a reboot."""
+
+from __future__ import annotations
+
+from alerting.rules.rule import Rule, selector
+from telltale.settings import Settings
+
+# NVIDIA's XID catalogue (docs.nvidia.com/deploy/xid-errors), immediate action: reset the GPU, restart the machine,
+# or follow the NVLink or XID 48 workflow. Application errors (13, 31, 43 …) and repair events (63, 92) are not here.
+FATAL_XIDS = (
+    *(46, 48, 62, 64, 74, 79, 95, 109, 110, 119, 120, 136, 140, 143),
+    *(144, 145, 146, 147, 148, 149, 150, 155, 156, 158),
+)
+
+
+def rules(settings: Settings) -> tuple[Rule, ...]:
+    """Rules on the GPU exporter's native metrics."""
+    codes = "|".join(map(str, FATAL_XIDS))
+    return (
+        Rule(
+            name="GpuXidFatal",
+            severity="page",
+            lane="ops",
+            component="gpu",
+            expr=f'sum by (instance, gpu, uuid, xid) (increase(gpu_xid_errors_total{{xid=~"{codes}"}}[15m])) > 0',
+            keep_s=900.0,
+            summary="GPU {{ $labels.gpu }} of {{ $labels.instance }}: XID {{ $labels.xid }}",
+            description=(
+                "The driver reported XID {{ $labels.xid }} on GPU {{ $labels.gpu }} ({{ $labels.uuid }}), "
+                "after which NVIDIA asks for a reset, a reboot or the NVLink workflow. Work on it is lost or at risk."
+            ),
+            signal=selector("gpu_xid_errors_total", "instance", "uuid", "xid"),
+        ),
+        Rule(
+            name="GpuLost",
+            severity="page",
+            lane="ops",
+            component="gpu",
+            expr="max by (instance, gpu, uuid) (gpu_up) == 0",
+            hold_s=120.0,
+            keep_s=600.0,
+            summary="GPU {{ $labels.gpu }} of {{ $labels.instance }} cannot be read",
+            description=(
+                "The exporter answers, but GPU {{ $labels.gpu }} ({{ $labels.uuid }}) does not: it fell off the bus, "
+                "hangs in the driver, or was taken out."
+            ),
+            signal=selector("gpu_up", "instance", "uuid"),
+        ),
+        Rule(
+            name="GpuExporterDown",
+            severity="ticket",
+            lane="ops",
+            component="gpu",
+            expr='max by (instance) (up{job="telltale-gpu"}) == 0',
+            hold_s=180.0,
+            keep_s=300.0,
+            summary="The GPU exporter at {{ $labels.instance }} does not answer",
+            description="Prometheus gets no metrics of this machine's GPUs: losses and errors there go unseen.",
+            signal=selector("up", "instance", job="telltale-gpu"),
+        ),
+    )

@@ -1,0 +1,45 @@
+"""What one alert rule says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["page", "ticket", "info"]
+Lane = Literal["retrain", "ops", "tenant", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One alert. `hold_s` is Prometheus' `for`, `keep_s` its `keep_firing_for`, both in seconds.
+
+    `signal` is the PromQL of what the alert judges, without its comparison: a ticket closes only while it has series,
+    because an alert that fell silent together with its source has not recovered. Label values may be quoted into it
+    with `{{ $labels.x | printf "%q" }}`.
+    """
+
+    name: str
+    severity: Severity
+    lane: Lane
+    component: str
+    expr: str
+    summary: str
+    description: str
+    signal: str
+    hold_s: float = 0.0
+    keep_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rules that Prometheus evaluates together, in order."""
+
+    name: str
+    rules: tuple[Rule, ...]
+
+
+def selector(metric: str, *labels: str, **fixed: str) -> str:
+    """A selector of the alert's own series: `labels` take the alert's values, quoted as PromQL strings."""
+    own = [f'{label}={{{{ $labels.{label} | printf "%q" }}}}' for label in labels]
+    given = [f'{name}="{value}"' for name, value in fixed.items()]
+    return f"{metric}{{{','.join([*own, *given])}}}"

@@ -1,0 +1,83 @@
+"""Telltale itself: parts that are down, and links of the chain from rule to ticket that fail."""
+
+from __future__ import annotations
+
+from alerting.rules.rule import Rule, selector
+from telltale.settings import Settings
+
+RECONCILES_MISSED = 5
+LEAST_STALE_S = 900.0
+
+
+def rules(settings: Settings) -> tuple[Rule, ...]:
+    """The chain's own health; the watchdog always fires, so that its silence can be noticed from outside."""
+    stale = max(LEAST_STALE_S, RECONCILES_MISSED * settings.tickets.reconcile)
+    return (
+        Rule(
+            name="TelltalePartDown",
+            severity="ticket",
+            lane="ops",
+            component="stack",
+            expr='max by (job, instance) (up{job=~"telltale-(monitor|web|tickets)"}) == 0',
+            hold_s=180.0,
+            keep_s=300.0,
+            summary="{{ $labels.job }} at {{ $labels.instance }} does not answer",
+            description=(
+                "Prometheus gets no metrics from {{ $labels.job }}: monitors see no drift, the web takes no feedback, "
+                "or no ticket is opened, depending on which it is."
+            ),
+            signal=selector("up", "job", "instance"),
+        ),
+        Rule(
+            name="TicketReconcileStale",
+            severity="ticket",
+            lane="ops",
+            component="stack",
+            expr=f"time() - max(telltale_ticket_reconcile_last_success_timestamp_seconds) > {stale:.0f}",
+            hold_s=300.0,
+            summary="Tickets were not compared with Prometheus for {{ $value | humanizeDuration }}",
+            description=(
+                "The tracker cannot reach Alertmanager or Prometheus, or cannot write its store: lost notifications "
+                "are not made up for, and no ticket closes."
+            ),
+            signal="telltale_ticket_reconcile_last_success_timestamp_seconds",
+        ),
+        Rule(
+            name="AlertmanagerNotificationsFailing",
+            severity="page",
+            lane="ops",
+            component="stack",
+            expr=(
+                "sum by (instance, integration) (rate(alertmanager_notifications_failed_total[15m]))\n"
+                "  / sum by (instance, integration) (rate(alertmanager_notifications_total[15m])) > 0.01"
+            ),
+            hold_s=300.0,
+            summary="Alertmanager cannot deliver by {{ $labels.integration }}",
+            description=(
+                "{{ $value | humanizePercentage }} of the notifications by {{ $labels.integration }} failed in 15 "
+                "minutes. Until it works, tickets are opened by the tracker's own comparison only."
+            ),
+            signal=selector("alertmanager_notifications_total", "instance", "integration"),
+        ),
+        Rule(
+            name="RuleEvaluationFailing",
+            severity="ticket",
+            lane="ops",
+            component="stack",
+            expr="sum by (instance, rule_group) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0",
+            keep_s=900.0,
+            summary="Prometheus cannot evaluate rules of {{ $labels.rule_group }}",
+            description="A rule that fails cannot fire. Prometheus' page of rules shows its error.",
+            signal=selector("prometheus_rule_evaluation_failures_total", "instance", "rule_group"),
+        ),
+        Rule(
+            name="Watchdog",
+            severity="info",
+            lane="none",
+            component="stack",
+            expr="vector(1)",
+            summary="The chain from Prometheus to Alertmanager works",
+            description="Always fires. When it stops to arrive somewhere, the chain up to there is broken.",
+            signal="vector(1)",
+        ),
+    )

@@ -1,0 +1,60 @@
+"""Rules as the YAML that Prometheus reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+
+import yaml
+
+from alerting.rules.rule import Group, Rule
+from telltale.settings import Settings
+
+HEAD = "# Made by `telltale rules` from alerting/rules/*.py; edit there.\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, so that expressions can be read."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def to_yaml(groups: Iterable[Group], settings: Settings) -> str:
+    """The rule file."""
+    table = {"groups": [{"name": g.name, "rules": [_rule(rule, settings) for rule in g.rules]} for g in groups]}
+    return HEAD + yaml.dump(table, Dumper=_Dumper, sort_keys=False, width=inf, allow_unicode=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as Prometheus writes them: 90s, 1500ms."""
+    return f"{seconds:.0f}s" if float(seconds).is_integer() else f"{seconds * 1000:.0f}ms"
+
+
+def _rule(rule: Rule, settings: Settings) -> dict[str, object]:
+    timing = {"for": rule.hold_s, "keep_firing_for": rule.keep_s}
+    return {
+        "alert": rule.name,
+        "expr": rule.expr,
+        **{name: duration(seconds) for name, seconds in timing.items() if seconds},
+        "labels": {"severity": rule.severity, "lane": rule.lane, "component": rule.component},
+        "annotations": {
+            "summary": rule.summary,
+            "description": rule.description,
+            "signal": rule.signal,
+            "runbook_url": f"{settings.web_url}/runbooks/{rule.name}",
+            "dashboard_url": _panel(rule, settings),
+        },
+    }
+
+
+def _panel(rule: Rule, settings: Settings) -> str:
+    """Where the signal can be seen: the part's Grafana dashboard, else Prometheus' own graph of it."""
+    if settings.grafana.url:
+        model = "?var-model={{ $labels.model | urlquery }}" if "$labels.model" in rule.signal else ""
+        return f"{settings.grafana.url.rstrip('/')}/d/telltale-{rule.component}{model}"
+    return f"{settings.prometheus_url}/alerts?search={rule.name}"

@@ -1,0 +1,99 @@
+"""The rule catalogue: what is committed, what promtool says of it, and that every rule is documented and tested."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from alerting import rules
+from alerting.rules.rule import Rule
+from telltale import catalogue
+from telltale.binaries import Component
+from telltale.settings import Alerts, Settings
+
+CASES = Path(__file__).with_name("rules_test.yml")
+ALL = [rule for group in rules.catalogue(Settings()) for rule in group.rules]
+# Metrics of Prometheus, Alertmanager and of the GPU exporter's native page, which are not in our catalogue.
+FOREIGN = re.compile(r"up|ALERTS|prometheus_\w+|alertmanager_\w+|gpu_\w+")
+WORDS = {"sum", "max", "count", "rate", "increase", "time", "vector", "by", "on", "and"}
+
+
+def test_the_committed_file_is_what_the_defaults_give() -> None:
+    assert rules.COMMITTED.read_text() == rules.render(Settings()), "run `telltale rules` and copy its rules.yml"
+
+
+def test_promtool_finds_nothing_to_say(binary: Callable[[Component], Path], tmp_path: Path) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text(rules.render(Settings()))
+    done = subprocess.run(
+        [binary("promtool"), "check", "rules", "--lint=all", "--lint-fatal", file], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_rule_fires_and_stays_silent_as_it_should(binary: Callable[[Component], Path], tmp_path: Path) -> None:
+    table = yaml.safe_load(rules.render(Settings()))
+    for group in table["groups"]:
+        for rule in group["rules"]:
+            del rule["annotations"]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(table))
+    (tmp_path / "rules_test.yml").write_text(CASES.read_text())
+    done = subprocess.run(
+        [binary("promtool"), "test", "rules", "rules_test.yml"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.name)
+def test_a_rule_has_cases_that_fire_and_cases_that_do_not(rule: Rule) -> None:
+    cases = [
+        case
+        for test in yaml.safe_load(CASES.read_text())["tests"]
+        for case in test["alert_rule_test"]
+        if case["alertname"] == rule.name
+    ]
+    assert any(case.get("exp_alerts") for case in cases), "no case fires"
+    assert rule.name == "Watchdog" or any(not case.get("exp_alerts") for case in cases), "no case is silent"
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.name)
+def test_a_rule_has_a_runbook(rule: Rule) -> None:
+    text = (rules.RUNBOOKS / f"{rule.name}.md").read_text()
+    assert re.findall(r"^#+ .*", text, re.M) == [
+        f"# {rule.name}",
+        "## Meaning",
+        "## Impact",
+        "## Diagnosis",
+        "## Mitigation",
+    ]
+
+
+def test_no_runbook_is_left_over() -> None:
+    assert {file.stem for file in rules.RUNBOOKS.glob("*.md")} == {rule.name for rule in ALL}
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.name)
+def test_a_rule_names_only_metrics_that_exist(rule: Rule) -> None:
+    for text in (rule.expr, rule.signal):
+        bare = re.sub(r'"[^"]*"|\{\{.*?\}\}', "", text)
+        bare = re.sub(r"\b(by|on) \([^)]*\)|\{[^}]*\}|\[\w+\]", "", bare)
+        names = set(re.findall(r"[a-zA-Z_]\w+", bare)) - WORDS
+        known = {name for name in names if FOREIGN.fullmatch(name) or catalogue.metric(name)}
+        assert names == known
+
+
+def test_hold_and_keep_of_the_models_rules_follow_the_settings() -> None:
+    table = yaml.safe_load(rules.render(Settings(alerts=Alerts(hold=4.0, keep=0.5))))
+    drift = table["groups"][0]["rules"][0]
+    assert (drift["for"], drift["keep_firing_for"]) == ("4s", "500ms")
+
+
+def test_a_grafana_gets_the_links_to_panels() -> None:
+    settings = Settings.model_validate({"grafana": {"url": "https://grafana.example/"}})
+    drift = yaml.safe_load(rules.render(settings))["groups"][0]["rules"][0]
+    assert drift["annotations"]["dashboard_url"].startswith("https://grafana.example/d/telltale-model?")
