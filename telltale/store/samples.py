@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.records import Sample
@@ -54,6 +54,36 @@ def load(
     if limit is not None:
         query = query.limit(limit)
     return [_record(row) for row in connection.execute(query)]
+
+
+def walk(
+    connection: Connection,
+    *,
+    model: str,
+    since: float | None = None,
+    until: float | None = None,
+    last_id: int | None = None,
+    page: int = 500,
+) -> Iterator[list[Sample]]:
+    """A model's samples observed in [since, until) with ids up to `last_id`, oldest first, a page at a time."""
+    query = select(*_COLUMNS).where(samples.c.model == model).order_by(samples.c.observed_at, samples.c.id).limit(page)
+    if since is not None:
+        query = query.where(samples.c.observed_at >= since)
+    if until is not None:
+        query = query.where(samples.c.observed_at < until)
+    if last_id is not None:
+        query = query.where(samples.c.id <= last_id)
+    rows = [_record(row) for row in connection.execute(query)]
+    while rows:
+        yield rows
+        last = (rows[-1].observed_at, rows[-1].id)
+        following = query.where(tuple_(samples.c.observed_at, samples.c.id) > last)
+        rows = [_record(row) for row in connection.execute(following)]
+
+
+def last_id(connection: Connection) -> int:
+    """The newest sample's id; 0 when there is none."""
+    return connection.execute(select(func.max(samples.c.id))).scalar() or 0
 
 
 def models(connection: Connection, since: float) -> list[str]:

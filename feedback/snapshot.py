@@ -1,0 +1,235 @@
+"""A data set as files: rows, where each row comes from, and a manifest that can make them again.
+
+A data set is fixed by its Spec. The same spec over the same rows of the store gives the same bytes, so nothing in the
+files depends on when or where they were written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Connection
+
+from feedback import dataset
+from feedback.dataset import Answer, Format, Row
+from feedback.join import current, match
+from telltale import __version__
+from telltale.records import Feedback, Sample
+from telltale.redaction import redact
+from telltale.store import feedback, samples
+
+PAGE_ROWS = 500
+SAY_EVERY = 5_000
+Say = Callable[[str], None]
+Pair = tuple[Sample, list[Feedback]]
+
+
+class Refusal(Exception):
+    """Why there is no data set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a data set is made of: samples of a model observed in [since, until), up to the named rows of the store.
+
+    `until` is None for a ticket that is still open and for a whole model; the row numbers bound it then.
+    """
+
+    format: Format
+    model: str
+    since: float | None
+    until: float | None
+    last_sample_id: int
+    last_feedback_id: int
+    ticket: str | None = None
+    ticket_key: str | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was read and what was written; times are Unix seconds of observation."""
+
+    samples: int = 0
+    events: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+    removed: Counter[str] = field(default_factory=Counter)
+    first: float | None = None
+    last: float | None = None
+
+    @property
+    def rows(self) -> int:
+        return self.classes.total()
+
+    def write(self, name: str, sample: Sample) -> None:
+        self.classes[name] += 1
+        self.removed.update(sample.redactions)
+        self.first = min(self.first or sample.observed_at, sample.observed_at)
+        self.last = max(self.last or sample.observed_at, sample.observed_at)
+
+
+def files(output: Path) -> tuple[Path, Path, Path]:
+    """The data set's file, the one that says where each row comes from, and the manifest."""
+    return output, output.with_name(output.name + ".refs.jsonl"), output.with_name(output.name + ".manifest.json")
+
+
+def write(
+    connection: Connection, spec: Spec, output: Path, rules: Mapping[str, str], say: Say = lambda _: None
+) -> dict[str, Any]:
+    """Write the data set; returns its manifest.
+
+    Raises Refusal when there is nothing to write or it cannot be written; nothing is overwritten and nothing is left
+    half. The manifest comes last: where it is, the data set is whole.
+    """
+    for path in files(output):
+        if path.exists():
+            raise Refusal(f"{path} exists; a data set is never overwritten: choose another name")
+    try:
+        return _write(connection, spec, output, rules, say)
+    except OSError as error:
+        raise Refusal(f"{error.filename or output}: {error.strerror}") from error
+
+
+def _write(connection: Connection, spec: Spec, output: Path, rules: Mapping[str, str], say: Say) -> dict[str, Any]:
+    paths, tally = files(output), Tally()
+    with ExitStack() as undo:
+        rows, references = (_Lines(path, undo) for path in paths[:2])
+        for name, sample, row, reference in _rows(spec, read(connection, spec, rules, tally, say)):
+            rows.add(row)
+            references.add(reference)
+            tally.write(name, sample)
+        if not tally.rows:
+            raise Refusal(_nothing(spec, tally))
+        manifest = _manifest(spec, tally, rules, [rows.seal(), references.seal()])
+        last = _Lines(paths[2], undo)
+        last.text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        last.seal()
+        undo.pop_all()
+    return manifest
+
+
+def read(connection: Connection, spec: Spec, rules: Mapping[str, str], tally: Tally, say: Say) -> Iterator[Pair]:
+    """The samples of a spec, each with the feedback on it that still holds.
+
+    Texts are redacted once more: rules may have been added since they were stored.
+    """
+    pages = samples.walk(
+        connection,
+        model=spec.model,
+        since=spec.since,
+        until=spec.until,
+        last_id=spec.last_sample_id,
+        page=PAGE_ROWS,
+    )
+    for page in pages:
+        by_sample = _feedback_on(connection, page, spec.last_feedback_id)
+        for sample in page:
+            events = by_sample.get(sample.id, [])
+            tally.samples += 1
+            tally.events += len(events)
+            if tally.samples % SAY_EVERY == 0:
+                say(f"{tally.samples:,} samples read")
+            yield _clean(sample, rules), [_clean_words(event, rules) for event in events]
+
+
+def _feedback_on(connection: Connection, page: Sequence[Sample], last_id: int) -> dict[int | None, list[Feedback]]:
+    traces = {sample.trace_id for sample in page}
+    events = [event for event in feedback.load(connection, trace_ids=traces) if (event.id or 0) <= last_id]
+    if not events:
+        return {}
+    # All calls of these traces, for feedback may be about one that is not on this page.
+    target = match(events, samples.load(connection, trace_ids={event.trace_id for event in events}))
+    by_sample: dict[int | None, list[Feedback]] = {}
+    for event in current(events):
+        if event.id in target:
+            by_sample.setdefault(target[event.id].id, []).append(event)
+    return by_sample
+
+
+def _clean(sample: Sample, rules: Mapping[str, str]) -> Sample:
+    prompt, in_prompt = redact(sample.prompt, rules)
+    response, in_response = redact(sample.response, rules)
+    removed = Counter(sample.redactions) + Counter(in_prompt) + Counter(in_response)
+    return replace(sample, prompt=prompt, response=response, redactions=dict(removed))
+
+
+def _clean_words(event: Feedback, rules: Mapping[str, str]) -> Feedback:
+    return replace(event, comment=redact(event.comment, rules)[0]) if event.comment else event
+
+
+def _rows(spec: Spec, pairs: Iterator[Pair]) -> Iterator[tuple[str, Sample, Row, Row]]:
+    """(class, sample, row, reference) of every row."""
+    if spec.format == "jsonl":
+        for sample, events in pairs:
+            name, row = dataset.plain(sample, events)
+            yield name, sample, row, dataset.reference(Answer(sample))
+    else:
+        make = dataset.kto if spec.format == "kto" else dataset.sft
+        for answer, name, row in make(dataset.pool(pairs)):
+            yield name, answer.sample, row, dataset.reference(answer)
+
+
+def _nothing(spec: Spec, tally: Tally) -> str:
+    what = f"{spec.ticket}: " if spec.ticket else ""
+    if not tally.samples:
+        return f"{what}the store has no samples of {spec.model} in this time: nothing to export"
+    needed = "votes (more of one side than of the other)" if spec.format == "kto" else "corrections or approved answers"
+    return (
+        f"{what}{tally.samples:,} samples of {spec.model} with {tally.events:,} events of feedback, but none with "
+        f"{needed}: nothing to export as {spec.format}; --format jsonl writes the samples as they are"
+    )
+
+
+def _manifest(
+    spec: Spec, tally: Tally, rules: Mapping[str, str], written: Sequence[Mapping[str, object]]
+) -> dict[str, Any]:
+    return {
+        "tool": f"telltale {__version__}",
+        "spec": asdict(spec),
+        "rows": tally.rows,
+        "classes": dict(sorted(tally.classes.items())),
+        "observed": {"first": tally.first, "last": tally.last},
+        "read": {"samples": tally.samples, "feedback": tally.events},
+        "redaction": {
+            "state": "redacted before storage and again at export",
+            "removed": dict(sorted(tally.removed.items())),
+            "rules_sha256": hashlib.sha256(json.dumps(dict(rules), sort_keys=True).encode()).hexdigest(),
+        },
+        "files": list(written),
+    }
+
+
+class _Lines:
+    """A new file for its owner's eyes, removed again unless the whole data set is written."""
+
+    def __init__(self, path: Path, undo: ExitStack) -> None:
+        self.path = path
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file: IO[bytes] = os.fdopen(descriptor, "wb")
+        undo.callback(path.unlink)
+        undo.callback(self._file.close)
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def add(self, row: Row) -> None:
+        self.text(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def text(self, text: str) -> None:
+        data = text.encode()
+        self._file.write(data)
+        self._hash.update(data)
+        self._size += len(data)
+
+    def seal(self) -> dict[str, object]:
+        """Make it durable; returns its entry in the manifest."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return {"name": self.path.name, "bytes": self._size, "sha256": self._hash.hexdigest()}
