@@ -174,7 +174,8 @@ class Ticket:
     """One cause on one model version: opened by alerts, carrying its evidence, closed only when recovery is verified.
 
     `key` is a hash of chosen labels, so that a repeated or doubled alert finds the same ticket. `episode` counts how
-    often it was opened. `alerts` maps an alert's fingerprint to what Alertmanager last said of it.
+    often it was opened. `alerts` maps an alert's fingerprint to what Alertmanager last said of it. `verified_since` is
+    the time since when every look found it recovered; `None` while that is not so.
     """
 
     key: str
@@ -189,4 +190,5 @@ class Ticket:
     closed_at: float | None = None
     close_reason: str | None = None
     alerts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    verified_since: float | None = None
     id: int | None = None

@@ -156,6 +156,7 @@ tickets = Table(
     Column("closed_at", Double),
     Column("close_reason", Text),
     Column("alerts", JSON, nullable=False),
+    Column("verified_since", Double),
     Index(None, "key"),
     Index(None, "state"),
 )

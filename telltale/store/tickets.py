@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, text, update
 
 from telltale.records import Ticket, TicketState
 from telltale.store.schema import notifications, ticket_events, tickets
 
+_WRITE_LOCK = 0x7E11_71C5
 _COLUMNS = [tickets.c[field.name] for field in fields(Ticket)]
 
 
@@ -23,6 +24,13 @@ class TicketEvent:
     details: Mapping[str, object]
     ticket_id: int | None = None
     id: int | None = None
+
+
+def lock(connection: Connection) -> None:
+    """Be the only one who changes tickets until the transaction ends: read, decide and save are then one step."""
+    if connection.dialect.name == "postgresql":
+        # SQLite has one writer anyway.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
 
 
 def save(connection: Connection, ticket: Ticket) -> Ticket:
@@ -77,3 +85,8 @@ def events(connection: Connection, ticket_id: int) -> list[TicketEvent]:
 def add_notification(connection: Connection, payload: Mapping[str, object], sha256: str, now: float) -> None:
     """Keep a notification as it came."""
     connection.execute(notifications.insert().values(received_at=now, sha256=sha256, payload=dict(payload)))
+
+
+def prune_notifications(connection: Connection, before: float) -> int:
+    """Delete notifications received before that time. Returns how many."""
+    return connection.execute(delete(notifications).where(notifications.c.received_at < before)).rowcount
