@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from telltale.catalogue_gpu import ROWS as _GPU_ROWS
+
 Kind = Literal["counter", "gauge", "histogram"]
 
 # semantic-conventions 1.41, docs/gen-ai/gen-ai-metrics.md
@@ -174,7 +176,9 @@ TICKETS = (
     ),
 )
 
-METRICS = (*INFERENCE, *COLLECTOR, *MONITORS, *WEB, *TICKETS)
+GPU = tuple(Metric(*row) for row in _GPU_ROWS)
+
+METRICS = (*INFERENCE, *COLLECTOR, *MONITORS, *WEB, *TICKETS, *GPU)
 
 
 def metric(name: str) -> Metric:
