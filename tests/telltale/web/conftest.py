@@ -65,13 +65,15 @@ def serve(store: Store, tmp_path: Path) -> Serve:
 
 
 @pytest.fixture
-def signed_in() -> Callable[[str, str], httpx.Client]:
-    """`signed_in(url, name)`: a client with that person's session."""
+def signed_in() -> Callable[[str, str], AbstractContextManager[httpx.Client]]:
+    """`with signed_in(url, name) as browser`: a client with that person's session."""
 
-    def client(url: str, name: str) -> httpx.Client:
-        browser = httpx.Client(base_url=url, headers={"Accept": "text/html", "Sec-Fetch-Site": "same-origin"})
-        answer = browser.post("/sign-in", data={"name": name, "password": PASSWORD})
-        assert answer.status_code == 303, answer.text
-        return browser
+    @contextmanager
+    def client(url: str, name: str) -> Iterator[httpx.Client]:
+        headers = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+        with httpx.Client(base_url=url, headers=headers) as browser:
+            answer = browser.post("/sign-in", data={"name": name, "password": PASSWORD})
+            assert answer.status_code == 303, answer.text
+            yield browser
 
     return client

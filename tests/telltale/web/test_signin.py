@@ -1,0 +1,248 @@
+"""Sign-in, sessions, roles, and the open start on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import Depends
+
+from telltale.settings import Settings, SettingsError
+from telltale.store import Store, audit
+from telltale.web import Router, create_app, people, require
+from telltale.web.principal import Role
+
+Serve = Callable[..., AbstractContextManager[str]]
+SignedIn = Callable[[str, str], AbstractContextManager[httpx.Client]]
+PASSWORD = "correct horse battery"
+PAGE = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def person(store: Store) -> Callable[..., None]:
+    """`person(name, role)`: somebody with the common password."""
+
+    def add(name: str, role: str = "viewer") -> None:
+        people.add(store, name=name, role=role, password=PASSWORD, actor="test", now=time.time())
+
+    return add
+
+
+def rooms() -> Router:
+    """A page for each role."""
+    router = Router()
+    roles: tuple[Role, ...] = ("viewer", "reviewer", "adjudicator", "admin")
+    for role in roles:
+        router.add_api_route(f"/room/{role}", lambda: "inside", dependencies=[Depends(require(role))])
+    return router
+
+
+def actions(store: Store) -> list[str]:
+    with store.read() as connection:
+        return [entry.action for entry in reversed(audit.entries(connection))]
+
+
+def test_until_somebody_exists_this_machine_is_the_administrator(serve: Serve) -> None:
+    with serve(routers=[rooms()]) as url:
+        assert httpx.get(f"{url}/room/admin").json() == "inside"
+        assert "telltale user add" in httpx.get(url, headers=PAGE).text
+
+
+@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "x-forwarded-anything"])
+def test_a_forwarded_request_is_not_from_this_machine(serve: Serve, name: str) -> None:
+    with serve(routers=[rooms()]) as url:
+        answer = httpx.get(f"{url}/room/viewer", headers={name: "127.0.0.1"})
+
+    assert answer.status_code == 401
+
+
+def test_once_somebody_exists_sign_in_is_needed(serve: Serve, person: Callable[..., None]) -> None:
+    with serve(routers=[rooms()]) as url:
+        assert httpx.get(f"{url}/room/viewer").status_code == 200
+        person("mina")
+        page = httpx.get(f"{url}/room/viewer?a=1", headers=PAGE)
+        data = httpx.get(f"{url}/room/viewer")
+
+    assert (page.status_code, page.headers["location"]) == (303, "/sign-in?next=%2Froom%2Fviewer%3Fa%3D1")
+    assert (data.status_code, data.headers["www-authenticate"]) == (401, "Bearer")
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8080", "10.0.0.5:8080", "[::]:8080", "telltale.example:80"])
+def test_without_people_we_listen_to_this_machine_only(store: Store, tmp_path: Path, listen: str) -> None:
+    settings = Settings(data_dir=tmp_path, web={"listen": listen})  # type: ignore[arg-type]  # pydantic
+
+    with pytest.raises(SettingsError, match=r"web\.listen = .*telltale user add NAME --role admin"):
+        create_app(settings, store, [])
+
+
+def test_with_people_we_listen_to_others(store: Store, tmp_path: Path, person: Callable[..., None]) -> None:
+    person("mina", "admin")
+
+    create_app(Settings(data_dir=tmp_path, web={"listen": "0.0.0.0:8080"}), store, [])  # type: ignore[arg-type]
+
+
+ALLOWED = [
+    ("viewer", ["viewer"]),
+    ("reviewer", ["viewer", "reviewer"]),
+    ("adjudicator", ["viewer", "reviewer", "adjudicator"]),
+    ("admin", ["viewer", "reviewer", "adjudicator", "admin"]),
+]
+
+
+@pytest.mark.parametrize(("role", "allowed"), ALLOWED)
+def test_a_role_opens_its_pages_and_those_below(
+    serve: Serve, signed_in: SignedIn, person: Callable[..., None], role: str, allowed: list[str]
+) -> None:
+    person("mina", role)
+    with serve(routers=[rooms()]) as url, signed_in(url, "mina") as browser:
+        statuses = {room: browser.get(f"/room/{room}").status_code for room, _ in ALLOWED}
+
+    assert statuses == {room: 200 if room in allowed else 403 for room, _ in ALLOWED}
+
+
+def test_a_session_ends_by_sign_out_idleness_age_and_disabling(
+    serve: Serve, signed_in: SignedIn, person: Callable[..., None], store: Store
+) -> None:
+    now = [time.time()]
+    person("mina")
+    with serve(routers=[rooms()], clock=lambda: now[0], session_idle=3600) as url:
+        with signed_in(url, "mina") as browser:
+            assert browser.get("/room/viewer").status_code == 200
+            stolen = dict(browser.cookies)
+            assert browser.post("/sign-out").status_code == 303
+            assert httpx.get(f"{url}/room/viewer", cookies=stolen).status_code == 401
+        with signed_in(url, "mina") as browser:
+            for _ in range(3):
+                now[0] += 3000
+                assert browser.get("/room/viewer").status_code == 200
+                store.write(lambda _: None)  # behind the note of the session's use, which nobody waits for
+            now[0] += 3601
+            assert browser.get("/room/viewer", headers={"Accept": "*/*"}).status_code == 401
+        with signed_in(url, "mina") as browser:
+            for _ in range(int(7 * 86400 / 3000) + 1):
+                now[0] += 3000
+                last = browser.get("/room/viewer", headers={"Accept": "*/*"}).status_code
+                store.write(lambda _: None)
+            assert last == 401
+        with signed_in(url, "mina") as browser:
+            people.disable(store, name="mina", actor="test", now=now[0])
+            assert browser.get("/room/viewer", headers={"Accept": "*/*"}).status_code == 401
+            assert browser.post("/sign-in", data={"name": "mina", "password": PASSWORD}).status_code == 401
+
+
+def test_only_a_hash_of_the_session_is_stored(
+    serve: Serve, signed_in: SignedIn, person: Callable[..., None], tmp_path: Path
+) -> None:
+    person("mina")
+    with serve() as url, signed_in(url, "mina") as browser:
+        (token,) = browser.cookies.values()
+        content = b"".join(path.read_bytes() for path in tmp_path.glob("telltale.db*"))
+
+    assert token.encode() not in content
+    assert PASSWORD.encode() not in content
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(serve: Serve, person: Callable[..., None]) -> None:
+    person("mina")
+    data = {"name": "mina", "password": PASSWORD}
+    with serve() as url:
+        plain = httpx.post(f"{url}/sign-in", data=data).headers["set-cookie"]
+    with serve(public_url="https://telltale.example") as url:
+        answer = httpx.post(f"{url}/sign-in", data=data)
+        secure = answer.headers["set-cookie"]
+
+    assert plain.startswith("telltale=")
+    assert secure.startswith("__Host-telltale=")
+    assert "Secure" in secure
+    assert "strict-transport-security" in answer.headers
+    for cookie in (plain, secure):
+        assert "HttpOnly" in cookie
+        assert "SameSite=lax" in cookie
+        assert "Domain" not in cookie
+
+
+@pytest.mark.parametrize("data", [{"name": "mina", "password": "wrong"}, {"name": "nobody", "password": PASSWORD}])
+def test_a_wrong_name_and_a_wrong_password_look_the_same(
+    serve: Serve, person: Callable[..., None], store: Store, data: dict[str, str]
+) -> None:
+    person("mina")
+    with serve() as url:
+        answer = httpx.post(f"{url}/sign-in", data=data)
+
+    assert answer.status_code == 401
+    assert "Name and password do not fit." in answer.text
+    assert "set-cookie" not in answer.headers
+    assert actions(store) == ["person_added", "sign_in_refused"]
+
+
+def test_guessing_passwords_is_slowed_down(serve: Serve, person: Callable[..., None]) -> None:
+    person("mina")
+    now = [time.time()]
+    with serve(clock=lambda: now[0]) as url:
+        data = {"name": "mina", "password": "wrong"}
+        answers = [httpx.post(f"{url}/sign-in", data=data) for _ in range(12)]
+        right = httpx.post(f"{url}/sign-in", data={"name": "mina", "password": PASSWORD})
+        now[0] += 60
+        later = httpx.post(f"{url}/sign-in", data={"name": "mina", "password": PASSWORD})
+
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert (right.status_code, later.status_code) == (429, 303)
+
+
+@pytest.mark.parametrize(
+    ("target", "leads"),
+    [
+        ("/feedback?show=negative", "/feedback?show=negative"),
+        ("https://evil.example/", "/"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+    ],
+)
+def test_after_sign_in_we_stay_on_this_site(serve: Serve, person: Callable[..., None], target: str, leads: str) -> None:
+    person("mina")
+    with serve() as url:
+        answer = httpx.post(f"{url}/sign-in", data={"name": "mina", "password": PASSWORD, "next": target})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, leads)
+
+
+def test_words_typed_into_the_form_stay_words(serve: Serve, person: Callable[..., None]) -> None:
+    person("mina")
+    with serve() as url:
+        answer = httpx.post(f"{url}/sign-in", data={"name": '"><script>alert(1)</script>', "password": "wrong"})
+
+    assert "<script" not in answer.text
+    assert "&lt;script&gt;" in answer.text
+
+
+def test_an_api_key_opens_no_page(serve: Serve, store: Store) -> None:
+    key = people.add_key(store, name="app", tenant="shop", scopes=["feedback:write"], actor="test", now=time.time())
+    with serve(routers=[rooms()]) as url:
+        answers = [
+            httpx.get(f"{url}/room/viewer", headers={"Authorization": value})
+            for value in (f"Bearer {key}", "Bearer tt_x", "Basic dTpw", "")
+        ]
+
+    assert [answer.status_code for answer in answers] == [403, 401, 401, 401]
+
+
+def test_signing_in_and_out_is_audited_and_the_chain_holds(
+    serve: Serve, signed_in: SignedIn, person: Callable[..., None], store: Store
+) -> None:
+    person("mina", "admin")
+    with serve() as url, signed_in(url, "mina") as browser:
+        page = browser.get("/audit").text
+        browser.post("/sign-out")
+
+    assert actions(store) == ["person_added", "sign_in", "sign_out"]
+    assert "The chain of hashes is whole." in page
+    with store.read() as connection:
+        assert audit.verify(connection) is None
