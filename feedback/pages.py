@@ -24,7 +24,7 @@ def listing(
     request: Request,
     _: Annotated[Principal, Depends(require("reviewer"))],
     show: Literal["all", "negative", "words"] = "all",
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
 ) -> Response:
     with state(request).store.read() as connection:
         events = feedback.recent(connection, limit=PAGE_ROWS + 1, before_id=before, show=show)

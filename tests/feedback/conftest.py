@@ -43,10 +43,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def serve(store: Store, tmp_path: Path) -> Callable[..., AbstractContextManager[Service]]:
-    """`with serve(web={…}, redaction={…}) as service`: a server with these settings."""
+    """`with serve(web={…}, redaction={…}) as service`: a server with these settings, over this or another store."""
 
     @contextmanager
-    def start(**sections: object) -> Iterator[Service]:
+    def start(store: Store = store, **sections: object) -> Iterator[Service]:
         settings = Settings(data_dir=tmp_path, **sections)  # type: ignore[arg-type]  # pydantic makes the sections
         keys = {
             tenant: people.add_key(

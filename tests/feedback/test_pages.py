@@ -1,0 +1,67 @@
+"""The page of feedback: each event beside its answer, and whatever people typed stays text."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from telltale.records import Sample
+
+PATH = "/api/v1/feedback"
+PAGE = {"Accept": "text/html"}
+SCRIPT = "<script>alert('x')</script>"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def say(service: Any, number: int, **fields: object) -> None:
+    body = {"trace_id": f"{number + 1:032x}", "kind": "thumb", "value": "up"} | fields
+    with service.client() as client:
+        assert client.post(PATH, json=body, headers={"Idempotency-Key": uuid.uuid4().hex}).status_code == 201
+
+
+def test_a_vote_stands_beside_its_prompt_and_answer(service: Any, make_sample: Callable[..., Sample]) -> None:
+    make_sample(f"{1:032x}", prompt="Where is my parcel?", response="In Busan.")
+    say(service, 0, value="down", comment="wrong city")
+    say(service, 1)
+
+    page = httpx.get(f"{service.url}/feedback", headers=PAGE).text
+
+    assert "Where is my parcel?" in page
+    assert "In Busan." in page
+    assert "wrong city" in page
+    assert "thumb down" in page
+    assert page.count("The call was not sampled.") == 1
+
+
+def test_scripts_in_prompts_answers_and_comments_stay_text(service: Any, make_sample: Callable[..., Sample]) -> None:
+    make_sample(f"{1:032x}", prompt=SCRIPT, response=f"</pre>{SCRIPT}", model=SCRIPT, version=SCRIPT)
+    say(service, 0, value="down", comment=f'"{SCRIPT}')
+    say(service, 0, kind="category", value=SCRIPT)
+
+    for path in ("/feedback", "/", "/feedback?show=words"):
+        page = httpx.get(service.url + path, headers=PAGE).text
+        assert "<script" not in page.lower()
+        assert "&lt;script&gt;" in page
+
+
+def test_the_list_is_narrowed_and_paged(service: Any) -> None:
+    for number in range(60):
+        say(service, number, value="up" if number % 2 else "down", comment=f"words-{number}-" if number % 3 else None)
+
+    def shown(query: str) -> list[int]:
+        page = httpx.get(f"{service.url}/feedback?{query}", headers=PAGE).text
+        return [number for number in range(60) if f"<code>{number + 1:032x}</code>" in page]
+
+    assert shown("show=all") == list(range(35, 60))
+    assert shown("show=negative") == list(range(10, 60, 2))
+    assert all(number % 3 for number in shown("show=words"))
+    assert shown("show=all&before=36") == list(range(10, 35))
+    assert shown("show=all&before=11") == list(range(10))
+
+
+def test_strange_queries_are_refused(service: Any) -> None:
+    for query in ("show=everything", "before=0", "before=x", "before=" + "9" * 30):
+        assert httpx.get(f"{service.url}/feedback?{query}", headers=PAGE).status_code == 422
