@@ -1,0 +1,1 @@
+"""What comes in from outside: traces over OTLP, readings of GPUs."""

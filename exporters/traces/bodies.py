@@ -1,0 +1,89 @@
+"""Request bodies: decompressed within a bound, then decoded. What cannot be read is refused with a reason."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from typing import Any
+
+import zstandard
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from isal import isal_zlib
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+GZIP_WINDOW = 31
+ID_KEYS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
+
+
+class Refused(Exception):
+    """A body that no retry mends. `reason` is the counter's label, `status` the HTTP status."""
+
+    def __init__(self, reason: str, status: int, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.status = status
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body as it was before `Content-Encoding`. Raises Refused, also for one that grows over `limit` bytes."""
+    try:
+        if encoding in ("", "identity"):
+            plain = body
+        elif encoding in ("gzip", "deflate"):
+            window = GZIP_WINDOW if encoding == "gzip" else zlib.MAX_WBITS
+            engine = isal_zlib.decompressobj(window)
+            plain = engine.decompress(body, limit + 1)
+            if len(plain) <= limit and not engine.eof:
+                raise Refused("malformed", 400, f"the {encoding} body is cut off")
+        elif encoding == "zstd":
+            with zstandard.ZstdDecompressor().stream_reader(body) as reader:
+                plain = reader.read(limit + 1)
+        else:
+            raise Refused("encoding", 415, f"Content-Encoding {encoding!r}: use gzip, deflate, zstd or none")
+    except (isal_zlib.IsalError, zstandard.ZstdError, EOFError) as error:  # type: ignore[misc]  # its stub is wrong
+        raise Refused("malformed", 400, f"the body is not {encoding}: {error}") from error
+    if len(plain) > limit:
+        raise Refused("too_large", 413, f"the body is larger than {limit} bytes (collector.max_decompressed_bytes)")
+    return plain
+
+
+def decode(body: bytes, content_type: str) -> ExportTraceServiceRequest:
+    """An OTLP trace request. Raises Refused."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/x-protobuf":
+        return _protobuf(body)
+    if kind == "application/json":
+        return _json(body)
+    raise Refused("content_type", 415, f"Content-Type {kind!r}: use application/x-protobuf or application/json")
+
+
+def _protobuf(body: bytes) -> ExportTraceServiceRequest:
+    try:
+        return ExportTraceServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise Refused("malformed", 400, "the body is not an ExportTraceServiceRequest") from error
+
+
+def _json(body: bytes) -> ExportTraceServiceRequest:
+    try:
+        tree = _hex_ids(json.loads(body))
+        return json_format.ParseDict(tree, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+    except (ValueError, json_format.ParseError, binascii.Error, RecursionError) as error:
+        raise Refused("malformed", 400, "the body is not an ExportTraceServiceRequest in JSON") from error
+
+
+def _hex_ids(node: Any) -> Any:
+    """OTLP/JSON writes ids in hex where protobuf's own JSON means base64 (OTLP specification, JSON encoding)."""
+    if isinstance(node, list):
+        return [_hex_ids(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: base64.b64encode(bytes.fromhex(value)).decode()
+        if key in ID_KEYS and isinstance(value, str)
+        else _hex_ids(value)
+        for key, value in node.items()
+    }

@@ -1,0 +1,99 @@
+"""OTLP/gRPC: bytes in, bytes out; bodies are decompressed by us, within our bound.
+
+gRPC's own per-message decompression is switched off, so a gzip body arrives as it was sent (a protobuf message never
+begins with gzip's magic bytes).
+"""
+
+from __future__ import annotations
+
+from concurrent import futures
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.code_pb2 import UNAVAILABLE
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+
+from exporters.traces.bodies import Refused
+from exporters.traces.front import RETRY_AFTER_S, Busy, Front
+
+GZIP_MAGIC = b"\x1f\x8b"
+COMMIT_TIMEOUT_S = 60.0
+PREFIX = "opentelemetry.proto.collector"
+_CODES = {
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    415: grpc.StatusCode.INVALID_ARGUMENT,
+}
+
+
+class AddressInUse(Exception):
+    """The gRPC server could not take its address."""
+
+
+def start(address: str, front: Front, limit: int) -> grpc.Server:
+    """Serve OTLP/gRPC on an address. Raises AddressInUse."""
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=16, thread_name_prefix="otlp-grpc"),
+        options=[
+            ("grpc.max_receive_message_length", limit),
+            ("grpc.per_message_decompression", 0),
+            ("grpc.so_reuseport", 0),
+        ],
+    )
+    logs, metrics = ExportLogsServiceResponse().SerializeToString(), ExportMetricsServiceResponse().SerializeToString()
+    server.add_generic_rpc_handlers(
+        (
+            _service(f"{PREFIX}.trace.v1.TraceService", lambda body, context: _export(front, body, context)),
+            _service(f"{PREFIX}.logs.v1.LogsService", lambda _body, _context: logs),
+            _service(f"{PREFIX}.metrics.v1.MetricsService", lambda _body, _context: metrics),
+        )
+    )
+    try:
+        if server.add_insecure_port(address) == 0:
+            raise AddressInUse(address)
+    except RuntimeError as error:
+        raise AddressInUse(address) from error
+    server.start()
+    return server
+
+
+def _service(name: str, handler: object) -> grpc.GenericRpcHandler:
+    return grpc.method_handlers_generic_handler(name, {"Export": grpc.unary_unary_rpc_method_handler(handler)})
+
+
+def _export(front: Front, body: bytes, context: grpc.ServicerContext) -> bytes:
+    size = len(body)
+    try:
+        front.enter(size)
+        try:
+            authorization = dict(context.invocation_metadata()).get("authorization", "")
+            encoding = "gzip" if body.startswith(GZIP_MAGIC) else ""
+            batch = front.take(body, encoding, "application/x-protobuf", authorization)
+            if batch.commit is not None:
+                futures.wait([batch.commit], timeout=COMMIT_TIMEOUT_S)
+            answer: bytes = front.finish(batch, batch.commit).SerializeToString()
+            return answer
+        finally:
+            front.leave(size)
+    except Refused as error:
+        context.abort(_CODES.get(error.status, grpc.StatusCode.INVALID_ARGUMENT), str(error))
+    except Busy as error:
+        context.abort_with_status(_Retry(str(error)))
+    raise AssertionError("abort raises")
+
+
+class _Retry(grpc.Status):  # type: ignore[misc]  # grpc has no types
+    """UNAVAILABLE with RetryInfo, which OTLP exporters honour."""
+
+    def __init__(self, message: str) -> None:
+        self.code = grpc.StatusCode.UNAVAILABLE
+        self.details = message
+        detail = AnyMessage()
+        detail.Pack(RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)))
+        rich = Status(code=UNAVAILABLE, message=message, details=[detail])
+        self.trailing_metadata = (("grpc-status-details-bin", rich.SerializeToString()),)

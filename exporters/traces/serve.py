@@ -1,0 +1,132 @@
+"""Run the collector: both OTLP fronts, the page of metrics, and promotion of calls that got feedback."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import time
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from exporters.traces import grpc_front
+from exporters.traces.front import Front
+from exporters.traces.http import Otlp, Page
+from exporters.traces.pipeline import Pipeline
+from telltale.settings import Settings
+from telltale.store import Store, StoreUnavailable, feedback, open_configured, samples
+
+log = logging.getLogger(__name__)
+
+POLL_S = 1.0
+GRACE_S = 10
+EXIT_USAGE = 2
+
+
+def serve(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; what was acknowledged is durable. Returns 0, or 2 for an address in use."""
+    listeners: dict[str, socket.socket] = {}
+    for name in ("http_listen", "metrics_listen"):
+        address: str = getattr(settings.collector, name)
+        try:
+            listeners[name] = _listen(address)
+        except OSError as error:
+            print(f"collector.{name} = {address}: {error.strerror}", file=sys.stderr)
+            return EXIT_USAGE
+    store = open_configured(settings)
+    try:
+        return asyncio.run(_run(settings, store, listeners))
+    except grpc_front.AddressInUse:
+        print(f"collector.grpc_listen = {settings.collector.grpc_listen}: Address already in use", file=sys.stderr)
+        return EXIT_USAGE
+    finally:
+        store.close()
+        for listener in listeners.values():
+            listener.close()
+
+
+async def _run(settings: Settings, store: Store, listeners: dict[str, socket.socket]) -> int:
+    registry = CollectorRegistry()
+    pipeline = Pipeline(settings, store, registry, time.time)
+    front = Front(settings, store, pipeline, registry, time.time)
+    limit = settings.collector.max_body_bytes
+    grpc_server = grpc_front.start(settings.collector.grpc_listen, front, limit)
+    servers = [
+        (_server(Otlp(front, limit)), listeners["http_listen"]),
+        (_server(Page(registry)), listeners["metrics_listen"]),
+    ]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    tasks = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
+    promoting = asyncio.create_task(_promote(store, pipeline))
+    log.info("OTLP on grpc %s and http %s", settings.collector.grpc_listen, settings.collector.http_listen)
+    await stop.wait()
+    promoting.cancel()
+    grpc_server.stop(GRACE_S).wait()
+    for server, _ in servers:
+        server.should_exit = True
+    await asyncio.gather(*tasks)
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the collector stops its servers itself, in order."""
+
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # uvicorn's own signature
+        import contextlib
+
+        return contextlib.nullcontext()
+
+
+def _server(app: object) -> _Server:
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # plain ASGI callables
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return _Server(config)
+
+
+async def _promote(store: Store, pipeline: Pipeline) -> None:
+    """Each second, store the unsampled calls that people have voted on since."""
+    after: int | None = None
+    while True:
+        await asyncio.sleep(POLL_S)
+        try:
+            after = await asyncio.to_thread(_promote_once, store, pipeline, after)
+        except StoreUnavailable as error:
+            log.warning("feedback cannot be read: %s", error)
+
+
+def _promote_once(store: Store, pipeline: Pipeline, after: int | None) -> int:
+    with store.read() as connection:
+        if after is None:
+            return feedback.last_id(connection)
+        events = feedback.load(connection, after_id=after)
+    found = pipeline.promote([event.trace_id for event in events], "feedback")
+    if found:
+        store.write(lambda c: samples.save(c, found, time.time()))
+    return events[-1].id or after if events else after
+
+
+def _listen(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), int(port)))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,67 @@
+"""Spans with their attributes as plain values, out of OTLP requests (opentelemetry-proto, trace/v1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+Value = str | bool | int | float | bytes | list["Value"] | dict[str, "Value"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One span. Times are Unix nanoseconds, `kind` and `status` OTLP's numbers, ids lower-case hex."""
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    name: str
+    kind: int
+    start_ns: int
+    end_ns: int
+    status: int
+    status_message: str
+    scope: str
+    attributes: Mapping[str, Value]
+    resource: Mapping[str, Value]
+    events: tuple[str, ...]
+
+
+def read(request: ExportTraceServiceRequest) -> Iterator[Span]:
+    """Every span of a request, in its order."""
+    for resource_spans in request.resource_spans:
+        resource = plain(resource_spans.resource.attributes)
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                yield Span(
+                    trace_id=span.trace_id.hex(),
+                    span_id=span.span_id.hex(),
+                    parent_span_id=span.parent_span_id.hex(),
+                    name=span.name,
+                    kind=span.kind,
+                    start_ns=span.start_time_unix_nano,
+                    end_ns=span.end_time_unix_nano,
+                    status=span.status.code,
+                    status_message=span.status.message,
+                    scope=scope_spans.scope.name,
+                    attributes=plain(span.attributes),
+                    resource=resource,
+                    events=tuple(event.name for event in span.events),
+                )
+
+
+def plain(attributes: object) -> dict[str, Value]:
+    """OTLP attributes as plain values."""
+    return {pair.key: _value(pair.value) for pair in attributes}  # type: ignore[attr-defined]  # a protobuf list
+
+
+def _value(value: AnyValue) -> Value:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return plain(value.kvlist_value.values)
+    return getattr(value, kind) if kind else None
