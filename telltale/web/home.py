@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from telltale.records import Score, Ticket
+from telltale.records import Score, ScoreState, Ticket
 from telltale.store import audit, feedback, samples, scores, tickets
 from telltale.web.pages import render
 from telltale.web.principal import Principal, require
@@ -21,7 +21,7 @@ router = APIRouter(include_in_schema=False)
 
 DAY_S = 86400.0
 # From worst to best: a model is shown as its worst series.
-STATES = ("alert", "suspect", "ok", "insufficient_data")
+STATES: tuple[ScoreState, ...] = ("alert", "suspect", "ok", "insufficient_data")
 
 
 @dataclass(slots=True)
@@ -36,13 +36,20 @@ class ModelRow:
     tickets: list[Ticket] = field(default_factory=list)
 
     @property
-    def state(self) -> str | None:
+    def others(self) -> str:
+        """How many series are in each of the states that need no look."""
+        counts = Counter(score.state for score in self.scores)
+        quiet = [f"{counts[state]} {state.replace('_', ' ')}" for state in STATES[2:] if counts[state]]
+        return f"series: {', '.join(quiet)}" if quiet else ""
+
+    @property
+    def state(self) -> ScoreState | None:
         found = {score.state for score in self.scores}
         return next((state for state in STATES if state in found), None)
 
 
 @router.get("/")
-def home(request: Request, _: Annotated[Principal, Depends(require("viewer"))]) -> Response:
+def home(request: Request, principal: Annotated[Principal, Depends(require("viewer"))]) -> Response:
     here = state(request)
     since = here.clock() - DAY_S
     with here.store.read() as connection:
@@ -56,6 +63,7 @@ def home(request: Request, _: Annotated[Principal, Depends(require("viewer"))]) 
         recent=recent,
         votes=votes,
         waiting=here.store.waiting,
+        may_read=principal.allows("reviewer"),
         otlp=here.settings.collector.http_listen,
         api=f"{here.settings.web_url}/api/v1/feedback",
     )

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from telltale.records import Feedback
 from telltale.web.state import state
 
 HERE = Path(__file__).parent
@@ -49,12 +50,14 @@ def make_templates(folders: Sequence[Path], clock: Callable[[], float]) -> Envir
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "when": when,
         "ago": lambda seconds: ago(seconds, clock()),
         "number": number,
         "percent": percent,
+        "said": said,
     }
+    environment.filters |= filters
     environment.globals |= {"static": static_path}
     return environment
 
@@ -63,7 +66,7 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
     """The page that `template` makes of `context`, in the common layout.
 
     Every template also has `principal` (None before sign-in), `nav`, `path`, `status_code`; the filters `when`
-    (a time), `ago`, `number`, `percent`; and `static(name)`.
+    (a time), `ago`, `number`, `percent`, `said` (feedback in a word); and `static(name)`.
     """
     here = state(request)
     principal = getattr(request.state, "principal", None)
@@ -109,3 +112,10 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def percent(value: float | None) -> str:
     return ABSENT if value is None else f"{100 * value:.1f} %"
+
+
+def said(event: Feedback) -> str:
+    """What somebody said, in a word or two."""
+    if event.kind == "thumb":
+        return "thumb up" if event.value else "thumb down"
+    return f"rating {percent(event.value)}" if event.kind == "rating" else event.kind

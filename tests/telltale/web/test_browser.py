@@ -1,0 +1,207 @@
+"""The pages in a real browser: sign-in, keyboard, both colour schemes, and no complaint of the strict policy."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+import feedback.routes
+from telltale.records import Feedback, Sample, Score, Ticket
+from telltale.store import Store, samples, scores, tickets
+from telltale.store import feedback as store_feedback
+from telltale.web import people
+
+Serve = Callable[..., AbstractContextManager[str]]
+PASSWORD = "correct horse battery"
+SCRIPT = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.fixture(scope="module")
+def browser(require: Callable[[object, str], None]) -> Iterator[Browser]:
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require(executable, "Chromium is not on PATH: apt-get install chromium")
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox refuses to run as root.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        launched = playwright.chromium.launch(executable_path=executable, args=arguments)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser complained of: blocked by the policy, not found, failed."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+    def note(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    context = browser.new_context(viewport={"width": 1180, "height": 900})
+    opened = context.new_page()
+    opened.on("console", note)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    yield opened
+    context.close()
+
+
+@pytest.fixture
+def history(store: Store) -> None:
+    """One model in trouble, one well, a ticket and some feedback with hostile words."""
+    now = time.time()
+    rows = [
+        Sample(
+            TRACE, "00f067aa0ba902b7", now - 90, "shop", "support-chat", "support-chat-2", "client", "chat", "ok",
+            f"Where is my parcel? {SCRIPT}", f"It is on its way. {SCRIPT}", 0.5,
+        ),
+        Sample(
+            "1" * 32, "00f067aa0ba902b7", now - 30, "bank", "translate", "translate-7", "client", "chat", "ok",
+            "Guten Tag", "Good day", 1.0,
+        ),
+    ]  # fmt: skip
+    judged = [
+        Score(
+            "drift", "mmd", "prompt", "support-chat", "support-chat-2", now - 3900, now - 300, 400, "alert", 0.31, 0.1
+        ),
+        Score("drift", "mmd", "prompt", "translate", "translate-7", now - 3900, now - 300, 380, "ok", 0.01, 0.1),
+    ]
+    ticket = Ticket(
+        "k", "quality", "support-chat", "support-chat-2", "Prompts drifted", "open", 1, now - 200, now - 200
+    )
+    said = Feedback(now - 60, "shop", TRACE, None, "thumb", "helpful", 0.0, "user", "k-1", f"wrong {SCRIPT}", "s" * 64)
+
+    store.write(lambda connection: samples.save(connection, rows, now))
+    store.write(lambda connection: scores.save(connection, judged))
+    store.write(lambda connection: tickets.save(connection, ticket))
+    store.write(lambda connection: store_feedback.append(connection, said, "0" * 64))
+
+
+def test_a_person_signs_in_looks_around_and_signs_out(
+    serve: Serve, store: Store, page: Page, complaints: list[str], history: None
+) -> None:
+    people.add(store, name="mina", role="admin", password=PASSWORD, actor="test", now=time.time())
+    with serve(routers=[feedback.routes.router]) as url:
+        page.goto(f"{url}/feedback?show=negative")
+        assert page.title() == "Sign in · Telltale"
+        page.keyboard.type("mina")
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+
+        page.get_by_role("heading", name="Feedback", exact=True).wait_for()
+        assert page.url == f"{url}/feedback?show=negative"
+        assert page.locator("article").count() == 1
+        assert SCRIPT in page.locator("article pre").first.inner_text()
+
+        page.get_by_role("link", name="Loop").click()
+        row = page.get_by_role("row", name=re.compile("support-chat"))
+        assert "alert" in row.inner_text()
+        assert row.get_by_role("link", name="T-1").is_visible()
+
+        page.get_by_role("link", name="Audit").click()
+        page.get_by_text("The chain of hashes is whole.").wait_for()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("heading", name="Sign in").wait_for()
+        page.goto(f"{url}/audit")
+        assert page.title() == "Sign in · Telltale"
+    assert complaints == []
+
+
+def test_hostile_words_run_nowhere(serve: Serve, page: Page, complaints: list[str], history: None) -> None:
+    with serve(routers=[feedback.routes.router]) as url:
+        for path in ("/", "/feedback"):
+            page.goto(url + path)
+            assert "owned" not in page.title()
+            assert page.locator("main script, main img").count() == 0
+    assert complaints == []
+
+
+def test_the_policy_stops_a_script_that_slipped_in(serve: Serve, page: Page, complaints: list[str]) -> None:
+    with serve() as url:
+        page.goto(url)
+        page.evaluate(
+            "() => { const s = document.createElement('script'); s.textContent = \"document.title='owned'\";"
+            " document.body.append(s); }"
+        )
+        assert page.title() != "owned"
+    assert any("Content Security Policy" in complaint for complaint in complaints)
+
+
+@pytest.mark.parametrize("width", [360, 1180])
+def test_no_page_is_wider_than_its_window(serve: Serve, page: Page, history: None, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    with serve(routers=[feedback.routes.router]) as url:
+        for path in ("/", "/feedback", "/audit", "/nothing"):
+            page.goto(url + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_page_can_be_read_without_seeing_it(serve: Serve, page: Page, history: None) -> None:
+    with serve(routers=[feedback.routes.router]) as url:
+        for path in ("/", "/feedback", "/audit", "/nothing"):
+            page.goto(url + path)
+            assert page.locator("html").get_attribute("lang") == "en"
+            assert page.locator("h1").count() == 1
+            assert page.locator("main").count() == 1
+            assert page.locator("img:not([alt])").count() == 0
+            assert page.locator("th:not([scope])").count() == 0
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.className") == "skip"
+
+
+COLOURS = [
+    *((ink, paper) for ink in ("--ink", "--dim", "--link") for paper in ("--paper", "--card")),
+    *((f"--{state}", f"--{state}-bg") for state in ("ok", "suspect", "alert", "none")),
+    ("--ink", "--none-bg"),
+]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_enough_contrast(serve: Serve, page: Page, scheme: str) -> None:
+    """WCAG 2.2 AA, success criterion 1.4.3: at least 4.5 to 1."""
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    with serve() as url:
+        page.goto(url)
+        style = "name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()"
+        names = {name for pair in COLOURS for name in pair}
+        values = {name: page.evaluate(style, name) for name in names}
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    assert {
+        pair: contrast(values[pair[0]], values[pair[1]]) for pair in COLOURS if contrast(*map(values.get, pair)) < 4.5
+    } == {}  # type: ignore[arg-type]  # every name is there
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (scheme == "dark")
+    assert contrast("#ffffff", "#14558a") >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_pictures_for_the_eye(serve: Serve, page: Page, history: None, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("PICTURES") or tmp_path)
+    with serve(routers=[feedback.routes.router]) as url:
+        for name, path in (("home", "/"), ("feedback", "/feedback"), ("nothing", "/nothing")):
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+                page.goto(url + path)
+                assert page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True)
