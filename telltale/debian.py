@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from telltale.relocate import relocate
+
 PROMETHEUS = ("prometheus", "prometheus-alertmanager")
 
 
@@ -39,6 +41,7 @@ def fetch(packages: Sequence[str], folder: Path, say: Callable[[str], None] = la
         for archive in sorted(work.glob("*.deb")):
             say(f"unpacking {archive.name.partition('_')[0]}")
             _run(["dpkg-deb", "-x", str(archive), str(folder)], work)
+    relocate(folder)
 
 
 def _own_folders(work: Path) -> list[str]:
