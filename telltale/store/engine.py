@@ -27,12 +27,21 @@ def parse_url(url: str) -> URL:
 
 
 def make_engine(url: URL, busy_timeout: float) -> Engine:
-    """An engine whose every SQLite transaction begins with the lock it will need (`BEGIN IMMEDIATE`)."""
+    """An engine whose every SQLite transaction begins with the lock it will need (`BEGIN IMMEDIATE`).
+
+    Parameters are people's words: they stay out of every error's message.
+    """
     if url.get_backend_name() == "postgresql":
         return create_engine(
-            url, pool_size=4, pool_pre_ping=True, connect_args={"connect_timeout": max(1, int(busy_timeout))}
+            url,
+            pool_size=4,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"connect_timeout": max(1, int(busy_timeout))},
         )
-    engine = create_engine(url, pool_size=1, max_overflow=0, connect_args=_connect_args(busy_timeout))
+    engine = create_engine(
+        url, pool_size=1, max_overflow=0, hide_parameters=True, connect_args=_connect_args(busy_timeout)
+    )
     event.listen(engine, "connect", _pragmas)
     event.listen(engine, "begin", _begin_immediate)
     return engine
@@ -42,7 +51,7 @@ def make_reader(url: URL, busy_timeout: float) -> Engine:
     """An engine for reads: on SQLite a connection that cannot write and never waits for the writer."""
     if url.get_backend_name() == "postgresql":
         return make_engine(url, busy_timeout)
-    engine = create_engine(url, connect_args=_connect_args(busy_timeout))
+    engine = create_engine(url, hide_parameters=True, connect_args=_connect_args(busy_timeout))
     event.listen(engine, "connect", _query_only)
     event.listen(engine, "begin", _begin)
     return engine
