@@ -22,7 +22,8 @@ from telltale.web.state import State, state
 Role = Literal["submitter", "viewer", "reviewer", "adjudicator", "admin"]
 ROLES: tuple[Role, ...] = ("submitter", "viewer", "reviewer", "adjudicator", "admin")
 LOCAL = "local"
-LOCAL_TENANT = "default"
+# As the collector names a sender that does not say whose it is.
+LOCAL_TENANT = "unknown"
 
 
 class SignInNeeded(Exception):

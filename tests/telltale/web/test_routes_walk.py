@@ -1,0 +1,115 @@
+"""Every route of `telltale web`, asked by nobody, by a service and by people who may not."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter
+
+import feedback.routes
+from telltale.store import Store
+from telltale.web import health, home, people, signin
+
+Serve = Callable[..., AbstractContextManager[str]]
+SignedIn = Callable[[str, str], AbstractContextManager[httpx.Client]]
+PASSWORD = "correct horse battery"
+PUBLIC = {"/metrics", "/-/healthy", "/-/ready", "/sign-in", "/sign-out"}
+REVIEWERS = {"/feedback"}
+ADMINS = {"/audit"}
+SERVICES = re.compile(r"/api/v1/")
+
+
+def parts() -> list[APIRouter]:
+    """The routers that `telltale web` serves."""
+    import alerting.pages
+
+    return [feedback.routes.router, alerting.pages.router]
+
+
+def walk(routers: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(method, path with 1 for each parameter) of every route."""
+    for router in routers:
+        for route in router.routes:
+            inner = getattr(route, "original_router", None)
+            if inner is not None:
+                yield from walk([inner], prefix + route.include_context.prefix)
+            else:
+                for method in sorted(route.methods - {"HEAD"}):
+                    yield method, prefix + re.sub(r"\{[^}]+\}", "1", route.path)
+
+
+def every_route() -> list[tuple[str, str]]:
+    return list(walk([health.router, signin.router, home.router, *parts()]))
+
+
+def ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
+    return client.request(method, path, headers={"Idempotency-Key": "k"})
+
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("alerting.pages") is None, reason="the ticket pages are not part of this installation"
+)
+
+
+def test_the_walk_sees_the_routes() -> None:
+    found = {path for _, path in every_route()}
+
+    assert PUBLIC | REVIEWERS | ADMINS | {"/", "/api/v1/feedback", "/api/v1/feedback/batch"} <= found
+    assert any(path.startswith("/tickets") for path in found)
+
+
+def test_nobody_sees_nothing_without_signing_in(serve: Serve, store: Store) -> None:
+    people.add(store, name="mina", role="viewer", password=PASSWORD, actor="test", now=time.time())
+    with serve(routers=parts()) as url, httpx.Client(base_url=url) as nobody:
+        statuses = {
+            (method, path): ask(nobody, method, path).status_code
+            for method, path in every_route()
+            if path not in PUBLIC
+        }
+
+    # A body that is missing may be noticed before the missing key is: nothing was read either way.
+    assert {key: status for key, status in statuses.items() if status not in (401, 422)} == {}
+    assert {status for (method, _), status in statuses.items() if method == "GET"} == {401}
+
+
+def test_a_service_opens_no_page(serve: Serve, store: Store) -> None:
+    key = people.add_key(store, name="app", tenant="shop", scopes=["otlp:write"], actor="test", now=time.time())
+    headers = {"Authorization": f"Bearer {key}"}
+    with serve(routers=parts()) as url, httpx.Client(base_url=url, headers=headers) as service:
+        statuses = {
+            (method, path): ask(service, method, path).status_code
+            for method, path in every_route()
+            if path not in PUBLIC
+        }
+
+    assert {key: status for key, status in statuses.items() if status not in (403, 422)} == {}
+    assert {status for (method, _), status in statuses.items() if method == "GET"} == {403}
+
+
+def test_a_viewer_changes_nothing_and_sees_no_words(serve: Serve, signed_in: SignedIn, store: Store) -> None:
+    people.add(store, name="mina", role="viewer", password=PASSWORD, actor="test", now=time.time())
+    with serve(routers=parts()) as url, signed_in(url, "mina") as browser:
+        statuses = {
+            (method, path): ask(browser, method, path).status_code
+            for method, path in every_route()
+            if path not in PUBLIC
+        }
+
+    assert {statuses["GET", path] for path in REVIEWERS | ADMINS} == {403}
+    changes = {key: status for key, status in statuses.items() if key[0] != "GET"}
+    assert {key: status for key, status in changes.items() if status not in (401, 403, 422)} == {}
+
+
+def test_pages_that_are_not_there_say_so(serve: Serve) -> None:
+    with serve(routers=parts()) as url:
+        for path in ("/tickets/999999", "/tickets/x", "/nothing", "/feedback/1/2"):
+            answer = httpx.get(url + path, headers={"Accept": "text/html"})
+            assert answer.status_code in (404, 422)
+            assert "Back to the loop" in answer.text
