@@ -57,7 +57,7 @@ def redact(text: str, extra_rules: Mapping[str, str] | None = None) -> tuple[str
     """The text with `[KIND]` in place of what was found, and how many of each kind were removed.
 
     `extra_rules` maps a kind to an RE2 expression and runs before the built-in rules. Escapes such as `\\u0040` are
-    resolved first, or an escaped address would pass. Raises ValueError for an expression that RE2 does not take.
+    resolved first, or an escaped address would pass; NUL and lone surrogates are replaced. Raises ValueError for an expression that RE2 does not take.
     """
     return _redactor(tuple(sorted((extra_rules or {}).items()))).redact(text)
 
@@ -137,7 +137,8 @@ _ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})(?:\\+u([dD][c-fC-F][0-9a-fA-F]{2}))?
 def _resolve_escapes(text: str) -> str:
     if "\\u" in text:
         text = _ESCAPE.sub(_unescape, text)
-    # RE2 reads UTF-8, which has no lone surrogates.
+    # PostgreSQL's text has no NUL, and UTF-8 no lone surrogates.
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

@@ -130,6 +130,7 @@ def test_any_text_comes_back_as_storable_text(text: str) -> None:
     redacted, _ = redact(text)
 
     redacted.encode("utf-8")
+    assert "\0" not in redacted
 
 
 @given(st.text(), st.sampled_from(PLANTED), st.text())
