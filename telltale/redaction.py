@@ -57,7 +57,8 @@ def redact(text: str, extra_rules: Mapping[str, str] | None = None) -> tuple[str
     """The text with `[KIND]` in place of what was found, and how many of each kind were removed.
 
     `extra_rules` maps a kind to an RE2 expression and runs before the built-in rules. Escapes such as `\\u0040` are
-    resolved first, or an escaped address would pass; NUL and lone surrogates are replaced. Raises ValueError for an expression that RE2 does not take.
+    resolved first, or an escaped address would pass; NUL and lone surrogates, which no store takes, are replaced.
+    Raises ValueError for an expression that RE2 does not take.
     """
     return _redactor(tuple(sorted((extra_rules or {}).items()))).redact(text)
 
