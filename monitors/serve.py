@@ -1,0 +1,135 @@
+"""Run the monitors on a schedule and expose what they saw."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import FrameType
+
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.exposition import generate_latest
+
+from monitors import descriptors, report, tokens, votes
+from monitors.gauges import Gauges
+from monitors.runs import Runs
+from telltale.metrics import Metrics
+from telltale.records import Window
+from telltale.settings import Settings
+from telltale.store import Store, StoreUnavailable, open_configured
+
+log = logging.getLogger(__name__)
+
+EXIT_USAGE = 2
+NAMES = (tokens.MONITOR, descriptors.MONITOR, votes.MONITOR)
+# A series without news for this many windows is gone.
+SHOWN_WINDOWS = 12
+PATIENCE_WINDOWS = 3
+
+
+def serve(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT. Returns 0, or 2 when the address cannot be used."""
+    registry = CollectorRegistry()
+    try:
+        server = _page(settings.monitor.listen, registry)
+    except OSError as error:
+        print(f"monitor.listen = {settings.monitor.listen}: {error.strerror}", file=sys.stderr)
+        return EXIT_USAGE
+    store = open_configured(settings)
+    stop = threading.Event()
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGINT, told)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        _schedule(settings, store, registry, stop)
+    finally:
+        server.shutdown()
+        server.server_close()
+        store.close()
+    return 0
+
+
+def _schedule(settings: Settings, store: Store, registry: CollectorRegistry, stop: threading.Event) -> None:
+    runs = Runs(store, settings.monitor, _report)
+    window = settings.monitor.window
+    registry.register(Gauges(store, time.time, runs.waiting, PATIENCE_WINDOWS * window, SHOWN_WINDOWS * window))
+    health = _Health(registry, settings.monitor.interval)
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            new = runs.run(time.time())
+        except StoreUnavailable as error:
+            log.warning("nothing judged: %s", error)
+            health.failed()
+        except Exception:
+            log.exception("the run failed")
+            health.failed()
+        else:
+            if new:
+                log.info("%d scores", new)
+            health.done(time.monotonic() - began, time.time())
+        stop.wait(max(0.1, settings.monitor.interval - (time.monotonic() - began)))
+
+
+class _Health:
+    """Whether and when the monitors last ran."""
+
+    def __init__(self, registry: CollectorRegistry, interval: float) -> None:
+        metrics = Metrics(registry)
+        self._success = metrics.gauge("telltale_monitor_success")
+        self._last = metrics.gauge("telltale_monitor_last_success_timestamp_seconds")
+        self._duration = metrics.gauge("telltale_monitor_duration_seconds")
+        _set(metrics.gauge("telltale_monitor_interval_seconds"), interval)
+
+    def failed(self) -> None:
+        _set(self._success, 0)
+
+    def done(self, seconds: float, now: float) -> None:
+        _set(self._success, 1)
+        _set(self._last, now)
+        _set(self._duration, seconds)
+
+
+def _set(gauge: Gauge, value: float) -> None:
+    for name in NAMES:
+        gauge.labels(name).set(value)
+
+
+def _report(window: Window) -> bytes | None:
+    try:
+        return report.make(window)
+    except (subprocess.SubprocessError, OSError) as error:
+        log.warning("no Evidently report: %s", error)
+        return None
+
+
+def _page(listen: str, registry: CollectorRegistry) -> ThreadingHTTPServer:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path in ("/-/healthy", "/-/ready"):
+                self._answer(200, b"ok\n", "text/plain")
+            elif self.path.partition("?")[0] == "/metrics":
+                self._answer(200, generate_latest(registry), "text/plain; version=0.0.4; charset=utf-8")
+            else:
+                self._answer(404, b"see /metrics\n", "text/plain")
+
+        def _answer(self, status: int, body: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """One line a scrape helps nobody."""
+
+    host, _, port = listen.rpartition(":")
+    return ThreadingHTTPServer((host.strip("[]"), int(port)), Page)
