@@ -6,43 +6,26 @@ Every event carries an idempotency key, so that sending again after a lost answe
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 from starlette.responses import JSONResponse, Response
 
-from feedback import pages
+from feedback import pages, votes
 from feedback.submission import IdempotencyKey, Submission, fingerprint, to_event
-from telltale.records import Feedback
-from telltale.store import Conflict, StoreUnavailable
+from feedback.taking import SUBJECT_KEY, Outcome, secret, store_event, where
+from telltale.store import Conflict
 from telltale.store import feedback as store_feedback
 from telltale.web import Principal, Router, State, require_scope, state
 from telltale.web.problems import RETRY_AFTER_STORE_S, problem
 
-SUBJECT_KEY = "feedback.subject"
 MAX_BATCH = 200
 RETRY = {"Retry-After": str(RETRY_AFTER_STORE_S)}
 
 api = APIRouter(prefix="/api/v1/feedback", tags=["feedback"])
 Sender = Annotated[Principal, Depends(require_scope("feedback:write"))]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one submission: an HTTP status, and the stored event or the reason against it."""
-
-    status: int
-    event: Feedback | None = None
-    detail: str = ""
-
-    def body(self) -> dict[str, object]:
-        if self.event is None:
-            return {"status": self.status, "detail": self.detail}
-        return {"status": self.status, "id": self.event.id, "received_at": self.event.received_at}
 
 
 class Batch(BaseModel):
@@ -61,7 +44,8 @@ async def submit(
     idempotency_key: Annotated[IdempotencyKey, Header(description="Send the same key when you send again.")],
 ) -> Response:
     """Store one event. 201 when it is stored, 200 when it was before; 422 when the key was used for another body."""
-    outcome = await _store(state(request), sender, submission, idempotency_key)
+    here = state(request)
+    outcome = await _store(here, sender, submission, idempotency_key, await secret(here, SUBJECT_KEY))
     if outcome.event is None:
         return problem(request, outcome.status, outcome.detail, RETRY if outcome.status == 503 else None)
     headers = {"Idempotent-Replayed": "true"} if outcome.status == 200 else None
@@ -75,45 +59,36 @@ async def submit_batch(request: Request, batch: Batch, sender: Sender) -> Respon
     503 when any of them must be sent again: the whole batch can be, for each item is stored once.
     """
     here = state(request)
-    outcomes = await asyncio.gather(*(_store_item(here, sender, item) for item in batch.items))
+    key = await secret(here, SUBJECT_KEY)
+    # Each runs up to its place in the writer's queue before the next begins, so they are stored in their order.
+    outcomes = await asyncio.gather(*(_store_item(here, sender, item, key) for item in batch.items))
     again = any(outcome.status == 503 for outcome in outcomes)
     results = {"results": [outcome.body() for outcome in outcomes]}
     return JSONResponse(results, 503 if again else 200, RETRY if again else None)
 
 
-async def _store_item(here: State, sender: Principal, item: dict[str, Any]) -> Outcome:
+async def _store_item(here: State, sender: Principal, item: dict[str, Any], key: bytes) -> Outcome:
     fields = dict(item)
     try:
-        key = _KEY.validate_python(fields.pop("idempotency_key", None))
+        idempotency_key = _KEY.validate_python(fields.pop("idempotency_key", None))
         submission = Submission.model_validate(fields)
     except ValidationError as error:
-        return Outcome(422, detail="; ".join(_where(fault) for fault in error.errors(include_input=False)))
-    return await _store(here, sender, submission, key)
+        return Outcome(422, detail=where(error))
+    return await _store(here, sender, submission, idempotency_key, key)
 
 
-async def _store(here: State, sender: Principal, submission: Submission, idempotency_key: str) -> Outcome:
+async def _store(here: State, sender: Principal, submission: Submission, idempotency_key: str, key: bytes) -> Outcome:
     """Store one event and wait until it is durable."""
-    try:
-        key = here.secrets.get(SUBJECT_KEY)
-        if key is None:
-            key = await asyncio.to_thread(here.secret, SUBJECT_KEY)
-        event = to_event(
-            submission,
-            tenant=sender.tenant,
-            idempotency_key=idempotency_key,
-            now=here.clock(),
-            key=key,
-            rules=here.settings.redaction.rules,
-        )
-        outcome = await _append(here, event, fingerprint(submission, key))
-    except StoreUnavailable:
-        return Outcome(503, detail="The store cannot take it now. Send it again with the same key.")
-    if outcome.status == 201:
-        here.feedback_events.labels(event.kind).inc()
-    return outcome
+    event = to_event(
+        submission,
+        tenant=sender.tenant,
+        idempotency_key=idempotency_key,
+        now=here.clock(),
+        key=key,
+        rules=here.settings.redaction.rules,
+    )
+    body_hash = fingerprint(submission, key)
 
-
-async def _append(here: State, event: Feedback, body_hash: str) -> Outcome:
     def append(connection: Connection) -> Outcome:
         try:
             stored, known = store_feedback.append(connection, event, body_hash)
@@ -122,20 +97,12 @@ async def _append(here: State, event: Feedback, body_hash: str) -> Outcome:
             return Outcome(422, detail="This Idempotency-Key was used for another body.")
         return Outcome(200 if known else 201, stored)
 
-    try:
-        return await asyncio.wrap_future(here.store.submit(append))
-    except IntegrityError:
-        # Another process stored the same key between our look and our insert; now we see it.
-        return await asyncio.wrap_future(here.store.submit(append))
-
-
-def _where(fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"]) or "item"
-    return f"{place}: {fault['msg']}"
+    return await store_event(here, event.kind, append)
 
 
 _KEY: TypeAdapter[str] = TypeAdapter(IdempotencyKey)
 
 router = Router(templates=pages.TEMPLATES, nav=pages.NAV)
 router.include_router(api)
+router.include_router(votes.router)
 router.include_router(pages.router)

@@ -100,8 +100,13 @@ def to_event(
         source=submission.source,
         idempotency_key=idempotency_key,
         comment=redact(words, rules)[0] if words else None,
-        subject=_keyed(key, f"{tenant}\0{submission.subject}") if submission.subject else None,
+        subject=subject_hash(key, tenant, submission.subject) if submission.subject else None,
     )
+
+
+def subject_hash(key: bytes, tenant: str, subject: str) -> str:
+    """The name under which a tenant's person is stored."""
+    return _keyed(key, f"{tenant}\0{subject}")
 
 
 def fingerprint(submission: Submission, key: bytes) -> str:

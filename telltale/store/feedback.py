@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Literal
 
@@ -33,6 +33,18 @@ def append(connection: Connection, event: Feedback, body_sha256: str) -> tuple[F
     del values["id"]
     key = connection.execute(feedback.insert().values(values)).inserted_primary_key
     return replace(event, id=key[0] if key else None), False
+
+
+def under_keys(connection: Connection, tenant: str, keys: Sequence[str]) -> list[tuple[Feedback, str]]:
+    """A tenant's events under these idempotency keys with their bodies' hashes, oldest first."""
+    query = (
+        select(*_COLUMNS, feedback.c.body_sha256)
+        .where(feedback.c.tenant == tenant, feedback.c.idempotency_key.in_(keys))
+        .order_by(feedback.c.id)
+    )
+    rows = [row._asdict() for row in connection.execute(query)]
+    hashes = [row.pop("body_sha256") for row in rows]
+    return [(Feedback(**row), body) for row, body in zip(rows, hashes, strict=True)]
 
 
 def load(

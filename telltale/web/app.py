@@ -29,6 +29,7 @@ from telltale.web.state import State
 
 EXIT_USAGE = 2
 SIGN_INS_PER_MINUTE = 10
+VOTES_PER_MINUTE = 10
 SESSION_TOUCH_S = 60.0
 
 
@@ -121,6 +122,7 @@ def _state(settings: Settings, store: Store, parts: Iterable[Router], clock: Cal
         nav=(Nav("Loop", "/"), *(entry for part in parts for entry in part.nav), Nav("Audit", "/audit", "admin")),
         key_rate=Buckets(rate, burst=rate),
         sign_in_rate=Buckets(SIGN_INS_PER_MINUTE / 60, burst=SIGN_INS_PER_MINUTE),
+        vote_rate=Buckets(VOTES_PER_MINUTE / 60, burst=VOTES_PER_MINUTE),
         sessions_seen=Seen(SESSION_TOUCH_S),
     )
 

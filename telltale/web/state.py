@@ -32,6 +32,7 @@ class State:
     nav: tuple[Nav, ...]
     key_rate: Buckets
     sign_in_rate: Buckets
+    vote_rate: Buckets
     sessions_seen: Seen
     facts: dict[str, bool] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)

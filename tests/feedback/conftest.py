@@ -46,7 +46,7 @@ def serve(store: Store, tmp_path: Path) -> Callable[..., AbstractContextManager[
     """`with serve(web={…}, redaction={…}) as service`: a server with these settings, over this or another store."""
 
     @contextmanager
-    def start(store: Store = store, **sections: object) -> Iterator[Service]:
+    def start(store: Store = store, clock: Callable[[], float] = time.time, **sections: object) -> Iterator[Service]:
         settings = Settings(data_dir=tmp_path, **sections)  # type: ignore[arg-type]  # pydantic makes the sections
         keys = {
             tenant: people.add_key(
@@ -54,7 +54,7 @@ def serve(store: Store, tmp_path: Path) -> Callable[..., AbstractContextManager[
             )
             for tenant, scope in (("shop", "feedback:write"), ("bank", "feedback:write"), ("tracer", "otlp:write"))
         }
-        config = uvicorn.Config(create_app(settings, store, [router]), log_config=None, access_log=False)
+        config = uvicorn.Config(create_app(settings, store, [router], clock), log_config=None, access_log=False)
         server = uvicorn.Server(config)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))

@@ -199,6 +199,14 @@ def test_a_batch_answers_item_by_item(service: Service) -> None:
     assert len(stored(service.store)) == 2
 
 
+def test_a_batch_is_stored_in_its_order(service: Service) -> None:
+    items = [vote(value=number % 2) | {"idempotency_key": f"k-{number}"} for number in range(200)]
+    with service.client() as client:
+        assert client.post(f"{PATH}/batch", json={"items": items}).status_code == 200
+
+    assert [event.idempotency_key for event in stored(service.store)] == [f"k-{number}" for number in range(200)]
+
+
 @pytest.mark.parametrize("items", [[], [{}] * 201, "x", [3]])
 def test_a_batch_that_is_none_is_refused(service: Service, items: object) -> None:
     with service.client() as client:

@@ -1,0 +1,174 @@
+"""Votes straight from a browser: a service asks for a signed token for one answer, its page votes with it.
+
+So no API key is ever in a page. A token is for one call, one name and one person, and for some hours; with it that
+person may vote and change their mind a few times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from itsdangerous import BadData, URLSafeSerializer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, Response
+
+from feedback.submission import Submission, fingerprint, subject_hash, to_event
+from feedback.taking import SUBJECT_KEY, Outcome, secret, store_event, where
+from telltale.store import feedback as store_feedback
+from telltale.web import Principal, State, require_scope, state
+from telltale.web.guard import VOTES_PATH
+from telltale.web.problems import RETRY_AFTER_STORE_S, problem
+
+SIGNING_KEY = "feedback.votes"
+MAX_CHANGES = 20
+HOUR_S = 3600.0
+# The page that votes belongs to another site, and its browser asks whether it may. The token is what lets it.
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST",
+    "Access-Control-Allow-Headers": "content-type",
+    "Access-Control-Max-Age": "86400",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+router = APIRouter(tags=["feedback"])
+
+
+class TokenRequest(BaseModel):
+    """Which answer may be voted on, under which name, by whom, and for how long (seconds)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trace_id: str
+    span_id: str | None = None
+    name: str = "helpful"
+    subject: str | None = Field(None, min_length=1, max_length=256)
+    lifetime: float = Field(3 * HOUR_S, ge=60, le=7 * 24 * HOUR_S)
+
+
+class Vote(BaseModel):
+    """What the browser sends; the fields mean what they mean in a Submission."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token: str = Field(max_length=2000)
+    kind: Literal["thumb", "rating", "category", "comment", "retract"] = "thumb"
+    value: bool | float | str | None = None
+    scale: tuple[float, float] = (0.0, 1.0)
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What a token says: it is signed, so it is so."""
+
+    tenant: str
+    trace_id: str
+    span_id: str | None
+    name: str
+    subject: str
+    expires_at: float
+
+    @property
+    def keys(self) -> list[str]:
+        """The idempotency keys of this person's votes on this call, in their order."""
+        text = "\0".join((self.trace_id, self.span_id or "", self.name, self.subject))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+        return [f"vote:{digest}:{number}" for number in range(MAX_CHANGES)]
+
+
+@router.post("/api/v1/feedback/tokens", status_code=201)
+async def make_token(
+    request: Request, asked: TokenRequest, sender: Annotated[Principal, Depends(require_scope("feedback:write"))]
+) -> Response:
+    """A token for one answer. Ask for it on your server, hand it to your page."""
+    here = state(request)
+    try:
+        checked = Submission(
+            kind="retract", trace_id=asked.trace_id, span_id=asked.span_id, name=asked.name, subject=asked.subject
+        )
+    except ValidationError as error:
+        return problem(request, 422, where(error))
+    key = await secret(here, SUBJECT_KEY)
+    subject = subject_hash(key, sender.tenant, asked.subject) if asked.subject else secrets.token_hex(32)
+    expires_at = here.clock() + asked.lifetime
+    values = [sender.tenant, checked.trace_id, checked.span_id, checked.name, subject, expires_at]
+    token = (await _serializer(here)).dumps(values)
+    body = {"token": token, "expires_at": expires_at, "url": here.settings.web_url + VOTES_PATH}
+    return JSONResponse(body, 201)
+
+
+@router.options(VOTES_PATH, include_in_schema=False)
+async def may_vote() -> Response:
+    return Response(status_code=204, headers=CORS)
+
+
+@router.post(VOTES_PATH, status_code=201)
+async def vote(request: Request) -> Response:
+    """Vote with a token. The body is a Vote as JSON, sent as application/json or, to spare a preflight, text/plain."""
+    response = await _vote(request)
+    response.headers.update(CORS)
+    return response
+
+
+async def _vote(request: Request) -> Response:
+    here = state(request)
+    try:
+        sent = Vote.model_validate_json(await request.body())
+    except ValidationError as error:
+        return problem(request, 422, where(error))
+    ballot = await _open(here, sent.token)
+    if ballot is None:
+        return problem(request, 401, "The token is not one of ours, or its time is over.")
+    if wait := here.vote_rate.take(ballot.subject, here.clock()):
+        return problem(request, 429, "Too many votes.", {"Retry-After": str(math.ceil(wait))})
+    try:
+        fields = sent.model_dump(exclude={"token"})
+        submission = Submission(trace_id=ballot.trace_id, span_id=ballot.span_id, name=ballot.name, **fields)
+    except ValidationError as error:
+        return problem(request, 422, where(error))
+    outcome = await _store(here, ballot, submission)
+    if outcome.event is None:
+        retry = {"Retry-After": str(RETRY_AFTER_STORE_S)} if outcome.status == 503 else None
+        return problem(request, outcome.status, outcome.detail, retry)
+    return JSONResponse({"status": outcome.status}, outcome.status)
+
+
+async def _store(here: State, ballot: Ballot, submission: Submission) -> Outcome:
+    key, keys, now = await secret(here, SUBJECT_KEY), ballot.keys, here.clock()
+    rules = here.settings.redaction.rules
+    event = to_event(submission, tenant=ballot.tenant, idempotency_key=keys[0], now=now, key=key, rules=rules)
+    event = replace(event, subject=ballot.subject)
+    body_hash = fingerprint(submission, key)
+
+    def append(connection: Connection) -> Outcome:
+        known = store_feedback.under_keys(connection, ballot.tenant, keys)
+        if known and known[-1][1] == body_hash:
+            return Outcome(200, known[-1][0])
+        if len(known) == len(keys):
+            return Outcome(409, detail="This vote was changed too often.")
+        stored, _ = store_feedback.append(connection, replace(event, idempotency_key=keys[len(known)]), body_hash)
+        return Outcome(201, stored)
+
+    return await store_event(here, event.kind, append)
+
+
+async def _open(here: State, token: str) -> Ballot | None:
+    try:
+        values: list[Any] = (await _serializer(here)).loads(token)
+    except BadData:
+        return None
+    ballot = Ballot(*values)
+    return ballot if ballot.expires_at > here.clock() else None
+
+
+async def _serializer(here: State) -> URLSafeSerializer:
+    return URLSafeSerializer(
+        await secret(here, SIGNING_KEY), salt="vote", signer_kwargs={"digest_method": hashlib.sha256}
+    )
