@@ -98,8 +98,9 @@ class _Demo:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         self._introduce()
-        self._traffic.start()
         try:
+            self._wait_until_ready()
+            self._traffic.start()
             return self._tell()
         finally:
             self._say("stopping")
@@ -122,6 +123,17 @@ class _Demo:
             story.chapters += drift_chapters(self._settings.web_url)
             self._follow(story, STORY_LIMIT)
         return self._end(story)
+
+    def _wait_until_ready(self) -> None:
+        """Until the parts that traffic meets first answer: the collector and the web."""
+        from telltale.cli.demo.story import is_ready
+
+        waiting = [self._settings.collector.metrics_listen, self._settings.web.listen]
+        while waiting and not self._told and self._elapsed() < STORY_LIMIT:
+            self._supervisor.tick()
+            self._progress("… starting")
+            time.sleep(TICK)
+            waiting = [address for address in waiting if not is_ready(address)]
 
     def _follow(self, story: Story, limit: float) -> None:
         """Run the stack until the story's chapters are all true, or its time is up."""

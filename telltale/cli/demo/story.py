@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 import httpx
 
 
+def is_ready(address: str) -> bool:
+    """Whether the part at that address says so."""
+    try:
+        return httpx.get(f"http://{address}/-/ready", timeout=2.0).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The loop's numbers at one moment, each None until the real components answer."""
@@ -35,7 +43,7 @@ class Reader:
             calls=self._sum('sum(telltale_requests_total{layer="client"})'),
             samples=self._sum('sum(telltale_samples_total{outcome="kept"})'),
             judged=len({_window(labels) for labels in states if labels.get("state") != "insufficient_data"}),
-            ready=len({labels.get("model", "") for labels in self._judged_votes(states)}),
+            ready=len(_healthy(states)),
             drifting=tuple(sorted({_series(labels) for labels in states if labels.get("state") == "alert"})),
             firing=tuple(
                 sorted(
@@ -50,13 +58,6 @@ class Reader:
 
     def close(self) -> None:
         self._client.close()
-
-    def _judged_votes(self, states: list[dict[str, str]]) -> list[dict[str, str]]:
-        return [
-            labels
-            for labels in states
-            if labels.get("monitor") == "feedback" and labels.get("state") != "insufficient_data"
-        ]
 
     def _query(self, expression: str) -> list[dict[str, str]]:
         return [labels for labels, _ in self._result(expression)]
@@ -146,6 +147,15 @@ def drift_chapters(web: str) -> tuple[Chapter, ...]:
             lambda r: f"{r.tickets[0][1]}  {web}/tickets/{r.tickets[0][0]}",
         ),
     )
+
+
+def _healthy(states: list[dict[str, str]]) -> set[str]:
+    """Models whose prompts, answers and votes have all been judged, and found unchanged."""
+    judged: dict[str, set[str]] = {}
+    for labels in states:
+        if labels.get("state") == "ok":
+            judged.setdefault(labels.get("model", ""), set()).add(labels.get("direction", ""))
+    return {model for model, directions in judged.items() if directions >= {"prompt", "response", "feedback"}}
 
 
 def _series(labels: dict[str, str]) -> str:
