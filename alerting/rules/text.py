@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
+from urllib.parse import quote
 
 import yaml
 
@@ -53,8 +54,8 @@ def _rule(rule: Rule, settings: Settings) -> dict[str, object]:
 
 
 def _panel(rule: Rule, settings: Settings) -> str:
-    """Where the signal can be seen: the part's Grafana dashboard, else Prometheus' own graph of it."""
+    """Where the signal can be seen: the part's Grafana dashboard, else Prometheus' own graph of the condition."""
     if settings.grafana.url:
         model = "?var-model={{ $labels.model | urlquery }}" if "$labels.model" in rule.signal else ""
         return f"{settings.grafana.url.rstrip('/')}/d/telltale-{rule.component}{model}"
-    return f"{settings.prometheus_url}/alerts?search={rule.name}"
+    return f"{settings.prometheus_url}/graph?g0.expr={quote(rule.expr)}&g0.tab=0"

@@ -1,20 +1,35 @@
-"""Real Prometheus and Alertmanager for the alerting tests."""
+"""Real parts for the alerting tests: Prometheus, Alertmanager, the tracker, and a page of metrics to scrape."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import http.server
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
+from alerting import alertmanager, prometheus, rules
 from telltale.binaries import Component, find, how_to_get
 from telltale.settings import Settings
+from telltale.store import Store, open_store
 
 Require = Callable[[object, str], None]
+Binary = Callable[[Component], Path]
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="session")
-def binary(require: Require) -> Callable[[Component], Path]:
+def binary(require: Require) -> Binary:
     """`binary("promtool")`: its path, or a skip that says how to get it."""
 
     def found(component: Component) -> Path:
@@ -24,3 +39,174 @@ def binary(require: Require) -> Callable[[Component], Path]:
         return path.absolute()
 
     return found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], Any], str], Any]:
+    """`until(condition, what)`: its first true value; fails when it does not come."""
+
+    def wait(condition: Callable[[], Any], what: str, patience: float = PATIENCE_S) -> Any:
+        deadline, pause = time.monotonic() + patience, threading.Event()
+        while time.monotonic() < deadline:
+            if value := condition():
+                return value
+            pause.wait(0.1)
+        pytest.fail(f"not within {patience:.0f} s: {what}")
+
+    return wait
+
+
+class Page:
+    """A page of metrics that a test writes and Prometheus scrapes. `text = None` answers 503: the exporter is ill."""
+
+    def __init__(self, address: str) -> None:
+        self.text: str | None = ""
+        page = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(503 if page.text is None else 200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.end_headers()
+                self.wfile.write((page.text or "").encode())
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        host, _, port = address.rpartition(":")
+        self._server = http.server.ThreadingHTTPServer((host, int(port)), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def free_addresses(number: int) -> list[str]:
+    sockets = [socket.socket() for _ in range(number)]
+    for listener in sockets:
+        listener.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{listener.getsockname()[1]}" for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return addresses
+
+
+class Chain:
+    """Prometheus, Alertmanager and the tracker as processes, with a page in place of the monitors."""
+
+    def __init__(self, folder: Path, binary: Binary) -> None:
+        self.folder, self._binary = folder, binary
+        names = ("monitor", "prometheus", "alertmanager", "tickets", "web", "gpu")
+        listens = dict(zip(names, free_addresses(len(names)), strict=True))
+        self.settings_table: dict[str, dict[str, Any]] = {name: {"listen": listens[name]} for name in names}
+        self.settings_table["prometheus"]["scrape_interval"] = "1s"
+        self.settings_table["alerts"] = {"hold": 1, "keep": 1, "group_wait": 0.1, "group_interval": 1}
+        self.settings_table["tickets"] |= {"reconcile": 1, "close_hold": 3}
+        self.settings = Settings.model_validate(self.settings_table | {"data_dir": folder})
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.page = Page(self.settings.monitor.listen)
+        self.client = httpx.Client(timeout=5, trust_env=False)
+        self._write()
+
+    def start(self, name: str) -> None:
+        """Start prometheus, alertmanager or tickets."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                getattr(self, f"_{name}")(), stdout=log, stderr=log, start_new_session=True, env=_environment()
+            )
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        return process.wait(timeout=20)
+
+    def stop(self) -> None:
+        for name in list(self.processes):
+            self.kill(name, signal.SIGTERM)
+        self.page.close()
+        self.client.close()
+
+    def get(self, url: str, **parameters: str) -> Any:
+        """An address' JSON or text; None while nothing usable answers there."""
+        try:
+            answer = self.client.get(url, params=parameters)
+        except httpx.TransportError:
+            return None
+        is_json = answer.headers.get("content-type", "").startswith("application/json")
+        return (answer.json() if is_json else answer.text) if answer.is_success else None
+
+    def store(self) -> Store:
+        return open_store(self.settings.store_url)
+
+    def _write(self) -> None:
+        settings, folder = self.settings, self.folder
+        (folder / "targets").mkdir()
+        (folder / "rules.yml").write_text(rules.render(settings))
+        (folder / "prometheus.yml").write_text(prometheus.render(settings, folder / "rules.yml", folder / "targets"))
+        (folder / "alertmanager.yml").write_text(alertmanager.render(settings))
+        lines = [f'data_dir = "{folder}"']
+        for section, table in self.settings_table.items():
+            lines += [
+                f"[{section}]",
+                *(f"{k} = {v if isinstance(v, (int, float)) else f'{chr(34)}{v}{chr(34)}'}" for k, v in table.items()),
+            ]
+        (folder / "telltale.toml").write_text("\n".join(lines) + "\n")
+
+    def _prometheus(self) -> list[str]:
+        return [
+            str(self._binary("prometheus")),
+            f"--config.file={self.folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.folder / 'prometheus'}",
+            f"--web.listen-address={self.settings.prometheus.listen}",
+        ]
+
+    def _alertmanager(self) -> list[str]:
+        return [
+            str(self._binary("alertmanager")),
+            f"--config.file={self.folder / 'alertmanager.yml'}",
+            f"--storage.path={self.folder / 'alertmanager'}",
+            f"--web.listen-address={self.settings.alertmanager.listen}",
+            "--cluster.listen-address=",
+        ]
+
+    def _tickets(self) -> list[str]:
+        return [sys.executable, "-m", "telltale", "--config", str(self.folder / "telltale.toml"), "tickets"]
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("TELLTALE_")}
+
+
+@contextmanager
+def running_chain(folder: Path, binary: Binary, *names: str) -> Iterator[Chain]:
+    chain = Chain(folder, binary)
+    try:
+        for name in names:
+            chain.start(name)
+        yield chain
+    finally:
+        chain.stop()
+
+
+@pytest.fixture
+def chain(tmp_path: Path, binary: Binary) -> Iterator[Chain]:
+    """The whole chain, started."""
+    with running_chain(tmp_path, binary, "alertmanager", "tickets", "prometheus") as chain:
+        yield chain
+
+
+@pytest.fixture
+def tracker_alone(tmp_path: Path, binary: Binary) -> Iterator[Chain]:
+    """Only the tracker; nothing else answers."""
+    with running_chain(tmp_path, binary, "tickets") as chain:
+        yield chain

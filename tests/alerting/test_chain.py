@@ -1,0 +1,126 @@
+"""From a metric to a ticket and back, through the real Prometheus and the real Alertmanager."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from telltale.records import Ticket
+from telltale.store import tickets
+
+pytestmark = pytest.mark.e2e
+Until = Callable[..., Any]
+
+DRIFT = 'monitor="text",signal="words",direction="prompt",model="sup\\"port",version="v2",tenant=""'
+FEEDBACK = 'monitor="feedback",signal="votes",direction="feedback",model="sup\\"port",version="v2",tenant=""'
+
+
+def page(drift: bool, feedback: bool) -> str:
+    return (
+        f'telltale_monitor_state{{{DRIFT},state="alert"}} {int(drift)}\n'
+        f"telltale_monitor_effect{{{DRIFT}}} {9.5 if drift else 0.1}\n"
+        f'telltale_monitor_state{{{FEEDBACK},state="alert"}} {int(feedback)}\n'
+        'telltale_feedback_negative_ratio{model="sup\\"port",version="v2"} 0.4\n'
+    )
+
+
+def all_tickets(chain: Any) -> list[Ticket]:
+    store = chain.store()
+    try:
+        with store.read() as connection:
+            found: list[Ticket] = tickets.load(connection)
+            return found
+    finally:
+        store.close()
+
+
+def in_state(chain: Any, state: str) -> Callable[[], Ticket | None]:
+    return lambda: next((ticket for ticket in all_tickets(chain) if ticket.state == state), None)
+
+
+def kinds(chain: Any, ticket: Ticket) -> list[str]:
+    store = chain.store()
+    try:
+        with store.read() as connection:
+            return [event.kind for event in tickets.events(connection, ticket.id or 0)]
+    finally:
+        store.close()
+
+
+def test_drift_and_feedback_meet_in_one_ticket_that_closes_when_both_recovered(chain: Any, until: Until) -> None:
+    chain.page.text = page(drift=True, feedback=True)
+    names = {"ModelDriftPersistent", "NegativeFeedbackHigh", "ModelRetrainRecommended"}
+    ticket = until(
+        lambda: next((t for t in all_tickets(chain) if {a["name"] for a in t.alerts.values()} == names), None),
+        "a ticket with all three alerts",
+    )
+    assert (ticket.lane, ticket.model, ticket.version) == ("retrain", 'sup"port', "v2")
+    assert ticket.title == 'sup"port: retraining recommended, drift, more negative feedback (v2)'
+    chain.page.text = page(drift=False, feedback=False)
+    closed = until(in_state(chain, "closed"), "the ticket to close")
+    assert closed.close_reason == "recovered"
+    told = kinds(chain, closed)
+    assert told[0] == "opened"
+    assert told[-1] == "closed"
+    assert told.index("verified") > told.index("recovering")
+    assert len(all_tickets(chain)) == 1
+
+
+def test_an_exporter_that_dies_is_not_a_recovery(chain: Any, until: Until) -> None:
+    chain.page.text = page(drift=True, feedback=False)
+    until(in_state(chain, "open"), "a ticket")
+    chain.page.text = None
+    until(in_state(chain, "blind"), "the ticket to turn blind")
+    chain.page.text = page(drift=True, feedback=False)
+    until(in_state(chain, "open"), "the ticket to be open again")
+    chain.page.text = page(drift=False, feedback=False)
+    until(in_state(chain, "closed"), "the ticket to close")
+    assert len(all_tickets(chain)) == 1
+
+
+def test_what_the_webhook_missed_is_opened_and_what_vanished_is_closed(chain: Any, until: Until) -> None:
+    """The tracker is down when the alert comes and when it goes, and Alertmanager forgets in between."""
+    alertmanager, prometheus = chain.settings.alertmanager_url, chain.settings.prometheus_url
+    chain.kill("tickets")
+    chain.page.text = page(drift=True, feedback=False)
+
+    def firing() -> bool:
+        listed = chain.get(f"{alertmanager}/api/v2/alerts") or []
+        return any(alert["labels"]["alertname"] == "ModelDriftPersistent" for alert in listed)
+
+    def is_over() -> bool:
+        answer = chain.get(f"{prometheus}/api/v1/query", query='ALERTS{alertname="ModelDriftPersistent"}')
+        return answer is not None and answer["data"]["result"] == []
+
+    until(firing, "the alert")
+    chain.start("tickets")
+    until(in_state(chain, "open"), "the ticket")
+    chain.kill("alertmanager")
+    chain.page.text = page(drift=False, feedback=False)
+    until(is_over, "the end of the alert")
+    chain.start("alertmanager")
+    until(in_state(chain, "closed"), "the ticket to close")
+    assert len(all_tickets(chain)) == 1
+
+
+def test_a_prometheus_that_is_gone_turns_the_ticket_blind(chain: Any, until: Until) -> None:
+    chain.page.text = page(drift=True, feedback=False)
+    ticket = until(in_state(chain, "open"), "a ticket")
+    chain.kill("prometheus")
+    # Alertmanager would take four minutes to give up on a silent Prometheus; it is told at once that the alert ended.
+    (alert,) = ticket.alerts.values()
+    ended = [{"labels": alert["labels"], "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2026-01-01T00:00:01Z"}]
+    url = f"{chain.settings.alertmanager_url}/api/v2/alerts"
+    assert chain.client.post(url, content=json.dumps(ended), headers={"Content-Type": "application/json"}).is_success
+    until(in_state(chain, "blind"), "the ticket to turn blind")
+    chain.start("prometheus")
+    until(in_state(chain, "open"), "the ticket to be open again")
+
+
+def test_the_tracker_stops_cleanly(tracker_alone: Any, until: Until) -> None:
+    until(lambda: tracker_alone.get(f"http://{tracker_alone.settings.tickets.listen}/-/ready"), "the tracker")
+    assert tracker_alone.kill("tickets", signal.SIGTERM) == 0
