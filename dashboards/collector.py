@@ -1,0 +1,118 @@
+"""For who runs Telltale: what the collector of traces takes, refuses and keeps."""
+
+from __future__ import annotations
+
+from dashboards import style
+from dashboards.page import Row, dashboard
+from dashboards.panels import About, Look, lines, stat
+from dashboards.query import Query, share
+from dashboards.style import Json
+
+UID = "telltale-collector"
+RATE = "sum(rate({}[$__rate_interval]))"
+KEPT = 'telltale_samples_total{outcome="kept"}'
+
+
+def build(pages_url: str) -> Json:
+    """The dashboard."""
+    return dashboard(
+        UID,
+        "Telltale: collector",
+        "Traces received, refused and sampled.",
+        (),
+        (Row("", _headlines()), Row("From span to sample", _lines())),
+        pages_url,
+    )
+
+
+def _headlines() -> list[Json]:
+    return [
+        stat(
+            "Spans",
+            About("Spans received per second.", "nought: nobody sends; check the senders' endpoint and key."),
+            Look("cps"),
+            Query(RATE.format("telltale_collector_spans_total")),
+            width=4,
+        ),
+        stat(
+            "Refused",
+            About("Requests or spans refused per second.", "see the reason below; CollectorRejecting's runbook."),
+            Look("cps", style.thresholds((None, style.GOOD), (0.001, style.BAD))),
+            Query(RATE.format("telltale_collector_rejected_total")),
+            width=4,
+        ),
+        stat(
+            "Calls with content",
+            About(
+                "Share of recent good calls whose span carried the prompt or the answer.",
+                "low: the senders do not capture content; monitors of texts stay blind.",
+            ),
+            Look("percentunit", style.under(0.5, 0.1), style.no_traffic(), high=1, decimals=0),
+            Query("min(telltale_collector_content_coverage_ratio)"),
+            width=4,
+        ),
+        stat(
+            "Samples kept",
+            About("Calls kept with their redacted content, per second.", "see outcomes below."),
+            Look("cps", decimals=2),
+            Query(RATE.format(KEPT)),
+            width=4,
+        ),
+        stat(
+            "Seen twice",
+            About(
+                "Share of spans of a call that was already counted.",
+                "usual where a client and a gateway both trace; rates do not add them.",
+            ),
+            Look("percentunit", mappings=style.no_traffic(), decimals=1),
+            Query(
+                share(RATE.format("telltale_collector_duplicates_total"), RATE.format("telltale_collector_spans_total"))
+            ),
+            width=4,
+        ),
+        stat(
+            "In work",
+            About("Request bodies in work.", "near collector.max_in_flight_bytes senders are told to wait."),
+            Look("bytes"),
+            Query("max(telltale_collector_queue_bytes)"),
+            width=4,
+        ),
+    ]
+
+
+def _lines() -> list[Json]:
+    return [
+        lines(
+            "Spans by convention",
+            About(
+                "Spans received per second, by the convention that they follow.",
+                "none: spans of no known convention; they carry no call.",
+            ),
+            Look("cps"),
+            Query("sum by (convention) (rate(telltale_collector_spans_total[$__rate_interval]))", "{{convention}}"),
+        ),
+        lines(
+            "Refused by reason",
+            About(
+                "Requests or spans refused per second.",
+                "store_busy, store_unavailable: the store; others: the sender's data.",
+            ),
+            Look("cps"),
+            Query("sum by (reason) (rate(telltale_collector_rejected_total[$__rate_interval]))", "{{reason}}"),
+        ),
+        lines(
+            "Samples by outcome",
+            About(
+                "Sampling decisions per second: kept, promoted by feedback or error, not sampled, without content.",
+                "nothing kept under traffic: see refusals.",
+            ),
+            Look("cps"),
+            Query("sum by (outcome) (rate(telltale_samples_total[$__rate_interval]))", "{{outcome}}"),
+        ),
+        lines(
+            "Bodies in work",
+            About("Request bodies being taken apart, in bytes.", "stays high: the store is slow; see its disk."),
+            Look("bytes"),
+            Query("telltale_collector_queue_bytes", "{{instance}}"),
+        ),
+    ]

@@ -1,0 +1,224 @@
+"""For who looks after the machines: load, memory, power, health and ownership of each GPU."""
+
+from __future__ import annotations
+
+from dashboards import gpu_health, style
+from dashboards.gpu_health import NAMED, ON
+from dashboards.page import Row, Variable, dashboard
+from dashboards.panels import About, Look, bars, lines, stat
+from dashboards.query import Query, share
+from dashboards.style import Json
+
+UID = "telltale-gpu"
+NODE = Variable("instance", "Node", "telltale_gpu_up", "instance")
+GPU = Variable("gpu", "GPU", "telltale_gpu_up", "gpu")
+OWNER = Variable("tenant", "Tenant", "gpu_owner_info", "tenant", matches_absent=True)
+
+WHOLE = '{instance=~"$instance",gpu=~"$gpu",mig=""}'
+OWNED = '{instance=~"$instance",gpu=~"$gpu",tenant=~"$tenant"}'
+OWNERS = "{{tenant}} {{service}}{{pod}}{{container}}"
+HEALTH = {"0": ("healthy", style.GOOD), "10": ("warning", style.WARN), "20": ("failed", style.BAD)}
+HOT_C = 85
+
+
+def build(pages_url: str) -> Json:
+    """The dashboard."""
+    return dashboard(
+        UID,
+        "Telltale: GPUs",
+        "Load, memory, power, health and ownership of each GPU, as Telltale's own exporter reads them.",
+        (NODE, GPU, OWNER),
+        (
+            Row("", _headlines()),
+            Row("Load", _load()),
+            Row("Power and heat", _power()),
+            Row("Who uses them", _owners()),
+            Row("Health", gpu_health.health()),
+            Row("Links to host and peers", gpu_health.links(), collapsed=True),
+            Row("The exporter itself", gpu_health.exporter(), collapsed=True),
+        ),
+        pages_url,
+    )
+
+
+def _headlines() -> list[Json]:
+    return [
+        stat(
+            "GPUs readable",
+            About("GPUs whose last reading succeeded and is fresh.", "fewer than expected: GpuLost."),
+            Look("none"),
+            Query(f"sum(telltale_gpu_up{ON})"),
+        ),
+        stat(
+            "GPUs not readable",
+            About("GPUs that are known and cannot be read.", "follow the runbook of GpuLost."),
+            Look("none", style.any_is_bad()),
+            Query(f"count(telltale_gpu_up{ON} == 0) or vector(0)"),
+        ),
+        stat(
+            "Simulated GPUs",
+            About(
+                "GPUs that are made up to try Telltale without one; their numbers measure nothing.",
+                "on a real node set gpu.simulate to 0.",
+            ),
+            Look("none", style.thresholds((None, style.GOOD), (1, style.WARN))),
+            Query('count(gpu_info{instance=~"$instance",gpu=~"$gpu",simulated="true"}) or vector(0)'),
+        ),
+        stat(
+            "Busy",
+            About("Mean share of time in which a kernel ran.", "low while calls queue: look at the servers."),
+            Look("percentunit", high=1, decimals=0),
+            Query(f"avg(gpu_utilization_ratio{ON})"),
+        ),
+        stat(
+            "Memory used",
+            About(
+                "Memory in use on all GPUs, as a share of what there is.",
+                "near 100 % is usual for vLLM, which takes what it is given.",
+            ),
+            Look("percentunit", high=1, decimals=0),
+            Query(share(f"sum(gpu_memory_used_bytes{WHOLE})", f"sum(gpu_memory_total_bytes{WHOLE})")),
+        ),
+        stat(
+            "Power",
+            About("Power drawn by all GPUs.", "compare with what the rack may draw."),
+            Look("watt", decimals=0),
+            Query(f"sum(gpu_power_watts{ON})"),
+        ),
+        stat(
+            "Held down",
+            About(
+                "GPUs whose clocks are held down by heat or by a hardware limit.",
+                "check cooling and power supply; see the reasons below.",
+            ),
+            Look("none", style.thresholds((None, style.GOOD), (1, style.WARN))),
+            Query(
+                'count(max by (instance, gpu) (gpu_throttle_active{instance=~"$instance",gpu=~"$gpu",'
+                'reason=~".*(thermal|hw|brake).*"}) == 1) or vector(0)'
+            ),
+        ),
+        stat(
+            "Worst health",
+            About(
+                "The worst health among the GPUs, by remapped rows, recovery action, ECC errors, XIDs.",
+                "warning: drain when convenient; failed: drain now and see Health below.",
+            ),
+            Look("none", style.plain(), style.values(HEALTH)),
+            Query(f"max(gpu_health_status{ON})"),
+        ),
+    ]
+
+
+def _load() -> list[Json]:
+    share_of = Look("percentunit", high=1)
+    return [
+        lines(
+            "Busy",
+            About(
+                "Share of time in which a kernel ran: how often, not how hard the GPU works.",
+                "low on one of several replicas: requests are not spread evenly.",
+            ),
+            share_of,
+            Query(f"gpu_utilization_ratio{ON}", NAMED),
+            width=8,
+        ),
+        lines(
+            "Multiprocessors and tensor cores",
+            About(
+                "Share of cycles in which multiprocessors held work and tensor cores computed, if the GPU can tell.",
+                "high busy with low tensor use: small batches; raise concurrency.",
+            ),
+            share_of,
+            Query(f"avg by (instance, gpu) (gpu_sm_active_ratio{ON})", f"{NAMED} SM"),
+            Query(f"avg by (instance, gpu) (gpu_tensor_active_ratio{ON})", f"{NAMED} tensor"),
+            width=8,
+        ),
+        lines(
+            "Memory used",
+            About(
+                "Memory in use, without what the driver reserves.",
+                "a steady climb of one process: a leak; it ends in XID 31 or a killed server.",
+            ),
+            Look("bytes"),
+            Query(f"gpu_memory_used_bytes{ON}", f"{NAMED} {{{{mig}}}}"),
+            width=8,
+        ),
+    ]
+
+
+def _power() -> list[Json]:
+    limit = 'max by (instance, gpu) (gpu_power_limit_watts{instance=~"$instance",gpu=~"$gpu",limit="enforced"})'
+    return [
+        lines(
+            "Power",
+            About(
+                "Power drawn, as a share of the limit in force.",
+                "at 100 % the limit slows the GPU: expected under full load.",
+            ),
+            Look("percentunit", style.limit(1)),
+            Query(f"max by (instance, gpu) (gpu_power_watts{ON}) / {limit}", NAMED),
+            width=8,
+        ),
+        lines(
+            "Temperature",
+            About(
+                "Temperature of the die, and of the memory where it is measured.",
+                f"above {HOT_C} °C clocks fall: check fans and air flow.",
+            ),
+            Look("celsius", style.limit(HOT_C), low=None),
+            Query(f"gpu_temperature_celsius{ON}", NAMED),
+            Query(f"gpu_memory_temperature_celsius{ON}", f"{NAMED} memory"),
+            width=8,
+        ),
+        lines(
+            "Clocks held down",
+            About(
+                "Share of time in which a reason held the clocks down, over all chosen GPUs.",
+                "thermal or brake: cooling or power supply; idle reasons are harmless.",
+            ),
+            Look("percentunit"),
+            Query(
+                'avg by (reason) (rate(gpu_throttle_seconds_total{instance=~"$instance",gpu=~"$gpu",'
+                'reason!~".*idle.*"}[$__rate_interval])) > 0',
+                "{{reason}}",
+            ),
+            width=8,
+        ),
+    ]
+
+
+def _owners() -> list[Json]:
+    by = "tenant, service, pod, container"
+    return [
+        lines(
+            "GPUs kept busy by owner",
+            About(
+                "GPU-seconds of work per second: how many GPUs the owner keeps busy.",
+                "no owner named: map GPUs to owners in gpu.owners, or run on Kubernetes.",
+            ),
+            Look("short"),
+            Query(f"sum by ({by}) (rate(gpu_owner_busy_seconds_total{OWNED}[$__rate_interval]))", OWNERS),
+            width=8,
+            stacked=True,
+        ),
+        lines(
+            "Power by owner",
+            About(
+                "Energy per second of each owner; what no owner used is unnamed.", "use it to share the bill of power."
+            ),
+            Look("watt"),
+            Query(f"sum by ({by}) (rate(gpu_owner_energy_joules_total{OWNED}[$__rate_interval]))", OWNERS),
+            width=8,
+            stacked=True,
+        ),
+        bars(
+            "Memory by owner",
+            About(
+                "GPU memory that the owner's processes hold.",
+                "memory without work above: an idle server that keeps a GPU.",
+            ),
+            Look("bytes"),
+            Query(f"sum by ({by}) (gpu_owner_memory_used_bytes{OWNED})", OWNERS),
+            width=8,
+        ),
+    ]

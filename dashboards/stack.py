@@ -1,0 +1,161 @@
+"""For who runs Telltale: whether its parts, its monitors and the way from alert to ticket work."""
+
+from __future__ import annotations
+
+from dashboards import style
+from dashboards.page import Row, dashboard
+from dashboards.panels import About, Look, lines, stat, states
+from dashboards.query import Query, share
+from dashboards.style import Json
+
+UID = "telltale-stack"
+RECONCILED = "time() - max(telltale_ticket_reconcile_last_success_timestamp_seconds)"
+SINCE_RUN = "time() - max by (monitor) (telltale_monitor_last_success_timestamp_seconds)"
+FAILED = "rate(alertmanager_notifications_failed_total[$__rate_interval])"
+SENT = "rate(alertmanager_notifications_total[$__rate_interval])"
+
+
+def build(pages_url: str) -> Json:
+    """The dashboard."""
+    return dashboard(
+        UID,
+        "Telltale: its own parts",
+        "Whether every part of Telltale does its work.",
+        (),
+        (
+            Row("", _headlines()),
+            Row("Parts", _parts()),
+            Row("Monitors", _monitors()),
+            Row("From alert to ticket", _tickets()),
+        ),
+        pages_url,
+    )
+
+
+def _headlines() -> list[Json]:
+    return [
+        stat(
+            "Parts down",
+            About("Scrape targets that do not answer.", "see which below; TelltalePartDown's runbook."),
+            Look("none", style.any_is_bad()),
+            Query("count(up == 0) or vector(0)"),
+            width=4,
+        ),
+        stat(
+            "Monitors failing",
+            About("Monitors whose last run did not finish.", "read the monitors' log."),
+            Look("none", style.any_is_bad()),
+            Query("count(telltale_monitor_success == 0) or vector(0)"),
+            width=4,
+        ),
+        stat(
+            "Oldest run",
+            About(
+                "Time since the last good run of the monitor that lags most, in intervals.",
+                "above 3 ModelMonitorStale opens a ticket.",
+            ),
+            Look("none", style.over(2, 3), decimals=1),
+            Query(f"max(({SINCE_RUN})\n  / max by (monitor) (telltale_monitor_interval_seconds))"),
+            width=4,
+        ),
+        stat(
+            "Tickets compared",
+            About(
+                "Time since tickets were last compared with Alertmanager and Prometheus.",
+                "above 15 minutes TicketReconcileStale opens a ticket.",
+            ),
+            Look("s", style.over(300, 900), decimals=0),
+            Query(RECONCILED),
+            width=4,
+        ),
+        stat(
+            "Notifications failing",
+            About(
+                "Share of Alertmanager's notifications that failed.",
+                "above 1 % AlertmanagerNotificationsFailing pages.",
+            ),
+            Look("percentunit", style.over(0.001, 0.01), style.no_traffic(), decimals=1),
+            Query(share(f"(sum({FAILED}) or vector(0))", f"sum({SENT})")),
+            width=4,
+        ),
+        stat(
+            "Rules failing",
+            About(
+                "Rule evaluations that failed in five minutes.",
+                "a rule that fails cannot fire: Prometheus' page of rules shows the error.",
+            ),
+            Look("none", style.any_is_bad(), decimals=0),
+            Query("sum(increase(prometheus_rule_evaluation_failures_total[5m]))"),
+            width=4,
+        ),
+    ]
+
+
+def _parts() -> list[Json]:
+    words = style.values({"0": ("down", style.BAD), "1": ("up", style.GOOD)})
+    return [
+        states(
+            "Parts and servers",
+            About("Whether each scrape target answers.", "down: see the log of that part."),
+            Look("none", style.thresholds((None, style.BAD), (1, style.GOOD)), words, low=None),
+            Query("min by (job, instance) (up)", "{{job}} {{instance}}"),
+            width=12,
+            height=9,
+        ),
+        lines(
+            "Requests to pages and API",
+            About("Requests per second, by status.", "5xx: the store; 429: a key over its rate."),
+            Look("reqps"),
+            Query("sum by (status) (rate(telltale_web_requests_total[$__rate_interval]))", "{{status}}"),
+            width=6,
+            height=9,
+        ),
+        lines(
+            "Series in Prometheus",
+            About("Time series in Prometheus' head.", "climbs without new models: some label is not bounded."),
+            Look("short"),
+            Query("prometheus_tsdb_head_series", "{{instance}}"),
+            width=6,
+            height=9,
+        ),
+    ]
+
+
+def _monitors() -> list[Json]:
+    return [
+        lines(
+            "Time since the last good run",
+            About("In intervals of each monitor.", "above 3: ModelMonitorStale."),
+            Look("none", style.limit(3), decimals=1),
+            Query(f"({SINCE_RUN})\n  / max by (monitor) (telltale_monitor_interval_seconds)", "{{monitor}}"),
+        ),
+        lines(
+            "Duration of runs",
+            About(
+                "Duration of each monitor's last run.",
+                "near its interval: lower monitor.max_rows or lengthen monitor.interval.",
+            ),
+            Look("s"),
+            Query("max by (monitor) (telltale_monitor_duration_seconds)", "{{monitor}}"),
+        ),
+    ]
+
+
+def _tickets() -> list[Json]:
+    return [
+        lines(
+            "Notifications taken",
+            About(
+                "Notifications from Alertmanager per second, by what became of them.",
+                "unavailable: the store; others refused: Alertmanager's configuration.",
+            ),
+            Look("cps"),
+            Query("sum by (outcome) (rate(telltale_webhook_notifications_total[$__rate_interval]))", "{{outcome}}"),
+        ),
+        lines(
+            "Tickets",
+            About("Tickets by lane and state.", "open ones grow: decide on them on Telltale's pages."),
+            Look("none", decimals=0),
+            Query('sum by (lane, state) (telltale_tickets{state!="closed"})', "{{lane}} {{state}}"),
+        ),
+    ]
