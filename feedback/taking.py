@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from telltale.records import Feedback
 from telltale.store import StoreUnavailable
@@ -34,7 +33,7 @@ class Outcome:
 async def store_event(here: State, kind: str, append: Callable[[Connection], Outcome]) -> Outcome:
     """Run `append` in the store and wait until it is durable; counts what is new. 503 when the store cannot take it."""
     try:
-        outcome = await _submit(here, append)
+        outcome = await asyncio.wrap_future(here.store.submit(append))
     except StoreUnavailable:
         return Outcome(503, detail="The store cannot take it now. Send it again, the same way.")
     if outcome.status == 201:
@@ -52,11 +51,3 @@ def where(error: ValidationError) -> str:
     """What does not fit, never repeating it: it may be somebody's words."""
     faults = error.errors(include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults)
-
-
-async def _submit(here: State, append: Callable[[Connection], Outcome]) -> Outcome:
-    try:
-        return await asyncio.wrap_future(here.store.submit(append))
-    except IntegrityError:
-        # Another process stored the same key between our look and our insert; now we see it.
-        return await asyncio.wrap_future(here.store.submit(append))

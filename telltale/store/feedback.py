@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import Literal
 
 from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.records import Feedback
 from telltale.store.errors import Conflict
 from telltale.store.schema import feedback
 
 _COLUMNS = [feedback.c[field.name] for field in fields(Feedback)]
+_VALUES = [field.name for field in fields(Feedback) if field.name != "id"]
+# Built once: composing the statement would cost more than running it.
+_INSERT = {
+    dialect: insert(feedback)
+    .on_conflict_do_nothing(index_elements=["tenant", "idempotency_key"])
+    .returning(feedback.c.id)
+    for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 
 
 def append(connection: Connection, event: Feedback, body_sha256: str) -> tuple[Feedback, bool]:
@@ -20,19 +29,14 @@ def append(connection: Connection, event: Feedback, body_sha256: str) -> tuple[F
 
     Raises Conflict when the key was used for another body.
     """
-    query = select(*_COLUMNS, feedback.c.body_sha256).where(
-        feedback.c.tenant == event.tenant, feedback.c.idempotency_key == event.idempotency_key
-    )
-    known = connection.execute(query).first()
-    if known is not None:
-        values = known._asdict()
-        if values.pop("body_sha256") != body_sha256:
-            raise Conflict(f"idempotency key {event.idempotency_key!r} was used for another body")
-        return Feedback(**values), True
-    values = {**asdict(event), "body_sha256": body_sha256}
-    del values["id"]
-    key = connection.execute(feedback.insert().values(values)).inserted_primary_key
-    return replace(event, id=key[0] if key else None), False
+    values = {name: getattr(event, name) for name in _VALUES}
+    number = connection.execute(_INSERT[connection.dialect.name], {**values, "body_sha256": body_sha256}).scalar()
+    if number is not None:
+        return replace(event, id=number), False
+    ((known, body),) = under_keys(connection, event.tenant, [event.idempotency_key])
+    if body != body_sha256:
+        raise Conflict(f"idempotency key {event.idempotency_key!r} was used for another body")
+    return known, True
 
 
 def under_keys(connection: Connection, tenant: str, keys: Sequence[str]) -> list[tuple[Feedback, str]]:

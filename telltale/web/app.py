@@ -22,7 +22,7 @@ from telltale.settings import Settings, SettingsError, is_loopback
 from telltale.store import Store, access, open_configured
 from telltale.web import health, home, signin
 from telltale.web.guard import Guard
-from telltale.web.limits import Buckets, Seen
+from telltale.web.limits import Buckets, Remembered, Seen
 from telltale.web.pages import STATIC, Nav, Router, make_templates
 from telltale.web.problems import add_handlers
 from telltale.web.state import State
@@ -31,6 +31,8 @@ EXIT_USAGE = 2
 SIGN_INS_PER_MINUTE = 10
 VOTES_PER_MINUTE = 10
 SESSION_TOUCH_S = 60.0
+# So long may a key still be used after it was revoked.
+KEY_MEMORY_S = 1.0
 
 
 def create_app(
@@ -45,7 +47,8 @@ def create_app(
         title="Telltale", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
     )
     app.state.telltale = _state(settings, store, [router for router in routers if isinstance(router, Router)], clock)
-    for router in (health.router, signin.router, home.router, *routers):
+    # Parts first: what comes often should be found soon.
+    for router in (*routers, health.router, signin.router, home.router):
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
     add_handlers(app)
@@ -124,6 +127,7 @@ def _state(settings: Settings, store: Store, parts: Iterable[Router], clock: Cal
         sign_in_rate=Buckets(SIGN_INS_PER_MINUTE / 60, burst=SIGN_INS_PER_MINUTE),
         vote_rate=Buckets(VOTES_PER_MINUTE / 60, burst=VOTES_PER_MINUTE),
         sessions_seen=Seen(SESSION_TOUCH_S),
+        keys_seen=Remembered(KEY_MEMORY_S),
     )
 
 

@@ -8,11 +8,12 @@ no password, and nothing but this machine can use that.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from fastapi import HTTPException, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from telltale.settings import is_loopback
@@ -59,11 +60,12 @@ def require(role: Role) -> Callable[[Request], Principal]:
     return check
 
 
-def require_scope(scope: str) -> Callable[[Request], Principal]:
+def require_scope(scope: str) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency for services: an API key with this scope, within its rate. Whoever is `local` needs none."""
 
-    def check(request: Request) -> Principal:
-        principal = identify(request)
+    async def check(request: Request) -> Principal:
+        # The way of most requests: a key seen a moment ago costs neither the store nor a thread.
+        principal = _known(request) or await run_in_threadpool(identify, request)
         if principal is None or principal.via == "session":
             message = "Send an API key: Authorization: Bearer tt_…"
             raise HTTPException(401, message, headers={"WWW-Authenticate": "Bearer"})
@@ -111,15 +113,28 @@ def _local() -> Principal:
     return Principal(LOCAL, "admin", "local")
 
 
+def _known(request: Request) -> Principal | None:
+    here = state(request)
+    secret = _secret(request.headers.get("authorization", ""))
+    return here.keys_seen.get(secret, here.clock()) if secret else None
+
+
 def _by_key(here: State, authorization: str) -> Principal | None:
-    scheme, _, secret = authorization.partition(" ")
-    if scheme.lower() != "bearer":
+    secret, now = _secret(authorization), here.clock()
+    if secret is None:
         return None
     with here.store.read() as connection:
-        key = access.find_key(connection, secret.strip(), here.clock())
+        key = access.find_key(connection, secret, now)
     if key is None:
         return None
-    return Principal(key.name, "submitter", "key", key.tenant, key.scopes)
+    principal = Principal(key.name, "submitter", "key", key.tenant, key.scopes)
+    here.keys_seen.put(secret, principal, now)
+    return principal
+
+
+def _secret(authorization: str) -> str | None:
+    scheme, _, secret = authorization.partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
 
 
 def _by_session(here: State, token: str) -> Principal | None:

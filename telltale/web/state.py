@@ -12,10 +12,11 @@ from starlette.requests import HTTPConnection
 
 from telltale.settings import Settings
 from telltale.store import Store, access
-from telltale.web.limits import Buckets, Seen
+from telltale.web.limits import Buckets, Remembered, Seen
 
 if TYPE_CHECKING:
     from telltale.web.pages import Nav
+    from telltale.web.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class State:
     sign_in_rate: Buckets
     vote_rate: Buckets
     sessions_seen: Seen
+    keys_seen: Remembered[Principal]
     facts: dict[str, bool] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
 

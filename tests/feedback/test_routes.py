@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -13,6 +14,7 @@ import pytest
 
 from telltale.records import Feedback
 from telltale.store import Store, feedback
+from telltale.web import people
 
 Service = Any
 Serve = Callable[..., AbstractContextManager[Service]]
@@ -245,3 +247,14 @@ def test_a_body_without_length_is_bounded_too(service: Service) -> None:
         chunks = (b" " * 1000 for _ in range(100))
         headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
         assert client.post(PATH, content=chunks, headers=headers).status_code == 413
+
+
+def test_a_revoked_key_is_refused_within_a_second(serve: Serve, store: Store) -> None:
+    now = [time.time()]
+    with serve(clock=lambda: now[0]) as service:
+        before = post(service, vote(), "k-1")
+        people.revoke_key(store, key_id=service.keys["shop"].split("_")[1], actor="test", now=now[0])
+        now[0] += 1
+        after = post(service, vote(), "k-2")
+
+    assert (before.status_code, after.status_code) == (201, 401)
