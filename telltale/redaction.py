@@ -23,7 +23,8 @@ _SECRETS = (
     # Cut off by a length limit, a private key has no end line: then it reaches to the end of the text.
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]|-[^-])*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
     r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
-    r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}",
+    r"\b(?:sk|pk)-[A-Za-z0-9_-]{16,}",
+    r"\b(?:sk|pk|rk)_(?:live|test|prod)_[A-Za-z0-9]{8,}",
     r"\bgh[pousr]_[A-Za-z0-9]{20,}",
     r"\bgithub_pat_[A-Za-z0-9_]{20,}",
     r"\bglpat-[A-Za-z0-9_-]{16,}",
@@ -162,9 +163,11 @@ def _has_digit(match: Any, mark: str) -> tuple[str, int]:
 
 
 def _apart(match: Any, mark: str) -> tuple[str, int]:
-    """A number of its own, not a piece of a longer one."""
+    """A number of its own, not a piece of a longer one or of a decimal fraction."""
     text, start, end = match.string, match.start(), match.end()
-    inside = _is_digit(text[start - 1 : start]) or _is_digit(text[end : end + 1])
+    before = text[max(0, start - 2) : start]
+    fraction = before.endswith(".") and _is_digit(before[:1]) and match.group().isdigit()
+    inside = fraction or _is_digit(before[-1:]) or _is_digit(text[end : end + 1])
     return (match.group(), 0) if inside else (mark, 1)
 
 
@@ -200,9 +203,10 @@ def _ip(match: Any, mark: str) -> tuple[str, int]:
         return found, 0
     text, start, end = match.string, match.start(), match.end()
     beside = text[max(0, start - 1) : start] + text[end : end + 1]
-    # `::` alone or inside a name is C++ and Rust, not an address.
-    inside_name = address.version == 6 and any(c.isascii() and c.isalnum() for c in beside)
-    return _apart(match, mark) if int(address) and not inside_name else (found, 0)
+    # `::` alone, inside a name or between two of them is C++ and Rust, not an address.
+    short = found.count(":") < 4 and not any(c.isdigit() for c in found)
+    name = address.version == 6 and (short or any(c.isascii() and c.isalnum() for c in beside))
+    return _apart(match, mark) if int(address) and not name else (found, 0)
 
 
 def _card(match: Any, mark: str) -> tuple[str, int]:

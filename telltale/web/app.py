@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import sys
@@ -26,6 +27,8 @@ from telltale.web.limits import Buckets, Remembered, Seen
 from telltale.web.pages import STATIC, Nav, Router, make_templates
 from telltale.web.problems import add_handlers
 from telltale.web.state import State
+
+log = logging.getLogger(__name__)
 
 EXIT_USAGE = 2
 SIGN_INS_PER_MINUTE = 10
@@ -67,7 +70,10 @@ def main(settings: Settings, routers: Sequence[APIRouter]) -> int:
     with listener:
         store = open_configured(settings)
         try:
-            serve(create_app(settings, store, routers), listener)
+            app = create_app(settings, store, routers)
+            log.info("pages and feedback API on http://%s", settings.web.listen)
+            serve(app, listener)
+            log.info("stopped; everything acknowledged is stored")
         finally:
             store.close()
     return 0
@@ -77,7 +83,13 @@ def serve(app: FastAPI, listener: socket.socket) -> None:
     """Run the server on a bound socket until it is told to stop; requests in work are finished first."""
     # Forwarded headers must reach the sign-in as they are: it trusts nobody who was forwarded.
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=10
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
     )
     _Server(config).run(sockets=[listener])
 

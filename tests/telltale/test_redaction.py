@@ -59,6 +59,9 @@ HARMLESS = [
     "call f(x, y) = 3.14159 * 42; 2026-11-23T21:20:00Z",
     "e-mail me @ noon; a@b",
     "GB00WEST12345698765432 has a wrong check",
+    "loss 0.0212345678, then 0.01012345678",
+    "CONSTRAINT pk_orders_2024_items_by_day",
+    "abc::def and Face::Bad() or a::b",
     "서울의 인구는 9,400,000명입니다",
     "trace 4bf92f3577b34da6a3ce929d0e0e4736",
 ]
@@ -72,6 +75,10 @@ def test_planted_data_is_replaced_by_its_kind(kind: str, secret: str, around: st
     assert secret not in text
     assert f"[{kind.upper()}]" in text
     assert counts[kind] >= 1
+
+
+def test_a_number_in_a_numbered_list_is_no_fraction() -> None:
+    assert redact("1.010-1234-5678")[0] == "1.[PHONE]"
 
 
 @pytest.mark.parametrize("text", HARMLESS)
