@@ -50,6 +50,9 @@ def serve(settings: Settings) -> int:
 
 async def _run(settings: Settings, store: Store, listeners: dict[str, socket.socket]) -> int:
     registry = CollectorRegistry()
+    # What people vote on from now on may be in the ring; what was voted on before cannot be.
+    with store.read() as connection:
+        newest = feedback.last_id(connection)
     pipeline = Pipeline(settings, store, registry, time.time)
     front = Front(settings, store, pipeline, registry, time.time)
     limit = settings.collector.max_body_bytes
@@ -63,7 +66,7 @@ async def _run(settings: Settings, store: Store, listeners: dict[str, socket.soc
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     tasks = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
-    promoting = asyncio.create_task(_promote(store, pipeline))
+    promoting = asyncio.create_task(_promote(store, pipeline, newest))
     log.info("OTLP on grpc %s and http %s", settings.collector.grpc_listen, settings.collector.http_listen)
     await stop.wait()
     promoting.cancel()
@@ -96,9 +99,8 @@ def _server(app: object) -> _Server:
     return _Server(config)
 
 
-async def _promote(store: Store, pipeline: Pipeline) -> None:
-    """Each second, store the unsampled calls that people have voted on since."""
-    after: int | None = None
+async def _promote(store: Store, pipeline: Pipeline, after: int) -> None:
+    """Each second, store the unsampled calls that people have voted on since feedback number `after`."""
     while True:
         await asyncio.sleep(POLL_S)
         try:
@@ -107,10 +109,8 @@ async def _promote(store: Store, pipeline: Pipeline) -> None:
             log.warning("feedback cannot be read: %s", error)
 
 
-def _promote_once(store: Store, pipeline: Pipeline, after: int | None) -> int:
+def _promote_once(store: Store, pipeline: Pipeline, after: int) -> int:
     with store.read() as connection:
-        if after is None:
-            return feedback.last_id(connection)
         events = feedback.load(connection, after_id=after)
     found = pipeline.promote([event.trace_id for event in events], "feedback")
     if found:

@@ -1,0 +1,47 @@
+"""A collector for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from collector_process import Collector, free_address
+
+
+@pytest.fixture
+def make_collector(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
+    running: list[Collector] = []
+
+    def make(**environment: str) -> Collector:
+        http, grpc, metrics = free_address(), free_address(), free_address()
+        url = f"sqlite:///{tmp_path / 'store.db'}"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("TELLTALE_")}
+        collector = Collector(
+            http, grpc, metrics, url,
+            {
+                **kept,
+                "TELLTALE_COLLECTOR__HTTP_LISTEN": http,
+                "TELLTALE_COLLECTOR__GRPC_LISTEN": grpc,
+                "TELLTALE_COLLECTOR__METRICS_LISTEN": metrics,
+                "TELLTALE_STORE__URL": url,
+                "TELLTALE_STORE__BUSY_TIMEOUT": "300ms",
+                **environment,
+            },
+            log=tmp_path / "collector.log",
+        )  # fmt: skip
+        collector.start()
+        running.append(collector)
+        return collector
+
+    yield make
+    for collector in running:
+        if collector.popen is not None and collector.popen.poll() is None:
+            collector.popen.kill()
+            collector.popen.wait()
+
+
+@pytest.fixture
+def collector(make_collector: Callable[..., Collector]) -> Collector:
+    return make_collector()
