@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import yaml
 
+from alerting.notification import TICKET_SEVERITIES, WEBHOOK_PATH
 from alerting.prometheus import reachable
 from alerting.rules.text import duration
 from telltale.settings import Settings
 
-WEBHOOK_PATH = "/api/v1/alerts"
 # A group larger than this is cut, and the tracker's own comparison finds the rest: a request must stay bounded.
 MAX_ALERTS = 1000
-TICKET_SEVERITIES = ("page", "ticket")
 
 
 def render(settings: Settings) -> str:

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 
-from alerting.alertmanager import TICKET_SEVERITIES
-
+WEBHOOK_PATH = "/api/v1/alerts"
+TICKET_SEVERITIES = ("page", "ticket")
 MAX_ALERTS = 10_000
 # What tells one cause from another. Never an alert's fingerprint, group key or start: they move with a restarted
 # process, an edited route, a restarted Prometheus.

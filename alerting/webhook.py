@@ -20,8 +20,7 @@ from sqlalchemy import Connection, select
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from alerting import tracker
-from alerting.alertmanager import WEBHOOK_PATH
-from alerting.notification import Malformed, parse
+from alerting.notification import WEBHOOK_PATH, Malformed, parse
 from telltale.metrics import Metrics, gauge_family
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, tickets

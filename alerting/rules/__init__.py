@@ -12,10 +12,9 @@ from alerting.rules.rule import Group
 from alerting.rules.text import to_yaml
 from telltale.settings import Settings
 
-RUNBOOKS = Path(__file__).parent.parent / "runbooks"
 COMMITTED = Path(__file__).parent / "telltale.yml"
 
-__all__ = ["COMMITTED", "RUNBOOKS", "catalogue", "render"]
+__all__ = ["COMMITTED", "catalogue", "render"]
 
 
 def catalogue(settings: Settings) -> tuple[Group, ...]:
