@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
@@ -37,5 +39,7 @@ def listing(
         rows=[(event, beside.get(event.id)) for event in events],
         show=show,
         before=before,
+        back=urlencode({"show": show} | ({"before": before} if before else {})),
+        new_form_id=lambda: secrets.token_hex(16),
         older=events[-1].id if more else None,
     )

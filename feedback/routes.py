@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
-from feedback import pages, votes
+from feedback import pages, review, votes
 from feedback.submission import IdempotencyKey, Submission, fingerprint, to_event
 from feedback.taking import SUBJECT_KEY, Outcome, secret, store_event, where
 from telltale.store import Conflict
@@ -106,3 +106,4 @@ router = Router(templates=pages.TEMPLATES, nav=pages.NAV)
 router.include_router(api)
 router.include_router(votes.router)
 router.include_router(pages.router)
+router.include_router(review.router)

@@ -39,6 +39,11 @@ def append(connection: Connection, event: Feedback, body_sha256: str) -> tuple[F
     return known, True
 
 
+def get(connection: Connection, event_id: int) -> Feedback | None:
+    row = connection.execute(select(*_COLUMNS).where(feedback.c.id == event_id)).first()
+    return None if row is None else Feedback(**row._asdict())
+
+
 def under_keys(connection: Connection, tenant: str, keys: Sequence[str]) -> list[tuple[Feedback, str]]:
     """A tenant's events under these idempotency keys with their bodies' hashes, oldest first."""
     query = (
