@@ -11,17 +11,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
+import alerting.pages
 from alerting import alertmanager, prometheus, rules
 from telltale.binaries import Component, find, how_to_get
 from telltale.settings import Settings
 from telltale.store import Store, open_store
+from telltale.web import create_app
 
 Require = Callable[[object, str], None]
 Binary = Callable[[Component], Path]
@@ -210,3 +214,35 @@ def tracker_alone(tmp_path: Path, binary: Binary) -> Iterator[Chain]:
     """Only the tracker; nothing else answers."""
     with running_chain(tmp_path, binary, "tickets") as chain:
         yield chain
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[str]:
+    """Serve the application on a free port; yields its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            deadline, pause = time.monotonic() + 10, threading.Event()
+            while not server.started and time.monotonic() < deadline:
+                pause.wait(0.01)
+            assert server.started
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def serve() -> Callable[[FastAPI], AbstractContextManager[str]]:
+    """`with serve(app) as url`."""
+    return running
+
+
+@pytest.fixture
+def pages(store: Store, tmp_path: Path) -> Iterator[str]:
+    """The web application with the tickets' pages, over `store`; nobody can sign in yet, so loopback may do all."""
+    with running(create_app(Settings(data_dir=tmp_path), store, [alerting.pages.router])) as url:
+        yield url

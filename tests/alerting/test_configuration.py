@@ -72,7 +72,7 @@ def test_amtool_accepts_what_alertmanager_reads(settings: Settings, binary: Bina
 def test_alerts_go_where_they_should(labels: tuple[str, ...], receiver: str, binary: Binary, tmp_path: Path) -> None:
     file = tmp_path / "alertmanager.yml"
     file.write_text(alertmanager.render(Settings()))
-    command = [binary("amtool"), "config", "routes", "test", f"--config.file={file}", *labels]
+    command = [str(binary("amtool")), "config", "routes", "test", f"--config.file={file}", *labels]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.split() == [receiver]
 

@@ -1,0 +1,260 @@
+"""Ticket pages over a real server and store: what stands on them, who may do what, and that nothing in them runs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from sqlalchemy import Connection
+
+from alerting import runbook, tracker
+from alerting.notification import Alert
+from telltale.records import Feedback, Sample, Score, ScoreState
+from telltale.store import Store, audit, evidence, feedback, samples, scores, tickets
+from telltale.web import people
+
+SCRIPT = "<script>document.title='owned'</script>"
+PASSWORD = "correct horse battery"
+SERIES = {"monitor": "tokens", "signal": "words", "direction": "prompt", "tenant": ""}
+
+
+def alert(name: str, **labels: str) -> Alert:
+    base = {"alertname": name, "severity": "ticket", "lane": "retrain", "model": "support", "version": "support-2"}
+    notes = {"summary": f"{name} of support", "signal": "x", "dashboard_url": "javascript:alert(1)"}
+    return Alert(name.lower().encode().hex()[:16], True, base | labels, notes, time.time() - 500)
+
+
+@dataclass(frozen=True)
+class Story:
+    """A drifting model with everything that a ticket can carry. `number` is the ticket's."""
+
+    number: int
+    evidence: int
+
+
+@pytest.fixture
+def story(store: Store) -> Story:
+    now = time.time()
+
+    def write(c: Connection) -> Story:
+        rows = [
+            Sample(f"{i:032x}", "b" * 16, now - 600 + i, "shop", "support", "support-2", "client", "chat", "ok",
+                   f"prompt number {i} {SCRIPT}", f"answer number {i} {SCRIPT}", 0.5)
+            for i in range(1, 6)
+        ]  # fmt: skip
+        samples.save(c, rows, now)
+        ids = [sample.id for sample in samples.load(c)]
+        said = Feedback(now - 300, "shop", f"{1:032x}", None, "thumb", "helpful", 0.0, "user", "k", f"wrong {SCRIPT}")
+        feedback.append(c, said, "0" * 64)
+        number = evidence.put(
+            c,
+            b"<script>parent.document.title='owned'</script><p>report</p>",
+            kind="evidently",
+            media_type="text/html; charset=utf-8",
+            now=now,
+        )
+        words = [{"word": f"refund{SCRIPT}", "z": 9.1, "current_share": 0.4, "reference_share": 0.02}]
+        for i in range(12):
+            state: ScoreState = "alert" if i > 9 else "suspect" if i > 8 else "ok"
+            version = "support-2" if i > 8 else "support-1"
+            end = now - 300 - 60 * (12 - i)
+            details = {
+                "words": words, "windows_hit": 3, "windows_seen": 4, "windows_needed": 3,
+                "examples": {"current": ids, "reference": [f"before {SCRIPT}"]},
+            }  # fmt: skip
+            scores.save(
+                c,
+                [
+                    Score(
+                        "tokens",
+                        "words",
+                        "prompt",
+                        "support",
+                        version,
+                        end - 60,
+                        end,
+                        300,
+                        state,
+                        9.0 if i > 8 else 1.5,
+                        4.0,
+                        0.001,
+                        details=details,
+                        evidence_id=number,
+                    )
+                ],
+            )
+        bad = {"examples": {"current": ids[:1], "reference": []}}
+        scores.save(
+            c,
+            [
+                Score(
+                    "feedback",
+                    "negative_ratio",
+                    "feedback",
+                    "support",
+                    "support-2",
+                    now - 400,
+                    now - 310,
+                    80,
+                    "alert",
+                    0.3,
+                    0.1,
+                    0.0001,
+                    details=bad,
+                )
+            ],
+        )
+        found = [alert("ModelDriftPersistent", **SERIES), alert("NegativeFeedbackHigh")]
+        (ticket,) = tracker.take(c, found, now - 200, 3600.0)
+        return Story(ticket.id or 0, number)
+
+    return store.write(write)
+
+
+@pytest.fixture
+def browser(pages: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=pages, headers={"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}) as client:
+        yield client
+
+
+def test_the_page_tells_what_since_when_why_and_what_to_do(browser: httpx.Client, story: Story) -> None:
+    answer = browser.get(f"/tickets/{story.number}")
+    assert answer.status_code == 200
+    page = answer.text
+    for told in (
+        "support: drift, more negative feedback (support-2)",
+        "3 of the last 4 (3 needed)",
+        "prompt number 1",
+        "Examples now and in the reference",
+        f"telltale export --ticket T-{story.number} --format kto -o T-{story.number}-kto.jsonl",
+        f'src="/evidence/{story.evidence}"',
+        "Ticket opened",
+        "Mitigation",
+        '<svg class="chart"',
+        "wrong &lt;script&gt;",
+    ):
+        assert told in page, told
+    assert "<script" not in page
+    assert "javascript:" not in page
+
+
+def test_the_report_runs_in_an_origin_of_its_own(browser: httpx.Client, story: Story, store: Store) -> None:
+    answer = browser.get(f"/evidence/{story.evidence}")
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("sandbox allow-scripts;")
+    assert "allow-same-origin" not in policy
+    assert "default-src 'none'" in policy
+    with store.read() as connection:
+        assert audit.entries(connection, 1)[0].action == "evidence_read"
+    assert browser.get("/evidence/999").status_code == 404
+
+
+def test_the_list_and_its_twins_in_json(browser: httpx.Client, story: Story) -> None:
+    assert f'<a href="/tickets/{story.number}">T-{story.number}</a>' in browser.get("/tickets").text
+    assert "T-" not in browser.get("/tickets", params={"show": "closed"}).text
+    (row,) = browser.get("/api/v1/tickets").json()["tickets"]
+    assert (row["id"], row["state"], row["model"], row["version"]) == (story.number, "open", "support", "support-2")
+    one = browser.get(f"/api/v1/tickets/{story.number}").json()
+    assert {entry["name"] for entry in one["alerts"]} == {"ModelDriftPersistent", "NegativeFeedbackHigh"}
+    assert [series["monitor"] for series in one["series"] if series["alarming"]] == ["feedback", "tokens"]
+    assert one["events"][0]["kind"] == "opened"
+    assert one["export_command"].startswith("telltale export --ticket T-")
+
+
+def test_what_is_not_there_is_404(browser: httpx.Client) -> None:
+    for path in ("/tickets/1", "/api/v1/tickets/1", "/runbooks/Nothing", "/runbooks/..%2Frules%2Ftelltale"):
+        assert browser.get(path).status_code == 404, path
+    assert browser.get("/tickets/0").status_code == 422
+    assert browser.get(f"/tickets/{2**63}").status_code == 422
+
+
+def test_a_ticket_is_acknowledged_commented_closed_and_reopened(
+    browser: httpx.Client, story: Story, store: Store
+) -> None:
+    base = f"/tickets/{story.number}"
+    assert browser.post(f"{base}/acknowledge").status_code == 303
+    assert "acknowledged" in browser.get(base).text
+    assert browser.post(f"{base}/comment", data={"words": "ask jo@example.com <b>"}).status_code == 303
+    page = browser.get(base).text
+    assert "jo@example.com" not in page
+    assert "&lt;b&gt;" in page
+    assert browser.post(f"{base}/close", data={"words": "as wanted"}).status_code == 303
+    assert browser.post(f"{base}/close").status_code == 409
+    with store.read() as connection:
+        ticket = tickets.get(connection, story.number)
+    assert ticket is not None
+    assert (ticket.state, ticket.close_reason) == ("closed", "wontfix")
+    assert browser.post(f"{base}/reopen").status_code == 303
+    assert browser.post(f"{base}/reopen").status_code == 409
+    with store.read() as connection:
+        ticket = tickets.get(connection, story.number)
+        actions = [entry.action for entry in audit.entries(connection, 10)][::-1]
+        assert audit.verify(connection) is None
+    assert ticket is not None
+    assert (ticket.state, ticket.episode) == ("open", 2)
+    assert actions == ["ticket_acknowledged", "ticket_comment", "ticket_closed", "ticket_reopened"]
+
+
+def test_empty_and_endless_comments_are_refused(browser: httpx.Client, story: Story) -> None:
+    for words in ("", "   ", "x" * 4001):
+        assert browser.post(f"/tickets/{story.number}/comment", data={"words": words}).status_code == 422
+
+
+def test_another_site_cannot_act(pages: str, story: Story) -> None:
+    with httpx.Client(base_url=pages, headers={"Sec-Fetch-Site": "cross-site"}) as evil:
+        assert evil.post(f"/tickets/{story.number}/close").status_code == 403
+
+
+def test_a_viewer_sees_the_numbers_but_no_words_of_people(pages: str, story: Story, store: Store) -> None:
+    people.add(store, name="vera", role="viewer", password=PASSWORD, actor="test", now=time.time())
+    headers = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(base_url=pages, headers=headers) as vera:
+        assert vera.post("/sign-in", data={"name": "vera", "password": PASSWORD}).status_code == 303
+        page = vera.get(f"/tickets/{story.number}").text
+        assert '<svg class="chart"' in page
+        for hidden in ("prompt number", "answer number", "before &lt;", "wrong &lt;", "/evidence/", "<textarea"):
+            assert hidden not in page, hidden
+        told = vera.get(f"/api/v1/tickets/{story.number}").json()
+        assert all("examples" not in series for series in told["series"])
+        assert vera.get(f"/evidence/{story.evidence}").status_code == 403
+        for action in ("comment", "acknowledge", "close", "reopen"):
+            assert vera.post(f"/tickets/{story.number}/{action}", data={"words": "x"}).status_code == 403
+    with httpx.Client(base_url=pages) as nobody:
+        for path in ("/tickets", f"/tickets/{story.number}", "/api/v1/tickets", "/runbooks"):
+            assert nobody.get(path).status_code == 401, path
+
+
+@pytest.mark.parametrize("name", runbook.names())
+def test_every_runbook_is_a_page(name: str, browser: httpx.Client) -> None:
+    page = browser.get(f"/runbooks/{name}").text
+    assert f"<h1>{name}</h1>" in page
+    assert not re.search(r"</(p|li|h2)>\s*[^<\s]", page), "text outside of elements"
+    assert "`" not in page
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# A & B", "<h1>A &amp; B</h1>"),
+        ("- one\n- `two <b>`", "<ul><li>one</li><li><code>two &lt;b&gt;</code></li></ul>"),
+        ("1. one\n2. *two*", "<ol><li>one</li><li><em>two</em></li></ol>"),
+        ("see [it](https://x.example/?a=1&b=2)", '<p>see <a href="https://x.example/?a=1&amp;b=2">it</a></p>'),
+        ("[no](javascript:alert(1))", "<p>[no](javascript:alert(1))</p>"),
+        ("<script>", "<p>&lt;script&gt;</p>"),
+    ],
+)
+def test_markdown(text: str, expected: str) -> None:
+    assert runbook.html(text) == expected
+
+
+def test_a_ticket_without_evidence_still_has_a_page(browser: httpx.Client, store: Store) -> None:
+    lone = alert("ModelDriftPersistent", **SERIES)
+    store.write(lambda connection: tracker.take(connection, [lone], time.time(), 3600.0))
+    page = browser.get("/tickets/1")
+    assert page.status_code == 200
+    assert "holds no judged windows" in page.text
