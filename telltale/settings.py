@@ -118,9 +118,18 @@ class Gpu(Section):
     pod_resources_socket: str = Field(
         "/var/lib/kubelet/pod-resources/kubelet.sock", description="Kubelet's PodResources socket, if there is one."
     )
+    container_logs: str = Field(
+        "/var/log/containers", description="Kubelet's log links, whose names tell which pod a container id belongs to."
+    )
     owners: Mapping[str, Mapping[str, str]] = Field(
         default_factory=dict,
-        description="Without Kubernetes: GPU uuid or index to {tenant, service, container}.",
+        description="Who owns what: GPU or MIG uuid, GPU index, namespace/pod pattern or container:<id>, "
+        "to {tenant, service, container}.",
+    )
+    mismatch_exit: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds with a replaced driver whose library is not visible before giving up; 0: never.",
     )
     web_config: Path | None = Field(None, description="Prometheus web-config file: TLS and basic auth.")
 

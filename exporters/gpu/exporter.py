@@ -1,0 +1,180 @@
+"""The parent process: HTTP, the watch over the sampler, ownership; one thread, one selector."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from exporters.gpu.board import Board
+from exporters.gpu.config import Config
+from exporters.gpu.http import Handler, Request, Response, Server
+from exporters.gpu.once import table
+from exporters.gpu.ownership import Owners
+from exporters.gpu.watch import Watch
+
+log = logging.getLogger("telltale.gpu")
+
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+TICK = 0.25
+STUCK_ON_OLD_DRIVER = 3
+"""Exit code when the driver was replaced and this container still sees the old library."""
+
+
+class Exporter:
+    """Everything of one exporter; `run` returns the exit code."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.selector = selectors.DefaultSelector()
+        self.watch = Watch(config)
+        self.owners = Owners(config, self.selector)
+        self.board = Board(config, self.watch, self.owners)
+        self._stop = False
+        self._toggle = False
+        self._wake, self._woken = socket.socketpair()
+
+    def run(self) -> int:
+        server = self._serve()
+        if server is None:
+            return 2
+        self._listen_to_signals()
+        self._say_hello(server)
+        try:
+            return self._loop(server)
+        finally:
+            server.close()
+            self.owners.close()
+            self.watch.stop()
+            log.info("stopped")
+
+    def _serve(self) -> Server | None:
+        host, _, port = self.config.listen.rpartition(":")
+        handler: Handler = self.handle
+        tls = None
+        try:
+            if self.config.web_config:
+                from exporters.gpu.webconfig import WebConfig
+
+                web = WebConfig(Path(self.config.web_config))
+                handler, tls = web.guard(handler), web.tls
+            return Server((host.strip("[]"), int(port)), handler, self.selector, tls)
+        except ValueError as error:
+            print(f"gpu.web_config: {error}", file=sys.stderr)
+        except OSError as error:
+            print(f"gpu.listen: cannot listen on {self.config.listen}: {error.strerror}", file=sys.stderr)
+        return None
+
+    def _say_hello(self, server: Server) -> None:
+        what = f"{self.config.simulate} SIMULATED GPUs" if self.config.simulate else "GPU metrics"
+        host = self.config.listen.rpartition(":")[0]
+        log.info("%s on http%s://%s:%d/metrics", what, "s" if self.config.web_config else "", host, server.port)
+
+    def _listen_to_signals(self) -> None:
+        self._woken.setblocking(False)
+        self._wake.setblocking(False)
+        self.selector.register(self._woken, selectors.EVENT_READ, self._drain)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGUSR1, self._on_toggle)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def _on_stop(self, *_: object) -> None:
+        self._stop = True
+
+    def _on_toggle(self, *_: object) -> None:
+        self._toggle = True
+
+    def _drain(self, _events: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+
+    def _loop(self, server: Server) -> int:
+        following = 0.0
+        while not self._stop:
+            now = time.monotonic()
+            if now >= following:
+                self._beat(server, now)
+                following = now + min(TICK, self.config.watchdog / 4)
+            if self._given_up(now):
+                log.error("the driver was replaced and the new library is not visible here; ending to be started anew")
+                return STUCK_ON_OLD_DRIVER
+            for key, events in self.selector.select(max(0.0, following - time.monotonic())):
+                key.data(events)
+        return 0
+
+    def _beat(self, server: Server, now: float) -> None:
+        if self._toggle:
+            self._toggle = False
+            self.watch.release(not self.watch.released)
+            self.board.forget()
+        self.watch.tick(now)
+        self.owners.tick(now)
+        self.board.update(now)
+        server.sweep(now)
+
+    def _given_up(self, now: float) -> bool:
+        since, patience = self.watch.mismatch_since, self.config.mismatch_exit
+        return since is not None and patience > 0 and now - since > patience
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request; never waits for the driver."""
+        now = time.monotonic()
+        if request.method not in ("GET", "HEAD"):
+            return Response(405, b"only GET\n", headers=(("Allow", "GET, HEAD"),))
+        if request.path == "/metrics":
+            return Response(200, self.board.native(now), METRICS)
+        if request.path == "/metrics/dcgm":
+            return Response(200, self.board.compat(now), METRICS)
+        if request.path == "/-/healthy":
+            return Response(200, b"ok\n")
+        if request.path == "/-/ready":
+            return self._ready(now)
+        if request.path == "/":
+            return Response(200, b"Telltale GPU exporter: /metrics, /metrics/dcgm, /-/healthy, /-/ready\n")
+        return Response(404, b"no such page\n")
+
+    def _ready(self, now: float) -> Response:
+        """Ready to be scraped, which holds without a driver too: the page then says why there are no readings."""
+        snapshot = self.watch.refresh()
+        text = "readings are fresh" if self.board.fresh(snapshot, now) else f"no readings: {self.watch.error}"
+        return Response(200, f"ok: {text}\n".encode())
+
+    def once(self) -> int:
+        """Take readings for a moment, print them as a table; 0 if a GPU could be read."""
+        until = time.monotonic() + self.config.watchdog * 2 + 3
+        try:
+            while time.monotonic() < until and not self._enough():
+                self.watch.tick(time.monotonic())
+                self.board.update(time.monotonic())
+                time.sleep(0.02)
+            self.board.update(time.monotonic())
+            print(table(self.board, self.watch, time.monotonic()))
+            return 0 if any(state == "ok" for _, _, state in self._states()) else 1
+        finally:
+            self.watch.stop()
+
+    def _states(self) -> list[tuple[str, int, str]]:
+        return self.board.states(self.watch.snapshot, time.monotonic())
+
+    def _enough(self) -> bool:
+        """Two readings give rates and GPM; a driver that is not there will not come within seconds."""
+        snapshot = self.watch.snapshot
+        return bool(self.watch.restarts.get("driver", 0)) or (snapshot is not None and snapshot.sequence >= 2)
+
+
+def run(config: Config) -> int:
+    """The whole process. Returns the exit code."""
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    if config.simulate:
+        log.warning("%d GPUs are SIMULATED: none of their numbers is a measurement", config.simulate)
+    exporter = Exporter(config._replace(interval=min(config.interval, 0.3)) if config.once else config)
+    return exporter.once() if config.once else exporter.run()

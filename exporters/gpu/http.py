@@ -1,0 +1,235 @@
+"""HTTP/1.1 for a few short GET paths: one thread, non-blocking, every buffer and wait bounded."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+MOST_CONNECTIONS = 512
+LONGEST_HEAD = 16 << 10
+IDLE, UNFINISHED = 90.0, 10.0
+"""Seconds that a connection may rest between requests, and that a request or handshake may take to come in."""
+_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
+_REASONS |= {429: "Too Many Requests", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+
+class Request(NamedTuple):
+    """Header names in lower case; `path` without the query."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    keep: bool
+
+
+class Response(NamedTuple):
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[Request], Response]
+
+
+class Tls(Protocol):
+    """How connections are encrypted; behind a protocol so that plain ones do without the TLS library's 3 MiB."""
+
+    want_read: type[OSError]
+    want_write: type[OSError]
+
+    def wrap(self, sock: socket.socket) -> socket.socket:
+        """The server's end, before its handshake. Raises OSError or ValueError."""
+        ...
+
+    def handshake(self, sock: socket.socket) -> None:
+        """Go on with it. Raises `want_read` or `want_write` until it is done."""
+        ...
+
+
+class BadRequest(ValueError):
+    """What came in is not HTTP that we answer; `status` says how."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def parse(head: bytes) -> Request:
+    """A request's head, without the empty line. Raises BadRequest."""
+    lines = head.decode("latin-1").split("\r\n")
+    first = lines[0].split(" ")
+    if len(first) != 3 or not first[2].startswith("HTTP/1."):
+        raise BadRequest(400, "not an HTTP/1 request")
+    headers: dict[str, str] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name != name.strip():
+            raise BadRequest(400, "malformed header")
+        headers[name.lower()] = value.strip()
+    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+        raise BadRequest(400, "no body is accepted")
+    wish = headers.get("connection", "").lower()
+    keep = wish != "close" if first[2] == "HTTP/1.1" else wish == "keep-alive"
+    return Request(first[0], first[1].partition("?")[0], headers, keep)
+
+
+def encode(response: Response, keep: bool, head_only: bool = False) -> bytes:
+    extra = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
+    head = (
+        f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}\r\n"
+        f"Content-Type: {response.content_type}\r\nContent-Length: {len(response.body)}\r\n"
+        f"{extra}Connection: {'keep-alive' if keep else 'close'}\r\n\r\n"
+    )
+    return head.encode("latin-1") + (b"" if head_only else response.body)
+
+
+class Connection:
+    """One client."""
+
+    def __init__(self, server: Server, sock: socket.socket) -> None:
+        self._server, self.sock = server, sock
+        self._in, self._out = bytearray(), memoryview(b"")
+        self._closing = False
+        self._handshake = server.tls is not None
+        self.deadline = time.monotonic() + UNFINISHED
+
+    def ready(self, _events: int) -> None:
+        """The socket can be read or written."""
+        try:
+            if self._handshake:
+                self._shake()
+            elif self._out:
+                self._flush()
+            else:
+                self._receive()
+        except self._server.want_read:
+            self._server.wait(self, _READ)
+        except self._server.want_write:
+            self._server.wait(self, _WRITE)
+        except OSError:
+            self._server.drop(self)
+
+    def _shake(self) -> None:
+        assert self._server.tls is not None
+        self._server.tls.handshake(self.sock)
+        self._handshake = False
+        self._receive()
+
+    def _receive(self) -> None:
+        while True:
+            data = self.sock.recv(65536)
+            if not data:
+                self._server.drop(self)
+                return
+            self._in += data
+            self._answer()
+            if self._out or self._closing:
+                return
+
+    def _answer(self) -> None:
+        """Answer the first whole request that has come in."""
+        end = self._in.find(b"\r\n\r\n")
+        if end < 0 and len(self._in) <= LONGEST_HEAD:
+            return
+        try:
+            if end < 0 or end > LONGEST_HEAD:
+                raise BadRequest(431, "headers too large")
+            request = parse(bytes(self._in[:end]))
+            answer = encode(self._server.handler(request), request.keep, request.method == "HEAD")
+            self._closing = not request.keep
+        except BadRequest as error:
+            answer = encode(Response(error.status, f"{error}\n".encode()), keep=False)
+            self._closing = True
+        del self._in[: end + 4]
+        self._out = memoryview(answer)
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._out:
+            try:
+                self._out = self._out[self.sock.send(self._out) :]
+            except self._server.want_write:
+                self.deadline = time.monotonic() + UNFINISHED
+                self._server.wait(self, _WRITE)
+                return
+        if self._closing:
+            self._server.drop(self)
+            return
+        self.deadline = time.monotonic() + IDLE
+        self._server.wait(self, _READ)
+        if self._in:
+            self._answer()
+
+
+class Server:
+    """Listens and answers through `handler`. Uses the caller's selector: each key's data is called with the events."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        handler: Handler,
+        selector: selectors.BaseSelector,
+        tls: Tls | None = None,
+    ) -> None:
+        self.handler, self._selector, self.tls = handler, selector, tls
+        self.want_read: tuple[type[OSError], ...] = (BlockingIOError, *((tls.want_read,) if tls else ()))
+        self.want_write: tuple[type[OSError], ...] = (BlockingIOError, *((tls.want_write,) if tls else ()))
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._socket = socket.create_server(address, family=family, backlog=256)
+        self._socket.setblocking(False)
+        self._connections: dict[Connection, int] = {}
+        selector.register(self._socket, _READ, self._accept)
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def _accept(self, _events: int) -> None:
+        for _ in range(64):
+            try:
+                sock, _ = self._socket.accept()
+            except OSError:
+                return
+            self._welcome(sock)
+
+    def _welcome(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            if self.tls is not None:
+                sock = self.tls.wrap(sock)
+        except (OSError, ValueError):
+            sock.close()
+            return
+        if len(self._connections) >= MOST_CONNECTIONS:
+            self.drop(min(self._connections, key=lambda connection: connection.deadline))
+        connection = Connection(self, sock)
+        self._connections[connection] = _READ
+        self._selector.register(sock, _READ, connection.ready)
+
+    def wait(self, connection: Connection, events: int) -> None:
+        if self._connections.get(connection, events) != events:
+            self._connections[connection] = events
+            self._selector.modify(connection.sock, events, connection.ready)
+
+    def drop(self, connection: Connection) -> None:
+        if self._connections.pop(connection, None) is not None:
+            self._selector.unregister(connection.sock)
+            connection.sock.close()
+
+    def sweep(self, now: float) -> None:
+        """Close connections whose time is over."""
+        for connection in [known for known in self._connections if now > known.deadline]:
+            self.drop(connection)
+
+    def close(self) -> None:
+        for connection in list(self._connections):
+            self.drop(connection)
+        self._selector.unregister(self._socket)
+        self._socket.close()
