@@ -82,7 +82,7 @@ class Guard:
 
     def _refuse(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
-        if not scope["path"].startswith("/-/") and not self._knows(headers.getlist("host")):
+        if not _is_probe(scope["path"]) and not self._knows(headers.getlist("host")):
             return 421, "This host name is not served here; name it in web.allowed_hosts or web.public_url."
         if scope["method"] not in SAFE_METHODS and scope["path"] != VOTES_PATH and is_cross_site(headers):
             return 403, "This request was sent by another site."
@@ -129,6 +129,11 @@ class _Answer:
             for name, value in self._headers.items():
                 headers.setdefault(name, value)
         await self._send(message)
+
+
+def _is_probe(path: str) -> bool:
+    # Prometheus and orchestrators ask by whatever address they found us under, and read only counts.
+    return path == "/metrics" or path.startswith("/-/")
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:
