@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,9 +9,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
-import pytest
 from fastapi import APIRouter
 
+import alerting.pages
 import feedback.routes
 from telltale.store import Store
 from telltale.web import health, home, people, signin
@@ -28,8 +27,6 @@ SERVICES = re.compile(r"/api/v1/")
 
 def parts() -> list[APIRouter]:
     """The routers that `telltale web` serves."""
-    import alerting.pages
-
     return [feedback.routes.router, alerting.pages.router]
 
 
@@ -51,11 +48,6 @@ def every_route() -> list[tuple[str, str]]:
 
 def ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
     return client.request(method, path, headers={"Idempotency-Key": "k"})
-
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("alerting.pages") is None, reason="the ticket pages are not part of this installation"
-)
 
 
 def test_the_walk_sees_the_routes() -> None:
