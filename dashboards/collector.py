@@ -9,8 +9,11 @@ from dashboards.query import Query, share
 from dashboards.style import Json
 
 UID = "telltale-collector"
-RATE = "sum(rate({}[$__rate_interval]))"
-KEPT = 'telltale_samples_total{outcome="kept"}'
+SPANS = "sum(rate(telltale_collector_spans_total[$__rate_interval]))"
+KEPT = 'sum(rate(telltale_samples_total{outcome="kept"}[$__rate_interval]))'
+# Nought, not nothing, while the collector answers and has nothing to count.
+REFUSED = f"sum(rate(telltale_collector_rejected_total[$__rate_interval])) or 0 * {SPANS}"
+TWICE = f"sum(rate(telltale_collector_duplicates_total[$__rate_interval])) or 0 * {SPANS}"
 
 
 def build(pages_url: str) -> Json:
@@ -31,14 +34,14 @@ def _headlines() -> list[Json]:
             "Spans",
             About("Spans received per second.", "nought: nobody sends; check the senders' endpoint and key."),
             Look("cps"),
-            Query(RATE.format("telltale_collector_spans_total")),
+            Query(SPANS),
             width=4,
         ),
         stat(
             "Refused",
             About("Requests or spans refused per second.", "see the reason below; CollectorRejecting's runbook."),
             Look("cps", style.thresholds((None, style.GOOD), (0.001, style.BAD))),
-            Query(RATE.format("telltale_collector_rejected_total")),
+            Query(REFUSED),
             width=4,
         ),
         stat(
@@ -47,7 +50,7 @@ def _headlines() -> list[Json]:
                 "Share of recent good calls whose span carried the prompt or the answer.",
                 "low: the senders do not capture content; monitors of texts stay blind.",
             ),
-            Look("percentunit", style.under(0.5, 0.1), style.no_traffic(), high=1, decimals=0),
+            Look("percentunit", style.under(0.5, 0.1), none=style.NO_TRAFFIC, high=1, decimals=0),
             Query("min(telltale_collector_content_coverage_ratio)"),
             width=4,
         ),
@@ -55,7 +58,7 @@ def _headlines() -> list[Json]:
             "Samples kept",
             About("Calls kept with their redacted content, per second.", "see outcomes below."),
             Look("cps", decimals=2),
-            Query(RATE.format(KEPT)),
+            Query(KEPT),
             width=4,
         ),
         stat(
@@ -64,10 +67,8 @@ def _headlines() -> list[Json]:
                 "Share of spans of a call that was already counted.",
                 "usual where a client and a gateway both trace; rates do not add them.",
             ),
-            Look("percentunit", mappings=style.no_traffic(), decimals=1),
-            Query(
-                share(RATE.format("telltale_collector_duplicates_total"), RATE.format("telltale_collector_spans_total"))
-            ),
+            Look("percentunit", none=style.NO_TRAFFIC, decimals=1),
+            Query(share(f"({TWICE})", SPANS)),
             width=4,
         ),
         stat(
@@ -99,6 +100,7 @@ def _lines() -> list[Json]:
             ),
             Look("cps"),
             Query("sum by (reason) (rate(telltale_collector_rejected_total[$__rate_interval]))", "{{reason}}"),
+            Query(REFUSED, "all"),
         ),
         lines(
             "Samples by outcome",

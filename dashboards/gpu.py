@@ -44,25 +44,27 @@ def build(pages_url: str) -> Json:
 def _headlines() -> list[Json]:
     return [
         stat(
-            "GPUs readable",
+            "Readable",
             About("GPUs whose last reading succeeded and is fresh.", "fewer than expected: GpuLost."),
             Look("none"),
             Query(f"sum(telltale_gpu_up{ON})"),
         ),
         stat(
-            "GPUs not readable",
+            "Not readable",
             About("GPUs that are known and cannot be read.", "follow the runbook of GpuLost."),
             Look("none", style.any_is_bad()),
-            Query(f"count(telltale_gpu_up{ON} == 0) or vector(0)"),
+            Query(f"count(telltale_gpu_up{ON} == 0) or 0 * count(telltale_gpu_up{ON})"),
         ),
         stat(
-            "Simulated GPUs",
+            "Simulated",
             About(
                 "GPUs that are made up to try Telltale without one; their numbers measure nothing.",
                 "on a real node set gpu.simulate to 0.",
             ),
             Look("none", style.thresholds((None, style.GOOD), (1, style.WARN))),
-            Query('count(gpu_info{instance=~"$instance",gpu=~"$gpu",simulated="true"}) or vector(0)'),
+            Query(
+                'count(gpu_info{instance=~"$instance",gpu=~"$gpu",simulated="true"})\n  or 0 * count(telltale_gpu_up)'
+            ),
         ),
         stat(
             "Busy",
@@ -94,7 +96,7 @@ def _headlines() -> list[Json]:
             Look("none", style.thresholds((None, style.GOOD), (1, style.WARN))),
             Query(
                 'count(max by (instance, gpu) (gpu_throttle_active{instance=~"$instance",gpu=~"$gpu",'
-                'reason=~".*(thermal|hw|brake).*"}) == 1) or vector(0)'
+                'reason=~".*(thermal|hw|brake).*"}) == 1)\n  or 0 * count(telltale_gpu_up)'
             ),
         ),
         stat(
@@ -103,7 +105,7 @@ def _headlines() -> list[Json]:
                 "The worst health among the GPUs, by remapped rows, recovery action, ECC errors, XIDs.",
                 "warning: drain when convenient; failed: drain now and see Health below.",
             ),
-            Look("none", style.plain(), style.values(HEALTH)),
+            Look("none", style.plain(), style.values(HEALTH), none="not told"),
             Query(f"max(gpu_health_status{ON})"),
         ),
     ]
@@ -121,6 +123,7 @@ def _load() -> list[Json]:
             share_of,
             Query(f"gpu_utilization_ratio{ON}", NAMED),
             width=8,
+            height=9,
         ),
         lines(
             "Multiprocessors and tensor cores",
@@ -132,6 +135,7 @@ def _load() -> list[Json]:
             Query(f"avg by (instance, gpu) (gpu_sm_active_ratio{ON})", f"{NAMED} SM"),
             Query(f"avg by (instance, gpu) (gpu_tensor_active_ratio{ON})", f"{NAMED} tensor"),
             width=8,
+            height=9,
         ),
         lines(
             "Memory used",
@@ -142,6 +146,7 @@ def _load() -> list[Json]:
             Look("bytes"),
             Query(f"gpu_memory_used_bytes{ON}", f"{NAMED} {{{{mig}}}}"),
             width=8,
+            height=9,
         ),
     ]
 
@@ -158,6 +163,7 @@ def _power() -> list[Json]:
             Look("percentunit", style.limit(1)),
             Query(f"max by (instance, gpu) (gpu_power_watts{ON}) / {limit}", NAMED),
             width=8,
+            height=9,
         ),
         lines(
             "Temperature",
@@ -169,6 +175,7 @@ def _power() -> list[Json]:
             Query(f"gpu_temperature_celsius{ON}", NAMED),
             Query(f"gpu_memory_temperature_celsius{ON}", f"{NAMED} memory"),
             width=8,
+            height=9,
         ),
         lines(
             "Clocks held down",
@@ -183,12 +190,12 @@ def _power() -> list[Json]:
                 "{{reason}}",
             ),
             width=8,
+            height=9,
         ),
     ]
 
 
 def _owners() -> list[Json]:
-    by = "tenant, service, pod, container"
     return [
         lines(
             "GPUs kept busy by owner",
@@ -197,7 +204,7 @@ def _owners() -> list[Json]:
                 "no owner named: map GPUs to owners in gpu.owners, or run on Kubernetes.",
             ),
             Look("short"),
-            Query(f"sum by ({by}) (rate(gpu_owner_busy_seconds_total{OWNED}[$__rate_interval]))", OWNERS),
+            _owned(f"rate(gpu_owner_busy_seconds_total{OWNED}[$__rate_interval])"),
             width=8,
             stacked=True,
         ),
@@ -207,7 +214,7 @@ def _owners() -> list[Json]:
                 "Energy per second of each owner; what no owner used is unnamed.", "use it to share the bill of power."
             ),
             Look("watt"),
-            Query(f"sum by ({by}) (rate(gpu_owner_energy_joules_total{OWNED}[$__rate_interval]))", OWNERS),
+            _owned(f"rate(gpu_owner_energy_joules_total{OWNED}[$__rate_interval])"),
             width=8,
             stacked=True,
         ),
@@ -218,7 +225,13 @@ def _owners() -> list[Json]:
                 "memory without work above: an idle server that keeps a GPU.",
             ),
             Look("bytes"),
-            Query(f"sum by ({by}) (gpu_owner_memory_used_bytes{OWNED})", OWNERS),
+            _owned(f"gpu_owner_memory_used_bytes{OWNED}"),
             width=8,
         ),
     ]
+
+
+def _owned(expr: str) -> Query:
+    total = f"sum by (tenant, service, pod, container) ({expr})"
+    # What nobody used has empty labels; a series needs a name.
+    return Query(f'label_replace({total}, "tenant", "nobody", "tenant", "")', OWNERS)

@@ -12,7 +12,9 @@ from dashboards.style import Json
 DIRECTION = Variable("direction", "Direction", "telltale_monitor_state", "direction")
 SERIES = '{model=~"$model",tenant=~"$tenant",direction=~"$direction"}'
 BY = "monitor, signal, direction, model, version, tenant"
-NAMED = "{{model}} {{version}} {{direction}} {{monitor}} {{tenant}}"
+# A series goes on when its model gets a new version; the change is marked on every graph.
+STEADY = "monitor, signal, direction, model, tenant"
+NAMED = "{{model}} {{direction}} {{monitor}} {{tenant}}"
 STATE = "telltale_monitor_state" + SERIES
 VOTES = '{model="$model"}'
 NUMBER = " or ".join(
@@ -32,7 +34,7 @@ def build(pages_url: str) -> Json:
         (
             Row("", _headlines()),
             Row("Monitors", [_timeline(), _series(), *_effects()]),
-            Row("Feedback", [_votes(), _kinds()]),
+            Row("Feedback", [_votes(), _kinds(), _judged()]),
             Row("Samples and versions", _samples()),
         ),
         pages_url,
@@ -79,7 +81,7 @@ def _headlines() -> list[Json]:
                 "Share of negative votes in the last judged windows, over all votes.",
                 "compare with its bounds below before acting.",
             ),
-            Look("percentunit", mappings=style.no_traffic(), decimals=1),
+            Look("percentunit", none=style.NO_TRAFFIC, decimals=1),
             Query(
                 'sum(telltale_feedback_negative_ratio{model=~"$model"} * telltale_feedback_votes)\n'
                 '  / (sum(telltale_feedback_votes{model=~"$model"}) > 0)'
@@ -119,8 +121,8 @@ def _timeline() -> Json:
             "an alert that stays becomes a ticket; follow it there.",
         ),
         Look("none", STEPS, style.state_words(), low=None),
-        Query(f"max by ({BY}) ({NUMBER})", NAMED),
-        height=9,
+        Query(f"max by ({STEADY}) ({NUMBER})", NAMED),
+        height=11,
     )
 
 
@@ -173,9 +175,8 @@ def _series() -> Json:
 
 
 def _effects() -> list[Json]:
-    top = "{{model}} {{direction}} {{monitor}} {{tenant}}"
-    measured = f"max by ({BY}) (telltale_monitor_effect{SERIES})"
-    needed = f"(max by ({BY}) (telltale_monitor_threshold{SERIES}) > 0)"
+    measured = f"max by ({STEADY}) (telltale_monitor_effect{SERIES})"
+    needed = f"(max by ({STEADY}) (telltale_monitor_threshold{SERIES}) > 0)"
     return [
         lines(
             "Effect as a share of its threshold",
@@ -184,19 +185,13 @@ def _effects() -> list[Json]:
                 "a slow climb is drift; a jump is a rollout or a new tenant: look for Versions on this graph.",
             ),
             Look("percentunit", style.limit(1)),
-            Query(f"topk(10, {measured} / {needed})", top),
+            Query(f"topk(10, {measured} / {needed})", NAMED),
+            width=24,
+            height=9,
+            legend="beside",
         ),
         _effect("prompt", "Prompts: effect and threshold"),
         _effect("response", "Answers: effect and threshold"),
-        lines(
-            "Rows judged",
-            About(
-                "Rows or votes in each judged window.",
-                "below monitor.min_rows or min_votes nothing is judged: sample more or lengthen the window.",
-            ),
-            Look("short", decimals=0),
-            Query(f"sum by (model, direction) (telltale_monitor_samples{SERIES})", "{{model}} {{direction}}"),
-        ),
     ]
 
 
@@ -210,7 +205,7 @@ def _effect(direction: str, title: str) -> Json:
             " unit.",
             "above the threshold in one window: watch; in several: read the ticket.",
         ),
-        Look("none", overrides=[style.dashed("/threshold$/")], decimals=3),
+        Look("none", overrides=[style.faint("/threshold$/")], decimals=3),
         Query(f"max by (model, monitor, tenant) (telltale_monitor_effect{chosen})", named),
         Query(f"max by (model, monitor, tenant) (telltale_monitor_threshold{chosen})", f"{named} threshold"),
     )
@@ -226,13 +221,12 @@ def _votes() -> Json:
         ),
         Look(
             "percentunit",
-            high=1,
-            overrides=[style.dashed("/bound$/"), style.by_regex("/bound$/", custom__fillOpacity=0)],
+            overrides=[style.dashed("/bound$/")],
         ),
         Query(f"telltale_feedback_negative_ratio{VOTES}", "{{version}}"),
         Query(f"telltale_feedback_negative_ratio_lower{VOTES}", "{{version}} lower bound"),
         Query(f"telltale_feedback_negative_ratio_upper{VOTES}", "{{version}} upper bound"),
-        width=8,
+        width=24,
         repeat="model",
     )
 
@@ -246,17 +240,30 @@ def _kinds() -> Json:
         ),
         Look("cps", decimals=2),
         Query("sum by (kind) (rate(telltale_feedback_events_total[$__rate_interval]))", "{{kind}}"),
-        Query('sum(telltale_feedback_votes{model=~"$model"})', "votes in window"),
-        width=24,
+        height=6,
+    )
+
+
+def _judged() -> Json:
+    return lines(
+        "Rows and votes judged",
+        About(
+            "Rows or votes in each model's judged window.",
+            "below monitor.min_rows or min_votes nothing is judged: sample more or lengthen the window.",
+        ),
+        Look("short", decimals=0),
+        Query(f"max by (model, direction) (telltale_monitor_samples{SERIES})", "{{model}} {{direction}}"),
         height=6,
     )
 
 
 def _samples() -> list[Json]:
+    named = '{gen_ai_request_model=~"$model",layer="$layer",gen_ai_response_model!=""}'
     version = (
         "count by (gen_ai_request_model, gen_ai_response_model) "
-        '(gen_ai_client_operation_duration_seconds_count{gen_ai_request_model=~"$model",layer="$layer"}'
-        ' or gen_ai_server_request_duration_seconds_count{gen_ai_request_model=~"$model",layer="$layer"}) > bool 0'
+        f"(gen_ai_client_operation_duration_seconds_count{named}"
+        f" or gen_ai_server_request_duration_seconds_count{named})"
+        " > bool 0"
     )
     return [
         lines(
@@ -272,7 +279,7 @@ def _samples() -> list[Json]:
                 "Each served version of each model, from when it was first seen.",
                 "drift that begins with a new version: compare the two versions first.",
             ),
-            Look("none", style.thresholds((None, "blue")), low=None),
+            Look("none", style.thresholds((None, "blue")), style.values({"1": ("served", "blue")}), low=None),
             Query(version, "{{gen_ai_request_model}}: {{gen_ai_response_model}}"),
             width=8,
         ),

@@ -73,7 +73,7 @@ def _headlines() -> list[Json]:
             Look(
                 "percentunit",
                 style.over(ERROR_LIMIT / 5, ERROR_LIMIT),
-                style.no_traffic(),
+                none=style.NO_TRAFFIC,
                 decimals=2,
                 link=page_of(TENANT_PAGE),
                 link_title="By tenant",
@@ -86,7 +86,7 @@ def _headlines() -> list[Json]:
                 "Share of streamed calls whose first token came within the goal chosen above.",
                 "below 95 %: compare TTFT with GPU use; a full GPU queues.",
             ),
-            Look("percentunit", style.under(0.99, 0.95), style.no_traffic(), decimals=1),
+            Look("percentunit", style.under(0.99, 0.95), none=style.NO_TRAFFIC, decimals=1),
             Query(within("$ttft_slo", *TTFT)),
         ),
         stat(
@@ -95,7 +95,7 @@ def _headlines() -> list[Json]:
                 "Share of requests to inference servers whose time per output token was within the goal above.",
                 "below 95 %: the servers decode too many requests at once; add replicas or lower the batch.",
             ),
-            Look("percentunit", style.under(0.99, 0.95), style.no_traffic(), decimals=1),
+            Look("percentunit", style.under(0.99, 0.95), none=style.NO_TRAFFIC, decimals=1),
             Query(within("$tpot_slo", *TPOT)),
         ),
         stat(
@@ -119,7 +119,7 @@ def _headlines() -> list[Json]:
             "Alerts firing",
             About("Alerts that fire now, without those that are only information.", "see the table below."),
             Look("none", style.any_is_bad()),
-            Query(f"count({FIRING}) or vector(0)"),
+            Query(f"count({FIRING}) or 0 * count(ALERTS)"),
         ),
         stat(
             "Retraining tickets",
@@ -261,7 +261,7 @@ def _state() -> Json:
             low=None,
         ),
         Query(f"max by (model) ({worst})", "{{model}}"),
-        width=12,
+        width=9,
     )
 
 
@@ -280,7 +280,7 @@ def _alerts() -> Json:
         ),
         {"alertname": "Alert", "severity": "Severity", "model": "Model", "version": "Version"},
         Query(f"count by (alertname, severity, model, version) ({FIRING})", table=True),
-        width=8,
+        width=9,
         sort="Severity",
     )
 
@@ -295,6 +295,6 @@ def _tickets() -> Json:
         Look("none"),
         {"lane": "Lane", "state": "State", "Value": "Tickets"},
         Query("sum by (lane, state) (telltale_tickets) > 0", table=True),
-        width=4,
+        width=6,
         sort="Lane",
     )

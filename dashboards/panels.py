@@ -10,8 +10,6 @@ from dashboards import style
 from dashboards.query import SOURCE, Query, metrics, targets
 from dashboards.style import Json
 
-MOST_IN_LIST = 6
-
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -36,11 +34,12 @@ class Look:
     decimals: int | None = None
     low: float | None = 0.0
     high: float | None = None
+    none: str = ""
     link: str = ""
     link_title: str = ""
 
     def defaults(self, custom: Mapping[str, Any]) -> Json:
-        optional = {"decimals": self.decimals, "min": self.low, "max": self.high}
+        optional = {"decimals": self.decimals, "min": self.low, "max": self.high, "noValue": self.none or None}
         return {
             "unit": self.unit,
             "thresholds": self.thresholds,
@@ -52,11 +51,11 @@ class Look:
 
 
 def stat(title: str, about: About, look: Look, query: Query, *, width: int = 3, height: int = 4) -> Json:
-    """One number with its recent course. Coloured where it judges."""
+    """One number, coloured where it judges."""
     judged = len(look.thresholds["steps"]) > 1 or bool(look.mappings)
     options = {
         "colorMode": "value" if judged else "none",
-        "graphMode": "area",
+        "graphMode": "none",
         "justifyMode": "auto",
         "textMode": "value",
         "wideLayout": True,
@@ -75,7 +74,7 @@ def lines(
     *queries: Query,
     width: int = 12,
     height: int = 8,
-    legend: Literal["list", "table"] = "list",
+    legend: Literal["below", "beside"] = "below",
     stacked: bool = False,
     repeat: str = "",
 ) -> Json:
@@ -92,10 +91,11 @@ def lines(
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         "thresholdsStyle": {"mode": "dashed" if bounded else "off"},
         "axisPlacement": "auto",
+        # A flat line at nought must not get an axis up to 10000 %.
+        **({"axisSoftMax": 0.1} if look.unit == "percentunit" else {}),
     }
-    shown = {"displayMode": legend, "placement": "bottom", "showLegend": True}
     options = {
-        "legend": {**shown, "calcs": ["lastNotNull", "max"] if legend == "table" else []},
+        "legend": _legend(legend == "beside"),
         "tooltip": {"mode": "multi", "sort": "desc", "hideZeros": stacked},
     }
     panel = _panel("timeseries", title, about, look, queries, options, width, height, custom=custom)
@@ -151,13 +151,14 @@ def table(
 
     With several queries the value of query A is the field `Value #A`, with one it is `Value`.
     """
-    custom = {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False}
+    custom = {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False, "minWidth": 60}
     options = {
         "showHeader": True,
         "cellHeight": "sm",
         "sortBy": [{"displayName": sort, "desc": not ascending}] if sort else [],
     }
-    panel = _panel("table", title, about, look, queries, options, width, height, custom=custom)
+    by_threshold = {"mode": "thresholds"}
+    panel = _panel("table", title, about, look, queries, options, width, height, color=by_threshold, custom=custom)
     merge: list[Json] = [{"id": "merge", "options": {}}] if len(queries) > 1 else []
     order = {"id": "filterFieldsByName", "options": {"include": {"names": list(columns)}}}
     rename = {
@@ -169,6 +170,14 @@ def table(
         },
     }
     return panel | {"transformations": [*merge, order, rename]}
+
+
+def _legend(beside: bool) -> Json:
+    shape: Json = {"displayMode": "list", "placement": "bottom", "calcs": []}
+    if beside:
+        # A table with numbers, for more series than fit below.
+        shape = {"displayMode": "table", "placement": "right", "calcs": ["lastNotNull", "max"], "width": 420}
+    return shape | {"showLegend": True}
 
 
 def _panel(

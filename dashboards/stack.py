@@ -45,7 +45,7 @@ def _headlines() -> list[Json]:
             "Monitors failing",
             About("Monitors whose last run did not finish.", "read the monitors' log."),
             Look("none", style.any_is_bad()),
-            Query("count(telltale_monitor_success == 0) or vector(0)"),
+            Query("count(telltale_monitor_success == 0) or 0 * count(telltale_monitor_success)"),
             width=4,
         ),
         stat(
@@ -74,8 +74,8 @@ def _headlines() -> list[Json]:
                 "Share of Alertmanager's notifications that failed.",
                 "above 1 % AlertmanagerNotificationsFailing pages.",
             ),
-            Look("percentunit", style.over(0.001, 0.01), style.no_traffic(), decimals=1),
-            Query(share(f"(sum({FAILED}) or vector(0))", f"sum({SENT})")),
+            Look("percentunit", style.over(0.001, 0.01), none=style.NO_TRAFFIC, decimals=1),
+            Query(share(f"sum({FAILED})", f"sum({SENT})")),
             width=4,
         ),
         stat(

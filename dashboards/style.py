@@ -71,14 +71,6 @@ def state_words() -> list[Json]:
     return values({str(number): state for number, state in enumerate(STATES)})
 
 
-def no_traffic() -> list[Json]:
-    """A ratio without a denominator is not a number; say what that means."""
-    return [
-        {"type": "special", "options": {"match": match, "result": {"text": NO_TRAFFIC, "color": PLAIN, "index": i}}}
-        for i, match in enumerate(("nan", "null"))
-    ]
-
-
 def by_name(name: str, **properties: Any) -> Json:
     """An override for the series or column of that name; `custom__x` stands for `custom.x`."""
     return _override("byName", name, properties)
@@ -99,9 +91,23 @@ def coloured(named: Mapping[str, str]) -> list[Json]:
     return [by_name(name, color=colour(value)) for name, value in named.items()]
 
 
+def faint(pattern: str) -> Json:
+    """Draw the matching series as grey dashes without a legend: many thresholds, each near its own series."""
+    return by_regex(
+        pattern,
+        custom__lineStyle={"fill": "dash", "dash": [6, 6]},
+        custom__lineWidth=1,
+        custom__fillOpacity=0,
+        custom__hideFrom={"legend": True, "tooltip": False, "viz": False},
+        color=colour(UNKNOWN),
+    )
+
+
 def dashed(pattern: str) -> Json:
     """Draw the matching series as thin dashes: bounds, thresholds, limits."""
-    return by_regex(pattern, custom__lineStyle={"fill": "dash", "dash": [6, 6]}, custom__lineWidth=1)
+    return by_regex(
+        pattern, custom__lineStyle={"fill": "dash", "dash": [6, 6]}, custom__lineWidth=1, custom__fillOpacity=0
+    )
 
 
 def _override(matcher: str, options: str, properties: Mapping[str, Any]) -> Json:
