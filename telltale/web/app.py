@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 EXIT_USAGE = 2
 SIGN_INS_PER_MINUTE = 10
+# Behind a proxy everybody comes from one address.
+SIGN_INS_PER_CLIENT = 60
 VOTES_PER_MINUTE = 10
 SESSION_TOUCH_S = 60.0
 # So long may a key still be used after it was revoked.
@@ -136,7 +138,8 @@ def _state(settings: Settings, store: Store, parts: Iterable[Router], clock: Cal
         feedback_events=metrics.counter("telltale_feedback_events_total"),
         nav=(Nav("Loop", "/"), *(entry for part in parts for entry in part.nav), Nav("Audit", "/audit", "admin")),
         key_rate=Buckets(rate, burst=rate),
-        sign_in_rate=Buckets(SIGN_INS_PER_MINUTE / 60, burst=SIGN_INS_PER_MINUTE),
+        name_rate=Buckets(SIGN_INS_PER_MINUTE / 60, burst=SIGN_INS_PER_MINUTE),
+        client_rate=Buckets(SIGN_INS_PER_CLIENT / 60, burst=SIGN_INS_PER_CLIENT),
         vote_rate=Buckets(VOTES_PER_MINUTE / 60, burst=VOTES_PER_MINUTE),
         sessions_seen=Seen(SESSION_TOUCH_S),
         keys_seen=Remembered(KEY_MEMORY_S),

@@ -39,7 +39,7 @@ def sign_in(
 ) -> Response:
     here = state(request)
     client = request.client.host if request.client else ""
-    wait = max(here.sign_in_rate.take(key, here.clock()) for key in (f"name {name}", f"client {client}"))
+    wait = max(here.name_rate.take(name, here.clock()), here.client_rate.take(client, here.clock()))
     if wait:
         return problem(request, 429, "Too many attempts to sign in.", {"Retry-After": str(math.ceil(wait))})
     person = _check(here, name, password)

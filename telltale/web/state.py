@@ -32,7 +32,8 @@ class State:
     feedback_events: Counter
     nav: tuple[Nav, ...]
     key_rate: Buckets
-    sign_in_rate: Buckets
+    name_rate: Buckets
+    client_rate: Buckets
     vote_rate: Buckets
     sessions_seen: Seen
     keys_seen: Remembered[Principal]
