@@ -131,6 +131,8 @@ def test_the_manifest_says_what_the_files_are(settings: Settings, call: Any, say
         content = (tmp_path / entry["name"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == entry["sha256"]
         assert len(content) == entry["bytes"]
+        # Prompts and answers are for their exporter's eyes.
+        assert (tmp_path / entry["name"]).stat().st_mode & 0o777 == 0o600
     assert manifest["classes"] == {"desirable": 1}
     assert manifest["read"] == {"samples": 2, "feedback": 1}
     assert manifest["redaction"]["removed"] == {"email": 2}
