@@ -8,6 +8,9 @@ from dataclasses import replace
 from monitors.judgement import HIT
 from telltale.records import Score, ScoreState
 
+GOES_ON = "alert_goes_on"
+"""In a score's details: whether the series was in alert before this window."""
+
 
 def settle(score: Score, earlier: Sequence[Score], need: int, last: int) -> Score:
     """The score with its state over time; `earlier` are the series' judged scores, oldest first."""
@@ -17,7 +20,8 @@ def settle(score: Score, earlier: Sequence[Score], need: int, last: int) -> Scor
     hits = sum(recent)
     was_alert = bool(earlier) and earlier[-1].state == "alert"
     state: ScoreState = "alert" if hits >= need or (was_alert and hits) else "suspect" if _hit(score) else "ok"
-    details = {**score.details, "windows_hit": hits, "windows_seen": len(recent), "windows_needed": need}
+    seen = {"windows_hit": hits, "windows_seen": len(recent), "windows_needed": need}
+    details = {**score.details, **seen, GOES_ON: was_alert}
     return replace(score, state=state, details=details)
 
 

@@ -10,26 +10,49 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 
+from telltale.launch import bound
 from telltale.records import Window
 
 MOST_ROWS = 2000
 TIMEOUT_S = 120.0
 
 
-def make(window: Window) -> bytes:
-    """The report of a window's texts against its reference. Raises subprocess.SubprocessError."""
+class NoReport(Exception):
+    """The report could not be made; the message says why."""
+
+
+def make(window: Window, stop: threading.Event) -> bytes:
+    """The report of a window's texts against its reference. Raises NoReport, also when told to stop meanwhile."""
     sides = {"current": window.texts[:MOST_ROWS], "reference": window.reference_texts[:MOST_ROWS]}
-    done = subprocess.run(
-        [sys.executable, "-m", "monitors.report"],
-        input=json.dumps(sides).encode(),
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=True,
-        # Evidently's user interface would report its use; the library does not, and shall not.
-        env={**os.environ, "DO_NOT_TRACK": "1"},
-    )
-    return done.stdout
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
+        given.write(json.dumps(sides).encode())
+        given.seek(0)
+        child = subprocess.Popen(
+            bound([sys.executable, "-m", "monitors.report"]),
+            stdin=given,
+            stdout=made,
+            stderr=subprocess.DEVNULL,
+            # Evidently's user interface would report its use; the library does not, and shall not.
+            env={**os.environ, "DO_NOT_TRACK": "1"},
+        )
+        _wait(child, stop)
+        made.seek(0)
+        return made.read()
+
+
+def _wait(child: subprocess.Popen[bytes], stop: threading.Event) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while child.poll() is None:
+        if stop.wait(0.1) or time.monotonic() > deadline:
+            child.kill()
+            child.wait()
+            raise NoReport("told to stop" if stop.is_set() else f"not made within {TIMEOUT_S:.0f} s")
+    if child.returncode:
+        raise NoReport(f"Evidently ended with code {child.returncode}")
 
 
 def _render(sides: dict[str, list[str]]) -> str:

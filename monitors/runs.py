@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from monitors import descriptors, persistence, tokens, votes, windows
+from monitors.persistence import GOES_ON
 from monitors.windows import Rows
 from telltale.records import Direction, Feedback, Sample, Score, Window
 from telltale.settings import Monitor
-from telltale.store import Store, evidence, feedback, references, samples, scores
+from telltale.store import Store, StoreUnavailable, evidence, feedback, references, samples, scores
 from telltale.store.references import Reference
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class Runs:
         self._store = store
         self._settings = settings
         self._report = report
+        self._reports = ThreadPoolExecutor(max_workers=1, thread_name_prefix="report")
         self.waiting: dict[tuple[str, ...], Score] = {}
 
     def run(self, now: float) -> int:
@@ -120,12 +123,17 @@ class Runs:
         if not enough:
             return 0
         new = self._store.write(lambda c: scores.save(c, enough))
-        if new and any(score.state == "alert" for score in enough) and window.texts:
-            self._attach(enough, window)
+        if new and window.texts and any(score.state == "alert" and not score.details.get(GOES_ON) for score in enough):
+            # A report takes seconds; the next window must not wait for it.
+            self._reports.submit(self._attach, window)
         return new
 
-    def _attach(self, judged: Sequence[Score], window: Window) -> None:
-        """Make the report of an alarm and tie it to the scores that raised it."""
+    def close(self) -> None:
+        """Wait for the report in work; drop those that have not begun."""
+        self._reports.shutdown(wait=True, cancel_futures=True)
+
+    def _attach(self, window: Window) -> None:
+        """Make the report of a new alarm and tie it to the scores that raised it."""
         html = self._report(window)
         if html is None:
             return
@@ -138,7 +146,10 @@ class Runs:
                 if found.window_end == window.end and found.direction == window.direction and found.id is not None:
                     scores.attach_evidence(connection, found.id, number)
 
-        self._store.write(put)
+        try:
+            self._store.write(put)
+        except StoreUnavailable as error:
+            log.warning("the report of %s is lost: %s", window.model, error)
 
     def _freeze_texts(self, model: str, direction: Direction, now: float) -> None:
         need = self._settings.reference_rows

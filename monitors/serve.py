@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -58,7 +57,7 @@ def serve(settings: Settings) -> int:
 
 
 def _schedule(settings: Settings, store: Store, registry: CollectorRegistry, stop: threading.Event) -> None:
-    runs = Runs(store, settings.monitor, _report)
+    runs = Runs(store, settings.monitor, lambda window: _report(window, stop))
     window = settings.monitor.window
     registry.register(Gauges(store, time.time, runs.waiting, PATIENCE_WINDOWS * window, SHOWN_WINDOWS * window))
     health = _Health(registry, settings.monitor.interval)
@@ -77,6 +76,7 @@ def _schedule(settings: Settings, store: Store, registry: CollectorRegistry, sto
                 log.info("%d scores", new)
             health.done(time.monotonic() - began, time.time())
         stop.wait(max(0.1, settings.monitor.interval - (time.monotonic() - began)))
+    runs.close()
 
 
 class _Health:
@@ -103,10 +103,10 @@ def _set(gauge: Gauge, value: float) -> None:
         gauge.labels(name).set(value)
 
 
-def _report(window: Window) -> bytes | None:
+def _report(window: Window, stop: threading.Event) -> bytes | None:
     try:
-        return report.make(window)
-    except (subprocess.SubprocessError, OSError) as error:
+        return report.make(window, stop)
+    except (report.NoReport, OSError) as error:
         log.warning("no Evidently report: %s", error)
         return None
 

@@ -10,13 +10,13 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from telltale.launch import bound
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +105,8 @@ class Supervisor:
             child.popen = None
 
     def _start(self, child: _Child, now: float) -> None:
-        launcher = [sys.executable, "-S", "-E", str(Path(__file__).with_name("launch.py")), str(os.getpid())]
         child.popen = subprocess.Popen(
-            [*launcher, *child.process.command],
+            bound(child.process.command),
             env={**os.environ, "PYTHONUNBUFFERED": "1", **child.process.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,0 +1,37 @@
+"""The Evidently report: made in its own process, from redacted texts, and left behind when told to stop."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from monitors import report
+from telltale.records import Window
+
+
+def window(rows: int = 80) -> Window:
+    texts = tuple(f"How do I reset item {n}?" for n in range(rows))
+    return Window("m", "v", "prompt", 0.0, 1.0, texts, texts, texts[::-1], texts)
+
+
+def test_the_report_is_html_of_our_descriptors() -> None:
+    html = report.make(window(), threading.Event())
+    assert b"<html" in html[:2000].lower()
+    assert b"word_length" in html
+    assert b"reset item" not in html, "descriptors only: no prompt is copied into the report"
+
+
+def test_told_to_stop_it_stops() -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(report.NoReport, match="stop"):
+        report.make(window(), stop)
+
+
+def test_the_process_that_judges_never_imports_evidently() -> None:
+    code = "import sys, monitors.serve; print('evidently' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

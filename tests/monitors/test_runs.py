@@ -1,0 +1,199 @@
+"""Runs over a real store: references freeze once, windows are judged once, gauges tell what is stored."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from monitors.gauges import Gauges
+from monitors.runs import Runs
+from telltale.cli.demo import texts
+from telltale.records import Feedback, Sample, Score, Window
+from telltale.settings import Monitor
+from telltale.store import Store, feedback, open_store, references, samples, scores
+
+SETTINGS = Monitor(
+    window=10.0, min_rows=40, reference_rows=120, min_votes=15, reference_votes=40, alpha=0.001, persistence=(2, 3)
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    yield opened
+    opened.close()
+
+
+class Reports:
+    """Keeps the windows that a report was asked for."""
+
+    def __init__(self) -> None:
+        self.windows: list[Window] = []
+
+    def __call__(self, window: Window) -> bytes:
+        self.windows.append(window)
+        return b"<html>"
+
+
+def fill(store: Store, begin: float, seconds: int, *, seed: int, bad: bool = False, version: str = "v1") -> None:
+    """Twelve calls a second with a vote on every second one."""
+    random = Random(seed)
+    found, events = [], []
+    for number in range(seconds * 12):
+        at = begin + number / 12
+        trace = f"{random.getrandbits(128):032x}"
+        topics = texts.NEW_PRODUCT if bad and random.random() < 0.5 else texts.SUPPORT
+        evades = bad and random.random() < 0.6
+        said = texts.evasive_answer(topics, random) if evades else texts.answer(topics, random)
+        found.append(
+            Sample(
+                trace, "b" * 16, at, "t", "m", version, "client", "chat", "ok", texts.prompt(topics, random), said, 1.0
+            )
+        )
+        if number % 2:
+            value = float(random.random() > (0.6 if bad else 0.08))
+            events.append(Feedback(at + 0.01, "t", trace, None, "thumb", "helpful", value, "user", trace))
+    store.write(lambda c: samples.save(c, found, now=begin))
+    for event in events:
+        store.write(lambda c, event=event: feedback.append(c, event, event.idempotency_key))  # type: ignore[misc]
+
+
+def stored(store: Store) -> list[Score]:
+    with store.read() as connection:
+        return scores.load(connection)
+
+
+def play(store: Store, runs: Runs, begin: float, seconds: int) -> None:
+    for second in range(0, seconds + 1, 2):
+        runs.run(begin + second)
+
+
+def test_healthy_traffic_is_judged_ok(store: Store) -> None:
+    fill(store, 1000.0, 60, seed=1)
+    runs = Runs(store, SETTINGS, Reports())
+    play(store, runs, 1000.0, 72)
+    runs.close()
+    found = stored(store)
+    assert {(score.monitor, score.direction) for score in found} == {
+        ("tokens", "prompt"), ("tokens", "response"), ("descriptors", "prompt"), ("descriptors", "response"),
+        ("feedback", "feedback"),
+    }  # fmt: skip
+    assert {score.state for score in found} == {"ok"}
+
+
+def test_windows_do_not_overlap_and_are_judged_once(store: Store) -> None:
+    fill(store, 1000.0, 60, seed=2)
+    for _ in range(2):
+        runs = Runs(store, SETTINGS, Reports())
+        play(store, runs, 1000.0, 72)
+        runs.close()
+    mine = [score for score in stored(store) if (score.monitor, score.direction) == ("tokens", "prompt")]
+    assert len(mine) >= 3
+    assert all(earlier.window_end <= later.window_start for earlier, later in itertools.pairwise(mine))
+
+
+def test_a_worse_version_ends_in_an_alert_with_one_report_a_series(store: Store) -> None:
+    fill(store, 1000.0, 60, seed=3)
+    fill(store, 1060.0, 50, seed=4, bad=True, version="v2")
+    reports = Reports()
+    runs = Runs(store, SETTINGS, reports)
+    play(store, runs, 1000.0, 124)
+    runs.close()
+    last = {(score.monitor, score.direction): score for score in stored(store)}
+    for series in (("tokens", "prompt"), ("tokens", "response"), ("descriptors", "response"), ("feedback", "feedback")):
+        assert last[series].state == "alert", series
+        assert last[series].version == "v2"
+    assert 2 <= len(reports.windows) <= 4
+    assert any(score.evidence_id for score in stored(store))
+    assert last["tokens", "prompt"].details["examples"]["current"]  # type: ignore[index]
+
+
+def test_the_reference_is_frozen_and_stays(store: Store) -> None:
+    fill(store, 1000.0, 60, seed=5)
+    runs = Runs(store, SETTINGS, Reports())
+    play(store, runs, 1000.0, 40)
+    with store.read() as connection:
+        first = references.current(connection, "m", "prompt")
+    assert first is not None
+    assert first.rows == SETTINGS.reference_rows
+    play(store, runs, 1040.0, 40)
+    runs.close()
+    with store.read() as connection:
+        assert references.current(connection, "m", "prompt") == first
+
+
+def test_promoted_calls_are_no_traffic(store: Store) -> None:
+    random = Random(6)
+    rows = [
+        Sample(f"{n:032x}", "b" * 16, 1000.0 + n / 12, "t", "m", "v", "client", "chat", "error",
+               texts.prompt(texts.SUPPORT, random), "x", None, promoted_by="error") for n in range(600)
+    ]  # fmt: skip
+    store.write(lambda c: samples.save(c, rows, now=1.0))
+    runs = Runs(store, SETTINGS, Reports())
+    play(store, runs, 1000.0, 72)
+    runs.close()
+    assert stored(store) == []
+
+
+def page(store: Store, runs: Runs, now: float) -> dict[tuple[str, ...], float]:
+    registry = CollectorRegistry()
+    registry.register(Gauges(store, lambda: now, runs.waiting, patience=30.0, shown=120.0))
+    return {
+        (
+            sample.name,
+            sample.labels["monitor"],
+            sample.labels["direction"],
+            sample.labels.get("state", ""),
+        ): sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if "monitor" in sample.labels
+    }
+
+
+def test_gauges_tell_the_stored_scores_and_survive_a_restart(store: Store) -> None:
+    fill(store, 1000.0, 60, seed=7)
+    runs = Runs(store, SETTINGS, Reports())
+    play(store, runs, 1000.0, 72)
+    runs.close()
+    told = page(store, runs, 1072.0)
+    newest = [score for score in stored(store) if (score.monitor, score.direction) == ("tokens", "prompt")][-1]
+    assert told["telltale_monitor_effect", "tokens", "prompt", ""] == newest.effect
+    assert told["telltale_monitor_state", "tokens", "prompt", "ok"] == 1
+    assert told["telltale_monitor_state", "tokens", "prompt", "alert"] == 0
+    assert page(store, Runs(store, SETTINGS, Reports()), 1072.0) == told
+
+
+def test_a_series_without_traffic_says_insufficient_and_then_vanishes(store: Store) -> None:
+    fill(store, 1000.0, 60, seed=8)
+    runs = Runs(store, SETTINGS, Reports())
+    play(store, runs, 1000.0, 72)
+    runs.run(1110.0)
+    told = page(store, runs, 1110.0)
+    assert told["telltale_monitor_state", "tokens", "prompt", "insufficient_data"] == 1
+    assert ("telltale_monitor_effect", "tokens", "prompt", "") not in told
+    assert page(store, Runs(store, SETTINGS, Reports()), 2000.0) == {}
+    runs.close()
+
+
+def test_few_rows_are_gathered_until_they_are_enough(store: Store) -> None:
+    fill(store, 1000.0, 20, seed=9)
+    # Two calls a second from here on: a window of 10 s holds half of what a judgement needs.
+    random = Random(10)
+    rows = [
+        Sample(f"{n:032x}", "b" * 16, 1020.0 + n / 2, "t", "m", "v1", "client", "chat", "ok",
+               texts.prompt(texts.SUPPORT, random), texts.answer(texts.SUPPORT, random), 1.0) for n in range(160)
+    ]  # fmt: skip
+    store.write(lambda c: samples.save(c, rows, now=1.0))
+    runs = Runs(store, SETTINGS, Reports())
+    play(store, runs, 1000.0, 102)
+    runs.close()
+    mine = [score for score in stored(store) if (score.monitor, score.direction) == ("tokens", "prompt")]
+    assert mine
+    assert all(score.samples >= SETTINGS.min_rows for score in mine)
+    assert any(score.window_end - score.window_start >= 20 for score in mine)
