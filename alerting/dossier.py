@@ -48,8 +48,7 @@ class Series:
 
     @property
     def name(self) -> str:
-        tenant = f", tenant {self.judged.tenant}" if self.judged.tenant else ""
-        return f"{self.judged.monitor} {self.judged.signal.replace('_', ' ')} of {self.judged.direction}s{tenant}"
+        return name_of(self.judged)
 
     @property
     def words(self) -> list[Row]:
@@ -122,6 +121,13 @@ def gather(connection: Connection, ticket: Ticket, settings: Settings) -> Dossie
     return Dossier(ticket, events, sorted(series, key=_urgency), since)
 
 
+def name_of(score: Score) -> str:
+    """What a series is about, in words."""
+    rows = "votes" if score.direction == "feedback" else f"{score.direction}s"
+    tenant = f", tenant {score.tenant}" if score.tenant else ""
+    return f"{score.signal.replace('_', ' ')} of {rows}{tenant} ({score.monitor})"
+
+
 def _by_series(found: Iterable[Score], ticket: Ticket) -> dict[Key, list[Score]]:
     groups = defaultdict(list)
     for score in found:
@@ -136,12 +142,11 @@ def _series(connection: Connection, history: Sequence[Score], ticket: Ticket, al
     ids = [key for key in _list(examples, "current") if isinstance(key, int)]
     texts = [text for text in _list(examples, "reference") if isinstance(text, str)]
     found = samples.load(connection, ids=ids) if ids else []
-    name = f"{judged.monitor} {judged.signal} of {judged.direction}s"
     return Series(
         history=history,
         judged=judged,
         alarming=alarming,
-        chart=draw(history, ticket.opened_at, name),
+        chart=draw(history, ticket.opened_at, name_of(judged)),
         current=[] if judged.direction == "feedback" else found[:MAX_EXAMPLES],
         reference=texts[:MAX_EXAMPLES],
         negative=_negative(connection, found) if judged.direction == "feedback" else [],

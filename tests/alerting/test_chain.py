@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from alerting import prometheus
 from telltale.records import Ticket
+from telltale.settings import Settings
 from telltale.store import tickets
 
 pytestmark = pytest.mark.e2e
@@ -84,16 +86,16 @@ def test_an_exporter_that_dies_is_not_a_recovery(chain: Any, until: Until) -> No
 
 def test_what_the_webhook_missed_is_opened_and_what_vanished_is_closed(chain: Any, until: Until) -> None:
     """The tracker is down when the alert comes and when it goes, and Alertmanager forgets in between."""
-    alertmanager, prometheus = chain.settings.alertmanager_url, chain.settings.prometheus_url
+    alertmanager_url, prometheus_url = chain.settings.alertmanager_url, chain.settings.prometheus_url
     chain.kill("tickets")
     chain.page.text = page(drift=True, feedback=False)
 
     def firing() -> bool:
-        listed = chain.get(f"{alertmanager}/api/v2/alerts") or []
+        listed = chain.get(f"{alertmanager_url}/api/v2/alerts") or []
         return any(alert["labels"]["alertname"] == "ModelDriftPersistent" for alert in listed)
 
     def is_over() -> bool:
-        answer = chain.get(f"{prometheus}/api/v1/query", query='ALERTS{alertname="ModelDriftPersistent"}')
+        answer = chain.get(f"{prometheus_url}/api/v1/query", query='ALERTS{alertname="ModelDriftPersistent"}')
         return answer is not None and answer["data"]["result"] == []
 
     until(firing, "the alert")
@@ -124,3 +126,19 @@ def test_a_prometheus_that_is_gone_turns_the_ticket_blind(chain: Any, until: Unt
 def test_the_tracker_stops_cleanly(tracker_alone: Any, until: Until) -> None:
     until(lambda: tracker_alone.get(f"http://{tracker_alone.settings.tickets.listen}/-/ready"), "the tracker")
     assert tracker_alone.kill("tickets", signal.SIGTERM) == 0
+
+
+def test_new_inference_servers_are_scraped_without_a_restart(chain: Any, until: Until) -> None:
+    """Written aside and renamed, as the stack does it."""
+    prometheus_url = chain.settings.prometheus_url
+    until(lambda: chain.get(f"{prometheus_url}/-/ready"), "Prometheus")
+    server = {"targets": [chain.settings.monitor.listen], "kind": "vllm", "labels": {"cluster": "a"}}
+    settings = Settings.model_validate({"prometheus": {"scrape": [server]}})
+    aside = chain.folder / "targets/inference.json.new"
+    aside.write_text(json.dumps(prometheus.targets(settings)))
+    aside.rename(chain.folder / "targets/inference.json")
+    query = {"query": f'up{{job="inference",kind="vllm",cluster="a",instance="{chain.settings.monitor.listen}"}} == 1'}
+    until(
+        lambda: (chain.get(f"{prometheus_url}/api/v1/query", **query) or {"data": {"result": []}})["data"]["result"],
+        "the new server",
+    )

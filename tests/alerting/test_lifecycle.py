@@ -1,0 +1,185 @@
+"""The ticket's life as a state machine: whatever notifications come, in whatever order and however often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerting.lifecycle import RECOVERED, WONT_FIX, Look, Step, Verdict, close, is_firing, observe, receive
+from alerting.notification import Alert
+from telltale.records import Ticket
+
+HOLD, WINDOW = 300.0, 7 * 86400.0
+NAMES = ("ModelDriftPersistent", "NegativeFeedbackHigh", "ModelRetrainRecommended")
+
+
+def alert(
+    number: int = 0, firing: bool = True, start: float = 100.0, end: float | None = None, muted: bool = False
+) -> Alert:
+    labels = {"alertname": NAMES[number % 3], "severity": "ticket", "lane": "retrain", "model": "m", "version": "v"}
+    ends = None if firing else (end or start + 50)
+    return Alert(f"{number:x}", firing, labels, {"summary": "s", "signal": "x"}, start, ends, muted)
+
+
+alerts = st.builds(
+    lambda number, firing, start, length: alert(number, firing, float(start), float(start + length)),
+    st.integers(0, 3), st.booleans(), st.integers(1, 5), st.integers(1, 3),
+)  # fmt: skip
+# Alertmanager names an alert once in a notification.
+message = st.lists(alerts, min_size=1, max_size=4, unique_by=lambda found: found.fingerprint)
+messages = st.lists(message, min_size=1, max_size=8)
+
+
+def run(ticket: Ticket | None, history: Sequence[Sequence[Alert]], now: float = 1000.0) -> Ticket | None:
+    for message in history:
+        ticket = receive(ticket, message, now, WINDOW).ticket
+    return ticket
+
+
+def facts(ticket: Ticket | None) -> object:
+    """What must not depend on the way that led here."""
+    if ticket is None:
+        return None
+    entries = {name: (entry["status"], entry["starts_at"]) for name, entry in ticket.alerts.items()}
+    return ticket.state, entries, ticket.title
+
+
+def opened() -> Ticket:
+    ticket = receive(None, [alert()], 1000.0, WINDOW).ticket
+    assert ticket is not None
+    return replace(ticket, id=1)
+
+
+@given(messages)
+def test_a_doubled_notification_changes_nothing(history: list[list[Alert]]) -> None:
+    ticket = run(None, history)
+    again = receive(ticket, history[-1], 1001.0, WINDOW)
+    assert again.events == ()
+    assert again.ticket == ticket
+
+
+@given(messages, st.randoms(use_true_random=False))
+def test_the_order_of_notifications_does_not_matter(history: list[list[Alert]], random: object) -> None:
+    """From an open ticket on: what comes late is known to be late by its start."""
+    first = [alert(0, start=0.5)]
+    shuffled = list(history)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # a Random
+    known = [[alert(number, start=0.5) for number in range(4)]]
+    assert facts(run(None, [first, *known, *history])) == facts(run(None, [first, *known, *shuffled]))
+
+
+@given(messages)
+def test_no_notification_ever_closes_a_ticket_or_loses_an_alert(history: list[list[Alert]]) -> None:
+    ticket, seen = None, set[str]()
+    for message in history:
+        ticket = receive(ticket, message, 1000.0, WINDOW).ticket
+        known = set(ticket.alerts) if ticket else set()
+        assert seen <= known
+        assert {a.fingerprint for a in message if a.firing} <= known
+        seen = known
+        assert ticket is None or ticket.state == ("open" if is_firing(ticket.alerts) else "recovering")
+
+
+@given(messages, st.sets(st.integers(0, 3)))
+def test_a_look_corrects_whatever_was_notified(history: list[list[Alert]], active: set[int]) -> None:
+    ticket = run(None, [[alert(0, start=0.5)], *history])
+    assert ticket is not None
+    look = Look(2000.0, tuple(alert(number, start=9.0) for number in active), Verdict("recovered"))
+    seen = observe(ticket, look, 2000.0, HOLD, WINDOW).ticket
+    assert seen is not None
+    firing = {name for name, entry in seen.alerts.items() if entry["status"] == "firing"}
+    assert firing == {f"{number:x}" for number in active}
+    assert (seen.state, seen.verified_since) == (("open", None) if active else ("recovering", 2000.0))
+    assert observe(seen, look, 2001.0, HOLD, WINDOW).events == ()
+
+
+@given(st.lists(st.sampled_from(["recovered", "blind", "firing", "active"]), max_size=12))
+def test_a_ticket_closes_only_after_an_unbroken_hold(verdicts: list[str]) -> None:
+    ticket, now, good_since = opened(), 1000.0, None
+    for kind in verdicts:
+        now += 100.0
+        look = Look(
+            now, (alert(),) if kind == "active" else (), Verdict("firing" if kind == "active" else kind)  # type: ignore[arg-type]  # a kind
+        )  # fmt: skip
+        ticket = observe(ticket, look, now, HOLD, WINDOW).ticket or ticket
+        good_since = (good_since or now) if kind == "recovered" else None
+        assert (ticket.state == "closed") == (good_since is not None and now - good_since >= HOLD)
+        if ticket.state == "closed":
+            assert ticket.close_reason == RECOVERED
+            return
+
+
+def kinds(step: Step) -> list[str]:
+    return [event.kind for event in step.events]
+
+
+def test_resolved_alone_opens_nothing() -> None:
+    assert receive(None, [alert(firing=False)], 1000.0, WINDOW) == Step(None)
+
+
+def test_blind_is_said_once_and_keeps_the_ticket() -> None:
+    step = observe(opened(), Look(1100.0, (), Verdict("blind", "gone")), 1100.0, HOLD, WINDOW)
+    assert kinds(step) == ["alert_resolved", "recovering", "blind"]
+    assert step.ticket is not None
+    again = observe(step.ticket, Look(1200.0, (), Verdict("blind", "gone")), 1200.0, HOLD, WINDOW)
+    assert again == Step(step.ticket)
+
+
+def test_a_condition_that_still_holds_keeps_the_ticket_open_though_no_alert_is_listed() -> None:
+    step = observe(opened(), Look(1100.0, (), Verdict("firing", "still")), 1100.0, HOLD, WINDOW)
+    assert step.ticket is not None
+    assert step.ticket.state == "open"
+    later = observe(step.ticket, Look(1200.0, (), Verdict("recovered")), 1200.0, HOLD, WINDOW)
+    assert kinds(later) == ["verified"]
+
+
+def closed(reason: str, at: float = 2000.0) -> Ticket:
+    silent = receive(opened(), [alert(firing=False, end=1500.0)], 1600.0, WINDOW).ticket
+    assert silent is not None
+    ticket = close(silent, reason, "somebody", at).ticket
+    assert ticket is not None
+    return ticket
+
+
+def test_an_alert_that_returns_in_time_reopens_the_same_ticket() -> None:
+    step = receive(closed(RECOVERED), [alert(start=2500.0)], 2600.0, WINDOW)
+    assert step.ticket is not None
+    assert (step.ticket.id, step.ticket.state, step.ticket.episode) == (1, "open", 2)
+    assert (step.ticket.closed_at, step.ticket.close_reason) == (None, None)
+    assert kinds(step) == ["reopened", "alert_firing"]
+
+
+def test_an_alert_that_returns_late_opens_a_new_ticket_that_names_the_old() -> None:
+    step = receive(closed(RECOVERED), [alert(start=2500.0)], 2000.0 + WINDOW + 1, WINDOW)
+    assert step.ticket is not None
+    assert (step.ticket.id, step.ticket.episode) == (None, 1)
+    assert step.events[0].details == {"previous": 1}
+
+
+def test_a_late_copy_of_an_old_notification_does_not_reopen() -> None:
+    ticket = closed(RECOVERED)
+    assert receive(ticket, [alert()], 2100.0, WINDOW) == Step(ticket)
+
+
+def test_wont_fix_is_never_reopened_but_keeps_its_record() -> None:
+    step = receive(closed(WONT_FIX), [alert(start=2500.0)], 2600.0, WINDOW)
+    assert step.ticket is not None
+    assert (step.ticket.state, step.ticket.close_reason) == ("closed", WONT_FIX)
+    assert kinds(step) == ["alert_firing"]
+
+
+def test_a_silenced_alert_opens_nothing_but_keeps_a_ticket_from_closing() -> None:
+    look = Look(2500.0, (alert(start=2400.0, muted=True),), Verdict("firing"))
+    ticket = closed(RECOVERED)
+    assert observe(ticket, look, 2500.0, HOLD, WINDOW) == Step(ticket)
+    kept = observe(opened(), look, 2500.0, HOLD, WINDOW)
+    assert kept.ticket is not None
+    assert kept.ticket.state == "open"
+
+
+def test_a_notification_newer_than_the_look_is_not_undone() -> None:
+    ticket = opened()
+    assert observe(ticket, Look(999.0, (), Verdict("recovered")), 1001.0, HOLD, WINDOW).ticket == ticket

@@ -1,0 +1,73 @@
+"""Recovered, firing or blind: what Prometheus must say before a ticket may close."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from alerting.lifecycle import Entries, Verdict
+from alerting.sources import RuleState
+from alerting.verify import signals, verdict
+
+NOW = 10_000.0
+LABELS = {"alertname": "ModelDriftPersistent", "model": "m", "monitor": "text", "cluster": "added on the way"}
+ENTRIES: Entries = {
+    "f": {"name": "ModelDriftPersistent", "lane": "retrain", "status": "resolved", "labels": LABELS, "signal": "s"}
+}
+RULE = RuleState("ModelDriftPersistent", True, NOW - 5, 15.0, ())
+STALE = RuleState("ModelMonitorStale", True, NOW - 5, 15.0, ())
+FRESH = (RULE, STALE)
+
+
+def test_recovered_when_everything_says_so() -> None:
+    assert verdict(ENTRIES, FRESH, {"s": True}, NOW) == Verdict("recovered")
+    assert signals(ENTRIES) == {"s"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "present", "reason"),
+    [
+        (FRESH, {"s": False}, "the series it judges is gone: s"),
+        (FRESH, {}, "the series it judges is gone"),
+        ((), {"s": True}, "has no rule ModelDriftPersistent"),
+        ((replace(RULE, healthy=False), STALE), {"s": True}, "does not evaluate"),
+        ((replace(RULE, evaluated_at=NOW - 60), STALE), {"s": True}, "does not evaluate"),
+        ((replace(RULE, evaluated_at=-62135596800.0), STALE), {"s": True}, "does not evaluate"),
+        ((RULE, replace(STALE, active=({"monitor": "text"},))), {"s": True}, "monitor text"),
+    ],
+)
+def test_blind_when_something_cannot_be_known(
+    rules: tuple[RuleState, ...], present: dict[str, bool], reason: str
+) -> None:
+    found = verdict(ENTRIES, rules, present, NOW)
+    assert found.kind == "blind"
+    assert reason in found.reason
+
+
+def test_another_monitor_that_is_stale_does_not_matter() -> None:
+    rules = (RULE, replace(STALE, active=({"monitor": "feedback"},)))
+    assert verdict(ENTRIES, rules, {"s": True}, NOW).kind == "recovered"
+
+
+def test_an_alert_of_no_single_monitor_depends_on_all() -> None:
+    entries = {"f": {**ENTRIES["f"], "labels": {"alertname": "ModelDriftPersistent", "model": "m"}}}
+    rules = (RULE, replace(STALE, active=({"monitor": "feedback"},)))
+    assert verdict(entries, rules, {"s": True}, NOW).kind == "blind"
+
+
+@pytest.mark.parametrize(
+    ("active", "kind"),
+    [
+        ({"alertname": "ModelDriftPersistent", "model": "m", "monitor": "text"}, "firing"),
+        ({"alertname": "ModelDriftPersistent", "model": "other", "monitor": "text"}, "recovered"),
+    ],
+)
+def test_pending_or_firing_with_the_same_labels_is_not_recovered(active: dict[str, str], kind: str) -> None:
+    assert verdict(ENTRIES, (replace(RULE, active=(active,)), STALE), {"s": True}, NOW).kind == kind
+
+
+def test_one_alert_that_fires_speaks_for_the_ticket() -> None:
+    other = {"name": "NegativeFeedbackHigh", "lane": "retrain", "labels": {"model": "m"}, "signal": "gone"}
+    rules = (replace(RULE, active=({"model": "m"},)), RuleState("NegativeFeedbackHigh", True, NOW, 15.0, ()), STALE)
+    assert verdict({**ENTRIES, "g": other}, rules, {"s": True}, NOW).kind == "firing"
