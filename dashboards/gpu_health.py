@@ -86,7 +86,7 @@ def health() -> list[Json]:
             Query(f"gpu_row_remap_pending{ON} > 0", f"{NAMED} reset pending"),
             Query(f"gpu_row_remap_failed{ON} > 0", f"{NAMED} repair failed"),
             width=24,
-            height=6,
+            height=5,
         ),
     ]
 

@@ -122,7 +122,7 @@ def _timeline() -> Json:
         ),
         Look("none", STEPS, style.state_words(), low=None),
         Query(f"max by ({STEADY}) ({NUMBER})", NAMED),
-        height=11,
+        height=10,
     )
 
 
@@ -187,7 +187,7 @@ def _effects() -> list[Json]:
             Look("percentunit", style.limit(1)),
             Query(f"topk(10, {measured} / {needed})", NAMED),
             width=24,
-            height=9,
+            height=8,
             legend="beside",
         ),
         _effect("prompt", "Prompts: effect and threshold"),
@@ -208,6 +208,7 @@ def _effect(direction: str, title: str) -> Json:
         Look("none", overrides=[style.faint("/threshold$/")], decimals=3),
         Query(f"max by (model, monitor, tenant) (telltale_monitor_effect{chosen})", named),
         Query(f"max by (model, monitor, tenant) (telltale_monitor_threshold{chosen})", f"{named} threshold"),
+        height=7,
     )
 
 
@@ -227,6 +228,7 @@ def _votes() -> Json:
         Query(f"telltale_feedback_negative_ratio_lower{VOTES}", "{{version}} lower bound"),
         Query(f"telltale_feedback_negative_ratio_upper{VOTES}", "{{version}} upper bound"),
         width=24,
+        height=7,
         repeat="model",
     )
 
@@ -272,6 +274,7 @@ def _samples() -> list[Json]:
             Look("cps", decimals=2),
             Query("sum by (outcome) (rate(telltale_samples_total[$__rate_interval]))", "{{outcome}}"),
             width=8,
+            height=7,
         ),
         states(
             "Versions that were served",
@@ -282,6 +285,7 @@ def _samples() -> list[Json]:
             Look("none", style.thresholds((None, "blue")), style.values({"1": ("served", "blue")}), low=None),
             Query(version, "{{gen_ai_request_model}}: {{gen_ai_response_model}}"),
             width=8,
+            height=7,
         ),
         lines(
             "Latency, p95",
@@ -293,5 +297,6 @@ def _samples() -> list[Json]:
             Query(as_model(quantile(0.95, *TTFT, by="gen_ai_request_model")), "{{model}} first token", exemplars=True),
             Query(as_model(quantile(0.95, *DURATION, by="gen_ai_request_model")), "{{model}} whole call"),
             width=8,
+            height=7,
         ),
     ]

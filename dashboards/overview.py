@@ -49,7 +49,7 @@ def build(pages_url: str) -> Json:
         (
             Row("", _headlines()),
             Row("Golden signals", [*_signals(), *_latency()]),
-            Row("Models, alerts, tickets", [_models(), _state(), _alerts(), _tickets()]),
+            Row("Models, alerts, tickets", [_models(), _state(), _alerts(pages_url), _tickets()]),
         ),
         pages_url,
     )
@@ -265,16 +265,18 @@ def _state() -> Json:
     )
 
 
-def _alerts() -> Json:
+def _alerts(pages_url: str) -> Json:
+    runbook = f"{pages_url}/runbooks/${{__value.raw}}"
     return table(
         "Alerts firing",
         About(
             "Every alert that fires, without those that are only information.",
-            "each alert's runbook is under /runbooks on Telltale's pages.",
+            "follow an alert to its runbook.",
         ),
         Look(
             "none",
             overrides=[
+                style.by_name("Alert", links=[{"title": "Runbook", "url": runbook, "targetBlank": True}]),
                 style.by_name("Model", links=[{"title": "This model", "url": row_page(MODEL_PAGE, "model", "Model")}]),
             ],
         ),

@@ -10,6 +10,7 @@ from dashboards.common import (
     ERRORS,
     LAYER,
     MODEL,
+    MODEL_PAGE,
     SERVING_PAGE,
     TENANT,
     TENANT_PAGE,
@@ -215,6 +216,7 @@ def _table() -> Json:
                 style.by_name(
                     "Tenant", links=[{"title": "This tenant", "url": row_page(SERVING_PAGE, "tenant", "Tenant")}]
                 ),
+                style.by_name("Model", links=[{"title": "This model", "url": row_page(MODEL_PAGE, "model", "Model")}]),
                 style.by_name("Requests", unit="none", decimals=0),
                 style.by_name(
                     "Errors",
