@@ -38,16 +38,18 @@ def current(events: Iterable[Feedback]) -> list[Feedback]:
     words replace words of their kind. A retraction takes back all of it. Events without subject are taken as one
     person's, for a call has one user.
     """
-    held: dict[tuple[object, ...], Feedback] = {}
-    for event in sorted(events, key=lambda event: event.id or 0):
+    held: dict[tuple[object, ...], dict[str, Feedback]] = defaultdict(dict)
+    for event in sorted(events, key=_number):
         place = (event.tenant, event.trace_id, event.span_id, event.name, event.subject, event.source)
         if event.kind == "retract":
-            held = {key: kept for key, kept in held.items() if key[:-1] != place}
+            held.pop(place, None)
         else:
-            key = (*place, "vote" if event.kind in VOTES else event.kind)
-            held.pop(key, None)
-            held[key] = event
-    return list(held.values())
+            held[place]["vote" if event.kind in VOTES else event.kind] = event
+    return sorted((event for said in held.values() for event in said.values()), key=_number)
+
+
+def _number(event: Feedback) -> int:
+    return event.id or 0
 
 
 def _distance(sample: Sample) -> tuple[int, float, int]:
