@@ -126,6 +126,7 @@ class Gpu(Section):
         description="Who owns what: GPU or MIG uuid, GPU index, namespace/pod pattern or container:<id>, "
         "to {tenant, service, container}.",
     )
+    kmsg: str = Field("", description="Kernel log to read XIDs from too, such as /dev/kmsg; needs CAP_SYSLOG.")
     mismatch_exit: float = Field(
         60.0,
         ge=0,

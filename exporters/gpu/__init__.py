@@ -20,13 +20,13 @@ def main(settings: Settings, once: bool = False, simulate: int | None = None) ->
 
     The command has imported the settings' library by now, some 20 MiB that a process on every GPU node should not keep.
     """
-    command = arguments(config(settings, once, simulate))
+    command = arguments(from_settings(settings, once, simulate))
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(command[0], command, environment())  # noqa: S606  # our own interpreter, by its full path
 
 
-def config(settings: Settings, once: bool = False, simulate: int | None = None) -> Config:
+def from_settings(settings: Settings, once: bool = False, simulate: int | None = None) -> Config:
     """The `[gpu]` table as plain values."""
     gpu = settings.gpu
     return Config(
@@ -39,6 +39,7 @@ def config(settings: Settings, once: bool = False, simulate: int | None = None) 
         container_logs=gpu.container_logs,
         owners={name: dict(who) for name, who in gpu.owners.items()},
         web_config=str(gpu.web_config.absolute()) if gpu.web_config else "",
+        kmsg=gpu.kmsg,
         mismatch_exit=gpu.mismatch_exit,
         log_level=settings.log_level,
         once=once,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple
 
 from exporters.gpu.config import Config
+from exporters.gpu.dcgm import OWNER as MARK
 from exporters.gpu.ownership import Owners
 from exporters.gpu.page import Snapshot
 from exporters.gpu.render import family
@@ -14,6 +16,7 @@ from exporters.gpu.watch import Watch
 from telltale.catalogue_gpu import EXPORTER
 
 _ROW = {row[0]: row for row in EXPORTER}
+_PLACE = re.compile(f"{MARK}([^{MARK}]*){MARK}".encode())
 
 
 class Known(NamedTuple):
@@ -58,10 +61,8 @@ class Board:
         snapshot = self._watch.refresh()
         if snapshot is None or not self.fresh(snapshot, now):
             return b""
-        page = snapshot.dcgm
-        for place, text in self._owners.places(self.facts.get("gpus", ())):
-            page = page.replace(place, text)
-        return page
+        texts = self._owners.places(self.facts.get("gpus", ()))
+        return _PLACE.sub(lambda place: texts.get(place[1], b""), snapshot.dcgm)
 
     def _learn(self, facts: dict[str, Any]) -> None:
         self.facts = facts

@@ -18,6 +18,7 @@ class Config(NamedTuple):
     container_logs: str = ""
     owners: dict[str, dict[str, str]] = {}  # noqa: RUF012  # read only, and NamedTuple takes nothing else
     web_config: str = ""
+    kmsg: str = ""
     mismatch_exit: float = 60.0
     log_level: str = "info"
     once: bool = False

@@ -111,12 +111,11 @@ class Device:
         return self._driver >= field.since
 
     def _lose(self, state: str, error: NvmlError) -> None:
-        self.state = state
+        self._failed(error.call, error.code)
         self.values.clear()
         self.processes = []
         self.mig.clear()
-        self._read_at = None
-        self._failed(error.call, error.code)
+        self._read_at, self.state = None, state
 
     def _failed(self, call: str, code: int) -> None:
         if call == _CANARY:

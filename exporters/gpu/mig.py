@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ctypes import byref, c_uint, c_ulonglong, c_void_p
 
 from exporters.gpu.batch import GpmPair, Values
+from exporters.gpu.calls import raise_if_lost
 from exporters.gpu.nvml import MEMORY_V2, DeviceAttributes, Library, NvmlError
 from exporters.gpu.table import label
 
@@ -95,14 +96,14 @@ class MigSet:
         return found
 
     def read(self) -> Values:
-        """Read every instance; one that fails makes the set be found anew. Gives no values of the whole GPU."""
+        """Read every instance; one that fails is gone, and the set is found anew. Gives no values of the whole GPU."""
         try:
             if self._stale:
                 self.enumerate()
             for instance in self.instances:
                 instance.read()
-        except NvmlError:
+        except NvmlError as error:
             self._stale = True
             self.clear()
-            raise
+            raise_if_lost(error)
         return {}

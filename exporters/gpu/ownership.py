@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from exporters.gpu import cgroup
 from exporters.gpu.config import Config
-from exporters.gpu.dcgm import OWNER as MARK
 from exporters.gpu.podresources import Holder, Lister
 from exporters.gpu.render import family
 from exporters.gpu.table import label
@@ -228,17 +227,18 @@ class Owners:
         )
         return "".join(family(_ROW[name], samples) for name, samples in families)
 
-    def places(self, gpus: Iterable[dict[str, Any]]) -> Iterator[tuple[bytes, bytes]]:
-        """For the DCGM page: each mark and the pod labels that belong there; none where several share the device."""
+    def places(self, gpus: Iterable[dict[str, Any]]) -> dict[bytes, bytes]:
+        """For the DCGM page: the pod labels of each GPU index or MIG uuid; none where several share the device."""
+        texts = {}
         for gpu in gpus:
-            _, found = self._uses.get(gpu["uuid"], ("", None))
+            found = self._uses.get(gpu["uuid"])
             by_mig: dict[str, list[Owner]] = {}
-            for owner, mig in found.owners if found is not None else ():
+            for owner, mig in found[1].owners if found is not None else ():
                 by_mig.setdefault(mig, []).append(owner)
             for place, mig in ((str(gpu["index"]), ""), *((uuid, uuid) for uuid, _, _ in gpu["mig"])):
                 here = by_mig.get(mig, [])
-                text = _pod_labels(here[0]) if len(here) == 1 else ""
-                yield f"{MARK}{place}{MARK}".encode(), text.encode()
+                texts[place.encode()] = _pod_labels(here[0]).encode() if len(here) == 1 else b""
+        return texts
 
 
 def _flat(by_gpu: Iterable[tuple[str, Any]], extra: str) -> list[tuple[str, float]]:

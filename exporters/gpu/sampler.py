@@ -91,7 +91,7 @@ def _explain(error: NvmlError) -> str:
 def open_source(config: Config, page: Page, counters: dict[str, Counters], events: bool) -> Source:
     if config.simulate:
         return SimulatedSource(config.simulate, counters)
-    return NvmlSource(config.library, page, counters, events)
+    return NvmlSource(config.library, page, counters, events, config.kmsg)
 
 
 def _follow(source: Source, config: Config, page: Page, counters: dict[str, Counters]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from typing import Protocol
@@ -11,10 +12,13 @@ from exporters.gpu.counters import Counters
 from exporters.gpu.device import Device
 from exporters.gpu.events import XidWatch
 from exporters.gpu.identity import Identity
+from exporters.gpu.kmsg import KernelLog, Merge, bus
 from exporters.gpu.mig import Instance
 from exporters.gpu.nvml import GPU_IS_LOST, NO_ATTACH, DriverGone, Library, NvmlError, reason
 from exporters.gpu.page import NO_GPU, Page
 from exporters.gpu.processes import Process
+
+log = logging.getLogger("telltale.gpu")
 
 KERNEL_LIST = "/proc/driver/nvidia/gpus"
 REOPEN = 10.0
@@ -57,7 +61,7 @@ class Source(Protocol):
 class NvmlSource:
     """Raises NvmlError when the library cannot be loaded or begun."""
 
-    def __init__(self, path: str, page: Page, saved: dict[str, Counters], events: bool = True) -> None:
+    def __init__(self, path: str, page: Page, saved: dict[str, Counters], events: bool = True, kmsg: str = "") -> None:
         self._page, self._saved = page, saved
         page.step(NO_GPU, "loading libnvidia-ml")
         self._library = Library(path)
@@ -71,6 +75,8 @@ class NvmlSource:
         self._lost_since: dict[int, float] = {}
         self._kernel = kernel_gpus()
         self._xids = XidWatch(self._library, page) if events else None
+        self._kmsg = _kernel_log(kmsg)
+        self._merge = Merge()
 
     def gpus(self) -> list[Gpu]:
         self._page.step(NO_GPU, "nvmlDeviceGetCount_v2")
@@ -132,12 +138,29 @@ class NvmlSource:
     def _take_xids(self) -> None:
         by_uuid = {device.identity.uuid: device for device in self._devices.values()}
         for xid in self._xids.take() if self._xids is not None else ():
-            if xid.uuid in by_uuid:
+            if xid.uuid in by_uuid and self._merge.new("nvml", *xid):
                 by_uuid[xid.uuid].counters.xid(xid.code, xid.when)
+        if self._kmsg is not None:
+            self._take_kmsg(self._kmsg, time.time())
+
+    def _take_kmsg(self, kernel: KernelLog, now: float) -> None:
+        by_bus = {bus(device.identity.pci_bus_id): device for device in self._devices.values()}
+        for pci, code in kernel.take():
+            device = by_bus.get(pci)
+            if device is not None and self._merge.new("kmsg", device.identity.uuid, code, now):
+                device.counters.xid(code, now)
 
     def close(self) -> None:
         self._page.step(NO_GPU, "nvmlShutdown")
         self._library.function("nvmlShutdown")()
+
+
+def _kernel_log(path: str) -> KernelLog | None:
+    try:
+        return KernelLog(path) if path else None
+    except OSError as error:
+        log.warning("gpu.kmsg: %s: %s; XIDs come from NVML alone", path, error.strerror)
+        return None
 
 
 def version(text: str) -> tuple[int, int]:

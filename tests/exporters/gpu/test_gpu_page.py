@@ -261,7 +261,7 @@ def test_neither_process_loads_what_it_does_not_need() -> None:
 
 def test_settings_reach_the_process() -> None:
     settings = Settings(gpu={"listen": "127.0.0.1:9", "owners": {"0": {"tenant": "a"}}, "interval": "2s"})
-    config = exporters.gpu.config(settings, simulate=4)
+    config = exporters.gpu.from_settings(settings, simulate=4)
     assert config.simulate == 4
     assert config.interval == 2.0
     text = exporters.gpu.arguments(config)[-1]
