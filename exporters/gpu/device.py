@@ -158,13 +158,16 @@ class Device:
     def _find_links(self) -> Values:
         read = self._library.function("nvmlDeviceGetNvLinkState")
         active = c_uint()
-        states: Values = {}
+        states: dict[int, int] = {}
         for link in range(MAX_LINKS):
             code = read(self.handle, c_uint(link), byref(active))
             if code == SUCCESS:
-                states["gpu_nvlink_active", label("link", link)] = active.value
-        self._links = tuple(range(len(states)))
-        return states
+                states[link] = active.value
+            elif code in WILL_NOT:
+                # No card has a link beyond the first that it does not know.
+                break
+        self._links = tuple(link for link, up in states.items() if up)
+        return {("gpu_nvlink_active", label("link", link)): up for link, up in states.items()}
 
     def _licence(self) -> Values:
         features = LicensableFeatures()
