@@ -30,6 +30,8 @@ def fetch(packages: Sequence[str], folder: Path, say: Callable[[str], None] = la
                 "so that they are on PATH (or name them in prometheus.binary and alertmanager.binary), "
                 "or use compose/"
             )
+    # The commands run in a folder of their own.
+    folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="fetch-") as name:
         work = Path(name)
