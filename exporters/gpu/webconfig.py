@@ -42,7 +42,7 @@ _UNAUTHORIZED = Response(401, b"Unauthorized\n", headers=(("WWW-Authenticate", '
 _WRONG_PER_SECOND = 5
 _MOST_REMEMBERED = 100
 # Checked for unknown users, so that the time of an answer does not tell who exists.
-_NOBODY = "$2b$10$abcdefghijklmnopqrstuuMZ0Kz6i5LAmxO0M2AvVJb1lr8zQnYQm"
+_NOBODY = "$2b$10$abcdefghijklmnopqrstuu4T826PRnz0Hu6YlprUuxkZxOOj5Fw5S"
 
 
 class WebConfigError(ValueError):
