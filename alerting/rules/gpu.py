@@ -51,7 +51,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="ticket",
             lane="ops",
             component="gpu",
-            expr='max by (instance) (up{job="telltale-gpu"}) == 0',
+            expr='up{job="telltale-gpu"} == 0',
             hold_s=180.0,
             keep_s=300.0,
             summary="The GPU exporter at {{ $labels.instance }} does not answer",

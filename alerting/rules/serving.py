@@ -38,7 +38,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="page",
             lane="ops",
             component="collector",
-            expr='max by (instance) (up{job="telltale-collector"}) == 0',
+            expr='up{job="telltale-collector"} == 0',
             hold_s=120.0,
             keep_s=300.0,
             summary="The trace collector at {{ $labels.instance }} does not answer",

@@ -18,7 +18,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="ticket",
             lane="ops",
             component="stack",
-            expr='max by (job, instance) (up{job=~"telltale-(monitor|web|tickets)"}) == 0',
+            expr='up{job=~"telltale-(monitor|web|tickets)"} == 0',
             hold_s=180.0,
             keep_s=300.0,
             summary="{{ $labels.job }} at {{ $labels.instance }} does not answer",

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from alerting import rules, runbook
+from alerting.rules.mutants import survivors
 from alerting.rules.rule import Rule
 from telltale import catalogue
 from telltale.binaries import Component
@@ -97,3 +98,9 @@ def test_a_grafana_gets_the_links_to_panels() -> None:
     settings = Settings.model_validate({"grafana": {"url": "https://grafana.example/"}})
     drift = yaml.safe_load(rules.render(settings))["groups"][0]["rules"][0]
     assert drift["annotations"]["dashboard_url"].startswith("https://grafana.example/d/telltale-model?")
+
+
+def test_the_cases_notice_every_change_of_a_rule(binary: Callable[[Component], Path]) -> None:
+    alive, number = survivors(binary("promtool"), CASES, Settings())
+    assert number > 100
+    assert [f"{mutant.name}: {mutant.change}" for mutant in alive] == []

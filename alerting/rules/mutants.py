@@ -1,0 +1,129 @@
+"""How good are the rules' cases? Change one thing in one rule; a case must notice.
+
+`python -m alerting.rules.mutants RULES_TEST.yml` prints each change that no case noticed, and the share that was.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from alerting.rules import render
+from telltale.binaries import find, how_to_get
+from telltale.settings import Settings
+
+FLIPPED = {">": "<", "<": ">", "==": "!=", "!=": "=="}
+_COMPARISON = re.compile(r"(?<![=!<>~])(==|!=|>|<)(?![=~])(?= )")
+# Half or twice nothing is nothing.
+_NUMBER = re.compile(r"(?<=[<>*] )(?!0(?![.\d]))\d+(?:\.\d+)?")
+_WINDOW = re.compile(r"\[(\d+)m\]")
+_MATCHER = re.compile(r'\w+(?:=~|!=|=)"[^"]*",?')
+_SECONDS = re.compile(r"(\d+)s")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A rule with one change: `rule` is the changed rule, `change` says what."""
+
+    name: str
+    change: str
+    rule: dict[str, Any]
+
+
+def mutants(rule: dict[str, Any]) -> Iterator[Mutant]:
+    """Every change of one rule."""
+    for change, expr in _expressions(rule["expr"]):
+        yield Mutant(rule["alert"], change, rule | {"expr": expr})
+    for key in ("for", "keep_firing_for"):
+        if key in rule:
+            seconds = int(_SECONDS.fullmatch(rule[key])[1])  # type: ignore[index]  # written by us
+            yield Mutant(rule["alert"], f"no {key}", {k: v for k, v in rule.items() if k != key})
+            yield Mutant(rule["alert"], f"{key} doubled", rule | {key: f"{2 * seconds}s"})
+        elif not (key == "keep_firing_for" and rule["expr"] == "vector(1)"):
+            yield Mutant(rule["alert"], f"{key} of 2m", rule | {key: "2m"})
+    for label, value in rule["labels"].items():
+        yield Mutant(rule["alert"], f"label {label}", rule | {"labels": rule["labels"] | {label: value + "x"}})
+
+
+def _expressions(expr: str) -> Iterator[tuple[str, str]]:
+    def put(found: re.Match[str], text: str) -> str:
+        return expr[: found.start()] + text + expr[found.end() :]
+
+    for found in _COMPARISON.finditer(expr):
+        yield f"{found[0]} at {found.start()} turned", put(found, FLIPPED[found[0]])
+    for found in _NUMBER.finditer(expr):
+        for factor in (0.5, 1.5):
+            yield f"{found[0]} times {factor}", put(found, f"{float(found[0]) * factor:g}")
+    for found in _WINDOW.finditer(expr):
+        for factor in (0.5, 2.0):
+            yield f"{found[0]} times {factor}", put(found, f"[{float(found[1]) * factor * 60:.0f}s]")
+    for found in _MATCHER.finditer(expr):
+        yield f"without {found[0]}", put(found, "")
+    for word, other in ((" and ", " or "), ("\nand ", "\nor "), ("max by", "min by"), ("increase(", "rate(")):
+        # An increase is above zero where its rate is.
+        if word in expr and not (other == "rate(" and "> 0" in expr):
+            yield f"{word.strip()} for {other.strip()}", expr.replace(word, other, 1)
+
+
+def survivors(promtool: Path, cases: Path, settings: Settings) -> tuple[list[Mutant], int]:
+    """Mutants that no case noticed, and how many there were."""
+    table, told = yaml.safe_load(render(settings)), yaml.safe_load(cases.read_text())
+    for group in table["groups"]:
+        for rule in group["rules"]:
+            del rule["annotations"]
+    made = [
+        (group, index, mutant)
+        for group, content in enumerate(table["groups"])
+        for index, rule in enumerate(content["rules"])
+        for mutant in mutants(rule)
+    ]
+
+    def lives(entry: tuple[int, int, Mutant]) -> bool:
+        group, index, mutant = entry
+        changed = deepcopy(table)
+        changed["groups"][group]["rules"][index] = mutant.rule
+        return _passes(promtool, yaml.safe_dump(changed), _about(mutant.name, told))
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return [entry[2] for entry, alive in zip(made, pool.map(lives, made), strict=True) if alive], len(made)
+
+
+def _about(name: str, cases: dict[str, Any]) -> str:
+    """The cases that look at this alert: the others cannot notice, and promtool is slow."""
+    tests = [test for test in cases["tests"] if any(case["alertname"] == name for case in test["alert_rule_test"])]
+    return yaml.safe_dump(cases | {"tests": tests})
+
+
+def _passes(promtool: Path, rules: str, cases: str) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "rules.yml").write_text(rules)
+        (Path(folder) / "cases.yml").write_text(cases)
+        command = [str(promtool), "test", "rules", "cases.yml"]
+        return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    settings = Settings()
+    promtool = find(settings, "promtool")
+    if promtool is None:
+        print(f"promtool is missing: {how_to_get('promtool')}", file=sys.stderr)
+        return 2
+    alive, number = survivors(promtool.absolute(), Path(arguments[0]), settings)
+    for mutant in alive:
+        print(f"not noticed: {mutant.name}: {mutant.change}")
+    print(f"{number - len(alive)} of {number} changes noticed ({(number - len(alive)) / number:.1%})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
