@@ -13,6 +13,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--ticket", metavar="T-NUMBER", help="the data set of a ticket")
     what.add_argument("--model", help="the data set of a model")
+    what.add_argument(
+        "--repeat", type=Path, metavar="MANIFEST", help="the data set of a manifest once more, to the byte"
+    )
     parser.add_argument(
         "--format",
         choices=("kto", "sft", "jsonl"),
@@ -29,4 +32,6 @@ def run(args: argparse.Namespace) -> int:
 
     settings = load(args.config)
     start_logging(settings.log_level)
+    if args.repeat:
+        return feedback.export.repeat(settings, args.repeat, args.output)
     return feedback.export.main(settings, ticket=args.ticket, model=args.model, format=args.format, output=args.output)
