@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ MAX_DRAWN = 240
 NEGATIVE = 0.5
 MAX_WORDS = 12
 MAX_EXAMPLES = 5
+IN_SHORT = 6
 
 Key = tuple[str, str, str, str]
 Row = Mapping[str, object]
@@ -40,6 +42,7 @@ class Series:
 
     history: Sequence[Score]
     judged: Score
+    report: Score | None
     alarming: bool
     chart: Markup
     current: Sequence[Sample]
@@ -56,6 +59,13 @@ class Series:
         return _rows(self.judged.details.get("words"), ("word", "z", "current_share", "reference_share"))
 
     @property
+    def in_short(self) -> str:
+        """The largest changes in one line; empty when this monitor names none."""
+        if self.words:
+            return _moved([(str(row["word"]), row["z"]) for row in self.words])
+        return _moved([(str(row["name"]).replace("_", " "), row["z"]) for row in self.descriptors])
+
+    @property
     def descriptors(self) -> list[Row]:
         """Properties of the texts by size of change."""
         return _rows(self.judged.details.get("descriptors"), ("name", "z", "current_mean", "reference_mean"))
@@ -69,6 +79,7 @@ class Dossier:
     events: Sequence[TicketEvent]
     series: Sequence[Series]
     since: float
+    export_command: str
 
     @property
     def alarming(self) -> list[Series]:
@@ -90,9 +101,10 @@ class Dossier:
         return sorted({str(entry["name"]) for entry in self.ticket.alerts.values()})
 
     @property
-    def evidence(self) -> list[tuple[int, Series]]:
-        """Reports, each once."""
-        found = {s.judged.evidence_id: s for s in self.series if s.judged.evidence_id is not None}
+    def evidence(self) -> list[tuple[int, Score]]:
+        """Reports, each once, with the window that they are on."""
+        reports = [series.report for series in self.series if series.report]
+        found = {score.evidence_id: score for score in reports if score.evidence_id is not None}
         return sorted(found.items(), key=lambda item: item[0])
 
     @property
@@ -100,10 +112,6 @@ class Dossier:
         """Whether somebody looks into the present episode."""
         latest = [event.kind for event in self.events if event.kind in ("opened", "reopened", "acknowledged")]
         return latest[-1:] == ["acknowledged"]
-
-    @property
-    def export_command(self) -> str:
-        return f"telltale export --ticket T-{self.ticket.id} --format kto -o T-{self.ticket.id}-kto.jsonl"
 
 
 def gather(connection: Connection, ticket: Ticket, settings: Settings) -> Dossier:
@@ -118,14 +126,23 @@ def gather(connection: Connection, ticket: Ticket, settings: Settings) -> Dossie
     wanted = {_of_labels(entry) for entry in ticket.alerts.values()}
     groups = _by_series(found, ticket)
     series = [_series(connection, group, ticket, key in wanted) for key, group in groups.items()]
-    return Dossier(ticket, events, sorted(series, key=_urgency), since)
+    return Dossier(ticket, events, sorted(series, key=_urgency), since, export_command(ticket, settings))
+
+
+def export_command(ticket: Ticket, settings: Settings) -> str:
+    """The command that writes the ticket's data set, for a shell on this machine."""
+    command = f"telltale export --ticket T-{ticket.id} --format kto -o T-{ticket.id}-kto.jsonl"
+    named = settings.store.url or settings.store.url_file
+    if named or settings.data_dir == Settings.model_fields["data_dir"].default:
+        return command
+    return f"TELLTALE_DATA_DIR={shlex.quote(str(settings.data_dir.absolute()))} {command}"
 
 
 def name_of(score: Score) -> str:
     """What a series is about, in words."""
-    rows = "votes" if score.direction == "feedback" else f"{score.direction}s"
+    what = "votes" if score.direction == "feedback" else f"{score.monitor} of {score.direction}s"
     tenant = f", tenant {score.tenant}" if score.tenant else ""
-    return f"{score.signal.replace('_', ' ')} of {rows}{tenant} ({score.monitor})"
+    return f"{what}{tenant} ({score.signal.replace('_', ' ')})"
 
 
 def _by_series(found: Iterable[Score], ticket: Ticket) -> dict[Key, list[Score]]:
@@ -145,6 +162,8 @@ def _series(connection: Connection, history: Sequence[Score], ticket: Ticket, al
     return Series(
         history=history,
         judged=judged,
+        # A report is made once an alarm, for the window that raised it.
+        report=next((s for s in reversed(history) if s.evidence_id is not None and s.version == judged.version), None),
         alarming=alarming,
         chart=draw(history, ticket.opened_at, name_of(judged)),
         current=[] if judged.direction == "feedback" else found[:MAX_EXAMPLES],
@@ -184,6 +203,12 @@ def _urgency(series: Series) -> tuple[bool, float, str]:
     judged = series.judged
     excess = (judged.effect or 0.0) / judged.threshold if judged.threshold else 0.0
     return not series.alarming, -excess, series.name
+
+
+def _moved(changes: Sequence[tuple[str, object]]) -> str:
+    known = [(name, z) for name, z in changes if isinstance(z, int | float)]
+    sides = (("more", [name for name, z in known if z > 0]), ("less", [name for name, z in known if z < 0]))
+    return "; ".join(f"{side} {', '.join(names[:IN_SHORT])}" for side, names in sides if names)
 
 
 def _list(value: object, name: str) -> list[object]:

@@ -54,7 +54,7 @@ def _alert(entry: Mapping[str, object]) -> dict[str, object]:
 
 
 def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
-    judged = series.judged
+    judged, report = series.judged, series.report
     names = ("monitor", "signal", "direction", "tenant", "version", "state", "effect", "threshold", "p_value")
     told: dict[str, object] = {
         **{name: getattr(judged, name) for name in (*names, "samples", "window_start", "window_end")},
@@ -65,7 +65,7 @@ def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
             {"end": score.window_end, "effect": score.effect, "threshold": score.threshold, "state": score.state}
             for score in series.history
         ],
-        "report": f"{web_url}/evidence/{judged.evidence_id}" if judged.evidence_id is not None else None,
+        "report": f"{web_url}/evidence/{report.evidence_id}" if report else None,
     }
     if may_read:
         told["examples"] = {

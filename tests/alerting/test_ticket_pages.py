@@ -130,7 +130,9 @@ def test_the_page_tells_what_since_when_why_and_what_to_do(browser: httpx.Client
         "3 of the last 4 (3 needed)",
         "prompt number 1",
         "Examples now and in the reference",
-        f"telltale export --ticket T-{story.number} --format kto -o T-{story.number}-kto.jsonl",
+        f"telltale export --ticket T-{story.number} --format kto -o T-{story.number}-kto.jsonl</pre>",
+        "TELLTALE_DATA_DIR=/",
+        f"more refund{SCRIPT}".replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#39;"),
         f'src="/evidence/{story.evidence}"',
         "Ticket opened",
         "Mitigation",
@@ -163,7 +165,7 @@ def test_the_list_and_its_twins_in_json(browser: httpx.Client, story: Story) -> 
     assert {entry["name"] for entry in one["alerts"]} == {"ModelDriftPersistent", "NegativeFeedbackHigh"}
     assert [series["monitor"] for series in one["series"] if series["alarming"]] == ["feedback", "tokens"]
     assert one["events"][0]["kind"] == "opened"
-    assert one["export_command"].startswith("telltale export --ticket T-")
+    assert " telltale export --ticket T-" in one["export_command"]
 
 
 def test_what_is_not_there_is_404(browser: httpx.Client) -> None:
