@@ -10,12 +10,16 @@ from exporters.gpu.config import Config
 from exporters.gpu.dcgm import OWNER as MARK
 from exporters.gpu.ownership import Owners
 from exporters.gpu.page import Snapshot
-from exporters.gpu.render import family
+from exporters.gpu.render import family, header
 from exporters.gpu.table import label
 from exporters.gpu.watch import Watch
 from telltale.catalogue_gpu import EXPORTER
 
 _ROW = {row[0]: row for row in EXPORTER}
+_SCRAPES = header(_ROW["telltale_gpu_scrapes_total"]) + (
+    'telltale_gpu_scrapes_total{path="/metrics"%s} %d\ntelltale_gpu_scrapes_total{path="/metrics/dcgm"%s} %d\n'
+)
+_AGE = header(_ROW["telltale_gpu_sample_age_seconds"]) + "telltale_gpu_sample_age_seconds%s %.3f\n"
 _PLACE = re.compile(f"{MARK}([^{MARK}]*){MARK}".encode())
 
 
@@ -36,6 +40,7 @@ class Board:
         self.facts: dict[str, Any] = {}
         self._sequence = -1
         self._own = b""
+        self._written: object = None
         self.scrapes = {"/metrics": 0, "/metrics/dcgm": 0}
 
     def update(self, now: float) -> None:
@@ -45,16 +50,28 @@ class Board:
             self._sequence = snapshot.sequence
             self._learn(json.loads(snapshot.facts))
             self._owners.account(self.facts["gpus"], now)
-        self._own = self._write(snapshot, now).encode()
+            self._written = None
+        state = self._state(snapshot, now)
+        if state != self._written:
+            self._written = state
+            self._own = self._write(snapshot, now).encode()
+
+    def _state(self, snapshot: Snapshot | None, now: float) -> object:
+        """What, beside a new reading, changes our families."""
+        watch = self._watch
+        held = [(gpu, quarantine.call) for gpu, quarantine in watch.quarantined.items()]
+        sources = list(self._owners.sources())
+        alive = watch.child is not None and self.fresh(snapshot, now)
+        return alive, watch.error, held, list(watch.restarts.values()), len(watch.abandoned), sources
 
     def fresh(self, snapshot: Snapshot | None, now: float) -> bool:
         return snapshot is not None and now - snapshot.at <= self._config.stale_after
 
-    def native(self, now: float) -> bytes:
+    def native(self, now: float) -> tuple[bytes, ...]:
         self.scrapes["/metrics"] += 1
         snapshot = self._watch.refresh()
         series = snapshot.native if snapshot is not None and self.fresh(snapshot, now) else b""
-        return series + self._own + self._dynamic(snapshot, now)
+        return series, self._own, self._dynamic(snapshot, now)
 
     def compat(self, now: float) -> bytes:
         self.scrapes["/metrics/dcgm"] += 1
@@ -71,12 +88,12 @@ class Board:
             self.known[gpu["uuid"]] = Known(gpu["index"], labels)
 
     def _dynamic(self, snapshot: Snapshot | None, now: float) -> bytes:
-        row = _ROW["telltale_gpu_scrapes_total"]
-        extra = self._extra
-        text = family(row, [(f'path="{path}"{extra}', count) for path, count in self.scrapes.items()])
+        """What is another with each scrape."""
+        native, compat = self.scrapes.values()
+        text = _SCRAPES % (self._extra, native, self._extra, compat)
         if snapshot is not None:
-            age = max(0.0, now - snapshot.at)
-            text += family(_ROW["telltale_gpu_sample_age_seconds"], [(extra[1:], round(age, 3))])
+            labels = f"{{{self._extra[1:]}}}" if self._extra else ""
+            text += _AGE % (labels, max(0.0, now - snapshot.at))
         return text.encode()
 
     def states(self, snapshot: Snapshot | None, now: float) -> list[tuple[str, int, str]]:
@@ -109,7 +126,7 @@ class Board:
 
     def forget(self) -> None:
         """Take the next reading as the first: what was known before is not missed."""
-        self.known, self.facts = {}, {}
+        self.known, self.facts, self._written = {}, {}, None
 
     def _write(self, snapshot: Snapshot | None, now: float) -> str:
         fresh, states = self.fresh(snapshot, now), self.states(snapshot, now)

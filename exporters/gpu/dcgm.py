@@ -135,32 +135,40 @@ def labels(identity: Identity, host: str, driver: str) -> str:
     )
 
 
-def render(units: Sequence[Unit], extra: str = "") -> bytes:
-    """The page. Cheap enough to make at every reading: some 60 names a GPU."""
+class Hole(NamedTuple):
+    values: dict[Key, float]
+    key: Key
+    scale: float
+
+
+def compile_page(units: Sequence[Unit], extra: str = "") -> tuple[str, list[Hole]]:
+    """The page's text with holes, for as long as no series comes or goes."""
     lines: list[str] = []
+    holes: list[Hole] = []
     for name in (*NAMES, IDENTITY):
-        samples = [line for unit in units for line in _samples(name, unit, extra)]
-        if samples:
+        found = [(unit, key) for unit in units for key in _keys(name, unit.values)]
+        if found:
             lines.append(f"# HELP {name.name} From {name.key[0].lstrip('_')}.\n# TYPE {name.name} {name.kind}\n")
-            lines += samples
-    return "".join(lines).encode()
+        for unit, key in found:
+            labels = unit.dcgm_labels + (key[1] if name.keep else "") + extra
+            lines.append(f"{name.name}{{{labels.replace('%', '%%')}}} %s\n")
+            holes.append(Hole(unit.values, key, name.scale))
+    return "".join(lines), holes
 
 
-def _samples(name: Name, unit: Unit, extra: str) -> list[str]:
-    values = unit.values
+def fill(text: str, holes: Sequence[Hole]) -> bytes:
+    return (text % tuple([_number(values[key], scale) for values, key, scale in holes])).encode()
+
+
+def _keys(name: Name, values: dict[Key, float]) -> list[Key]:
     if name.keep:
-        found = [(key[1], value) for key, value in values.items() if key[0] == name.key[0]]
-    else:
-        value = values.get(name.key)
-        if value is None and name.otherwise:
-            value = values.get(name.otherwise)
-        found = [] if value is None else [("", value)]
-    return [
-        f"{name.name}{{{unit.dcgm_labels}{labels}{extra}}} {_number(value * name.scale)}\n" for labels, value in found
-    ]
+        return [key for key in values if key[0] == name.key[0]]
+    return [key for key in (name.key, name.otherwise) if key in values][:1]
 
 
-def _number(value: float) -> float:
-    """Without the digits that scaling invents; whole numbers as such."""
-    short = round(value, 6)
+def _number(value: float, scale: float) -> float:
+    """Scaled, without the digits that scaling invents; whole numbers as such."""
+    if scale == 1:
+        return value
+    short = round(value * scale, 6)
     return int(short) if short == int(short) else short

@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 
 MOST_CONNECTIONS = 512
 LONGEST_HEAD = 16 << 10
+SEND_BUFFER = 256 << 10
+"""A page of eight GPUs goes out in one call."""
 IDLE, UNFINISHED = 90.0, 10.0
 """Seconds that a connection may rest between requests, and that a request or handshake may take to come in."""
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
@@ -27,8 +29,10 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
+    """`body` may come in parts, which are sent without being copied together."""
+
     status: int
-    body: bytes
+    body: bytes | tuple[bytes, ...]
     content_type: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
 
@@ -78,14 +82,17 @@ def parse(head: bytes) -> Request:
     return Request(first[0], first[1].partition("?")[0], headers, keep)
 
 
-def encode(response: Response, keep: bool, head_only: bool = False) -> bytes:
+def encode(response: Response, keep: bool, head_only: bool = False) -> list[memoryview]:
+    """What is sent for it, in pieces."""
+    parts = (response.body,) if isinstance(response.body, bytes) else response.body
     extra = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
     head = (
         f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}\r\n"
-        f"Content-Type: {response.content_type}\r\nContent-Length: {len(response.body)}\r\n"
+        f"Content-Type: {response.content_type}\r\nContent-Length: {sum(map(len, parts))}\r\n"
         f"{extra}Connection: {'keep-alive' if keep else 'close'}\r\n\r\n"
     )
-    return head.encode("latin-1") + (b"" if head_only else response.body)
+    pieces = (head.encode("latin-1"), *(() if head_only else parts))
+    return [memoryview(piece) for piece in pieces if piece]
 
 
 class Connection:
@@ -93,7 +100,8 @@ class Connection:
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self._server, self.sock = server, sock
-        self._in, self._out = bytearray(), memoryview(b"")
+        self._in = bytearray()
+        self._out: list[memoryview] = []
         self._closing = False
         self._handshake = server.tls is not None
         self.deadline = time.monotonic() + UNFINISHED
@@ -146,13 +154,13 @@ class Connection:
             answer = encode(Response(error.status, f"{error}\n".encode()), keep=False)
             self._closing = True
         del self._in[: end + 4]
-        self._out = memoryview(answer)
+        self._out = answer
         self._flush()
 
     def _flush(self) -> None:
         while self._out:
             try:
-                self._out = self._out[self.sock.send(self._out) :]
+                self._sent(self._server.send(self.sock, self._out))
             except self._server.want_write:
                 self.deadline = time.monotonic() + UNFINISHED
                 self._server.wait(self, _WRITE)
@@ -164,6 +172,12 @@ class Connection:
         self._server.wait(self, _READ)
         if self._in:
             self._answer()
+
+    def _sent(self, count: int) -> None:
+        while self._out and count >= len(self._out[0]):
+            count -= len(self._out.pop(0))
+        if count:
+            self._out[0] = self._out[0][count:]
 
 
 class Server:
@@ -201,6 +215,7 @@ class Server:
     def _welcome(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         try:
             if self.tls is not None:
                 sock = self.tls.wrap(sock)
@@ -212,6 +227,10 @@ class Server:
         connection = Connection(self, sock)
         self._connections[connection] = _READ
         self._selector.register(sock, _READ, connection.ready)
+
+    def send(self, sock: socket.socket, pieces: list[memoryview]) -> int:
+        """Send what goes out at once; how many bytes that was. TLS knows no pieces."""
+        return sock.sendmsg(pieces) if self.tls is None else sock.send(pieces[0])
 
     def wait(self, connection: Connection, events: int) -> None:
         if self._connections.get(connection, events) != events:

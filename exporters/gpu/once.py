@@ -17,7 +17,7 @@ _HEADS = ("GPU", "Name", "State", "Util", "SM", "Tensor", "Memory", "Temp", "Pow
 
 def table(board: Board, watch: Watch, now: float) -> str:
     """Header, one line for each GPU, then what could not be read and why."""
-    series = _series(board.native(now).decode())
+    series = _series(b"".join(board.native(now)).decode())
     rows: list[tuple[str, ...]] = [_HEADS]
     for labels, index, state in board.states(watch.snapshot, now):
         rows.append(_row(index, state, series.get(str(index), {}), 'simulated="true"' in labels))

@@ -23,8 +23,12 @@ _SUMS: tuple[tuple[Key, tuple[Key, ...], float], ...] = (
 )
 
 
+GAP = 5.0
+"""Seconds between two looks at a counter: it is read only every ten readings."""
+
+
 class Rates:
-    """Remembers each sum of counters at its last change."""
+    """Remembers each sum of counters at its last look."""
 
     def __init__(self) -> None:
         self._last: dict[Key, tuple[float, float]] = {}
@@ -36,9 +40,10 @@ class Rates:
                 values.pop(rate, None)
                 self._last.pop(rate, None)
                 continue
+            if now - self._last.get(rate, (now - GAP, 0.0))[0] < GAP:
+                continue
             total = sum(values.get(part, 0) for part in parts)
             when, before = self._last.get(rate, (now, total))
-            if rate not in self._last or now - when >= 5:
-                self._last[rate] = (now, total)
-                if now > when and total >= before:
-                    values[rate] = round((total - before) / (now - when) * scale, 3)
+            self._last[rate] = (now, total)
+            if now > when and total >= before:
+                values[rate] = round((total - before) / (now - when) * scale, 3)

@@ -35,15 +35,16 @@ class Renderer:
     def __init__(self, extra: str = "") -> None:
         self._extra = extra
         self._shape: object = None
-        self._native = self._dcgm = Template((), ())
-        self._converted: dict[Key, float] = {}
+        self._native = Template((), ())
+        self._compat: tuple[str, list[dcgm.Hole]] = "", []
 
     def render(self, units: Sequence[Unit]) -> tuple[bytes, bytes]:
         shape = [(unit.labels, unit.dcgm_labels, id(unit.values), tuple(unit.values)) for unit in units]
         if shape != self._shape:
             self._native = self._compile(units)
+            self._compat = dcgm.compile_page(units, self._extra)
             self._shape = shape
-        return self._native.fill(), dcgm.render(units, self._extra)
+        return self._native.fill(), dcgm.fill(*self._compat)
 
     def _compile(self, units: Sequence[Unit]) -> Template:
         lines: list[str] = []

@@ -7,6 +7,7 @@ A family that begins with `_` feeds only the DCGM page. Tiers: 0 every reading, 
 from __future__ import annotations
 
 from ctypes import c_uint, c_ulonglong
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from exporters.gpu.nvml import ALL_LINKS, MEMORY_V2
@@ -16,6 +17,7 @@ EVERY = (1, 10, 300)
 """Readings between two readings of a tier."""
 
 
+@lru_cache(4096)
 def label(name: str, value: object) -> str:
     """`,name="value"`, escaped as the exposition format asks."""
     text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
