@@ -23,7 +23,8 @@ OTHER_IDENTITY = (
 )
 DEFAULT_LANE = "ops"
 
-_Text = Annotated[str, StringConstraints(max_length=8192)]
+# PostgreSQL's texts hold no NUL.
+_Text = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
 
 
 class Malformed(ValueError):
@@ -100,6 +101,18 @@ def parse(body: bytes) -> tuple[Alert, ...]:
     except ValidationError as error:
         raise Malformed(_explain(error)) from error
     return tuple(_alert(entry, entry.status == "firing") for entry in payload.alerts)
+
+
+def document(body: bytes) -> dict[str, object]:
+    """A webhook's body as it is kept. Raises Malformed for what JSON has no word for, such as NaN."""
+    try:
+        table = json.loads(body)
+        json.dumps(table, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("body: is not JSON") from error
+    if not isinstance(table, dict):
+        raise Malformed("body: is not an object")
+    return table
 
 
 def parse_listing(body: bytes) -> tuple[Alert, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import logging
 import secrets
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from sqlalchemy import Connection, select
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from alerting import tracker
-from alerting.notification import WEBHOOK_PATH, Malformed, parse
+from alerting.notification import WEBHOOK_PATH, Malformed, document, parse
 from telltale.metrics import Metrics, gauge_family
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, tickets
@@ -85,14 +84,14 @@ async def _take(request: Request, settings: Settings, store: Store, now: float) 
     _authorise(request, settings)
     body = await _body(request)
     try:
-        alerts = parse(body)
+        alerts, raw = parse(body), document(body)
     except Malformed as error:
         log.warning("a notification was refused: %s", error)
         raise Refused(400, "malformed", str(error)) from error
     digest = hashlib.sha256(body).hexdigest()
 
     def write(connection: Connection) -> list[str]:
-        tickets.add_notification(connection, json.loads(body), digest, now)
+        tickets.add_notification(connection, raw, digest, now)
         changed = tracker.take(connection, alerts, now, settings.tickets.reopen_window)
         return [f"T-{ticket.id}" for ticket in changed]
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from alerting.notification import Malformed, parse, parse_listing
+from alerting.notification import Malformed, document, parse, parse_listing
 from alerting.webhook import MAX_BODY_BYTES, create_app
 from telltale.metrics import Metrics
 from telltale.settings import Settings
@@ -122,6 +122,8 @@ def test_alerts_of_other_lanes_have_tickets_of_their_own(make: Callable[..., htt
         json.dumps(payload(entry() | {"labels": {"a": 1}})).encode(),
         json.dumps(payload(entry() | {"fingerprint": "../../x"})).encode(),
         json.dumps(payload(entry() | {"labels": {"a": "x" * 9000}})).encode(),
+        json.dumps(payload(entry(model="a\0b"))).encode(),
+        json.dumps(payload(entry(), externalURL=float("nan"))).encode(),
         b'{"a":' * 100_000,
         b"\xff\xfe",
     ],
@@ -140,7 +142,7 @@ def test_what_is_malformed_is_said_so_and_counted(body: bytes, make: Callable[..
         st.sampled_from(["version", "alerts", "receiver", "labels", "startsAt", "status"]), inner, max_size=4),
     max_leaves=10).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_bytes_are_parsed_or_malformed(body: bytes) -> None:
-    for read in (parse, parse_listing):
+    for read in (parse, parse_listing, document):
         with suppress(Malformed):
             read(body)
 
