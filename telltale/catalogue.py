@@ -105,6 +105,13 @@ COLLECTOR = (
     Metric("telltale_collector_spans_total", "counter", "", ("convention",), "Spans received, by convention."),
     Metric("telltale_collector_duplicates_total", "counter", "", ("pair",), "Second spans of a call already counted."),
     Metric("telltale_collector_rejected_total", "counter", "", ("reason",), "Requests or spans refused, by reason."),
+    Metric(
+        "telltale_collector_dropped_total",
+        "counter",
+        "",
+        ("kind",),
+        "Attributes and events that senders' own limits dropped from spans.",
+    ),
     Metric("telltale_collector_queue_bytes", "gauge", "bytes", (), "Request bodies in work."),
     Metric(
         "telltale_collector_content_coverage_ratio",

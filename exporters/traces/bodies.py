@@ -6,13 +6,14 @@ import base64
 import binascii
 import json
 import zlib
-from typing import Any
+from typing import Any, TypeVar
 
 import zstandard
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from isal import isal_zlib
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+Request = TypeVar("Request", bound=Message)
 
 GZIP_WINDOW = 31
 ID_KEYS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
@@ -50,29 +51,29 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     return plain
 
 
-def decode(body: bytes, content_type: str) -> ExportTraceServiceRequest:
-    """An OTLP trace request. Raises Refused."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/x-protobuf":
-        return _protobuf(body)
-    if kind == "application/json":
-        return _json(body)
-    raise Refused("content_type", 415, f"Content-Type {kind!r}: use application/x-protobuf or application/json")
+def decode(body: bytes, content_type: str, kind: type[Request]) -> Request:
+    """An OTLP request of that kind. Raises Refused."""
+    media = content_type.partition(";")[0].strip().lower()
+    if media == "application/x-protobuf":
+        return _protobuf(body, kind)
+    if media == "application/json":
+        return _json(body, kind)
+    raise Refused("content_type", 415, f"Content-Type {media!r}: use application/x-protobuf or application/json")
 
 
-def _protobuf(body: bytes) -> ExportTraceServiceRequest:
+def _protobuf(body: bytes, kind: type[Request]) -> Request:
     try:
-        return ExportTraceServiceRequest.FromString(body)
+        return kind.FromString(body)
     except DecodeError as error:
-        raise Refused("malformed", 400, "the body is not an ExportTraceServiceRequest") from error
+        raise Refused("malformed", 400, f"the body is not an {kind.__name__}") from error
 
 
-def _json(body: bytes) -> ExportTraceServiceRequest:
+def _json(body: bytes, kind: type[Request]) -> Request:
     try:
         tree = _hex_ids(json.loads(body))
-        return json_format.ParseDict(tree, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+        return json_format.ParseDict(tree, kind(), ignore_unknown_fields=True)
     except (ValueError, json_format.ParseError, binascii.Error, RecursionError) as error:
-        raise Refused("malformed", 400, "the body is not an ExportTraceServiceRequest in JSON") from error
+        raise Refused("malformed", 400, f"the body is not an {kind.__name__} in JSON") from error
 
 
 def _hex_ids(node: Any) -> Any:

@@ -1,19 +1,35 @@
-"""The words of a call: prompt and answer as text, out of OTel GenAI message lists.
+"""The words of a call: prompt and answer as text, out of message lists of many shapes.
 
-Parts are those of the convention (text, tool_call, tool_call_response); media are left out, only their kind is named.
+Messages and parts may be OTel's, OpenAI's, Anthropic's, LangChain's dumps or flat attributes. Media are left out:
+only their kind is named.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 
-from exporters.traces.spans import Value
+from exporters.traces import fields
+from exporters.traces.spans import Span, Value
+
+Message = dict[str, Value]
+
+_DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=_-]+")
+_WORDS = ("text", "input_text", "output_text", None)
+_QUIET = ("reasoning", "thinking", "redacted_thinking")
+
+
+def of_messages(span: Span) -> tuple[str, str]:
+    """Prompt and answer out of OTel's messages."""
+    a = span.attributes
+    return last_input(a.get("gen_ai.input.messages")), output(a.get("gen_ai.output.messages"))
 
 
 def last_input(value: Value) -> str:
     """The text of the newest user message, else of all messages."""
     messages = _messages(value)
-    mine = [message for message in messages if message.get("role") == "user"]
+    mine = [message for message in messages if _role(message) in ("user", "human")]
     return _text([mine[-1]] if mine else messages)
 
 
@@ -22,38 +38,136 @@ def output(value: Value) -> str:
     return _text(_messages(value))
 
 
-def _messages(value: Value) -> list[dict[str, Value]]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return [{"content": value}]
-    found = value if isinstance(value, list) else [value]
+def of_request(value: Value) -> str:
+    """The prompt out of a request's body: messages, input or prompt; or out of plain messages or text."""
+    parsed = fields.loose(value)
+    if isinstance(parsed, dict):
+        for name in ("messages", "input", "prompt", "contents"):
+            if parsed.get(name):
+                return of_request(parsed[name])
+        return last_input(parsed) if "content" in parsed else text(value) if "args" not in parsed else ""
+    if isinstance(parsed, list) and parsed and isinstance(parsed[0], list):
+        parsed = parsed[0]
+    if isinstance(parsed, list) and parsed and isinstance(parsed[0], str):
+        return text("\n".join(item for item in parsed if isinstance(item, str)))
+    return last_input(parsed)
+
+
+def of_reply(value: Value) -> str:
+    """The answer out of a reply's body: choices, generations, output, a message, or text."""
+    parsed = fields.loose(value)
+    if isinstance(parsed, dict):
+        for name in ("choices", "output", "generations", "message"):
+            held = parsed.get(name)
+            if isinstance(held, list):
+                return "\n".join(filter(None, (of_reply(item) for item in held)))
+            if held:
+                return of_reply(held)
+        if parsed.get("type") == "function_call":
+            return tool_call(str(parsed.get("name")), parsed.get("arguments"))
+        return output(parsed) or text(parsed.get("text"))
+    if isinstance(parsed, list):
+        return "\n".join(filter(None, (of_reply(item) for item in parsed)))
+    return text(parsed)
+
+
+def indexed(attributes: Mapping[str, Value], prefix: str, infix: str = "") -> list[Value]:
+    """Messages out of flat attributes, `<prefix>N.<infix>key`, with their tool calls and parts."""
+    rows: dict[int, Message] = {}
+    for key, value in attributes.items():
+        if not key.startswith(prefix):
+            continue
+        number, _, rest = key[len(prefix) :].partition(".")
+        if number.isdigit() and rest:
+            rows.setdefault(int(number), {})[rest.removeprefix(infix)] = value
+    return [_unflatten(rows[number]) for number in sorted(rows)]
+
+
+def text(value: Value) -> str:
+    """A value that is text, without media."""
+    if not isinstance(value, str):
+        return ""
+    return _DATA_URI.sub("[media]", value) if "data:" in value else value
+
+
+def tool_call(name: str, arguments: Value) -> str:
+    """A tool call as text."""
+    return f"[tool call {name}: {_written(arguments)}]"
+
+
+def _written(value: Value) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _unflatten(row: Message) -> Message:
+    parts: dict[str, Message] = {}
+    calls: dict[str, Message] = {}
+    for key in [key for key in row if key.startswith(("contents.", "tool_calls."))]:
+        group, number, rest = (*key.split(".", 2), "")[:3]
+        held = (parts if group == "contents" else calls).setdefault(number, {})
+        held[rest.removeprefix("message_content.").removeprefix("tool_call.").removeprefix("function.")] = row[key]
+    if parts:
+        row["content"] = [{"type": "image"} if any("image" in key for key in part) else part for part in parts.values()]
+    if calls:
+        row["tool_calls"] = [{"function": call} for call in calls.values()]
+    return row
+
+
+def _messages(value: Value) -> list[Message]:
+    parsed = fields.loose(value)
+    if isinstance(parsed, str):
+        return [{"content": parsed}]
+    found = parsed if isinstance(parsed, list) else [parsed]
     return [message for message in found if isinstance(message, dict)]
 
 
-def _text(messages: list[dict[str, Value]]) -> str:
+def _role(message: Message) -> Value:
+    if "lc" in message:
+        kind = message.get("id")
+        return "user" if isinstance(kind, list) and kind and kind[-1] == "HumanMessage" else None
+    return message.get("role") or message.get("type")
+
+
+def _text(messages: list[Message]) -> str:
     return "\n".join(filter(None, (_message(message) for message in messages)))
 
 
-def _message(message: dict[str, Value]) -> str:
+def _message(message: Message) -> str:
+    kwargs = message.get("kwargs")
+    if "lc" in message and isinstance(kwargs, dict):
+        message = kwargs
     content = message.get("parts", message.get("content"))
     if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "\n".join(filter(None, (_part(part) for part in parts if isinstance(part, dict))))
+        content = fields.loose(content) if content.startswith(('[{"type"', '[{"text"')) else content
+    if isinstance(content, str):
+        written = text(content)
+    else:
+        parts = content if isinstance(content, list) else [content]
+        written = "\n".join(filter(None, (_part(part) for part in parts)))
+    calls = message.get("tool_calls")
+    called = [_called(item) for item in calls if isinstance(item, dict)] if isinstance(calls, list) else []
+    return "\n".join(filter(None, (written, *called)))
 
 
-def _part(part: dict[str, Value]) -> str:
-    kind = part.get("type")
-    if kind in ("text", None):
-        text = part.get("content", part.get("text"))
-        return text if isinstance(text, str) else ""
-    if kind == "tool_call":
-        return f"[tool call {part.get('name')!s}: {json.dumps(part.get('arguments'), ensure_ascii=False)}]"
-    if kind == "tool_call_response":
-        answer = part.get("response", part.get("result"))
-        return f"[tool answer: {answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)}]"
-    if kind == "reasoning":
+def _called(item: Message) -> str:
+    function = item.get("function")
+    function = function if isinstance(function, dict) else item
+    return tool_call(str(function.get("name")), function.get("arguments", function.get("args")))
+
+
+def _part(part: Value) -> str:
+    if isinstance(part, str):
+        return text(part)
+    if not isinstance(part, dict):
         return ""
-    return f"[{kind!s}]"
+    kind = part.get("type")
+    if kind in _WORDS:
+        held = part.get("content", part.get("text"))
+        return text(held)
+    if kind in ("tool_call", "tool-call", "tool_use", "function_call"):
+        name = part.get("name") or part.get("toolName")
+        return tool_call(str(name), part.get("arguments", part.get("input", part.get("args"))))
+    if kind in ("tool_call_response", "tool-result", "tool_result", "function_call_output"):
+        answer = part.get("response", part.get("result", part.get("content", part.get("output"))))
+        return f"[tool answer: {_written(answer)}]"
+    return "" if kind in _QUIET else f"[{str(kind)[:32]}]"

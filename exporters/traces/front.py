@@ -5,8 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Literal
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from prometheus_client import CollectorRegistry
 
 from exporters.traces import bodies
@@ -15,6 +20,8 @@ from exporters.traces.pipeline import Batch, Pipeline
 from telltale.metrics import Metrics
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, access
+
+Signal = Literal["traces", "logs"]
 
 RETRY_AFTER_S = 1
 SCOPE = "otlp:write"
@@ -64,12 +71,16 @@ class Front:
         with self._lock:
             self._in_flight -= size
 
-    def take(self, body: bytes, encoding: str, content_type: str, authorization: str) -> Batch:
+    def take(
+        self, body: bytes, encoding: str, content_type: str, authorization: str, signal: Signal = "traces"
+    ) -> Batch:
         """Decode and queue a body. Raises Refused or Busy."""
         try:
             tenant = self._tenant(authorization)
             plain = bodies.decompress(body, encoding, self._settings.max_decompressed_bytes)
-            return self._pipeline.take(bodies.decode(plain, content_type), tenant)
+            if signal == "logs":
+                return self._pipeline.hear(bodies.decode(plain, content_type, ExportLogsServiceRequest))
+            return self._pipeline.take(bodies.decode(plain, content_type, ExportTraceServiceRequest), tenant)
         except Refused as error:
             self.refuse(error.reason)
             raise

@@ -14,11 +14,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.code_pb2 import UNAVAILABLE
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from exporters.traces.bodies import Refused
-from exporters.traces.front import RETRY_AFTER_S, Busy, Front
+from exporters.traces.front import RETRY_AFTER_S, Busy, Front, Signal
 
 GZIP_MAGIC = b"\x1f\x8b"
 COMMIT_TIMEOUT_S = 60.0
@@ -45,11 +44,11 @@ def start(address: str, front: Front, limit: int) -> grpc.Server:
             ("grpc.so_reuseport", 0),
         ],
     )
-    logs, metrics = ExportLogsServiceResponse().SerializeToString(), ExportMetricsServiceResponse().SerializeToString()
+    metrics = ExportMetricsServiceResponse().SerializeToString()
     server.add_generic_rpc_handlers(
         (
-            _service(f"{PREFIX}.trace.v1.TraceService", lambda body, context: _export(front, body, context)),
-            _service(f"{PREFIX}.logs.v1.LogsService", lambda _body, _context: logs),
+            _service(f"{PREFIX}.trace.v1.TraceService", lambda body, context: _export(front, body, context, "traces")),
+            _service(f"{PREFIX}.logs.v1.LogsService", lambda body, context: _export(front, body, context, "logs")),
             _service(f"{PREFIX}.metrics.v1.MetricsService", lambda _body, _context: metrics),
         )
     )
@@ -66,16 +65,17 @@ def _service(name: str, handler: object) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(name, {"Export": grpc.unary_unary_rpc_method_handler(handler)})
 
 
-def _export(front: Front, body: bytes, context: grpc.ServicerContext) -> bytes:
+def _export(front: Front, body: bytes, context: grpc.ServicerContext, signal: Signal) -> bytes:
     size = len(body)
     try:
         front.enter(size)
         try:
             authorization = dict(context.invocation_metadata()).get("authorization", "")
             encoding = "gzip" if body.startswith(GZIP_MAGIC) else ""
-            batch = front.take(body, encoding, "application/x-protobuf", authorization)
+            batch = front.take(body, encoding, "application/x-protobuf", authorization, signal)
             if batch.commit is not None:
                 futures.wait([batch.commit], timeout=COMMIT_TIMEOUT_S)
+            # An answer without rejected spans is empty, and so is that to logs.
             answer: bytes = front.finish(batch, batch.commit).SerializeToString()
             return answer
         finally:

@@ -16,7 +16,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from exporters.traces.bodies import Refused
-from exporters.traces.front import RETRY_AFTER_S, Busy, Front
+from exporters.traces.front import RETRY_AFTER_S, Busy, Front, Signal
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -24,8 +24,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
-# Logs and metrics are accepted, so that SDKs that send all three signals raise no errors; nothing is kept of them.
-IGNORED: dict[str, type[Message]] = {"/v1/logs": ExportLogsServiceResponse, "/v1/metrics": ExportMetricsServiceResponse}
+SIGNALS: dict[str, Signal] = {"/v1/traces": "traces", "/api/public/otel/v1/traces": "traces", "/v1/logs": "logs"}
+# Senders' own metrics are accepted, so that SDKs that send all three signals raise no errors; nothing is kept of them.
+METRICS = "/v1/metrics"
 
 
 class Otlp:
@@ -53,19 +54,25 @@ class Otlp:
 
     async def _answer(self, scope: Scope, headers: dict[str, str], content_type: str, receive: Receive) -> Message:
         path = scope["path"].rstrip("/")
-        if scope["method"] != "POST" or (path != "/v1/traces" and path not in IGNORED):
-            raise Refused("not_found", 404 if scope["method"] == "POST" else 405, "POST to /v1/traces")
+        if scope["method"] != "POST" or (path not in SIGNALS and path != METRICS):
+            raise Refused("not_found", 404 if scope["method"] == "POST" else 405, "POST to /v1/traces or /v1/logs")
         body = await self._body(headers, receive)
-        if path in IGNORED:
-            return IGNORED[path]()
+        if path == METRICS:
+            return ExportMetricsServiceResponse()
+        signal = SIGNALS[path]
         self._front.enter(len(body))
         try:
             batch = self._front.take(
-                body, headers.get("content-encoding", "").lower(), content_type, headers.get("authorization", "")
+                body,
+                headers.get("content-encoding", "").lower(),
+                content_type,
+                headers.get("authorization", ""),
+                signal,
             )
             if batch.commit is not None:
                 await asyncio.wait([asyncio.wrap_future(batch.commit)])
-            return self._front.finish(batch, batch.commit)
+            answer = self._front.finish(batch, batch.commit)
+            return ExportLogsServiceResponse() if signal == "logs" else answer
         finally:
             self._front.leave(len(body))
 

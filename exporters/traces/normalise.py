@@ -1,51 +1,51 @@
-"""From a span to a `Call`: OTel GenAI, current and older generations, and inference servers (vLLM, SGLang).
+"""From a span to a `Call`, whatever convention it is written in.
 
-Aggregate spans (agents, tools, workflows) are no calls. What cannot be true is absent: a time to first token of a call
-that did not stream, a NaN or negative count.
+What cannot be true is absent: a time to first token of a call that did not stream, or longer than the call; a NaN or
+negative count; more cached tokens than input tokens.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from exporters.traces import conventions, errors, fields
+from exporters.traces.conventions.convention import Context, Convention, Found
+from exporters.traces.spans import Span
+from telltale.records import Call, Status
 
-from exporters.traces.spans import Span, Value
-from telltale.records import Call, Layer, Status
-
-INFERENCE_OPERATIONS = {"chat", "text_completion", "generate_content", "embeddings"}
-CLIENT, SERVER = 3, 2
 STATUS_ERROR = 2
 NO_TENANT = "unknown"
+STOPPED = ("error", "cancelled", "canceled")
 
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What normalisation needs beside the span: the sender's own tenant and the settings' mappings."""
-
-    tenant: str | None
-    tenant_attributes: Sequence[str]
-    service_models: Mapping[str, str]
+__all__ = ["Context", "call", "words"]
 
 
 def call(span: Span, context: Context) -> Call | None:
     """The call that this span is, or None if it is none."""
-    if span.name == "llm_request" or "gen_ai.latency.e2e" in span.attributes:
-        return _server_call(span, context)
-    if span.attributes.get("gen_ai.operation.name") in INFERENCE_OPERATIONS:
-        return _client_call(span, context)
-    return None
+    convention = conventions.of(span)
+    if not convention.is_call(span):
+        return None
+    return _call(span, convention, convention.read(span), context)
 
 
-def _client_call(span: Span, context: Context) -> Call:
-    a = span.attributes
-    duration = max(0.0, (span.end_ns - span.start_ns) / 1e9)
-    streaming = _flag(a.get("gen_ai.request.stream"))
-    finish = _words(a.get("gen_ai.response.finish_reasons"))
-    output_tokens = _count(a, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")
-    ttft = _seconds(a.get("gen_ai.response.time_to_first_chunk")) if streaming else None
-    ttft = ttft if ttft is not None and ttft <= duration else None
-    status = _status(span, bool(streaming) and not finish and output_tokens is None)
+def words(span: Span) -> tuple[str, str]:
+    """Prompt and answer of a call's span as text; empty where it holds none."""
+    return conventions.of(span).words(span)
+
+
+def _call(span: Span, convention: Convention, found: Found, context: Context) -> Call:
+    duration = found.get("duration_s")
+    if duration is None:
+        duration = max(0.0, (span.end_ns - span.start_ns) / 1e9)
+    status = _status(span, found)
+    ttft = _ttft(found, duration)
+    given, cached, output = found["input_tokens"], found["cached_input_tokens"], found["output_tokens"]
+    if status == "error":
+        # Zeros in place of what nobody counted.
+        given, output = given or None, output or None
+    if cached is not None:
+        cached = min(cached, given) if given is not None else None
+    requested = found["model_requested"]
+    if context.service_models and (found["layer"] == "server" or requested is None):
+        requested = context.service_models.get(str(span.resource.get("service.name"))) or requested
     return Call(
         trace_id=span.trace_id,
         span_id=span.span_id,
@@ -53,60 +53,42 @@ def _client_call(span: Span, context: Context) -> Call:
         start_unix_s=span.start_ns / 1e9,
         duration_s=duration,
         tenant=_tenant(span, context),
-        layer="client",
-        operation=str(a["gen_ai.operation.name"]),
+        layer=found["layer"],
+        operation=found["operation"],
         status=status,
-        provider=_word(a, "gen_ai.provider.name", "gen_ai.system"),
-        model_requested=_word(a, "gen_ai.request.model"),
-        model_served=_word(a, "gen_ai.response.model"),
-        error_type=_word(a, "error.type") if status == "error" else None,
-        streaming=streaming,
+        provider=found["provider"],
+        model_requested=requested,
+        model_served=found["model_served"],
+        error_type=errors.kind(span, found["error_type"]) if status == "error" else None,
+        streaming=found["streaming"],
         ttft_s=ttft,
-        tpot_s=_per_token(duration, ttft, output_tokens),
-        input_tokens=_count(a, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
-        output_tokens=output_tokens,
-        cached_input_tokens=_count(a, "gen_ai.usage.cache_read.input_tokens"),
-        reasoning_output_tokens=_count(a, "gen_ai.usage.reasoning.output_tokens"),
-        finish_reasons=finish,
-        response_id=_word(a, "gen_ai.response.id"),
-        conversation_id=_word(a, "gen_ai.conversation.id"),
+        tpot_s=found.get("tpot_s") or _per_token(duration, ttft, output),
+        input_tokens=given,
+        output_tokens=output,
+        cached_input_tokens=cached,
+        reasoning_output_tokens=found["reasoning_output_tokens"] if output is not None else None,
+        finish_reasons=found["finish_reasons"],
+        response_id=found["response_id"],
+        conversation_id=found["conversation_id"],
+        convention=convention.name,
     )
 
 
-def _server_call(span: Span, context: Context) -> Call:
-    a = span.attributes
-    duration = _seconds(a.get("gen_ai.latency.e2e"))
-    output_tokens = _count(a, "gen_ai.usage.completion_tokens", "gen_ai.usage.output_tokens")
-    ttft = _seconds(a.get("gen_ai.latency.time_to_first_token"))
-    duration = (span.end_ns - span.start_ns) / 1e9 if duration is None else duration
-    service = span.resource.get("service.name")
-    layer: Layer = "server"
-    return Call(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        parent_span_id=span.parent_span_id,
-        start_unix_s=span.start_ns / 1e9,
-        duration_s=max(0.0, duration),
-        tenant=_tenant(span, context),
-        layer=layer,
-        operation="chat",
-        status=_status(span, False),
-        provider="vllm" if span.name == "llm_request" else "sglang",
-        model_requested=context.service_models.get(str(service)) or _word(a, "gen_ai.request.model"),
-        model_served=_word(a, "gen_ai.response.model"),
-        error_type=_word(a, "error.type"),
-        ttft_s=ttft,
-        tpot_s=_per_token(duration, ttft, output_tokens),
-        input_tokens=_count(a, "gen_ai.usage.prompt_tokens", "gen_ai.usage.input_tokens"),
-        output_tokens=output_tokens,
-        response_id=_word(a, "gen_ai.request.id"),
-        convention="vllm",
-    )
+def _status(span: Span, found: Found) -> Status:
+    if span.status == STATUS_ERROR or found["error_type"] or found.get("failed") or span.event("exception"):
+        return "error"
+    finish = found["finish_reasons"]
+    if found.get("aborted") or (finish and finish[0] in STOPPED):
+        return "aborted"
+    ended_early = found["streaming"] and not finish and found["output_tokens"] is None
+    return "aborted" if ended_early and found["layer"] != "server" else "ok"
 
 
-def _status(span: Span, stopped_short: bool) -> Status:
-    failed = span.status == STATUS_ERROR or "error.type" in span.attributes or "exception" in span.events
-    return "error" if failed else "aborted" if stopped_short else "ok"
+def _ttft(found: Found, duration: float) -> float | None:
+    ttft: float | None = found["ttft_s"]
+    if ttft is None or not (found["streaming"] or found.get("native_ttft")):
+        return None
+    return ttft if 0 < ttft <= duration else None
 
 
 def _tenant(span: Span, context: Context) -> str:
@@ -114,52 +96,10 @@ def _tenant(span: Span, context: Context) -> str:
         return context.tenant
     for source in (span.resource, span.attributes):
         for name in context.tenant_attributes:
-            if value := source.get(name):
-                return str(value)[:128]
+            if name in source and (value := fields.word(source, name)):
+                return value[:128]
     return NO_TENANT
 
 
 def _per_token(duration: float, ttft: float | None, tokens: int | None) -> float | None:
     return (duration - ttft) / (tokens - 1) if ttft is not None and tokens and tokens > 1 else None
-
-
-def _word(attributes: Mapping[str, Value], *names: str) -> str | None:
-    for name in names:
-        value = attributes.get(name)
-        if isinstance(value, str) and value:
-            return value[:256]
-    return None
-
-
-def _count(attributes: Mapping[str, Value], *names: str) -> int | None:
-    for name in names:
-        number = _number(attributes.get(name))
-        if number is not None:
-            return int(number)
-    return None
-
-
-def _seconds(value: Value) -> float | None:
-    return _number(value)
-
-
-def _number(value: Value) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
-
-
-def _flag(value: Value) -> bool | None:
-    if isinstance(value, str):
-        return value.lower() == "true"
-    return value if isinstance(value, bool) else None
-
-
-def _words(value: Value) -> tuple[str, ...]:
-    items = value if isinstance(value, list) else [value]
-    return tuple(item for item in items if isinstance(item, str) and item)

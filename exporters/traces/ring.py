@@ -1,40 +1,56 @@
-"""Calls that were not kept, for a while and within a number of bytes: feedback may still ask for them."""
+"""Calls that were not kept, for a while and within a number of bytes: feedback may still ask for them.
+
+They wait as they came; redaction is done when one is taken out for the store, before anything is written.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
-from telltale.records import Sample
+from exporters.traces.spans import Span
+from telltale.records import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A call and the span that holds its content."""
+
+    call: Call
+    span: Span
+    bytes: int
 
 
 class Ring:
-    """Unsampled, already redacted samples by trace; the oldest make room."""
+    """Unsampled calls by trace; the oldest make room."""
 
     def __init__(self, max_bytes: int, max_age: float) -> None:
         self._max_bytes = max_bytes
         self._max_age = max_age
-        self._traces: OrderedDict[str, list[Sample]] = OrderedDict()
+        self._traces: OrderedDict[str, list[tuple[float, Held]]] = OrderedDict()
         self.bytes = 0
 
-    def add(self, sample: Sample, now: float) -> None:
-        self._traces.setdefault(sample.trace_id, []).append(sample)
-        self.bytes += _size(sample)
+    def add(self, call: Call, span: Span, now: float) -> None:
+        held = Held(call, span, _size(span))
+        self._traces.setdefault(call.trace_id, []).append((now, held))
+        self.bytes += held.bytes
         while self._traces and (self.bytes > self._max_bytes or self._is_old(now)):
             self._drop(next(iter(self._traces)))
 
-    def take(self, trace_id: str) -> list[Sample]:
+    def take(self, trace_id: str) -> list[Held]:
         """The calls of a trace, which leave the ring."""
         return self._drop(trace_id) if trace_id in self._traces else []
 
     def _is_old(self, now: float) -> bool:
-        return next(iter(self._traces.values()))[0].observed_at < now - self._max_age
+        return next(iter(self._traces.values()))[0][0] < now - self._max_age
 
-    def _drop(self, trace_id: str) -> list[Sample]:
-        samples = self._traces.pop(trace_id)
-        self.bytes -= sum(map(_size, samples))
-        return samples
+    def _drop(self, trace_id: str) -> list[Held]:
+        held = [item for _, item in self._traces.pop(trace_id)]
+        self.bytes -= sum(item.bytes for item in held)
+        return held
 
 
-def _size(sample: Sample) -> int:
-    # The fixed part is what the record and its keys take beside the two texts.
-    return 1000 + len(sample.prompt) + len(sample.response)
+def _size(span: Span) -> int:
+    # The fixed parts are what records, keys and small values take beside the texts.
+    texts = sum(len(value) for value in span.attributes.values() if isinstance(value, str))
+    return 2000 + 150 * len(span.attributes) + texts

@@ -11,7 +11,16 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 Value = str | bool | int | float | bytes | list["Value"] | dict[str, "Value"] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Event:
+    """One event of a span; its time in Unix nanoseconds."""
+
+    name: str
+    time_ns: int
+    attributes: Mapping[str, Value]
+
+
+@dataclass(slots=True)
 class Span:
     """One span. Times are Unix nanoseconds, `kind` and `status` OTLP's numbers, ids lower-case hex."""
 
@@ -27,7 +36,13 @@ class Span:
     scope: str
     attributes: Mapping[str, Value]
     resource: Mapping[str, Value]
-    events: tuple[str, ...]
+    events: tuple[Event, ...] = ()
+    dropped_attributes: int = 0
+    dropped_events: int = 0
+
+    def event(self, name: str) -> Event | None:
+        """The first event of that name."""
+        return next((event for event in self.events if event.name == name), None)
 
 
 def read(request: ExportTraceServiceRequest) -> Iterator[Span]:
@@ -49,19 +64,24 @@ def read(request: ExportTraceServiceRequest) -> Iterator[Span]:
                     scope=scope_spans.scope.name,
                     attributes=plain(span.attributes),
                     resource=resource,
-                    events=tuple(event.name for event in span.events),
+                    events=tuple(
+                        Event(event.name, event.time_unix_nano, plain(event.attributes)) for event in span.events
+                    ),
+                    dropped_attributes=span.dropped_attributes_count,
+                    dropped_events=span.dropped_events_count,
                 )
 
 
 def plain(attributes: object) -> dict[str, Value]:
     """OTLP attributes as plain values."""
-    return {pair.key: _value(pair.value) for pair in attributes}  # type: ignore[attr-defined]  # a protobuf list
+    return {pair.key: value(pair.value) for pair in attributes}  # type: ignore[attr-defined]  # a protobuf list
 
 
-def _value(value: AnyValue) -> Value:
-    kind = value.WhichOneof("value")
+def value(any_value: AnyValue) -> Value:
+    """An OTLP value as a plain one; None when none is set."""
+    kind = any_value.WhichOneof("value")
     if kind == "array_value":
-        return [_value(item) for item in value.array_value.values]
+        return [value(item) for item in any_value.array_value.values]
     if kind == "kvlist_value":
-        return plain(value.kvlist_value.values)
-    return getattr(value, kind) if kind else None
+        return plain(any_value.kvlist_value.values)
+    return getattr(any_value, kind) if kind else None

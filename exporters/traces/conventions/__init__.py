@@ -1,0 +1,77 @@
+"""The conventions in which senders write model calls into spans, and which of them a span is written in."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from exporters.traces.conventions import (
+    anthropic,
+    dynamo,
+    langfuse,
+    langsmith,
+    litellm,
+    mlflow,
+    openinference,
+    openlit,
+    openllmetry,
+    otel,
+    pydantic,
+    tgi,
+    triton,
+    vercel,
+    vllm,
+)
+from exporters.traces.conventions.convention import Convention
+from exporters.traces.spans import Span
+
+# Instrumentations with a scope of their own, by how it begins; the first that fits.
+_SCOPES = (
+    ("litellm", litellm.CONVENTION),
+    ("openlit", openlit.CONVENTION),
+    ("com.anthropic.sdk", anthropic.CONVENTION),
+    ("langfuse-sdk", langfuse.CONVENTION),
+    ("pydantic-ai", pydantic.CONVENTION),
+    ("pydantic_ai", pydantic.CONVENTION),
+    ("logfire", pydantic.CONVENTION),
+    ("vllm", vllm.CONVENTION),
+    ("sglang", vllm.SGLANG),
+    ("opentelemetry.instrumentation.genai.", otel.CONVENTION),
+    ("opentelemetry.instrumentation.openai_v2", otel.CONVENTION),
+    ("opentelemetry.instrumentation.openai", openllmetry.CONVENTION),
+    ("opentelemetry.instrumentation.anthropic", openllmetry.CONVENTION),
+)
+# Attributes that only one of them writes.
+_MARKS = (
+    ("openinference.span.kind", openinference.CONVENTION),
+    ("langfuse.observation.type", langfuse.CONVENTION),
+    ("ai.operationId", vercel.CONVENTION),
+    ("langsmith.span.kind", langsmith.CONVENTION),
+    ("mlflow.spanType", mlflow.CONVENTION),
+    ("logfire.span_type", pydantic.CONVENTION),
+    ("traceloop.span.kind", openllmetry.CONVENTION),
+    ("gen_ai.is_streaming", openllmetry.CONVENTION),
+    ("llm.request.type", openllmetry.CONVENTION),
+    ("gen_ai.latency.e2e", vllm.SGLANG),
+    ("total_time", tgi.CONVENTION),
+)
+_NAMES = {
+    "llm_request": vllm.CONVENTION,
+    "InferRequest": triton.CONVENTION,
+    "http-request": dynamo.CONVENTION,
+}
+
+
+def of(span: Span) -> Convention:
+    """The convention that a span is written in; OTel's own when nothing speaks for another."""
+    found = _by_scope(span.scope) or _NAMES.get(span.name)
+    if found is not None:
+        return found
+    for mark, convention in _MARKS:
+        if mark in span.attributes:
+            return convention
+    return vercel.CONVENTION if span.scope == "ai" else otel.CONVENTION
+
+
+@lru_cache(maxsize=1024)
+def _by_scope(scope: str) -> Convention | None:
+    return next((convention for prefix, convention in _SCOPES if scope.startswith(prefix)), None)

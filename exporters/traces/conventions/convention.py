@@ -1,0 +1,121 @@
+"""What a convention is: which spans are calls, which attributes hold what, and what its senders get wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from exporters.traces import content, fields
+from exporters.traces.spans import Span
+
+Found = dict[str, Any]
+"""Values for the fields of a Call, by the field's name."""
+
+INFERENCE = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
+# Spans that stand for several calls, or for none.
+AGGREGATES = frozenset(
+    (
+        *("invoke_agent", "execute_tool", "invoke_workflow", "create_agent", "chain", "agent_step", "execute_task"),
+        *("plan", "retrieval", "fetch_response"),
+    )
+)
+# Other names of the same operations (LiteLLM's functions, OpenLLMetry's request types, span kinds).
+OPERATIONS = {
+    "completion": "chat", "acompletion": "chat", "responses": "chat", "aresponses": "chat", "llm": "chat",
+    "text_completion": "text_completion", "atext_completion": "text_completion", "completions": "text_completion",
+    "embedding": "embeddings", "aembedding": "embeddings", "embed": "embeddings",
+}  # fmt: skip
+
+OTEL_KEYS: Mapping[str, tuple[str, ...]] = {
+    "operation": ("gen_ai.operation.name", "llm.request.type"),
+    "provider": ("gen_ai.provider.name", "gen_ai.system"),
+    "model_requested": ("gen_ai.request.model",),
+    "model_served": ("gen_ai.response.model",),
+    "streaming": ("gen_ai.request.stream", "gen_ai.is_streaming", "gen_ai.request.is_stream", "llm.is_streaming"),
+    "ttft_s": ("gen_ai.response.time_to_first_chunk",),
+    "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+    "output_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+    "cached_input_tokens": (
+        *("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
+        *("gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.cached_tokens"),
+    ),
+    "reasoning_output_tokens": (
+        *("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "llm.usage.reasoning_tokens"),
+        "gen_ai.usage.details.reasoning_tokens",
+    ),
+    "finish_reasons": ("gen_ai.response.finish_reasons",),
+    "response_id": ("gen_ai.response.id",),
+    "conversation_id": ("gen_ai.conversation.id", "session.id"),
+    "error_type": ("error.type",),
+}
+
+_READERS: Mapping[str, Callable[..., Any]] = {
+    "streaming": fields.flag,
+    "ttft_s": fields.seconds,
+    "duration_s": fields.seconds,
+    "input_tokens": fields.count,
+    "output_tokens": fields.count,
+    "cached_input_tokens": fields.count,
+    "reasoning_output_tokens": fields.count,
+    "finish_reasons": fields.words,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What normalisation needs beside the span: the sender's own tenant and the settings' mappings."""
+
+    tenant: str | None
+    tenant_attributes: Sequence[str]
+    service_models: Mapping[str, str]
+
+
+def _nothing(_span: Span, _found: Found) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """One way of writing calls into spans.
+
+    `keys` names the attributes of each field, first non-empty wins; fields it leaves out are read as OTel has them.
+    `refine` mends what the attributes alone get wrong; it may set any field of a Call.
+    """
+
+    name: str
+    is_call: Callable[[Span], bool]
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    refine: Callable[[Span, Found], None] = _nothing
+    words: Callable[[Span], tuple[str, str]] = content.of_messages
+    layer: str = "client"
+    operation: str = "chat"
+    readers: tuple[tuple[str, Callable[..., Any], tuple[str, ...]], ...] = ()
+
+    def __post_init__(self) -> None:
+        table = {**OTEL_KEYS, **self.keys}
+        readers = tuple((name, _READERS.get(name, fields.word), keys) for name, keys in table.items())
+        object.__setattr__(self, "readers", readers)
+
+    def read(self, span: Span) -> Found:
+        attributes = span.attributes
+        found: Found = {name: reader(attributes, *keys) for name, reader, keys in self.readers}
+        operation = found["operation"]
+        found["operation"] = OPERATIONS.get(operation, operation) if operation else self.operation
+        found["layer"] = self.layer
+        self.refine(span, found)
+        return found
+
+
+def operation_is_inference(span: Span) -> bool:
+    """Whether the span's operation is a call of a model, by OTel's name or another known one."""
+    name = span.attributes.get("gen_ai.operation.name") or span.attributes.get("llm.request.type")
+    return name in INFERENCE or name in OPERATIONS
+
+
+def since_start(span: Span, *events: str) -> float | None:
+    """Seconds from the span's start to the first of these events; None when events were dropped: it may be gone."""
+    if span.dropped_events:
+        return None
+    times = [found.time_ns for name in events if (found := span.event(name))]
+    return (min(times) - span.start_ns) / 1e9 if times else None

@@ -1,0 +1,64 @@
+"""Langfuse SDKs 3 to 5: observations with input, output and usage as JSON; some words in quotes of their own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from exporters.traces import content, fields
+from exporters.traces.conventions import usage
+from exporters.traces.conventions.convention import Convention, Found
+from exporters.traces.spans import Span
+
+_KIND = "langfuse.observation.type"
+_FIRST = "langfuse.observation.completion_start_time"
+
+
+def _is_call(span: Span) -> bool:
+    return span.attributes.get(_KIND) in ("generation", "embedding")
+
+
+def _refine(span: Span, found: Found) -> None:
+    a = span.attributes
+    found["operation"] = "embeddings" if a[_KIND] == "embedding" else "chat"
+    used = fields.tree(a.get("langfuse.observation.usage_details"))
+    found |= usage.tokens(used, flat_is_disjoint=True)
+    failed = span.status == 2 or a.get("langfuse.observation.level") == "ERROR"
+    if failed:
+        # Nothing answered, so the name is the one that was asked for.
+        found["model_requested"], found["model_served"] = found["model_served"], None
+        found["failed"] = True
+    first = _moment(fields.word(a, _FIRST))
+    if first is not None:
+        found["streaming"] = True
+        # The first event of OpenAI's Responses API, whose usage this is, holds no token.
+        found["ttft_s"] = None if "output_tokens_details" in used else first - span.start_ns / 1e9
+
+
+def _moment(text: str | None) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp() if text else None
+    except ValueError:
+        return None
+
+
+def _words(span: Span) -> tuple[str, str]:
+    a = span.attributes
+    given, answer = a.get("langfuse.observation.input"), a.get("langfuse.observation.output")
+    if a[_KIND] == "embedding":
+        return content.text(given), ""
+    return content.of_request(given), content.of_reply(answer)
+
+
+CONVENTION = Convention(
+    "langfuse",
+    _is_call,
+    keys={
+        "operation": (),
+        "model_requested": (),
+        "model_served": ("langfuse.observation.model.name",),
+        "finish_reasons": ("langfuse.observation.metadata.finish_reason",),
+        "conversation_id": ("session.id", "langfuse.session.id"),
+    },
+    refine=_refine,
+    words=_words,
+)

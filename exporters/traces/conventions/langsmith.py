@@ -1,0 +1,40 @@
+"""LangSmith's OTel export. Chains repeat their children's usage; failed calls have status OK and an exception."""
+
+from __future__ import annotations
+
+from exporters.traces import content, fields
+from exporters.traces.conventions import usage
+from exporters.traces.conventions.convention import Convention, Found
+from exporters.traces.spans import Span
+
+
+def _is_call(span: Span) -> bool:
+    return span.attributes.get("langsmith.span.kind") in ("llm", "LLM")
+
+
+def _refine(span: Span, found: Found) -> None:
+    details = fields.tree(span.attributes.get("langsmith.metadata.usage_metadata"))
+    if found["input_tokens"] is None:
+        found |= {name: value for name, value in usage.tokens(details).items() if value is not None}
+    read = fields.count(fields.tree(details.get("input_token_details")), "cache_read")
+    found["cached_input_tokens"] = found["cached_input_tokens"] if read is None else read
+    if found["provider"] == "langchain":
+        found["provider"] = None
+
+
+def _words(span: Span) -> tuple[str, str]:
+    a = span.attributes
+    return content.of_request(a.get("gen_ai.prompt")), content.of_reply(a.get("gen_ai.completion"))
+
+
+CONVENTION = Convention(
+    "langsmith",
+    _is_call,
+    keys={
+        "streaming": ("langsmith.request.streaming",),
+        "conversation_id": ("langsmith.metadata.session_id", "langsmith.metadata.thread_id"),
+        "cached_input_tokens": ("cache_read_input_tokens", "gen_ai.usage.cache_read.input_tokens"),
+    },
+    refine=_refine,
+    words=_words,
+)

@@ -1,0 +1,52 @@
+"""MLflow's OTLP export: every attribute is JSON, model and streaming stand in the inputs."""
+
+from __future__ import annotations
+
+from exporters.traces import content, fields
+from exporters.traces.conventions import usage
+from exporters.traces.conventions.convention import Convention, Found, since_start
+from exporters.traces.spans import Span
+
+_KIND = "mlflow.spanType"
+
+
+def _is_call(span: Span) -> bool:
+    return fields.word(span.attributes, _KIND) in ("CHAT_MODEL", "LLM", "EMBEDDING")
+
+
+def _refine(span: Span, found: Found) -> None:
+    a = span.attributes
+    given, told = fields.tree(a.get("mlflow.spanInputs")), fields.tree(a.get("mlflow.spanOutputs"))
+    found["operation"] = "embeddings" if fields.word(a, _KIND) == "EMBEDDING" else "chat"
+    found["model_requested"] = found["model_requested"] or fields.word(given, "model")
+    found["model_served"] = found["model_served"] or fields.word(told, "model")
+    found["response_id"] = found["response_id"] or fields.word(told, "id")
+    found["streaming"] = fields.flag(given, "stream") or (False if given else None)
+    counted = usage.tokens(fields.tree(a.get("mlflow.chat.tokenUsage")) or fields.tree(told.get("usage")))
+    found |= {name: value for name, value in counted.items() if value is not None}
+    choices = told.get("choices")
+    if isinstance(choices, list) and not found["finish_reasons"]:
+        reasons = (fields.word(choice, "finish_reason") for choice in choices if isinstance(choice, dict))
+        found["finish_reasons"] = tuple(filter(None, reasons))
+    first = since_start(span, "mlflow.chunk.item.0")
+    if first is not None:
+        found["streaming"], found["ttft_s"] = True, first
+
+
+def _words(span: Span) -> tuple[str, str]:
+    a = span.attributes
+    return content.of_request(a.get("mlflow.spanInputs")), content.of_reply(a.get("mlflow.spanOutputs"))
+
+
+CONVENTION = Convention(
+    "mlflow",
+    _is_call,
+    keys={
+        "operation": (),
+        "ttft_s": (),
+        "model_served": ("mlflow.llm.model", "gen_ai.response.model"),
+        "provider": ("mlflow.llm.provider", "gen_ai.provider.name"),
+    },
+    refine=_refine,
+    words=_words,
+)

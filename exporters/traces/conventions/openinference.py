@@ -1,0 +1,77 @@
+"""OpenInference (Arize): span kinds, indexed messages, the request as JSON. Embedding vectors are never read."""
+
+from __future__ import annotations
+
+import re
+
+from exporters.traces import content, fields
+from exporters.traces.conventions.convention import Convention, Found, since_start
+from exporters.traces.spans import Span
+
+_ID = re.compile(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg)[-_][^"]{1,128})"')
+_REASON = re.compile(r'"(?:finish_reason|stop_reason)"\s*:\s*"(\w+)"')
+
+
+def _is_call(span: Span) -> bool:
+    return span.attributes["openinference.span.kind"] in ("LLM", "EMBEDDING")
+
+
+def _refine(span: Span, found: Found) -> None:
+    a = span.attributes
+    embedding = a["openinference.span.kind"] == "EMBEDDING"
+    asked = fields.tree(a.get("embedding.invocation_parameters" if embedding else "llm.invocation_parameters"))
+    text_completion = "llm.prompts.0.prompt.text" in a
+    found["operation"] = "embeddings" if embedding else "text_completion" if text_completion else "chat"
+    found["model_requested"] = found["model_requested"] or fields.word(asked, "model")
+    if found["model_served"] == found["model_requested"] and span.status == 2:
+        found["model_served"] = None
+    if not embedding:
+        # Without a flag in a request that is known, it is no stream; the request may have been dropped, though.
+        found["streaming"] = fields.flag(asked, "stream") or (False if asked else None)
+    first = since_start(span, "First Token Stream Event")
+    if first is not None:
+        found["streaming"], found["ttft_s"] = True, first
+    output = a.get("output.value")
+    if isinstance(output, str) and not embedding:
+        identity = _ID.search(output)
+        found["response_id"] = identity[1] if identity else None
+        if identity and identity[1].startswith("resp"):
+            # The first event of OpenAI's Responses API says that the answer was begun; it holds no token.
+            found["ttft_s"] = None
+        if not found["finish_reasons"]:
+            found["finish_reasons"] = tuple(_REASON.findall(output)[:1])
+
+
+def _words(span: Span) -> tuple[str, str]:
+    a = span.attributes
+    if a["openinference.span.kind"] == "EMBEDDING":
+        texts = content.indexed(a, "embedding.embeddings.")
+        return "\n".join(
+            filter(None, (content.text(text.get("embedding.text")) for text in texts if isinstance(text, dict)))
+        ), ""
+    prompt = content.last_input(content.indexed(a, "llm.input_messages.", "message."))
+    answer = content.output(content.indexed(a, "llm.output_messages.", "message."))
+    prompt = prompt or content.text(a.get("llm.prompts.0.prompt.text")) or content.of_request(a.get("input.value"))
+    answer = answer or content.text(a.get("llm.choices.0.completion.text"))
+    return prompt, answer or content.of_reply(a.get("output.value"))
+
+
+CONVENTION = Convention(
+    "openinference",
+    _is_call,
+    keys={
+        "operation": (),
+        "provider": ("llm.provider", "llm.system"),
+        "model_requested": ("llm.request.model_name",),
+        "model_served": ("llm.response.model_name", "llm.model_name", "embedding.model_name"),
+        "ttft_s": (),
+        "input_tokens": ("llm.token_count.prompt",),
+        "output_tokens": ("llm.token_count.completion",),
+        "cached_input_tokens": ("llm.token_count.prompt_details.cache_read",),
+        "reasoning_output_tokens": ("llm.token_count.completion_details.reasoning",),
+        "finish_reasons": ("llm.finish_reason",),
+        "conversation_id": ("session.id",),
+    },
+    refine=_refine,
+    words=_words,
+)

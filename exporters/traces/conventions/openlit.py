@@ -1,0 +1,43 @@
+"""OpenLIT, which tells times to first token of calls that did not stream, and guesses tokens where none were told."""
+
+from __future__ import annotations
+
+from exporters.traces import content
+from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
+from exporters.traces.spans import Span, Value
+
+_REAL = ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens")
+_NAMES = ("chat", "openai.chat", "openai.embeddings", "embeddings", "anthropic.messages", "cohere.", "mistral.")
+
+
+def _is_call(span: Span) -> bool:
+    # Errors of 1.34 have no attributes at all: only their name tells.
+    return operation_is_inference(span) or (not span.attributes and span.status == 2 and span.name.startswith(_NAMES))
+
+
+def _refine(span: Span, found: Found) -> None:
+    if not span.attributes and "embedding" in span.name:
+        found["operation"] = "embeddings"
+    if span.attributes.get("openai.api.type") == "responses":
+        # The first event of that API says that the answer was begun; it holds no token.
+        found["ttft_s"] = None
+    # On a stream, token details are there exactly when the provider told its usage; else the numbers are guesses.
+    if found["streaming"] and not any(name in span.attributes for name in _REAL):
+        found["input_tokens"] = found["output_tokens"] = None
+        found["reasoning_output_tokens"] = found["cached_input_tokens"] = None
+
+
+def _words(span: Span) -> tuple[str, str]:
+    prompt, answer = content.of_messages(span)
+    return prompt or _event(span, "prompt"), answer or _event(span, "completion")
+
+
+def _event(span: Span, side: str) -> str:
+    event = span.event(f"gen_ai.content.{side}")
+    held: Value = event.attributes.get(f"gen_ai.{side}") if event else None
+    return content.text(held)
+
+
+CONVENTION = Convention(
+    "openlit", _is_call, keys={"ttft_s": ("gen_ai.server.time_to_first_token",)}, refine=_refine, words=_words
+)

@@ -1,0 +1,53 @@
+"""OpenLLMetry (Traceloop), with indexed attributes up to 0.52 and OTel's messages since 0.60.
+
+With many messages the SDK's limit of 128 attributes drops the oldest, model and request type among them: such a span
+is known as a call by its scope and name.
+"""
+
+from __future__ import annotations
+
+from exporters.traces import content
+from exporters.traces.conventions.convention import Convention, Found, operation_is_inference, since_start
+from exporters.traces.spans import Span
+
+_NAMES = (".chat", ".completion", ".completions", ".embeddings")
+_CHUNKS = ("gen_ai.content.completion.chunk", "llm.content.completion.chunk")
+
+
+def _is_call(span: Span) -> bool:
+    if "traceloop.span.kind" in span.attributes:
+        return False
+    return operation_is_inference(span) or (span.dropped_attributes > 0 and span.name.endswith(_NAMES))
+
+
+def _refine(span: Span, found: Found) -> None:
+    if "gen_ai.operation.name" not in span.attributes and span.name.endswith(".embeddings"):
+        found["operation"] = "embeddings"
+    if found["provider"]:
+        found["provider"] = found["provider"].lower()
+    first = since_start(span, *_CHUNKS)
+    if first is not None:
+        found["streaming"], found["ttft_s"] = True, first
+
+
+def _words(span: Span) -> tuple[str, str]:
+    a = span.attributes
+    if "gen_ai.input.messages" in a or "gen_ai.output.messages" in a:
+        return content.of_messages(span)
+    prompt, answer = content.indexed(a, "gen_ai.prompt."), content.indexed(a, "gen_ai.completion.")
+    return content.last_input(prompt), content.output(answer)
+
+
+CONVENTION = Convention(
+    "openllmetry",
+    _is_call,
+    keys={
+        "finish_reasons": ("gen_ai.response.finish_reasons", "gen_ai.completion.0.finish_reason"),
+        "conversation_id": (
+            *("gen_ai.conversation.id", "traceloop.association.properties.session_id"),
+            "traceloop.association.properties.chat_id",
+        ),
+    },
+    refine=_refine,
+    words=_words,
+)

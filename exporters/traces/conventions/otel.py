@@ -1,0 +1,29 @@
+"""OTel GenAI conventions, current and older generations, and whatever unknown senders write in that manner."""
+
+from __future__ import annotations
+
+import re
+
+from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, Convention, Found
+from exporters.traces.spans import Span
+
+_FINISH = re.compile(r'"finish_reason"\s*:\s*"(\w+)"')
+_TAIL = 400
+
+
+def _is_call(span: Span) -> bool:
+    a = span.attributes
+    operation = a.get("gen_ai.operation.name")
+    if "gen_ai.aggregated_usage.input_tokens" in a or operation in AGGREGATES:
+        return False
+    return operation in INFERENCE or "gen_ai.request.model" in a
+
+
+def _refine(span: Span, found: Found) -> None:
+    """Some write the finish reason only into the answer's message; the end of its text tells it without decoding."""
+    output = span.attributes.get("gen_ai.output.messages")
+    if not found["finish_reasons"] and isinstance(output, str):
+        found["finish_reasons"] = tuple(_FINISH.findall(output[-_TAIL:])[-1:])
+
+
+CONVENTION = Convention("otel", _is_call, refine=_refine)

@@ -1,0 +1,45 @@
+"""Token usage as objects: the shapes of providers' APIs, and flat buckets.
+
+OTel's input tokens include cached ones. OpenAI's do too; Anthropic's own and flat buckets do not, and are added up.
+"""
+
+from __future__ import annotations
+
+from exporters.traces import fields
+from exporters.traces.conventions.convention import Found
+from exporters.traces.spans import Value
+
+_ANTHROPIC_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def tokens(usage: dict[str, Value], *, flat_is_disjoint: bool = False) -> Found:
+    """The four token counts of a Call out of a usage object; an empty object gives four times None."""
+    given = fields.count(usage, "prompt_tokens", "input_tokens", "input")
+    cached = fields.count(
+        fields.tree(usage.get("prompt_tokens_details") or usage.get("input_tokens_details")), "cached_tokens"
+    )
+    if cached is None:
+        cached = fields.count(usage, "cache_read_input_tokens", "input_cached_tokens", "input_cached")
+    reasoning = fields.count(
+        fields.tree(usage.get("completion_tokens_details") or usage.get("output_tokens_details")), "reasoning_tokens"
+    )
+    if given is not None and "prompt_tokens" not in usage:
+        given += sum(fields.count(usage, name) or 0 for name in _apart(usage, flat_is_disjoint))
+    output = fields.count(usage, "completion_tokens", "output_tokens", "output")
+    if flat_is_disjoint and "output" in usage:
+        parts = [name for name in usage if name.startswith("output_") and name not in ("output_tokens",)]
+        output = (output or 0) + sum(fields.count(usage, name) or 0 for name in parts)
+        reasoning = fields.count(usage, "output_reasoning_tokens", "output_reasoning")
+    return {
+        "input_tokens": given,
+        "output_tokens": output,
+        "cached_input_tokens": cached,
+        "reasoning_output_tokens": reasoning,
+    }
+
+
+def _apart(usage: dict[str, Value], flat_is_disjoint: bool) -> list[str]:
+    """The buckets that input tokens do not include."""
+    if flat_is_disjoint and "input" in usage:
+        return [name for name in usage if name.startswith("input_") and not name.endswith("_details")]
+    return [name for name in _ANTHROPIC_CACHE if name in usage]

@@ -1,0 +1,71 @@
+"""Vercel's AI SDK 4 to 7: of its nested spans the `.do…` one is the call; the outer one repeats its usage."""
+
+from __future__ import annotations
+
+from exporters.traces import content, fields
+from exporters.traces.conventions.convention import INFERENCE, Convention, Found
+from exporters.traces.spans import Span
+
+_CALLS = (".doGenerate", ".doStream", ".doEmbed")
+
+
+def _is_call(span: Span) -> bool:
+    operation = span.attributes.get("ai.operationId")
+    if isinstance(operation, str):
+        return operation.endswith(_CALLS)
+    return span.attributes.get("gen_ai.operation.name") in INFERENCE
+
+
+def _refine(span: Span, found: Found) -> None:
+    a = span.attributes
+    operation = str(a.get("ai.operationId", ""))
+    if operation:
+        found["operation"] = "embeddings" if operation.endswith(".doEmbed") else "chat"
+        found["streaming"] = operation.endswith(".doStream")
+    if found["provider"]:
+        found["provider"] = found["provider"].partition(".")[0]
+    first = fields.number(a.get("ai.response.msToFirstChunk"))
+    if first is not None:
+        found["ttft_s"] = first / 1000
+    if found["ttft_s"] is not None and not operation:
+        found["streaming"] = True
+
+
+def _words(span: Span) -> tuple[str, str]:
+    a = span.attributes
+    prompt, answer = content.of_messages(span)
+    prompt = prompt or content.of_request(a.get("ai.prompt.messages") or a.get("ai.prompt") or a.get("ai.value"))
+    if not prompt:
+        prompt = content.text(a.get("ai.values"))
+    answer = answer or content.text(a.get("ai.response.text")) or content.text(a.get("ai.response.object"))
+    return prompt, answer or content.of_reply(a.get("ai.response.toolCalls"))
+
+
+CONVENTION = Convention(
+    "vercel",
+    _is_call,
+    keys={
+        "operation": ("gen_ai.operation.name",),
+        "provider": ("gen_ai.provider.name", "ai.model.provider", "gen_ai.system"),
+        "model_requested": ("ai.model.id", "gen_ai.request.model"),
+        "model_served": ("ai.response.model", "gen_ai.response.model"),
+        "response_id": ("ai.response.id", "gen_ai.response.id"),
+        "ttft_s": ("gen_ai.client.operation.time_to_first_chunk", "gen_ai.response.time_to_first_chunk"),
+        "input_tokens": (
+            *("gen_ai.usage.input_tokens", "ai.usage.inputTokens", "ai.usage.promptTokens", "ai.usage.tokens"),
+        ),
+        "output_tokens": ("gen_ai.usage.output_tokens", "ai.usage.outputTokens", "ai.usage.completionTokens"),
+        "cached_input_tokens": (
+            *("gen_ai.usage.cache_read.input_tokens", "ai.usage.cachedInputTokens"),
+            "ai.usage.inputTokenDetails.cacheReadTokens",
+        ),
+        "reasoning_output_tokens": (
+            *("gen_ai.usage.reasoning.output_tokens", "ai.usage.reasoningTokens"),
+            "ai.usage.outputTokenDetails.reasoningTokens",
+        ),
+        "finish_reasons": ("ai.response.finishReason", "gen_ai.response.finish_reasons"),
+        "conversation_id": ("ai.telemetry.metadata.sessionId", "gen_ai.conversation.id"),
+    },
+    refine=_refine,
+    words=_words,
+)

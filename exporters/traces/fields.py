@@ -1,0 +1,109 @@
+"""Reading attributes as they come: numbers as strings, lists and objects as JSON or as Python's repr, words in quotes.
+
+Every reader takes names in order of preference, and answers None for what is absent, empty or impossible.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from collections.abc import Mapping
+
+from exporters.traces.spans import Value
+
+Attributes = Mapping[str, Value]
+
+MAX_WORD = 256
+# A repr longer than this is not parsed: it is content, not usage.
+MAX_REPR = 20_000
+
+
+def word(attributes: Attributes, *names: str) -> str | None:
+    """A short text; without the quotes of those who send each attribute as JSON."""
+    for name in names:
+        value = attributes.get(name)
+        if not isinstance(value, str) or not value:
+            continue
+        if value[0] == '"' and value[-1] == '"' and len(value) > 1:
+            value = value[1:-1]
+        if value and value not in ("None", "null"):
+            return value[:MAX_WORD].replace("\0", "")
+    return None
+
+
+def count(attributes: Attributes, *names: str) -> int | None:
+    """A number of tokens: finite and not negative."""
+    for name in names:
+        if name in attributes and (found := number(attributes[name])) is not None:
+            return int(found)
+    return None
+
+
+def seconds(attributes: Attributes, *names: str) -> float | None:
+    for name in names:
+        if name in attributes and (found := number(attributes[name])) is not None:
+            return found
+    return None
+
+
+def number(value: Value) -> float | None:
+    """A finite number that is not negative, out of a number or a string."""
+    if isinstance(value, str):
+        try:
+            value = float(value.strip('"'))
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < math.inf else None
+
+
+def flag(attributes: Attributes, *names: str) -> bool | None:
+    for name in names:
+        value = attributes.get(name)
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+    return None
+
+
+def words(attributes: Attributes, *names: str) -> tuple[str, ...]:
+    """A list of short texts, out of a list, a JSON list or a single text."""
+    for name in names:
+        value = attributes.get(name)
+        if isinstance(value, str):
+            value = loose(value) if value[:1] in '["' else value
+        items = value if isinstance(value, list) else [value]
+        found = tuple(item[:MAX_WORD] for item in items if isinstance(item, str) and item)
+        if found:
+            return found
+    return ()
+
+
+def loose(value: Value) -> Value:
+    """What a string holds as JSON or, failing that, as Python's repr; the value itself when it is neither."""
+    if not isinstance(value, str) or value[:1] not in '[{"':
+        return value
+    try:
+        parsed: Value = json.loads(value)
+    except (ValueError, RecursionError):
+        return _repr(value)
+    return parsed
+
+
+def tree(value: Value) -> dict[str, Value]:
+    """The object that a value is or holds as text; empty when it holds none."""
+    parsed = loose(value)
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _repr(value: str) -> Value:
+    if len(value) > MAX_REPR:
+        return value
+    try:
+        parsed: Value = ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return value
+    return parsed

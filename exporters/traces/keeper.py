@@ -1,0 +1,165 @@
+"""Which calls become samples: rate-bounded, with their probability kept; content from the span or from logs.
+
+The decision falls when the span comes. A kept call whose content comes in logs waits for it a while in memory; a call
+not kept goes to the ring, out of which feedback may still take it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from prometheus_client import CollectorRegistry
+
+from exporters.traces import content, normalise
+from exporters.traces.logs import SpanKey, Texts, Words
+from exporters.traces.ring import Ring
+from exporters.traces.sampling import Sampler
+from exporters.traces.spans import Span
+from telltale.metrics import Metrics
+from telltale.records import Call, Sample
+from telltale.redaction import redact
+from telltale.settings import Settings
+
+ERRORS_PER_MINUTE = 20.0
+RECENT = 0.99
+WAIT_S = 60.0
+MAX_WAITING = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A kept call whose content has not come yet."""
+
+    call: Call
+    probability: float | None
+    promoted_by: str | None
+    since: float
+
+
+class Keeper:
+    """Samples calls. Not safe to use from several threads at once: its owner locks."""
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        self._settings = settings
+        self._sampler = Sampler(settings.sampling.per_minute)
+        self._errors = Sampler(ERRORS_PER_MINUTE)
+        self.ring = Ring(settings.sampling.ring_bytes, settings.sampling.ring_age)
+        self._texts = Texts(settings.sampling.ring_bytes // 4)
+        self._waiting: OrderedDict[SpanKey, Waiting] = OrderedDict()
+        metrics = Metrics(registry)
+        self._samples = metrics.counter("telltale_samples_total")
+        for outcome in ("kept", "not_sampled", "no_content", "promoted"):
+            self._samples.labels(outcome)
+        self._coverage = metrics.gauge("telltale_collector_content_coverage_ratio")
+        self._covered: float | None = None
+
+    def decide(self, call: Call, span: Span, now: float) -> Sample | None:
+        """The sample of a call, if it is kept and its content is here."""
+        stratum = (call.model or "", call.tenant, call.layer)
+        probability = self._sampler.keep(stratum, call.trace_id, now)
+        promoted_by = None
+        if probability is None:
+            if call.status != "error" or self._errors.keep(stratum, call.trace_id, now) is None:
+                self._samples.labels("not_sampled").inc()
+                self.ring.add(call, span, now)
+                return None
+            promoted_by = "error"
+        prompt, answer = normalise.words(span)
+        key = (call.trace_id, call.span_id)
+        told = self._texts.get(key) if not (prompt and answer) else None
+        if told is not None:
+            prompt, answer = prompt or told[0], answer or told[1]
+        if not (prompt or answer) or (told is not None and not answer and call.status == "ok"):
+            self._wait(key, Waiting(call, probability, promoted_by, now))
+            return None
+        self._texts.take(key)
+        return self._keep(call, prompt, answer, probability, promoted_by)
+
+    def hear(self, words: Words) -> tuple[Waiting, Sample] | None:
+        """A call that waited for this content and its sample, once the answer is here."""
+        prompt, answer = self._texts.add(words)
+        waiting = self._waiting.get(words.span)
+        if waiting is None or not (answer or waiting.call.status != "ok"):
+            return None
+        del self._waiting[words.span]
+        self._texts.take(words.span)
+        return waiting, self._keep(waiting.call, prompt, answer, waiting.probability, waiting.promoted_by)
+
+    def wait_again(self, waiting: Waiting) -> None:
+        """The content was not stored and will come again."""
+        self._wait((waiting.call.trace_id, waiting.call.span_id), waiting)
+
+    def promote(self, trace_ids: list[str], reason: str) -> list[Sample]:
+        """Calls out of the ring that were asked for, as samples outside the statistics."""
+        found = []
+        for held in (held for trace_id in trace_ids for held in self.ring.take(trace_id)):
+            prompt, answer = normalise.words(held.span)
+            told = self._texts.take((held.call.trace_id, held.call.span_id)) or ("", "")
+            prompt, answer = prompt or told[0], answer or told[1]
+            if prompt or answer:
+                found.append(self._keep(held.call, prompt, answer, None, reason))
+        return found
+
+    def expire(self, now: float) -> None:
+        """Give up calls whose content did not come."""
+        while self._waiting:
+            key, waiting = next(iter(self._waiting.items()))
+            if waiting.since > now - WAIT_S and len(self._waiting) <= MAX_WAITING:
+                return
+            del self._waiting[key]
+            self._samples.labels("no_content").inc()
+            self._cover(waiting.call, 0.0)
+
+    def _wait(self, key: SpanKey, waiting: Waiting) -> None:
+        self._waiting[key] = waiting
+        if len(self._waiting) > MAX_WAITING:
+            self.expire(waiting.since)
+
+    def _keep(self, call: Call, prompt: str, answer: str, probability: float | None, promoted_by: str | None) -> Sample:
+        self._samples.labels("promoted" if promoted_by else "kept").inc()
+        self._cover(call, 1.0)
+        sample = _sample(call, probability, *self._redacted(prompt), *self._redacted(answer))
+        return replace(sample, promoted_by=promoted_by) if promoted_by else sample
+
+    def _redacted(self, text: str) -> tuple[str, dict[str, int]]:
+        cut = content.text(text)[: self._settings.collector.max_text_bytes]
+        return redact(cut, self._settings.redaction.rules)
+
+    def _cover(self, call: Call, value: float) -> None:
+        if call.layer == "server" or call.status != "ok":
+            return
+        self._covered = value if self._covered is None else RECENT * self._covered + (1 - RECENT) * value
+        self._coverage.set(self._covered)
+
+
+def _sample(
+    call: Call,
+    probability: float | None,
+    prompt: str,
+    removed: dict[str, int],
+    response: str,
+    removed_too: dict[str, int],
+) -> Sample:
+    return Sample(
+        trace_id=call.trace_id,
+        span_id=call.span_id,
+        observed_at=call.start_unix_s + call.duration_s,
+        tenant=call.tenant,
+        model=call.model or "unknown",
+        version=call.version or "unknown",
+        layer=call.layer,
+        operation=call.operation,
+        status=call.status,
+        prompt=prompt,
+        response=response,
+        inclusion_probability=probability,
+        conversation_id=call.conversation_id,
+        finish_reason=call.finish_reasons[0] if call.finish_reasons else None,
+        error_type=call.error_type,
+        duration_s=call.duration_s,
+        ttft_s=call.ttft_s,
+        input_tokens=call.input_tokens,
+        output_tokens=call.output_tokens,
+        redactions={kind: removed.get(kind, 0) + removed_too.get(kind, 0) for kind in removed | removed_too},
+    )

@@ -1,0 +1,230 @@
+"""Payloads that real instrumentations sent, against what their provider knows it answered.
+
+The payloads are not part of the project: TELLTALE_TEST_CORPUS names a folder with `manifest.json` (cases with their
+truth, payloads with their headers) and the request bodies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from exporters.traces import bodies, logs, normalise, spans
+from exporters.traces.recent import Recent
+from telltale.records import Call
+
+CORPUS = Path(os.environ.get("TELLTALE_TEST_CORPUS", "/nonexistent"))
+needs_corpus = pytest.mark.skipif(
+    not (CORPUS / "manifest.json").is_file(), reason="set TELLTALE_TEST_CORPUS to a folder of captured payloads"
+)
+# Observations that the case's program made by hand, beside the calls that the provider saw.
+BY_HAND = {"langfuse5-observe-agent": ["llm"]}
+# Behind LiteLLM's proxy: what its client asked for; the upstream name is what it can know as served.
+ALIASES = {"litellm_proxy-err429": "broken"}
+# The proxy writes a whole answer with its tokens, though its client left: nothing in the span tells.
+UNTOLD = {("litellm_proxy-client-cancel", "aborted")}
+CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
+
+
+@dataclass
+class Told:
+    """What the collector makes of one case."""
+
+    calls: list[Call] = field(default_factory=list)
+    words: dict[str, tuple[str, str]] = field(default_factory=dict)
+    duplicates: int = 0
+
+
+def read_case(manifest: dict[str, Any], case: str) -> Told:
+    told, recent = Told(), Recent()
+    found: list[tuple[Call, spans.Span]] = []
+    heard: dict[tuple[str, str], tuple[str, str]] = {}
+    for payload in (payload for payload in manifest["payloads"] if payload["case_id"] == case):
+        body = (CORPUS / payload["file"]).read_bytes()
+        if payload["signal"] not in ("traces", "logs"):
+            continue
+        plain = bodies.decompress(body, payload.get("content_encoding") or "", 1 << 26)
+        if payload["signal"] == "logs":
+            for words in logs.read(bodies.decode(plain, "application/x-protobuf", ExportLogsServiceRequest)):
+                heard[words.span] = (words.prompt, words.answer)
+            continue
+        found.extend(
+            (call, span)
+            for span in spans.read(bodies.decode(plain, "application/x-protobuf", ExportTraceServiceRequest))
+            if span.name not in BY_HAND.get(case, []) and (call := normalise.call(span, CONTEXT))
+        )
+    found.sort(key=lambda item: item[0].convention == "anthropic")
+    for call, span in found:
+        if recent.find(call):
+            told.duplicates += 1
+            continue
+        recent.add(call)
+        told.calls.append(call)
+        prompt, answer = normalise.words(span)
+        beside = heard.get((call.trace_id, call.span_id), ("", ""))
+        told.words[call.span_id] = (prompt or beside[0], answer or beside[1])
+    if not case.startswith("emulated"):
+        told.calls.sort(key=lambda call: call.start_unix_s)
+    return told
+
+
+def requests(truth: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The calls of a case: what a client tried again inside one call is one call, the last try."""
+    kept: list[dict[str, Any]] = []
+    for request in sorted(truth, key=lambda request: request.get("t_start_ns", 0)):
+        again = kept and kept[-1].get("status") == 429 and "retry-me" in json.dumps(kept[-1].get("messages", ""))
+        if again:
+            kept.pop()
+        kept.append(request)
+    return kept
+
+
+def verdicts(call: Call, words: tuple[str, str], truth: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(what, right | wrong | absent) for all that the sender knew."""
+    failed = truth.get("status", 200) != 200
+    ended_well = not failed and not truth.get("aborted")
+    usage = truth.get("usage_sent_to_client") and ended_well
+    yield "requested", _same(call.model_requested, truth.get("model_requested"))
+    if ended_well:
+        yield "served", _same(call.model_served, truth.get("model_served"))
+    for what, mine, key in (
+        ("in", call.input_tokens, "input_tokens_total"), ("out", call.output_tokens, "output_tokens"),
+        ("cached", call.cached_input_tokens or None, "cache_read_tokens"),
+        ("reasoning", call.reasoning_output_tokens or None, "reasoning_tokens"),
+    ):  # fmt: skip
+        if usage and truth.get(key):
+            yield what, _same(mine, truth[key])
+        elif not usage and mine and what in ("in", "out") and not truth.get("aborted"):
+            yield what, "wrong"
+    if truth.get("aborted") == "client_gone":
+        yield "aborted", "right" if call.status == "aborted" else "wrong"
+    elif truth.get("aborted"):
+        yield "aborted", "right" if call.status != "ok" else "wrong"
+    else:
+        yield "status", "right" if (call.status == "error") == failed else "wrong"
+    if truth.get("status") == 429:
+        yield "error type", _same(call.error_type, "rate_limit")
+    yield "ttft", _ttft(call, truth)
+    if ended_well and truth.get("finish_reason"):
+        yield "finish", _finish(call, truth["finish_reason"])
+    yield from _content(words, truth, ended_well)
+
+
+def _ttft(call: Call, truth: dict[str, Any]) -> str:
+    if "server_ttft_s" not in truth:
+        return "right" if call.ttft_s is None else "wrong"
+    if call.ttft_s is None:
+        return "absent"
+    return "right" if truth["server_ttft_s"] - 0.03 <= call.ttft_s <= truth["server_ttft_s"] + 3 else "wrong"
+
+
+def _finish(call: Call, reason: str) -> str:
+    if not call.finish_reasons:
+        return "absent"
+    same = {
+        "tool_calls": ("tool_calls", "tool_call"),
+        "end_turn": ("end_turn", "stop"),
+        "tool_use": ("tool_use", "tool_call", "tool_calls"),
+    }
+    return "right" if call.finish_reasons[0] in (reason, *same.get(reason, ())) else "wrong"
+
+
+def _content(words: tuple[str, str], truth: dict[str, Any], ended_well: bool) -> Iterator[tuple[str, str]]:
+    asked = _asked(truth)
+    if asked:
+        yield (
+            "prompt",
+            "absent" if not words[0] else "right" if asked.replace("\0", "") in words[0].replace("\0", "") else "wrong",
+        )
+    if ended_well and (truth.get("completion") or truth.get("tool_calls")):
+        called = (truth.get("tool_calls") or [{}])[0]
+        wanted = truth.get("completion") or called.get("name") or called["function"]["name"]
+        yield "completion", "absent" if not words[1] else "right" if wanted.strip() in words[1] else "wrong"
+
+
+def _asked(truth: dict[str, Any]) -> str:
+    messages = [message for message in truth.get("messages") or [] if message.get("role") == "user"]
+    if not messages:
+        held = truth.get("prompt") or truth.get("input")
+        return (
+            held if isinstance(held, str) else held[-1] if isinstance(held, list) and isinstance(held[-1], str) else ""
+        )
+    content = messages[-1]["content"]
+    if isinstance(content, str):
+        return content
+    return next((part["text"] for part in content if part.get("text")), "")
+
+
+def _same(mine: object, truth: object) -> str:
+    if truth is None:
+        return "right"
+    return "absent" if mine is None else "right" if mine == truth else "wrong"
+
+
+def judge(manifest: dict[str, Any]) -> tuple[dict[str, dict[str, Counter[str]]], list[str]]:
+    table: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    wrong: list[str] = []
+    for case, about in manifest["cases"].items():
+        told, truth = read_case(manifest, case), requests(about["truth"])
+        if about["emitter"] == "litellm_proxy":
+            truth = [_behind_proxy(case, one) for one in truth]
+            # What the proxy refused itself is a failed call of the gateway; no provider saw it.
+            told.calls = told.calls if truth else [call for call in told.calls if call.status != "error"]
+        row = table[about["emitter"]]
+        row["calls"]["right"] += min(len(told.calls), len(truth))
+        row["calls"]["absent"] += max(0, len(truth) - len(told.calls))
+        row["calls"]["wrong"] += max(0, len(told.calls) - len(truth))
+        if len(told.calls) > len(truth):
+            wrong.append(f"{case}: {len(told.calls)} calls for {len(truth)}")
+        if len(told.calls) != len(truth):
+            continue
+        for call, one in zip(told.calls, truth, strict=True):
+            for what, verdict in verdicts(call, told.words[call.span_id], one):
+                if (case, what) in UNTOLD:
+                    continue
+                row[what][verdict] += 1
+                if verdict == "wrong":
+                    wrong.append(f"{case}: {what}: {_brief(call, told.words[call.span_id])}")
+    return table, wrong
+
+
+def _behind_proxy(case: str, truth: dict[str, Any]) -> dict[str, Any]:
+    return {**truth, "model_served": truth["model_requested"], "model_requested": ALIASES.get(case, "gpt-alias")}
+
+
+def _brief(call: Call, words: tuple[str, str]) -> str:
+    return (
+        f"{call.model_requested}>{call.model_served} {call.status} {call.error_type} in={call.input_tokens} "
+        f"out={call.output_tokens} stream={call.streaming} ttft={call.ttft_s} {call.finish_reasons} {words[0][:60]!r}"
+        f" {words[1][:60]!r}"
+    )
+
+
+def show(table: dict[str, dict[str, Counter[str]]]) -> str:
+    """right/all per emitter, and `w` where values are wrong."""
+    whats = list(dict.fromkeys(what for row in table.values() for what in row))
+    lines = ["emitter".ljust(30) + " ".join(what.rjust(10) for what in whats)]
+    for emitter, row in sorted(table.items()):
+        cells = []
+        for what in whats:
+            counts = row[what]
+            mark = f" {counts['wrong']}w" if counts["wrong"] else ""
+            cells.append((f"{counts['right']}/{counts.total()}{mark}" if counts.total() else "").rjust(10))
+        lines.append(emitter.ljust(30) + " ".join(cells))
+    return "\n".join(lines)
+
+
+@needs_corpus
+def test_nothing_is_wrong_where_the_sender_told_enough() -> None:
+    table, wrong = judge(json.loads((CORPUS / "manifest.json").read_text()))
+    print("\n" + show(table))
+    assert not wrong, "\n".join(wrong)
