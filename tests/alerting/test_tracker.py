@@ -1,0 +1,87 @@
+"""The tracker over the real store: two at once, and without Alertmanager or Prometheus."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alerting import main, tracker
+from alerting.lifecycle import Look, Verdict
+from alerting.notification import Alert
+from alerting.reconcile import reconcile
+from alerting.sources import Sources
+from telltale.settings import Settings
+from telltale.store import Store, open_store, tickets
+
+NOW, WINDOW = 1000.0, 3600.0
+NOWHERE = "http://127.0.0.1:9"
+
+
+def alert(model: str, severity: str = "ticket", muted: bool = False) -> Alert:
+    labels = {"alertname": "ModelDriftPersistent", "severity": severity, "lane": "retrain", "model": model}
+    return Alert("ab", True, labels, {"summary": f"drift of {model}", "signal": "x"}, 900.0, muted=muted)
+
+
+def test_two_trackers_over_one_store_open_each_ticket_once(tmp_path: Path) -> None:
+    stores = [open_store(f"sqlite:///{tmp_path / 'store.db'}") for _ in range(2)]
+
+    def work(store: Store) -> None:
+        for number in range(25):
+            found = [alert(f"model-{number}")]
+            store.write(lambda connection, found=found: tracker.take(connection, found, NOW, WINDOW))  # type: ignore[misc]  # mypy infers no type for a lambda's default
+
+    threads = [threading.Thread(target=work, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with stores[0].read() as connection:
+        assert len(tickets.load(connection)) == 25
+    for store in stores:
+        store.close()
+
+
+def test_a_silenced_alert_that_was_never_notified_opens_nothing(store: Store) -> None:
+    look = Look(NOW, (alert("m", muted=True),), Verdict("firing"))
+    key = alert("m").key
+    assert store.write(lambda connection: tracker.compare(connection, key, look, NOW, 1.0, WINDOW)) is None
+    with store.read() as connection:
+        assert tickets.load(connection) == []
+
+
+def test_information_opens_nothing() -> None:
+    assert tracker.by_key([alert("m", severity="info")]) == {}
+
+
+def test_without_alertmanager_nothing_changes_and_the_trouble_is_named(store: Store) -> None:
+    store.write(lambda connection: tracker.take(connection, [alert("m")], NOW, WINDOW))
+    sources = Sources(NOWHERE, NOWHERE)
+    trouble = reconcile(store, sources, Settings(), lambda: NOW + 60)
+    sources.close()
+    assert trouble is not None
+    assert "Alertmanager does not answer" in trouble
+    with store.read() as connection:
+        (ticket,) = tickets.load(connection)
+    assert ticket.state == "open"
+
+
+def test_a_tracker_alone_says_that_it_cannot_compare(tracker_alone: Any, until: Callable[..., Any]) -> None:
+    url = f"http://{tracker_alone.settings.tickets.listen}/metrics"
+    text = until(lambda: tracker_alone.get(url), "the metrics")
+    assert "telltale_ticket_reconcile_last_success_timestamp_seconds 0.0" in text
+    assert 'telltale_tickets{lane="retrain",state="open"} 0.0' in text
+
+
+def test_an_address_in_use_and_a_missing_token_are_one_clear_line(tmp_path: Path, capsys: Any) -> None:
+    outside = Settings.model_validate({"data_dir": tmp_path, "tickets": {"listen": "0.0.0.0:0"}})
+    assert main(outside) == 2
+    assert "tickets.webhook_token_file" in capsys.readouterr().err
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert main(Settings.model_validate({"data_dir": tmp_path, "tickets": {"listen": address}})) == 2
+    assert capsys.readouterr().err == f"tickets.listen = {address}: Address already in use\n"
