@@ -19,7 +19,7 @@ from monitors.runs import Runs
 from telltale.metrics import Metrics
 from telltale.records import Window
 from telltale.settings import Settings
-from telltale.store import Store, StoreUnavailable, open_configured
+from telltale.store import Store, StoreUnavailable, open_configured, retention
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ NAMES = (tokens.MONITOR, descriptors.MONITOR, votes.MONITOR)
 # A series without news for this many windows is gone.
 SHOWN_WINDOWS = 12
 PATIENCE_WINDOWS = 3
+PRUNE_EVERY_S = 3600.0
 
 
 def serve(settings: Settings) -> int:
@@ -61,10 +62,14 @@ def _schedule(settings: Settings, store: Store, registry: CollectorRegistry, sto
     window = settings.monitor.window
     registry.register(Gauges(store, time.time, runs.waiting, PATIENCE_WINDOWS * window, SHOWN_WINDOWS * window))
     health = _Health(registry, settings.monitor.interval)
+    next_prune = time.monotonic()
     while not stop.is_set():
         began = time.monotonic()
         try:
             new = runs.run(time.time())
+            if began >= next_prune:
+                next_prune = began + PRUNE_EVERY_S
+                _prune(store, time.time() - settings.store.retention)
         except StoreUnavailable as error:
             log.warning("nothing judged: %s", error)
             health.failed()
@@ -77,6 +82,12 @@ def _schedule(settings: Settings, store: Store, registry: CollectorRegistry, sto
             health.done(time.monotonic() - began, time.time())
         stop.wait(max(0.1, settings.monitor.interval - (time.monotonic() - began)))
     runs.close()
+
+
+def _prune(store: Store, before: float) -> None:
+    deleted = store.write(lambda connection: retention.prune(connection, before))
+    if deleted:
+        log.info("%d rows older than store.retention deleted", deleted)
 
 
 class _Health:

@@ -7,7 +7,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from telltale.records import Feedback, Sample, Score, Ticket
-from telltale.store import Conflict, Store, access, audit, evidence, feedback, references, samples, scores, tickets
+from telltale.store import (
+    Conflict,
+    Store,
+    access,
+    audit,
+    evidence,
+    feedback,
+    references,
+    retention,
+    samples,
+    scores,
+    tickets,
+)
 
 # PostgreSQL's text cannot hold NUL; the collector's redaction removes it before storage.
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=200)
@@ -67,6 +79,23 @@ def test_prune_deletes_only_what_is_older(store: Store) -> None:
     store.write(lambda c: samples.save(c, [sample(1), sample(2)], now=1.0))
     assert store.write(lambda c: samples.prune(c, before=2.0)) == 1
     assert store.write(samples.count) == 1
+
+
+def test_retention_deletes_scores_with_their_evidence_and_keeps_the_rest(store: Store) -> None:
+    store.write(lambda c: samples.save(c, [sample(1), sample(50)], now=1.0))
+    store.write(lambda c: scores.save(c, [score(), score(window_start=40.0, window_end=50.0)]))
+    for at in (10.0, 50.0):
+        number = store.write(lambda c, at=at: evidence.put(c, b"x", kind="evidently", media_type="text/html", now=at))
+        with store.read() as connection:
+            [row] = [found for found in scores.load(connection) if found.window_end == at]
+        store.write(lambda c, row=row, number=number: scores.attach_evidence(c, row.id or 0, number))
+    store.write(lambda c: feedback.append(c, vote(), "hash"))
+    assert store.write(lambda c: retention.prune(c, before=20.0)) == 3
+    with store.read() as connection:
+        assert [row.observed_at for row in samples.load(connection)] == [50.0]
+        [kept] = scores.load(connection)
+        assert evidence.get(connection, kept.evidence_id or 0) is not None
+        assert len(feedback.load(connection)) == 1
 
 
 def vote(key: str = "k", value: float = 0.0) -> Feedback:
