@@ -107,9 +107,15 @@ class Convention:
         return found
 
 
+def operation_of(span: Span) -> str | None:
+    """The span's operation by OTel's name, if it is a text."""
+    name = span.attributes.get("gen_ai.operation.name")
+    return name if isinstance(name, str) else None
+
+
 def operation_is_inference(span: Span) -> bool:
     """Whether the span's operation is a call of a model, by OTel's name or another known one."""
-    name = span.attributes.get("gen_ai.operation.name") or span.attributes.get("llm.request.type")
+    name = operation_of(span) or fields.word(span.attributes, "llm.request.type")
     return name in INFERENCE or name in OPERATIONS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, Convention, Found
+from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, Convention, Found, operation_of
 from exporters.traces.spans import Span
 
 _FINISH = re.compile(r'"finish_reason"\s*:\s*"(\w+)"')
@@ -13,7 +13,7 @@ _TAIL = 400
 
 def _is_call(span: Span) -> bool:
     a = span.attributes
-    operation = a.get("gen_ai.operation.name")
+    operation = operation_of(span)
     if "gen_ai.aggregated_usage.input_tokens" in a or operation in AGGREGATES:
         return False
     return operation in INFERENCE or "gen_ai.request.model" in a

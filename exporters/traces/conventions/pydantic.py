@@ -5,7 +5,7 @@ failed."""
 from __future__ import annotations
 
 from exporters.traces import content, fields
-from exporters.traces.conventions.convention import INFERENCE, Convention, Found
+from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
 from exporters.traces.spans import Span, Value
 
 _LOG = "logfire.span_type"
@@ -15,7 +15,7 @@ def _is_call(span: Span) -> bool:
     a = span.attributes
     if "final_result" in a or "gen_ai.aggregated_usage.input_tokens" in a or "all_messages_events" in a:
         return False
-    operation = a.get("gen_ai.operation.name")
+    operation = operation_of(span)
     if operation is not None and operation not in INFERENCE:
         return False
     if a.get(_LOG) == "log":

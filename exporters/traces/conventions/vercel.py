@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporters.traces import content, fields
-from exporters.traces.conventions.convention import INFERENCE, Convention, Found
+from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
 from exporters.traces.spans import Span
 
 _CALLS = (".doGenerate", ".doStream", ".doEmbed")
@@ -13,7 +13,7 @@ def _is_call(span: Span) -> bool:
     operation = span.attributes.get("ai.operationId")
     if isinstance(operation, str):
         return operation.endswith(_CALLS)
-    return span.attributes.get("gen_ai.operation.name") in INFERENCE
+    return operation_of(span) in INFERENCE
 
 
 def _refine(span: Span, found: Found) -> None:

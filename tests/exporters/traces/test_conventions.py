@@ -1,0 +1,316 @@
+"""Spans as each convention writes them, built by hand from its description, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporters.traces import normalise
+from exporters.traces.recent import Recent, pair
+from exporters.traces.spans import Event, Span
+from telltale.records import Call
+
+S = 1_000_000_000
+CONTEXT = normalise.Context(None, ("tenant.id",), {"tgi": "mistral-7b"})
+
+
+def span(attributes: dict[str, Any], **values: Any) -> Span:
+    made = Span(
+        "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "", "call", 3, 10 * S, 12 * S, 0, "", "made-by-hand",
+        attributes, {},
+    )  # fmt: skip
+    return replace(made, **values)
+
+
+def call(attributes: dict[str, Any], **values: Any) -> Call:
+    found = normalise.call(span(attributes, **values), CONTEXT)
+    assert found is not None
+    return found
+
+
+def event(name: str, seconds: float, **attributes: Any) -> Event:
+    return Event(name, int((10 + seconds) * S), attributes)
+
+
+OPENLLMETRY = {
+    "llm.request.type": "chat", "gen_ai.system": "OpenAI", "gen_ai.request.model": "gpt-4o-mini",
+    "gen_ai.response.model": "gpt-4o-mini-2", "gen_ai.usage.prompt_tokens": 20, "gen_ai.usage.completion_tokens": 14,
+    "llm.is_streaming": True, "gen_ai.prompt.0.role": "system", "gen_ai.prompt.0.content": "Be terse.",
+    "gen_ai.prompt.1.role": "user", "gen_ai.prompt.1.content": "Capital of France?",
+    "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.content": "Paris.",
+    "gen_ai.completion.0.finish_reason": "stop",
+}  # fmt: skip
+VERCEL = {
+    "ai.operationId": "ai.streamText.doStream", "ai.model.id": "gpt-4o-mini", "ai.model.provider": "openai.chat",
+    "ai.response.model": "gpt-4o-mini-2", "ai.usage.promptTokens": 20, "ai.usage.completionTokens": 14,
+    "ai.response.msToFirstChunk": 121.5, "ai.response.finishReason": "stop", "ai.response.text": "Paris.",
+    "ai.prompt.messages": json.dumps([{"role": "user", "content": [{"type": "text", "text": "Capital of France?"}]}]),
+}  # fmt: skip
+LANGSMITH = {
+    "langsmith.span.kind": "llm", "gen_ai.system": "langchain", "gen_ai.request.model": "gpt-4o-mini",
+    "gen_ai.response.model": "gpt-4o-mini-2", "gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 14,
+    "gen_ai.prompt": json.dumps({"messages": [[{"lc": 1, "type": "constructor", "id": ["langchain", "HumanMessage"],
+                                               "kwargs": {"content": "Capital of France?"}}]]}),
+    "gen_ai.completion": json.dumps({"generations": [[{"text": "Paris."}]]}),
+}  # fmt: skip
+MLFLOW = {
+    "mlflow.spanType": '"CHAT_MODEL"', "mlflow.llm.model": '"gpt-4o-mini-2"',
+    "mlflow.spanInputs": json.dumps(
+        {"model": "gpt-4o-mini", "stream": True, "messages": [{"role": "user", "content": "Capital of France?"}]}
+    ),
+    "mlflow.spanOutputs": json.dumps({"choices": [{"message": {"content": "Paris."}, "finish_reason": "stop"}]}),
+    "mlflow.chat.tokenUsage": json.dumps({"input_tokens": 20, "output_tokens": 14, "total_tokens": 34}),
+}  # fmt: skip
+PYDANTIC = {
+    "gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini",
+    "gen_ai.response.model": "gpt-4o-mini-2", "gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 14,
+    "events": json.dumps([
+        {"event.name": "gen_ai.user.message", "role": "user", "content": "Capital of France?"},
+        {"event.name": "gen_ai.choice", "message": {"role": "assistant", "content": "Paris."}},
+    ]),
+}  # fmt: skip
+LOGFIRE_END = {
+    "logfire.span_type": "log", "duration": 0.35, "gen_ai.operation.name": "chat", "gen_ai.system": "openai",
+    "request_data": json.dumps(
+        {"model": "gpt-4o-mini", "stream": True, "messages": [{"role": "user", "content": "Capital of France?"}]}
+    ),
+    "gen_ai.response.model": "gpt-4o-mini-2", "gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 14,
+    "response_data": json.dumps({"combined_chunk_content": "Paris.", "chunk_count": 5}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "values"),
+    [
+        ("openllmetry", OPENLLMETRY, {}),
+        ("vercel", VERCEL, {"scope": "ai"}),
+        ("langsmith", LANGSMITH, {"scope": "langsmith"}),
+        ("mlflow", MLFLOW, {}),
+        ("pydantic", PYDANTIC, {"scope": "pydantic-ai"}),
+        ("pydantic", LOGFIRE_END, {"scope": "logfire.openai"}),
+    ],
+)
+def test_one_call_told_in_each_convention(name: str, attributes: dict[str, Any], values: dict[str, Any]) -> None:
+    found = call(attributes, **values)
+    assert (found.convention, found.operation, found.status) == (name, "chat", "ok")
+    assert (found.model_requested, found.model_served) == ("gpt-4o-mini", "gpt-4o-mini-2")
+    assert (found.input_tokens, found.output_tokens) == (20, 14)
+    assert normalise.words(span(attributes, **values)) == ("Capital of France?", "Paris.")
+
+
+def test_first_tokens_by_attribute_and_by_event() -> None:
+    assert call(VERCEL, scope="ai").ttft_s == pytest.approx(0.1215)
+    assert call(MLFLOW, events=(event("mlflow.chunk.item.0", 0.12),)).ttft_s == pytest.approx(0.12)
+    chunk = event("llm.content.completion.chunk", 0.12)
+    assert call(OPENLLMETRY, events=(chunk,)).ttft_s == pytest.approx(0.12)
+    assert call(OPENLLMETRY, events=(chunk,), dropped_events=175).ttft_s is None, "the first event may be gone"
+
+
+def test_openlits_times_and_guesses() -> None:
+    told = {
+        "gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.server.time_to_first_token": 1.9,
+        "gen_ai.usage.input_tokens": 39, "gen_ai.usage.output_tokens": 34, "gen_ai.response.finish_reasons": ["stop"],
+    }  # fmt: skip
+    plain = call({**told, "gen_ai.request.stream": False}, scope="openlit.instrumentation.openai")
+    assert (plain.ttft_s, plain.input_tokens) == (None, 39)
+    guessed = call({**told, "gen_ai.request.stream": True}, scope="openlit.instrumentation.openai")
+    assert (guessed.ttft_s, guessed.input_tokens, guessed.output_tokens, guessed.status) == (1.9, None, None, "ok")
+
+
+def test_sglang_and_vllm_are_servers() -> None:
+    attributes = {
+        "gen_ai.latency.e2e": 1.5, "gen_ai.latency.time_to_first_token": 0.2, "gen_ai.usage.prompt_tokens": 7,
+        "gen_ai.usage.completion_tokens": 27, "gen_ai.usage.cached_tokens": 4, "gen_ai.response.model": "llama",
+        "gen_ai.response.finish_reasons": '["stop"]', "gen_ai.request.id": "r-1",
+    }  # fmt: skip
+    found = call(attributes, scope="sglang server", name="Scheduler Req 0a1b2c3d")
+    assert (found.layer, found.convention, found.model_served, found.finish_reasons) == (
+        "server", "sglang", "llama", ("stop",),
+    )  # fmt: skip
+    assert (found.duration_s, found.ttft_s, found.tpot_s) == (1.5, 0.2, pytest.approx(0.05))
+    assert (found.input_tokens, found.cached_input_tokens, found.status) == (7, 4, "ok")
+    assert normalise.call(span({"host_id": "x"}, scope="sglang server", name="prefill_forward"), CONTEXT) is None
+
+
+def test_tgi_speaks_in_rusts_durations_and_names_no_model() -> None:
+    attributes = {"total_time": "1.5s", "time_per_token": "312.5µs", "prompt_tokens": "7", "generated_tokens": "20"}
+    found = call(attributes, name="generate_stream", resource={"service.name": "tgi"})
+    assert (found.layer, found.duration_s, found.tpot_s) == ("server", 1.5, pytest.approx(312.5e-6))
+    assert (found.model_requested, found.input_tokens, found.output_tokens) == ("mistral-7b", 7, 20)
+
+
+def test_triton_counts_requests_and_not_what_runs_inside() -> None:
+    found = call({"triton.model_name": "ensemble", "triton.model_version": 3}, name="InferRequest")
+    assert (found.model_requested, found.model_served, found.layer) == ("ensemble", "ensemble:3", "server")
+    for name in ("ensemble", "compute"):
+        assert normalise.call(span({"triton.model_name": "ensemble"}, name=name), CONTEXT) is None
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("success", "ok"), ("cancelled", "aborted"), ("error", "error")])
+def test_dynamos_frontend(outcome: str, status: str) -> None:
+    attributes = {
+        "uri": "/v1/chat/completions", "model": "llama", "request.outcome": outcome, "input_tokens": "7",
+        "output_tokens": "20", "ttft_ms": "120.5", "avg_itl_ms": "15",
+    }  # fmt: skip
+    found = call(attributes, name="http-request")
+    assert (found.status, found.model_requested, found.layer) == (status, "llama", "server")
+    assert found.ttft_s == pytest.approx(0.1205)
+    assert normalise.call(span({"uri": "/health"}, name="http-request"), CONTEXT) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "values"),
+    [
+        ({**OPENLLMETRY, "traceloop.span.kind": "workflow"}, {}),
+        ({**VERCEL, "ai.operationId": "ai.streamText"}, {"scope": "ai"}),
+        ({**LANGSMITH, "langsmith.span.kind": "chain"}, {}),
+        ({**MLFLOW, "mlflow.spanType": '"AGENT"'}, {}),
+        ({**PYDANTIC, "final_result": "Paris.", "gen_ai.operation.name": "invoke_agent"}, {"scope": "pydantic-ai"}),
+        ({"gen_ai.request.model": "m", "gen_ai.aggregated_usage.input_tokens": 5}, {}),
+        ({"langfuse.observation.type": "agent"}, {"scope": "langfuse-sdk"}),
+        ({"openinference.span.kind": "CHAIN"}, {}),
+        ({"llm.openai.model": "m"}, {"scope": "litellm", "name": "raw_gen_ai_request"}),
+        ({"http.method": "POST"}, {"name": "POST"}),
+        # The request half of a streamed call by Logfire: its other half is the call.
+        (
+            {"request_data": '{"model": "m", "stream": true}', "gen_ai.operation.name": "chat"},
+            {"scope": "logfire.openai"},
+        ),
+    ],
+)
+def test_spans_that_stand_for_other_spans_are_no_calls(attributes: dict[str, Any], values: dict[str, Any]) -> None:
+    assert normalise.call(span(attributes, **values), CONTEXT) is None
+
+
+def test_a_call_that_lost_its_oldest_attributes_is_known_by_scope_and_name() -> None:
+    left = {"gen_ai.completion.0.content": "Paris.", "gen_ai.usage.prompt_tokens": 860}
+    found = call(left, scope="opentelemetry.instrumentation.openai.v1", name="openai.chat", dropped_attributes=132)
+    assert (found.operation, found.input_tokens, found.model) == ("chat", 860, None)
+
+
+@pytest.mark.parametrize(
+    ("usage", "given", "output", "cached"),
+    [
+        ({"prompt_tokens": 100, "completion_tokens": 30, "prompt_tokens_details": {"cached_tokens": 64}}, 100, 30, 64),
+        ({"input": 11, "output": 5, "input_cached_tokens": 3}, 14, 5, 3),
+        ({"input_tokens": 11, "output_tokens": 5, "cache_read_input_tokens": 200,
+          "cache_creation_input_tokens": 30}, 241, 5, 200),
+        ({"input_tokens": 10, "output_tokens": 46, "input_tokens_details": {"cached_tokens": 4}}, 10, 46, 4),
+        ({}, None, None, None),
+    ],
+)  # fmt: skip
+def test_usage_that_includes_cached_tokens_and_usage_that_does_not(
+    usage: dict[str, Any], given: int | None, output: int | None, cached: int | None
+) -> None:
+    attributes = {"langfuse.observation.type": "generation", "langfuse.observation.usage_details": json.dumps(usage)}
+    found = call(attributes, scope="langfuse-sdk")
+    assert (found.input_tokens, found.output_tokens, found.cached_input_tokens) == (given, output, cached)
+
+
+OTEL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "values", "kind"),
+    [
+        ({"error.type": "openai.RateLimitError"}, {}, "rate_limit"),
+        ({"error.type": "429"}, {}, "rate_limit"),
+        ({"error.code": "429", "error.type": "Whatever"}, {}, "rate_limit"),
+        ({"error.type": "rate_limit_error"}, {}, "rate_limit"),
+        ({}, {"status": 2, "status_message": "Error code: 529 - overloaded"}, "overloaded"),
+        ({}, {"events": (event("exception", 1, **{"exception.type": "httpx.ReadTimeout"}),)}, "timeout"),
+        ({"error.type": "openai.APIConnectionError"}, {}, "connection"),
+        ({"error.type": "RemoteProtocolError"}, {}, "connection"),
+        ({"error.type": "' OR 1=1; --"}, {}, "other"),
+    ],
+)
+def test_errors_have_few_names(attributes: dict[str, Any], values: dict[str, Any], kind: str) -> None:
+    found = call({**OTEL, **attributes}, **values)
+    assert (found.status, found.error_type) == ("error", kind)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "status"),
+    [
+        ({"gen_ai.request.stream": True}, "aborted"),
+        ({"gen_ai.request.stream": True, "gen_ai.response.finish_reasons": ["stop"]}, "ok"),
+        ({"gen_ai.request.stream": True, "gen_ai.usage.output_tokens": 5}, "ok"),
+        ({"gen_ai.response.finish_reasons": ["error"]}, "aborted"),
+        ({"gen_ai.output.messages": '[{"role": "assistant", "finish_reason": "error"}]'}, "aborted"),
+        ({}, "ok"),
+    ],
+)
+def test_streams_that_ended_early_are_aborted(attributes: dict[str, Any], status: str) -> None:
+    assert call({**OTEL, **attributes}).status == status
+
+
+def test_cached_tokens_are_no_more_than_input_tokens() -> None:
+    found = call({**OTEL, "gen_ai.usage.input_tokens": 11, "gen_ai.usage.cache_read.input_tokens": 200})
+    assert (found.input_tokens, found.cached_input_tokens) == (11, 11)
+
+
+def test_the_same_call_by_two_instrumentations_is_found_by_id_across_traces_and_by_nesting() -> None:
+    recent = Recent()
+    outer = call({**OTEL, "gen_ai.response.id": "msg_1"})
+    recent.add(outer)
+    elsewhere = replace(outer, trace_id="f" * 32, span_id="c" * 16, convention="anthropic")
+    assert recent.find(elsewhere) is not None
+    assert pair(outer, elsewhere) == "anthropic+otel"
+    inner = replace(outer, span_id="d" * 16, parent_span_id=outer.span_id, response_id=None)
+    assert recent.find(inner) is not None, "the parent came first"
+    other = Recent()
+    other.add(inner)
+    assert other.find(replace(outer, response_id=None)) is not None, "the child came first"
+    assert recent.find(replace(inner, layer="server")) is None, "another layer is another view"
+    assert recent.find(replace(inner, model_requested="another")) is None
+    assert recent.find(replace(inner, start_unix_s=1e6)) is None
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.binary(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+_KEYS = sorted(
+    {key for made in (OPENLLMETRY, VERCEL, LANGSMITH, MLFLOW, PYDANTIC, LOGFIRE_END) for key in made}
+    | {"langfuse.observation.type", "openinference.span.kind", "llm.input_messages.0.message.content", "total_time"}
+    | {"langfuse.observation.usage_details", "langfuse.observation.completion_start_time", "metadata.usage_object"}
+    | {"gen_ai.input.messages", "gen_ai.output.messages", "uri", "triton.model_version", "llm.invocation_parameters"}
+)
+
+
+@given(
+    attributes=st.dictionaries(st.sampled_from(_KEYS), _VALUES, max_size=12),
+    scope=st.sampled_from(
+        [
+            "",
+            "ai",
+            "litellm",
+            "openlit",
+            "langfuse-sdk",
+            "logfire.openai",
+            "vllm",
+            "opentelemetry.instrumentation.openai.v1",
+        ]
+    ),
+    name=st.sampled_from(["chat", "InferRequest", "http-request", "llm_request", "openai.chat", "litellm_request"]),
+)
+def test_no_attribute_of_any_type_breaks_it_or_gets_an_impossible_number_through(
+    attributes: dict[str, Any], scope: str, name: str
+) -> None:
+    made = span(attributes, scope=scope, name=name)
+    found = normalise.call(made, CONTEXT)
+    if found is None:
+        return
+    for number in (found.duration_s, found.ttft_s, found.tpot_s, found.input_tokens, found.output_tokens):
+        assert number is None or (math.isfinite(number) and number >= 0)
+    assert found.ttft_s is None or found.ttft_s <= found.duration_s
+    prompt, answer = normalise.words(made)
+    assert isinstance(prompt, str)
+    assert isinstance(answer, str)
