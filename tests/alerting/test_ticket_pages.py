@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import httpx
 import pytest
+from playwright.sync_api import sync_playwright
 from sqlalchemy import Connection
 
 from alerting import runbook, tracker
@@ -36,83 +39,49 @@ class Story:
     evidence: int
 
 
+REPORT = b"""<p>report</p><script>
+document.querySelector('p').textContent += ' ran';
+try { parent.document.title = 'owned' } catch { document.querySelector('p').textContent += ', caged' }
+</script>"""
+
+
 @pytest.fixture
 def story(store: Store) -> Story:
     now = time.time()
+    shown = ("shop", "support", "support-2", "client", "chat", "ok")
+    rows = [
+        Sample(f"{i:032x}", "b" * 16, now - 600 + i, *shown, f"prompt number {i} {SCRIPT}", f"answer {i} {SCRIPT}", 0.5)  # type: ignore[arg-type]  # a layer and a status
+        for i in range(1, 6)
+    ]
+    said = Feedback(now - 300, "shop", f"{1:032x}", None, "thumb", "helpful", 0.0, "user", "k", f"wrong {SCRIPT}")
 
     def write(c: Connection) -> Story:
-        rows = [
-            Sample(f"{i:032x}", "b" * 16, now - 600 + i, "shop", "support", "support-2", "client", "chat", "ok",
-                   f"prompt number {i} {SCRIPT}", f"answer number {i} {SCRIPT}", 0.5)
-            for i in range(1, 6)
-        ]  # fmt: skip
         samples.save(c, rows, now)
         ids = [sample.id for sample in samples.load(c)]
-        said = Feedback(now - 300, "shop", f"{1:032x}", None, "thumb", "helpful", 0.0, "user", "k", f"wrong {SCRIPT}")
         feedback.append(c, said, "0" * 64)
-        number = evidence.put(
-            c,
-            b"<script>parent.document.title='owned'</script><p>report</p>",
-            kind="evidently",
-            media_type="text/html; charset=utf-8",
-            now=now,
-        )
-        words = [{"word": f"refund{SCRIPT}", "z": 9.1, "current_share": 0.4, "reference_share": 0.02}]
-        for i in range(12):
-            state: ScoreState = "alert" if i > 9 else "suspect" if i > 8 else "ok"
-            version = "support-2" if i > 8 else "support-1"
-            end = now - 300 - 60 * (12 - i)
-            details = {
-                "words": words, "windows_hit": 3, "windows_seen": 4, "windows_needed": 3,
-                "examples": {"current": ids, "reference": [f"before {SCRIPT}"]},
-            }  # fmt: skip
-            scores.save(
-                c,
-                [
-                    Score(
-                        "tokens",
-                        "words",
-                        "prompt",
-                        "support",
-                        version,
-                        end - 60,
-                        end,
-                        300,
-                        state,
-                        9.0 if i > 8 else 1.5,
-                        4.0,
-                        0.001,
-                        details=details,
-                        evidence_id=number,
-                    )
-                ],
-            )
-        bad = {"examples": {"current": ids[:1], "reference": []}}
-        scores.save(
-            c,
-            [
-                Score(
-                    "feedback",
-                    "negative_ratio",
-                    "feedback",
-                    "support",
-                    "support-2",
-                    now - 400,
-                    now - 310,
-                    80,
-                    "alert",
-                    0.3,
-                    0.1,
-                    0.0001,
-                    details=bad,
-                )
-            ],
-        )
+        number = evidence.put(c, REPORT, kind="evidently", media_type="text/html; charset=utf-8", now=now)
+        scores.save(c, [window(i, now, ids, number) for i in range(12)])
+        votes = {"direction": "feedback", "samples": 80, "effect": 0.3, "threshold": 0.1, "evidence_id": None}
+        scores.save(c, [replace(window(11, now, ids, number), monitor="feedback", signal="negative_ratio", **votes)])  # type: ignore[arg-type]  # fields of a score
         found = [alert("ModelDriftPersistent", **SERIES), alert("NegativeFeedbackHigh")]
         (ticket,) = tracker.take(c, found, now - 200, 3600.0)
         return Story(ticket.id or 0, number)
 
     return store.write(write)
+
+
+def window(i: int, now: float, ids: list[int | None], number: int) -> Score:
+    """The i-th of twelve windows; the model is new and drifts from the tenth on."""
+    state: ScoreState = "alert" if i > 9 else "suspect" if i > 8 else "ok"
+    end = now - 300 - 60 * (12 - i)
+    details = {
+        "words": [{"word": f"refund{SCRIPT}", "z": 9.1, "current_share": 0.4, "reference_share": 0.02}],
+        "examples": {"current": ids, "reference": [f"before {SCRIPT}"]},
+        "windows_hit": 3, "windows_seen": 4, "windows_needed": 3,
+    }  # fmt: skip
+    series = ("tokens", "words", "prompt", "support", "support-2" if i > 8 else "support-1")
+    numbers = (9.0 if i > 8 else 1.5, 4.0, 0.001)
+    return Score(*series, end - 60, end, 300, state, *numbers, details=details, evidence_id=number)  # type: ignore[arg-type]  # a direction
 
 
 @pytest.fixture
@@ -219,7 +188,7 @@ def test_a_viewer_sees_the_numbers_but_no_words_of_people(pages: str, story: Sto
         assert vera.post("/sign-in", data={"name": "vera", "password": PASSWORD}).status_code == 303
         page = vera.get(f"/tickets/{story.number}").text
         assert '<svg class="chart"' in page
-        for hidden in ("prompt number", "answer number", "before &lt;", "wrong &lt;", "/evidence/", "<textarea"):
+        for hidden in ("prompt number", "answer 1", "before &lt;", "wrong &lt;", "/evidence/", "<textarea"):
             assert hidden not in page, hidden
         told = vera.get(f"/api/v1/tickets/{story.number}").json()
         assert all("examples" not in series for series in told["series"])
@@ -231,12 +200,13 @@ def test_a_viewer_sees_the_numbers_but_no_words_of_people(pages: str, story: Sto
             assert nobody.get(path).status_code == 401, path
 
 
-@pytest.mark.parametrize("name", runbook.names())
-def test_every_runbook_is_a_page(name: str, browser: httpx.Client) -> None:
-    page = browser.get(f"/runbooks/{name}").text
-    assert f"<h1>{name}</h1>" in page
-    assert not re.search(r"</(p|li|h2)>\s*[^<\s]", page), "text outside of elements"
-    assert "`" not in page
+def test_every_runbook_is_a_page(browser: httpx.Client) -> None:
+    assert len(runbook.names()) > 10
+    for name in runbook.names():
+        page = browser.get(f"/runbooks/{name}").text
+        assert f"<h1>{name}</h1>" in page
+        assert not re.search(r"</(p|li|h2)>\s*[^<\s]", page), "text outside of elements"
+        assert "`" not in page
 
 
 @pytest.mark.parametrize(
@@ -260,3 +230,31 @@ def test_a_ticket_without_evidence_still_has_a_page(browser: httpx.Client, store
     page = browser.get("/tickets/1")
     assert page.status_code == 200
     assert "holds no judged windows" in page.text
+
+
+def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
+    pages: str, story: Story, require: Callable[[object, str], None]
+) -> None:
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require(executable, "Chromium is not on PATH: apt-get install chromium")
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox refuses to run as root.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
+        page = chromium.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{pages}/tickets/{story.number}")
+        page.get_by_text("Report on prompts").click()
+        report = page.frame_locator("iframe.report")
+        report.get_by_text("report ran, caged").wait_for()
+        page.get_by_role("button", name="Acknowledge").click()
+        page.get_by_text("Acknowledged", exact=True).wait_for()
+        assert page.title().endswith("(support-2) · Telltale")
+        answer = page.goto(f"{pages}/evidence/{story.evidence}")
+        assert answer is not None
+        assert answer.status == 200
+        page.get_by_text("report ran").wait_for()
+        chromium.close()
+    assert complaints == []
