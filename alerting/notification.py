@@ -42,7 +42,7 @@ class Alert:
     starts_at: float
     ends_at: float | None = None
     muted: bool = False
-    """Silenced or inhibited: it still fires, but it must not open anything."""
+    """Silenced, inhibited or outside of its hours: it still fires, but it must not open anything."""
 
     @property
     def name(self) -> str:
@@ -85,6 +85,12 @@ class _Payload(BaseModel):
 class _Status(BaseModel):
     silencedBy: list[str] = []
     inhibitedBy: list[str] = []
+    # Since Alertmanager 0.28: outside of its route's hours.
+    mutedBy: list[str] = []
+
+    @property
+    def is_muted(self) -> bool:
+        return bool(self.silencedBy or self.inhibitedBy or self.mutedBy)
 
 
 class _Listed(_Alert):
@@ -121,7 +127,7 @@ def parse_listing(body: bytes) -> tuple[Alert, ...]:
         listing = _LISTING.validate_json(body)
     except ValidationError as error:
         raise Malformed(_explain(error)) from error
-    return tuple(_alert(entry, True, bool(entry.status.silencedBy or entry.status.inhibitedBy)) for entry in listing)
+    return tuple(_alert(entry, True, entry.status.is_muted) for entry in listing)
 
 
 def _alert(entry: _Alert, firing: bool, muted: bool = False) -> Alert:

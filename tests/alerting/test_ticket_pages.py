@@ -232,6 +232,15 @@ def test_a_ticket_without_evidence_still_has_a_page(browser: httpx.Client, store
     assert "holds no judged windows" in page.text
 
 
+def test_a_ticket_of_the_stack_itself_has_a_page(browser: httpx.Client, store: Store) -> None:
+    down = alert("CollectorDown", lane="ops", severity="page", instance="a:9464", model="", version="")
+    store.write(lambda connection: tracker.take(connection, [down], time.time(), 3600.0))
+    page = browser.get("/tickets/1").text
+    assert "CollectorDown of support" in page
+    assert "<h3>CollectorDown</h3>" in page
+    assert "telltale export" not in page
+
+
 def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
     pages: str, story: Story, require: Callable[[object, str], None]
 ) -> None:
