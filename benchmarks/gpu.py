@@ -80,6 +80,7 @@ class Result(NamedTuple):
 
     p50: float
     p99: float
+    worst: float
     cpu: float
     body: int
     series: int
@@ -166,7 +167,9 @@ def measure(server: Server, scrapes: int, pause: float = 0.0) -> Result:
     spent = server.cpu(server.process.pid) - before
     times.sort()
     series = sum(1 for line in body.splitlines() if line and not line.startswith(b"#"))
-    return Result(statistics.median(times), times[int(0.99 * len(times))], spent / scrapes, len(body), series)
+    return Result(
+        statistics.median(times), times[int(0.99 * len(times))], times[-1], spent / scrapes, len(body), series
+    )
 
 
 def free_port() -> int:
@@ -203,12 +206,13 @@ def background(server: Server, seconds: float) -> float:
 
 
 def line(name: str, result: Result, server: Server) -> None:
-    ms = 1e3
+    ms, mib = 1e3, 1 / (1 << 20)
     print(
-        f"{name:34} p50 {result.p50 * ms:6.2f} ms  p99 {result.p99 * ms:6.2f} ms  cpu/scrape {result.cpu * ms:6.3f} ms"
-        f"  {result.series:5} series {result.body >> 10:4} KiB"
-        f"  RSS {server.memory() / 2**20:5.1f} MiB  PSS {server.memory('Pss') / 2**20:5.1f} MiB"
-        f"  first answer {server.first * 1e3:4.0f} ms",
+        f"{name:34} p50 {result.p50 * ms:6.2f} ms  p99 {result.p99 * ms:6.2f} ms  worst {result.worst * ms:6.2f} ms",
+        f"cpu/scrape {result.cpu * ms:6.3f} ms  {result.series:5} series {result.body >> 10:4} KiB",
+        f"RSS {server.memory() * mib:5.1f} MiB  PSS {server.memory('Pss') * mib:5.1f} MiB",
+        f"first answer {server.first * ms:4.0f} ms",
+        sep="  ",
         flush=True,
     )
 

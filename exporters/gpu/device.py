@@ -57,6 +57,7 @@ class Device:
         self._links: tuple[int, ...] = ()
         self._gpm: GpmPair | None = None
         self._rates = Rates()
+        self._peers: Values = {}
         self._read_at: float | None = None
         self._tick = 0
         self._plan()
@@ -100,6 +101,7 @@ class Device:
         counted = {field.key for field in self._counted() if field.key in self.values}
         self.counters.elapse(self.values, elapsed, counted)
         self._rates.update(self.values, now)
+        self.values.update(self._peers)
         if self.xid_watched:
             self.counters.xid_values(self.values)
         self.counters.health(self.values, time.time())
@@ -183,16 +185,16 @@ class Device:
         return {("gpu_fabric_state", ""): info.state}
 
     def peers(self, others: list[Device]) -> None:
-        """Put the peer access over NVLink to `others` among the values."""
+        """Ask for the peer access over NVLink to `others`, which never changes, and show it from now on."""
         answer = c_uint()
         for other in others:
             self.step("nvmlDeviceGetP2PStatus")
             code = self._library.function("nvmlDeviceGetP2PStatus")(self.handle, other.handle, c_uint(2), byref(answer))
             key = ("gpu_p2p_status", label("peer", other.index))
+            self.values.pop(key, None)
+            self._peers.pop(key, None)
             if code == SUCCESS:
-                self.values[key] = answer.value
-            else:
-                self.values.pop(key, None)
+                self._peers[key] = answer.value
 
 
 class FieldReader:

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from typing import Any, NoReturn
 
@@ -68,7 +69,8 @@ def probe(config: Config, page: Page, gpu: int, parent: int) -> NoReturn:
 
 def become_child(parent: int) -> None:
     """Die with the parent, hold none of its sockets, take only SIGTERM."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
     os.closerange(3, 4096)

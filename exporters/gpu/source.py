@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -65,8 +66,7 @@ class NvmlSource:
         self._page, self._saved = page, saved
         page.step(NO_GPU, "loading libnvidia-ml")
         self._library = Library(path)
-        page.step(NO_GPU, "nvmlInit_v2")
-        self._library.init(NO_ATTACH if page.skipped() else 0)
+        self._begin()
         page.step(NO_GPU, "nvmlSystemGetDriverVersion")
         self.driver = self._library.text("nvmlSystemGetDriverVersion")
         self.nvml = self._library.text("nvmlSystemGetNVMLVersion")
@@ -77,6 +77,26 @@ class NvmlSource:
         self._xids = XidWatch(self._library, page) if events else None
         self._kmsg = _kernel_log(kmsg)
         self._merge = Merge()
+
+    def _begin(self) -> None:
+        """Initialise; without attaching every GPU at once when one of them is to be left alone."""
+        skipped = self._page.skipped()
+        self._page.step(NO_GPU, "nvmlInit_v2")
+        self._library.init(NO_ATTACH if skipped else 0)
+        if skipped and not self._attaches(skipped):
+            self._page.step(NO_GPU, "nvmlInit_v2")
+            self._library.function("nvmlShutdown")()
+            self._library.init()
+
+    def _attaches(self, skipped: frozenset[int]) -> bool:
+        """Whether this driver attaches a GPU when it is first asked for."""
+        others = [index for index in range(self._library.count()) if index not in skipped]
+        for index in others:
+            self._page.step(index, "nvmlDeviceGetHandleByIndex_v2")
+            with contextlib.suppress(NvmlError):
+                self._library.handle(index)
+                return True
+        return not others
 
     def gpus(self) -> list[Gpu]:
         self._page.step(NO_GPU, "nvmlDeviceGetCount_v2")

@@ -104,6 +104,7 @@ class Control(Structure):
     _fields_ = (
         *((name, c_uint32) for name in ("magic", "count", "init_rc", "init_hang", "generation", "calls", "delay_us")),
         ("event_hang", c_uint32),
+        ("attach_rc", c_uint32),
         ("driver", c_char * 32),
         ("nvml", c_char * 32),
         ("gpu", Gpu * MAX_GPUS),

@@ -29,13 +29,14 @@ typedef struct {
   mig_t mig[8];
 } gpu_t;
 typedef struct {
-  uint32_t magic, count, init_rc, init_hang, generation, calls, delay_us, event_hang;
+  uint32_t magic, count, init_rc, init_hang, generation, calls, delay_us, event_hang, attach_rc;
   char driver[32], nvml[32];
   gpu_t gpu[MAX_GPUS];
 } control_t;
 
 static control_t *ctl;
 static uint32_t loaded;
+static unsigned init_flags;
 static uint32_t xid_taken[MAX_GPUS];
 
 __attribute__((constructor)) static void load(void) {
@@ -85,7 +86,7 @@ static int copy(char *to, unsigned size, const char *from) {
 }
 
 int nvmlInitWithFlags(unsigned flags) {
-  (void)flags;
+  init_flags = flags;
   while (ctl->init_hang) pause_us(2000);
   return driver() ? 18 : ctl->init_rc;
 }
@@ -97,6 +98,7 @@ int nvmlDeviceGetCount_v2(unsigned *n) { int rc = driver(); *n = ctl->count; ret
 int nvmlDeviceGetHandleByIndex_v2(unsigned i, dev *d) {
   gpu_t *g;
   if (i >= ctl->count) return 2;
+  if (init_flags == 2 && ctl->attach_rc) return ctl->attach_rc;
   *d = (dev)(uintptr_t)(0x1000 + i);
   return enter(*d, &g);
 }

@@ -92,6 +92,16 @@ def test_2_a_hanging_gpu_is_named_and_left_alone_and_the_others_are_fresh_again(
     scraper.stop()
 
 
+def test_2b_a_driver_that_must_attach_all_gpus_at_once_serves_the_others_too(start, fake) -> None:
+    fake.control.attach_rc = 2
+    exporter = start(fake)
+    exporter.healthy()
+    fake[1].hang = 1
+    exporter.when(lambda page: state(page, 1) == "hung")
+    age = "telltale_gpu_sample_age_seconds"
+    exporter.when(lambda page: up(page, 0) == 1 and (page.one(age) or 9) < 0.5, seconds=5)
+
+
 def test_3_all_gpus_hang_and_the_page_still_answers(start, fake) -> None:
     exporter = start(fake)
     exporter.healthy()
