@@ -73,7 +73,7 @@ def _headlines() -> list[Json]:
             Query(f"avg(gpu_utilization_ratio{ON})"),
         ),
         stat(
-            "Memory used",
+            "Memory",
             About(
                 "Memory in use on all GPUs, as a share of what there is.",
                 "near 100 % is usual for vLLM, which takes what it is given.",
@@ -186,7 +186,7 @@ def _power() -> list[Json]:
             Look("percentunit"),
             Query(
                 'avg by (reason) (rate(gpu_throttle_seconds_total{instance=~"$instance",gpu=~"$gpu",'
-                'reason!~".*idle.*"}[$__rate_interval])) > 0',
+                'reason!~".*idle.*"}[$__rate_interval]))',
                 "{{reason}}",
             ),
             width=8,

@@ -44,11 +44,11 @@ def health() -> list[Json]:
                 low=None,
             ),
             Query(f"max by (instance, gpu) ({state})", NAMED),
-            width=12,
+            width=10,
             height=7,
         ),
         table(
-            "Errors",
+            "XID errors",
             About(
                 "XID events since the exporter began, by code.",
                 "look the code up in NVIDIA's list; the fatal ones page as GpuXidFatal.",
@@ -72,7 +72,7 @@ def health() -> list[Json]:
                 'severity="uncorrected",since="load"})',
                 NAMED,
             ),
-            width=6,
+            width=8,
             height=7,
         ),
         lines(
@@ -151,7 +151,7 @@ def exporter() -> list[Json]:
             About("Failed calls per second, by reason.", "not_supported is harmless; others: see the exporter's log."),
             Look("cps"),
             Query(
-                f"sum by (call, reason) (rate(telltale_gpu_errors_total{ON}[$__rate_interval])) > 0",
+                f"sum by (call, reason) (rate(telltale_gpu_errors_total{ON}[$__rate_interval]))",
                 "{{call}}: {{reason}}",
             ),
         ),

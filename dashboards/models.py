@@ -66,7 +66,7 @@ def _headlines() -> list[Json]:
             width=4,
         ),
         stat(
-            "Without enough data",
+            "Too little data",
             About(
                 "Series with too few rows or votes to be judged.",
                 "raise sampling.per_minute, or lengthen monitor.window.",
@@ -104,7 +104,7 @@ def _headlines() -> list[Json]:
                 "Age of the oldest reference that windows are compared with.",
                 "older than the model's version: freeze a new one.",
             ),
-            Look("s", decimals=0),
+            Look("s", decimals=0, none="not told"),
             Query(
                 'time() - min(telltale_monitor_reference_timestamp_seconds{model=~"$model",direction=~"$direction"})'
             ),

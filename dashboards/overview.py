@@ -99,7 +99,7 @@ def _headlines() -> list[Json]:
             Query(within("$tpot_slo", *TPOT)),
         ),
         stat(
-            "Output tokens",
+            "Tokens out",
             About(
                 "Tokens generated per second.", "a fall while requests stay: answers got shorter; look at the models."
             ),
@@ -107,7 +107,7 @@ def _headlines() -> list[Json]:
             Query(rate(where(TOKENS, 'kind="output"'))),
         ),
         stat(
-            "Series in alert",
+            "In alert",
             About(
                 "Monitored series, of prompts, answers or feedback, that are in the state alert.",
                 "see which on the models' dashboard; its ticket holds the evidence.",
@@ -122,7 +122,7 @@ def _headlines() -> list[Json]:
             Query(f"count({FIRING}) or 0 * count(ALERTS)"),
         ),
         stat(
-            "Retraining tickets",
+            "To retrain",
             About("Tickets that ask for retraining and are not closed.", "open Tickets above and decide."),
             Look("none", style.thresholds((None, style.GOOD), (1, style.WARN))),
             Query('sum(telltale_tickets{lane="retrain",state!="closed"})'),
@@ -276,7 +276,10 @@ def _alerts(pages_url: str) -> Json:
         Look(
             "none",
             overrides=[
-                style.by_name("Alert", links=[{"title": "Runbook", "url": runbook, "targetBlank": True}]),
+                style.by_name(
+                    "Alert", links=[{"title": "Runbook", "url": runbook, "targetBlank": True}], custom__width=190
+                ),
+                style.by_name("Severity", custom__width=80),
                 style.by_name("Model", links=[{"title": "This model", "url": row_page(MODEL_PAGE, "model", "Model")}]),
             ],
         ),

@@ -89,7 +89,7 @@ def _headlines() -> list[Json]:
             width=4,
         ),
         stat(
-            "Busiest tenant's share",
+            "Busiest share",
             About(
                 "Share of all tokens that go to the busiest tenant.",
                 "near 100 % on a shared model: agree on a quota before others queue.",
