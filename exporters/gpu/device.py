@@ -25,7 +25,7 @@ from exporters.gpu.nvml import (
 )
 from exporters.gpu.processes import Process, ProcessTable
 from exporters.gpu.rates import Rates
-from exporters.gpu.table import FIELDS, GETTERS, GPM, Field, Key, label, link_fields
+from exporters.gpu.table import FIELDS, GETTERS, GPM, LINK_ERRORS, Field, Key, label, link_error, link_fields
 
 Driver = tuple[int, int]
 _CANARY = "nvmlDeviceGetTemperature"
@@ -102,9 +102,19 @@ class Device:
         self.counters.elapse(self.values, elapsed, counted)
         self._rates.update(self.values, now)
         self.values.update(self._peers)
+        self._sum_links()
         if self.xid_watched:
             self.counters.xid_values(self.values)
         self.counters.health(self.values, time.time())
+
+    def _sum_links(self) -> None:
+        for kind in LINK_ERRORS:
+            known = [self.values[key] for link in self._links if (key := link_error(kind, link)) in self.values]
+            key = ("gpu_nvlink_errors_total", label("kind", kind))
+            if known:
+                self.values[key] = sum(known)
+            else:
+                self.values.pop(key, None)
 
     def _counted(self) -> list[Field]:
         return [field for field in FIELDS if field.key[0] == "gpu_throttle_seconds_total" and self._known(field)]

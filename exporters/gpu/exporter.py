@@ -172,7 +172,9 @@ class Exporter:
 def run(config: Config) -> int:
     """The whole process. Returns the exit code."""
     logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        level="ERROR" if config.once else config.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
     )
     if config.simulate:
         log.warning("%d GPUs are SIMULATED: none of their numbers is a measurement", config.simulate)

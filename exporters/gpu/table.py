@@ -73,6 +73,11 @@ MHZ, MILLI, PERCENT, NANO = 1e6, 1e-3, 0.01, 1e-9
 MIB = 1 << 20
 CLOCKS = {"graphics": 0, "sm": 1, "memory": 2, "video": 3}
 LIMITS = {"requested": 192, "current": 190, "default": 189, "min": 187, "max": 188}
+# nvmlMemoryErrorType_t and nvmlEccCounterType_t by number; nvmlMemoryLocation_t.
+SEVERITIES, SINCE = ("corrected", "uncorrected"), ("load", "life")
+LOCATIONS = {"dram": 2, "sram": 7}
+LINK_ERRORS = {"link_replay": 161, "link_recovery": 162, "link_crc": 163}
+"""Errors that Hopper and newer count for each link only."""
 REASON_BITS = {
     "gpu_idle": 0x1,
     "applications_clocks_setting": 0x2,
@@ -145,6 +150,28 @@ GETTERS = (
         (c_uint * 5,),
         tuple((_key("gpu_row_remap_banks", spare=word), 1) for word in ("max", "high", "partial", "low", "none")),
     ),
+    *(
+        Getter(
+            ("nvmlDeviceGetMemoryErrorCounter",),
+            1,
+            (severity, since, location),
+            (c_ulonglong,),
+            (
+                (
+                    _key(
+                        "gpu_ecc_location_errors_total",
+                        severity=SEVERITIES[severity],
+                        since=SINCE[since],
+                        location=name,
+                    ),
+                    1,
+                ),
+            ),
+        )
+        for severity in range(2)
+        for since in range(2)
+        for name, location in LOCATIONS.items()
+    ),
     _u32("nvmlDeviceGetEnforcedPowerLimit", 2, "gpu_power_limit_watts", MILLI, limit="enforced"),
     _u32("nvmlDeviceGetMaxPcieLinkGeneration", 2, "gpu_pcie_link_generation_max"),
     _u32("nvmlDeviceGetMaxPcieLinkWidth", 2, "gpu_pcie_link_width_max"),
@@ -207,6 +234,9 @@ FIELDS = (
     Field(59, 1, _key("gpu_nvlink_errors_total", kind="recovery")),
     Field(138, 1, _key("_nvlink_transmitted_kib"), scope=ALL_LINKS),
     Field(139, 1, _key("_nvlink_received_kib"), scope=ALL_LINKS),
+    Field(297, 0, _key("gpu_mma_stall_ratio"), PERCENT, since=(615, 0)),
+    Field(303, 1, _key("gpu_bank_remappings", state="active"), since=(615, 0)),
+    Field(304, 1, _key("gpu_bank_remappings", state="inactive"), since=(615, 0)),
     Field(230, 1, _key("gpu_recovery_action"), since=(570, 0)),
     *(Field(id_, 2, _key("gpu_power_limit_watts", limit=name), MILLI) for name, id_ in LIMITS.items()),
 )
@@ -217,7 +247,13 @@ def link_fields(link: int) -> tuple[Field, ...]:
     return (
         Field(138, 1, _key("gpu_nvlink_transmitted_bytes_total", link=link), 1024, link),
         Field(139, 1, _key("gpu_nvlink_received_bytes_total", link=link), 1024, link),
+        *(Field(id_, 1, link_error(kind, link), 1, link) for kind, id_ in LINK_ERRORS.items()),
     )
+
+
+def link_error(kind: str, link: int) -> Key:
+    """Where one link's errors of a kind are kept; the page shows their sum."""
+    return f"_nvlink_{kind}", label("link", link)
 
 
 GPM = (
@@ -239,6 +275,17 @@ GPM = (
     Gpm(61, _key("gpu_nvlink_transmit_bytes_per_second"), MIB),
     Gpm(100, _key("gpu_c2c_transmit_bytes_per_second"), MIB),
     Gpm(101, _key("gpu_c2c_receive_bytes_per_second"), MIB),
+    Gpm(166, _key("gpu_engine_active_ratio", engine="nvenc")),
+    Gpm(30, _key("gpu_engine_active_ratio", engine="nvdec")),
+    Gpm(40, _key("gpu_engine_active_ratio", engine="nvjpg")),
+    Gpm(50, _key("gpu_engine_active_ratio", engine="ofa")),
+    *(
+        Gpm(id_, _key("gpu_pipe_cycles_total", pipe=pipe), 1)
+        for id_, pipe in (
+            *((250, "tensor"), (251, "dmma"), (252, "hmma"), (253, "imma"), (254, "dfma")),
+            *((257, "integer"), (258, "fp64"), (259, "fp32"), (260, "fp16")),
+        )
+    ),
     Gpm(248, _key("gpu_sm_cycles_total", state="elapsed"), 1),
     Gpm(249, _key("gpu_sm_cycles_total", state="active"), 1),
 )

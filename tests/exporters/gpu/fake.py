@@ -12,7 +12,7 @@ MAX_GPUS, MAX_FIELD, MAX_GPM = 16, 320, 480
 SCALARS = (
     *("temperature", "utilization", "memory_utilization", "power_mw", "enforced_mw", "pstate", "fan"),
     *("pcie_gen", "pcie_width", "pcie_gen_max", "pcie_width_max", "persistence", "brand", "architecture"),
-    *("encoder", "decoder", "jpeg", "ofa", "ecc_mode", "reasons", "fabric", "vgpu"),
+    *("encoder", "decoder", "jpeg", "ofa", "ecc_mode", "reasons", "fabric", "vgpu", "memory_errors"),
     *("clock_graphics", "clock_sm", "clock_memory", "clock_video"),
     *("clock_max_graphics", "clock_max_sm", "clock_max_memory", "clock_max_video"),
     *("memory_total", "memory_reserved", "memory_free", "memory_used", "bar1_total", "bar1_used"),
@@ -155,6 +155,7 @@ def hopper(gpu: Gpu, index: int) -> None:
     gpu.set(temperature=41, utilization=0, memory_utilization=0, power_mw=69_620, enforced_mw=700_000, pstate=0)
     gpu.set(fan=None, pcie_gen=5, pcie_width=16, pcie_gen_max=5, pcie_width_max=16, persistence=1, brand=14)
     gpu.set(architecture=9, encoder=0, decoder=0, jpeg=0, ofa=0, ecc_mode=1, reasons=1, fabric=3, vgpu=1)
+    gpu.set(memory_errors=0)
     gpu.set(clock_graphics=345, clock_sm=345, clock_memory=2619, clock_video=765)
     gpu.set(clock_max_graphics=1980, clock_max_sm=1980, clock_max_memory=2619, clock_max_video=1545)
     gpu.set(memory_total=81559 * MIB, memory_reserved=479 * MIB, memory_free=81080 * MIB, memory_used=0)

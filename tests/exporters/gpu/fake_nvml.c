@@ -183,6 +183,12 @@ int nvmlDeviceGetUtilizationRates(dev d, unsigned to[2]) {
 int nvmlDeviceGetEccMode(dev d, unsigned *now, unsigned *pending) {
   double v = 0; int rc = scalar(d, ecc_mode, &v); if (!rc) *now = *pending = v; return rc;
 }
+/* The memory error that was asked for, told by its value: 100 * severity + 10 * since + location. */
+int nvmlDeviceGetMemoryErrorCounter(dev d, unsigned kind, unsigned since, unsigned where, unsigned long long *to) {
+  double v = 0; int rc = scalar(d, memory_errors, &v);
+  if (!rc) *to = v * (100 * kind + 10 * since + where);
+  return rc;
+}
 #ifndef OLD_DRIVER
 int nvmlDeviceGetCurrentClocksEventReasons(dev d, unsigned long long *to) {
   double v = 0; int rc = scalar(d, reasons, &v); if (!rc) *to = v; return rc;
@@ -247,7 +253,7 @@ int nvmlDeviceGetFieldValues(dev d, int n, field_t *f) {
     f[i].rc = id < MAX_FIELD ? g->field_rc[id] : 2;
     if (f[i].rc) continue;
     double v = g->field[id];
-    int link = id == 138 || id == 139;
+    int link = id == 138 || id == 139 || (id >= 161 && id <= 163);
     if (link && f[i].scope != 0xFFFFFFFF && g->links) {
       if (f[i].scope >= (unsigned)g->links) { f[i].rc = 2; continue; }
       v /= g->links;

@@ -37,6 +37,7 @@ DCGM_FI_DEV_ECC_INFOROM_VER DCGM_FI_DEV_POWER_INFOROM_VER DCGM_FI_DEV_INFOROM_IM
 
 
 def test_every_family_of_the_catalogue_is_on_the_page_of_a_card_that_gives_all(start, fake) -> None:
+    fake.control.driver = b"615.10.01"
     exporter = start(fake, owners={"0": {"tenant": "a"}})
     fake[0].run((1, 1 << 30, 50))
     fake[1].set(fan=40)
@@ -83,6 +84,18 @@ def test_prometheus_own_parser_reads_both_pages(start, fake, require) -> None:
     for path, accepted in (("/metrics", (0,)), ("/metrics/dcgm", (0, 3))):
         done = subprocess.run([promtool, "check", "metrics"], input=exporter.get(path), capture_output=True, text=True)
         assert done.returncode in accepted, done.stderr
+
+
+def test_errors_by_place_and_link(start, fake) -> None:
+    fake[0].set(memory_errors=1)
+    for number, count in ((161, 18), (162, 36), (163, 54)):
+        fake[0].set_field(number, count)
+    page = start(fake).healthy()
+    place = {"severity": "uncorrected", "since": "life", "location": "sram"}
+    assert page.one("gpu_ecc_location_errors_total", gpu="0", **place) == 117
+    kinds = {"link_replay": 18, "link_recovery": 36, "link_crc": 54}
+    for kind, count in kinds.items():
+        assert page.one("gpu_nvlink_errors_total", gpu="0", kind=kind) == count
 
 
 def test_base_units(start, fake) -> None:

@@ -69,6 +69,7 @@ FIELDS = {
     **{52: "NVLINK_REPLAY_ERROR_COUNT_TOTAL", 59: "NVLINK_RECOVERY_ERROR_COUNT_TOTAL"},
     **{138: "NVLINK_THROUGHPUT_DATA_TX", 139: "NVLINK_THROUGHPUT_DATA_RX", 230: "GET_GPU_RECOVERY_ACTION"},
     **{187: "POWER_MIN_LIMIT", 188: "POWER_MAX_LIMIT", 189: "POWER_DEFAULT_LIMIT"},
+    **{297: "MMA_STALL_PERCENT", 303: "ACTIVE_BANK_REMAPPINGS", 304: "INACTIVE_BANK_REMAPPINGS"},
     **{190: "POWER_CURRENT_LIMIT", 192: "POWER_REQUESTED_LIMIT"},
 }
 GPM = {
@@ -76,6 +77,10 @@ GPM = {
     **{6: "DFMA_TENSOR_UTIL", 7: "HMMA_TENSOR_UTIL", 9: "IMMA_TENSOR_UTIL", 10: "DRAM_BW_UTIL", 11: "FP64_UTIL"},
     **{12: "FP32_UTIL", 13: "FP16_UTIL", 20: "PCIE_TX_PER_SEC", 21: "PCIE_RX_PER_SEC"},
     **{60: "NVLINK_TOTAL_RX_PER_SEC", 61: "NVLINK_TOTAL_TX_PER_SEC", 100: "C2C_TOTAL_TX_PER_SEC"},
+    **{30: "NVDEC_0_UTIL", 40: "NVJPG_0_UTIL", 50: "NVOFA_0_UTIL", 166: "NVENC_0_UTIL"},
+    **{250: "MMA_CYCLES_ACTIVE", 251: "DMMA_CYCLES_ACTIVE", 252: "HMMA_CYCLES_ACTIVE", 253: "IMMA_CYCLES_ACTIVE"},
+    **{254: "DFMA_CYCLES_ACTIVE", 257: "INTEGER_CYCLES_ACTIVE", 258: "FP64_CYCLES_ACTIVE"},
+    **{259: "FP32_CYCLES_ACTIVE", 260: "FP16_CYCLES_ACTIVE"},
     **{101: "C2C_TOTAL_RX_PER_SEC", 248: "SM_CYCLES_ELAPSED", 249: "SM_CYCLES_ACTIVE"},
 }
 
@@ -85,6 +90,16 @@ def test_field_ids() -> None:
     assert {name: getattr(pynvml, f"NVML_FI_DEV_{name}") for name in FIELDS.values()} == {
         name: number for number, name in FIELDS.items()
     }
+
+
+def test_link_errors_and_memory_locations() -> None:
+    names = {"link_replay": "REPLAY", "link_recovery": "RECOVERY", "link_crc": "CRC"}
+    for kind, number in table.LINK_ERRORS.items():
+        assert getattr(pynvml, f"NVML_FI_DEV_NVLINK_ERROR_DL_{names[kind]}") == number
+    assert table.LOCATIONS == {"dram": pynvml.NVML_MEMORY_LOCATION_DRAM, "sram": pynvml.NVML_MEMORY_LOCATION_SRAM}
+    severities = pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED, pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED
+    assert [table.SEVERITIES[number] for number in severities] == ["corrected", "uncorrected"]
+    assert [table.SINCE[number] for number in (pynvml.NVML_VOLATILE_ECC, pynvml.NVML_AGGREGATE_ECC)] == ["load", "life"]
 
 
 def test_gpm_ids() -> None:
