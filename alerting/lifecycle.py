@@ -1,7 +1,8 @@
 """The life of a ticket as pure functions: what is known and what is new in, the ticket and its timeline out.
 
 Nothing here closes a ticket because an alert was "resolved": that only says that the alert fell silent, which it also
-does when its source dies. A ticket closes after recovery was verified without a break for the hold time.
+does when its source dies. A ticket closes after recovery, or another version in its place, was seen without a break
+for the hold time.
 
     open ⇄ recovering ⇄ blind      open: an alert fires or its condition holds; blind: nobody can say
     recovering → closed            verified for the hold time, or by a person
@@ -22,7 +23,6 @@ from telltale.store.tickets import TicketEvent
 Entry = Mapping[str, object]
 Entries = Mapping[str, Entry]
 
-RECOVERED = "recovered"
 WONT_FIX = "wontfix"
 US = "telltale"
 
@@ -37,9 +37,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a look at Prometheus says of a ticket whose alerts are silent."""
+    """What a look at Prometheus says of a ticket whose alerts are silent.
 
-    kind: Literal["firing", "blind", "recovered"]
+    `superseded`: this version is no longer judged because another one of the same model is.
+    """
+
+    kind: Literal["firing", "blind", "recovered", "superseded"]
     reason: str = ""
 
 
@@ -132,7 +135,7 @@ def _return(ticket: Ticket, events: list[TicketEvent], now: float, reopen_window
 
 def _judge(ticket: Ticket, events: tuple[TicketEvent, ...], verdict: Verdict, now: float, close_hold: float) -> Step:
     """A ticket without a firing alert: is it over, does its condition still hold, or can nobody tell?"""
-    if verdict.kind != "recovered":
+    if verdict.kind in ("firing", "blind"):
         state: TicketState = "blind" if verdict.kind == "blind" else "open"
         if ticket.state == state:
             return Step(ticket, events)
@@ -141,10 +144,11 @@ def _judge(ticket: Ticket, events: tuple[TicketEvent, ...], verdict: Verdict, no
         return Step(waiting, (*events, _event(kind, now, {"reason": verdict.reason})))
     if ticket.verified_since is None:
         verified = replace(ticket, state="recovering", verified_since=now, updated_at=now)
-        return Step(verified, (*events, _event("verified", now, {"hold_s": close_hold})))
+        details = {"hold_s": close_hold, "reason": verdict.reason or verdict.kind}
+        return Step(verified, (*events, _event("verified", now, details)))
     if now - ticket.verified_since < close_hold:
         return Step(ticket, events)
-    done = close(ticket, RECOVERED, US, now)
+    done = close(ticket, verdict.kind, US, now)
     return Step(done.ticket, (*events, *done.events))
 
 

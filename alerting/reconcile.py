@@ -76,13 +76,12 @@ def _compare(
 def _verdict(sources: Sources, ticket: Ticket, rules: Sequence[RuleState] | None, now: float) -> Verdict:
     if rules is None:
         return Verdict("blind", "Prometheus does not answer")
-    present = {}
-    for signal in signals(ticket.alerts):
-        try:
-            present[signal] = sources.has_series(signal)
-        except SourceDown as error:
-            return Verdict("blind", str(error))
-    return verdict(ticket.alerts, rules, present, now)
+    try:
+        present = {signal: sources.has_series(signal) for signal in signals(ticket.alerts)}
+        versions = sources.versions(ticket.model) if ticket.lane == "retrain" else ()
+    except SourceDown as error:
+        return Verdict("blind", str(error))
+    return verdict(ticket.alerts, rules, present, versions, now)
 
 
 class Reconciler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,6 +65,16 @@ class Sources:
         try:
             return bool(data["result"])
         except (KeyError, TypeError) as error:
+            raise SourceDown("Prometheus' answer cannot be read") from error
+
+    def versions(self, model: str) -> frozenset[str]:
+        """Versions of a model that the monitors judge now. Raises SourceDown."""
+        # JSON's escapes are also those of PromQL's texts.
+        named = json.dumps(model, ensure_ascii=False)
+        data = self._api("query", {"query": f"count by (version) (telltale_monitor_state{{model={named}}})"})
+        try:
+            return frozenset(row["metric"].get("version", "") for row in data["result"])
+        except (KeyError, TypeError, AttributeError) as error:
             raise SourceDown("Prometheus' answer cannot be read") from error
 
     def _api(self, path: str, parameters: Mapping[str, str]) -> Any:

@@ -14,7 +14,7 @@ EVENTS = {
     "alert_resolved": "Alert fell silent",
     "recovering": "No alert fires any more; recovery is being verified",
     "not_recovered": "Not recovered",
-    "verified": "Recovered; closes if this holds",
+    "verified": "Over; closes if this holds",
     "blind": "Blind: nobody can say whether it recovered",
     "closed": "Ticket closed",
     "acknowledged": "Acknowledged",

@@ -1,12 +1,13 @@
 """Has a silent alert recovered, or can nobody tell? A pure decision over what Prometheus says.
 
 Recovered means: Prometheus evaluates the alert's rule, finds it neither pending nor firing, and the signal that the
-rule judges has series now. An alert that fell silent with its source fails the last.
+rule judges has series now. An alert that fell silent with its source fails the last, unless the monitors judge another
+version of the same model in its place: after a roll-back the bad version's series end for good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from alerting.lifecycle import Entries, Entry, Verdict
 from alerting.sources import RuleState
@@ -17,10 +18,15 @@ INTERVALS = 3
 GRACE_S = 10.0
 
 
-def verdict(entries: Entries, rules: Sequence[RuleState], present: Mapping[str, bool], now: float) -> Verdict:
-    """The verdict over all alerts of a ticket. `present` says of each signal whether it has series now."""
-    verdicts = [_of_alert(entry, rules, present, now) for entry in entries.values()]
-    for kind in ("firing", "blind"):
+def verdict(
+    entries: Entries, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Collection[str], now: float
+) -> Verdict:
+    """The verdict over all alerts of a ticket.
+
+    `present` says of each signal whether it has series now; `versions` are those of its model that are judged now.
+    """
+    verdicts = [_of_alert(entry, rules, present, versions, now) for entry in entries.values()]
+    for kind in ("firing", "blind", "superseded"):
         for found in verdicts:
             if found.kind == kind:
                 return found
@@ -32,7 +38,9 @@ def signals(entries: Entries) -> set[str]:
     return {str(entry["signal"]) for entry in entries.values() if entry.get("signal")}
 
 
-def _of_alert(entry: Entry, rules: Sequence[RuleState], present: Mapping[str, bool], now: float) -> Verdict:
+def _of_alert(
+    entry: Entry, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Collection[str], now: float
+) -> Verdict:
     name, labels = str(entry["name"]), entry["labels"]
     if not isinstance(labels, Mapping):
         return Verdict("blind", f"{name}: its labels are not known")
@@ -43,12 +51,15 @@ def _of_alert(entry: Entry, rules: Sequence[RuleState], present: Mapping[str, bo
         return Verdict("firing", f"{name} still meets its condition")
     if not all(_is_evaluated(rule, now) for rule in own):
         return Verdict("blind", f"Prometheus does not evaluate {name}")
-    signal = str(entry.get("signal") or "")
-    if not present.get(signal, False):
-        return Verdict("blind", f"{name}: the series it judges is gone: {signal or 'it names none'}")
-    if entry.get("lane") == "retrain" and (monitor := _stale_monitor(labels, rules)):
+    is_model = entry.get("lane") == "retrain"
+    if is_model and (monitor := _stale_monitor(labels, rules)):
         return Verdict("blind", f"monitor {monitor} has finished no run for too long")
-    return Verdict("recovered")
+    signal = str(entry.get("signal") or "")
+    if present.get(signal, False):
+        return Verdict("recovered")
+    if is_model and versions and labels.get("version") not in versions:
+        return Verdict("superseded", f"version {', '.join(sorted(versions))} is judged in its place")
+    return Verdict("blind", f"{name}: the series it judges is gone: {signal or 'it names none'}")
 
 
 def _matches(active: Mapping[str, str], labels: Mapping[str, str]) -> bool:

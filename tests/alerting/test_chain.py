@@ -109,6 +109,13 @@ def test_what_the_webhook_missed_is_opened_and_what_vanished_is_closed(chain: An
     assert len(all_tickets(chain)) == 1
 
 
+def test_a_version_that_was_rolled_back_leaves_no_ticket_behind(chain: Any, until: Until) -> None:
+    chain.page.text = page(drift=True, feedback=False)
+    until(in_state(chain, "open"), "a ticket")
+    chain.page.text = page(drift=False, feedback=False).replace('"v2"', '"v1"')
+    assert until(in_state(chain, "closed"), "the ticket to close").close_reason == "superseded"
+
+
 def test_a_prometheus_that_is_gone_turns_the_ticket_blind(chain: Any, until: Until) -> None:
     chain.page.text = page(drift=True, feedback=False)
     ticket = until(in_state(chain, "open"), "a ticket")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.lifecycle import RECOVERED, WONT_FIX, Look, Step, Verdict, close, is_firing, observe, receive
+from alerting.lifecycle import WONT_FIX, Look, Step, Verdict, close, is_firing, observe, receive
 from alerting.notification import Alert
 from telltale.records import Ticket
 
@@ -96,7 +96,7 @@ def test_a_look_corrects_whatever_was_notified(history: list[list[Alert]], activ
     assert observe(seen, look, 2001.0, HOLD, WINDOW).events == ()
 
 
-@given(st.lists(st.sampled_from(["recovered", "blind", "firing", "active"]), max_size=12))
+@given(st.lists(st.sampled_from(["recovered", "superseded", "blind", "firing", "active"]), max_size=12))
 def test_a_ticket_closes_only_after_an_unbroken_hold(verdicts: list[str]) -> None:
     ticket, now, good_since = opened(), 1000.0, None
     for kind in verdicts:
@@ -105,10 +105,10 @@ def test_a_ticket_closes_only_after_an_unbroken_hold(verdicts: list[str]) -> Non
             now, (alert(),) if kind == "active" else (), Verdict("firing" if kind == "active" else kind)  # type: ignore[arg-type]  # a kind
         )  # fmt: skip
         ticket = observe(ticket, look, now, HOLD, WINDOW).ticket or ticket
-        good_since = (good_since or now) if kind == "recovered" else None
+        good_since = (good_since or now) if kind in ("recovered", "superseded") else None
         assert (ticket.state == "closed") == (good_since is not None and now - good_since >= HOLD)
         if ticket.state == "closed":
-            assert ticket.close_reason == RECOVERED
+            assert ticket.close_reason == kind
             return
 
 
@@ -145,7 +145,7 @@ def closed(reason: str, at: float = 2000.0) -> Ticket:
 
 
 def test_an_alert_that_returns_in_time_reopens_the_same_ticket() -> None:
-    step = receive(closed(RECOVERED), [alert(start=2500.0)], 2600.0, WINDOW)
+    step = receive(closed("recovered"), [alert(start=2500.0)], 2600.0, WINDOW)
     assert step.ticket is not None
     assert (step.ticket.id, step.ticket.state, step.ticket.episode) == (1, "open", 2)
     assert (step.ticket.closed_at, step.ticket.close_reason) == (None, None)
@@ -153,14 +153,14 @@ def test_an_alert_that_returns_in_time_reopens_the_same_ticket() -> None:
 
 
 def test_an_alert_that_returns_late_opens_a_new_ticket_that_names_the_old() -> None:
-    step = receive(closed(RECOVERED), [alert(start=2500.0)], 2000.0 + WINDOW + 1, WINDOW)
+    step = receive(closed("recovered"), [alert(start=2500.0)], 2000.0 + WINDOW + 1, WINDOW)
     assert step.ticket is not None
     assert (step.ticket.id, step.ticket.episode) == (None, 1)
     assert step.events[0].details == {"previous": 1}
 
 
 def test_a_late_copy_of_an_old_notification_does_not_reopen() -> None:
-    ticket = closed(RECOVERED)
+    ticket = closed("recovered")
     assert receive(ticket, [alert()], 2100.0, WINDOW) == Step(ticket)
 
 
@@ -173,7 +173,7 @@ def test_wont_fix_is_never_reopened_but_keeps_its_record() -> None:
 
 def test_a_silenced_alert_opens_nothing_but_keeps_a_ticket_from_closing() -> None:
     look = Look(2500.0, (alert(start=2400.0, muted=True),), Verdict("firing"))
-    ticket = closed(RECOVERED)
+    ticket = closed("recovered")
     assert observe(ticket, look, 2500.0, HOLD, WINDOW) == Step(ticket)
     kept = observe(opened(), look, 2500.0, HOLD, WINDOW)
     assert kept.ticket is not None

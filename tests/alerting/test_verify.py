@@ -11,7 +11,13 @@ from alerting.sources import RuleState
 from alerting.verify import signals, verdict
 
 NOW = 10_000.0
-LABELS = {"alertname": "ModelDriftPersistent", "model": "m", "monitor": "text", "cluster": "added on the way"}
+LABELS = {
+    "alertname": "ModelDriftPersistent",
+    "model": "m",
+    "version": "v2",
+    "monitor": "text",
+    "cluster": "on the way",
+}
 ENTRIES: Entries = {
     "f": {"name": "ModelDriftPersistent", "lane": "retrain", "status": "resolved", "labels": LABELS, "signal": "s"}
 }
@@ -21,7 +27,7 @@ FRESH = (RULE, STALE)
 
 
 def test_recovered_when_everything_says_so() -> None:
-    assert verdict(ENTRIES, FRESH, {"s": True}, NOW) == Verdict("recovered")
+    assert verdict(ENTRIES, FRESH, {"s": True}, (), NOW) == Verdict("recovered")
     assert signals(ENTRIES) == {"s"}
 
 
@@ -40,20 +46,20 @@ def test_recovered_when_everything_says_so() -> None:
 def test_blind_when_something_cannot_be_known(
     rules: tuple[RuleState, ...], present: dict[str, bool], reason: str
 ) -> None:
-    found = verdict(ENTRIES, rules, present, NOW)
+    found = verdict(ENTRIES, rules, present, (), NOW)
     assert found.kind == "blind"
     assert reason in found.reason
 
 
 def test_another_monitor_that_is_stale_does_not_matter() -> None:
     rules = (RULE, replace(STALE, active=({"monitor": "feedback"},)))
-    assert verdict(ENTRIES, rules, {"s": True}, NOW).kind == "recovered"
+    assert verdict(ENTRIES, rules, {"s": True}, (), NOW).kind == "recovered"
 
 
 def test_an_alert_of_no_single_monitor_depends_on_all() -> None:
     entries = {"f": {**ENTRIES["f"], "labels": {"alertname": "ModelDriftPersistent", "model": "m"}}}
     rules = (RULE, replace(STALE, active=({"monitor": "feedback"},)))
-    assert verdict(entries, rules, {"s": True}, NOW).kind == "blind"
+    assert verdict(entries, rules, {"s": True}, (), NOW).kind == "blind"
 
 
 @pytest.mark.parametrize(
@@ -64,10 +70,28 @@ def test_an_alert_of_no_single_monitor_depends_on_all() -> None:
     ],
 )
 def test_pending_or_firing_with_the_same_labels_is_not_recovered(active: dict[str, str], kind: str) -> None:
-    assert verdict(ENTRIES, (replace(RULE, active=(active,)), STALE), {"s": True}, NOW).kind == kind
+    assert verdict(ENTRIES, (replace(RULE, active=(active,)), STALE), {"s": True}, (), NOW).kind == kind
 
 
 def test_one_alert_that_fires_speaks_for_the_ticket() -> None:
     other = {"name": "NegativeFeedbackHigh", "lane": "retrain", "labels": {"model": "m"}, "signal": "gone"}
     rules = (replace(RULE, active=({"model": "m"},)), RuleState("NegativeFeedbackHigh", True, NOW, 15.0, ()), STALE)
-    assert verdict({**ENTRIES, "g": other}, rules, {"s": True}, NOW).kind == "firing"
+    assert verdict({**ENTRIES, "g": other}, rules, {"s": True}, (), NOW).kind == "firing"
+
+
+@pytest.mark.parametrize(
+    ("versions", "kind"),
+    [({"v1"}, "superseded"), ({"v1", "v2"}, "blind"), ({"v2"}, "blind"), (set(), "blind")],
+)
+def test_superseded_when_another_version_is_judged_in_its_place(versions: set[str], kind: str) -> None:
+    assert verdict(ENTRIES, FRESH, {"s": False}, versions, NOW).kind == kind
+
+
+def test_a_version_that_still_meets_the_condition_is_not_superseded() -> None:
+    rules = (replace(RULE, active=({"model": "m"},)), STALE)
+    assert verdict(ENTRIES, rules, {"s": False}, {"v1"}, NOW).kind == "firing"
+
+
+def test_without_fresh_monitors_nobody_knows_what_is_served() -> None:
+    rules = (RULE, replace(STALE, active=({"monitor": "text"},)))
+    assert verdict(ENTRIES, rules, {"s": False}, {"v1"}, NOW).kind == "blind"
