@@ -53,7 +53,7 @@ def health() -> list[Json]:
                 "XID events since the exporter began, by code.",
                 "look the code up in NVIDIA's list; the fatal ones page as GpuXidFatal.",
             ),
-            Look("none"),
+            Look("none", overrides=[style.by_name("Node", custom__width=150)]),
             {"instance": "Node", "gpu": "GPU", "xid": "XID", "Value": "Events"},
             Query(f"sum by (instance, gpu, xid) (gpu_xid_errors_total{ON}) > 0", table=True),
             width=6,

@@ -71,9 +71,12 @@ def share(part: str, whole: str) -> str:
 
 
 def quantile(level: float, *selectors: str, by: str = "") -> str:
-    """A quantile over the buckets of one histogram, or of several that never hold the same call."""
+    """A quantile over the buckets of one histogram, or of several that never hold the same call.
+
+    Without calls it has no value: what Prometheus gives then is not a number, and no number is at least nought.
+    """
     labels = f"le, {by}" if by else "le"
-    return f"histogram_quantile({level},\n  sum by ({labels}) ({_rates('bucket', selectors)})\n)"
+    return f"histogram_quantile({level},\n  sum by ({labels}) ({_rates('bucket', selectors)})\n) >= 0"
 
 
 def within(bound: str, *selectors: str) -> str:
