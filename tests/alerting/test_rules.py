@@ -50,6 +50,19 @@ def test_every_rule_fires_and_stays_silent_as_it_should(binary: Callable[[Compon
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_annotation_can_be_written_out(binary: Callable[[Component], Path], tmp_path: Path) -> None:
+    """With annotations no case fits, and promtool prints what it got instead."""
+    (tmp_path / "rules.yml").write_text(rules.render(Settings()))
+    (tmp_path / "rules_test.yml").write_text(CASES.read_text())
+    command = [binary("promtool"), "test", "rules", "rules_test.yml"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr
+    written = [line for line in told.splitlines() if "Annotations:{" in line and "summary=" in line]
+    assert len(written) > len(ALL)
+    assert not [line for line in written if "error expanding" in line or "{{" in line or "<no value>" in line]
+    for rule in ALL:
+        assert f"/runbooks/{rule.name}" in told, rule.name
+
+
 @pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.name)
 def test_a_rule_has_cases_that_fire_and_cases_that_do_not(rule: Rule) -> None:
     cases = [
