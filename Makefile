@@ -25,7 +25,8 @@ e2e: .venv/ready
 	$(BIN)/telltale fetch --missing
 	$(BIN)/pytest -m e2e $(ARGS)
 
-# uv where it is, else venv and pip; both install what the lock pins, by hash.
+# uv where it is, else venv and pip; both install what the lock pins, by hash. The lock is complete, and pip would stumble
+# over dependencies that name an extra of a pinned package: it need not look at any.
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Telltale needs Python 3.11 or newer; name one: make PYTHON=python3.12 demo"; exit 1; }
 	@if command -v uv >/dev/null; then \
@@ -34,7 +35,7 @@ e2e: .venv/ready
 	  uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	else \
 	  { $(PYTHON) -m venv .venv || { echo "Python has no venv here: apt install python3-venv"; exit 1; }; } && \
-	  $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements.lock && \
 	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	fi
 	@touch $@

@@ -43,7 +43,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     else:
         venv.create(folder / "v", with_pip=True)
         install = [folder / "v/bin/python", "-m", "pip", "install", "-q"]
-    subprocess.run([*install, "--require-hashes", "-r", lock], check=True)
+    subprocess.run([*install, "--require-hashes", "--no-deps", "-r", lock], check=True)
     subprocess.run([*install, "--no-deps", wheel], check=True)
     return folder / "v/bin/telltale"
 
