@@ -112,6 +112,20 @@ COLLECTOR = (
         ("kind",),
         "Attributes and events that senders' own limits dropped from spans.",
     ),
+    Metric(
+        "telltale_collector_folded_total",
+        "counter",
+        "",
+        (),
+        "Calls with a new label set beyond collector.max_series, counted under `other`.",
+    ),
+    Metric(
+        "telltale_unpriced_calls_total",
+        "counter",
+        "",
+        ("model",),
+        "Calls with tokens of a model that the price table does not name.",
+    ),
     Metric("telltale_collector_queue_bytes", "gauge", "bytes", (), "Request bodies in work."),
     Metric(
         "telltale_collector_content_coverage_ratio",

@@ -8,10 +8,7 @@ from concurrent.futures import Future
 from typing import Literal
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from prometheus_client import CollectorRegistry
 
 from exporters.traces import bodies
@@ -80,7 +77,8 @@ class Front:
             plain = bodies.decompress(body, encoding, self._settings.max_decompressed_bytes)
             if signal == "logs":
                 return self._pipeline.hear(bodies.decode(plain, content_type, ExportLogsServiceRequest))
-            return self._pipeline.take(bodies.decode(plain, content_type, ExportTraceServiceRequest), tenant)
+            found, seen = bodies.spans(plain, content_type, self._settings.max_spans)
+            return self._pipeline.take(found, seen, tenant)
         except Refused as error:
             self.refuse(error.reason)
             raise

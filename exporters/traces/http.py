@@ -95,8 +95,9 @@ class Otlp:
 class Page:
     """/metrics in the format that is asked for, /-/healthy and /-/ready."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, calls: Callable[[bool], str]) -> None:
         self._registry = registry
+        self._calls = calls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -107,8 +108,10 @@ class Page:
             accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
             if "application/openmetrics-text" in accept:
                 page, kind = openmetrics.generate_latest(self._registry), openmetrics.CONTENT_TYPE_LATEST  # type: ignore[no-untyped-call]  # no types there
+                page = self._calls(True).encode() + page
             else:
                 page, kind = generate_latest(self._registry), "text/plain; version=0.0.4; charset=utf-8"
+                page = self._calls(False).encode() + page
             await _raw(send, 200, page, kind.encode())
         else:
             await _raw(send, 404, b"see /metrics\n", b"text/plain")

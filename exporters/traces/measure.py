@@ -4,62 +4,92 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
-from telltale.metrics import Metrics
+from exporters.traces.registry import Counter, Histogram, Registry
 from telltale.records import Call
 from telltale.settings import Price
 
 OTHER = "other"
 MILLION = 1_000_000
+MAX_LABEL = 128
+# Any other operation is a sender's invention.
+OPERATIONS = {"chat", "text_completion", "generate_content", "embeddings", "infer"}
+_NAMES = {
+    False: ("gen_ai_client_operation_duration_seconds", "gen_ai_client_operation_time_to_first_chunk_seconds"),
+    True: ("gen_ai_server_request_duration_seconds", "gen_ai_server_time_to_first_token_seconds"),
+}
+
+Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str]
+
+
+class _Row:
+    """The series of one label set, so that a call costs one look-up."""
+
+    __slots__ = ("duration", "requests", "ttft")
+
+    def __init__(self, requests: Counter, duration: Histogram) -> None:
+        self.requests = requests
+        self.duration = duration
+        self.ttft: Histogram | None = None
 
 
 class Measure:
-    """Counts and observes calls."""
+    """Counts and observes calls. Its owner locks."""
 
-    def __init__(self, registry: CollectorRegistry, prices: tuple[Price, ...], max_series: int) -> None:
-        metrics = Metrics(registry)
+    def __init__(self, prices: tuple[Price, ...], max_series: int) -> None:
+        self.registry = Registry()
         self._prices = prices
         self._max_series = max_series
-        self._label_sets: set[tuple[str, ...]] = set()
-        self._client_duration = metrics.histogram("gen_ai_client_operation_duration_seconds")
-        self._client_ttft = metrics.histogram("gen_ai_client_operation_time_to_first_chunk_seconds")
-        self._server_duration = metrics.histogram("gen_ai_server_request_duration_seconds")
-        self._server_ttft = metrics.histogram("gen_ai_server_time_to_first_token_seconds")
-        self._server_tpot = metrics.histogram("gen_ai_server_time_per_output_token_seconds")
-        self._requests = metrics.counter("telltale_requests_total")
-        self._tokens = metrics.counter("telltale_tokens_total")
-        self._cost = metrics.counter("telltale_cost_usd_total")
+        self._rows: dict[Key, _Row] = {}
+        self._folded = self.registry.counter("telltale_collector_folded_total")
 
     def add(self, call: Call) -> None:
-        served = call.layer == "server"
-        labels = self._guard(
-            (
-                *(call.operation, call.provider or "", call.model_requested or "", call.model_served or ""),
-                *(call.tenant, call.layer, call.error_type or ""),
-            )
+        key: Key = (
+            *(call.operation, call.provider, call.model_requested, call.model_served),
+            *(call.tenant, call.layer, call.error_type, call.status),
         )
-        exemplar = {"trace_id": call.trace_id}
-        _observe(self._server_duration if served else self._client_duration, labels, call.duration_s, exemplar)
-        _observe(self._server_ttft if served else self._client_ttft, labels, call.ttft_s, exemplar)
-        if served:
-            _observe(self._server_tpot, labels, call.tpot_s, exemplar)
-        self._count(call)
+        row = self._rows.get(key)
+        if row is None:
+            key, row = self._new(key)
+        row.requests.value += 1
+        row.duration.observe(call.duration_s, call.trace_id)
+        if call.ttft_s is not None:
+            if row.ttft is None:
+                row.ttft = self.registry.histogram(_NAMES[call.layer == "server"][1], *_call_labels(key))
+            row.ttft.observe(call.ttft_s, call.trace_id)
+        if call.tpot_s is not None and call.layer == "server":
+            name = "gen_ai_server_time_per_output_token_seconds"
+            self.registry.histogram(name, *_call_labels(key)).observe(call.tpot_s, call.trace_id)
+        self._count(call, _use_labels(key))
 
-    def _count(self, call: Call) -> None:
-        use = self._guard((call.tenant, call.model or "", call.layer, call.operation, call.status))
-        self._requests.labels(*use).inc()
-        for kind, tokens in _tokens(call).items():
-            _add(self._tokens, (*use, kind), tokens)
-        _add(self._cost, use, cost(call, self._prices))
+    def _count(self, call: Call, use: tuple[str, ...]) -> None:
+        for kind, tokens in (
+            ("input", call.input_tokens),
+            ("output", call.output_tokens),
+            ("cached_input", call.cached_input_tokens),
+            ("reasoning_output", call.reasoning_output_tokens),
+        ):
+            if tokens is not None:
+                self.registry.counter("telltale_tokens_total", *use, kind).value += tokens
+        if self._prices and call.input_tokens is not None and call.output_tokens is not None:
+            dollars = cost(call, self._prices)
+            if dollars is None:
+                self.registry.counter("telltale_unpriced_calls_total", use[1]).value += 1
+            else:
+                self.registry.counter("telltale_cost_usd_total", *use).value += dollars
 
-    def _guard(self, labels: tuple[str, ...]) -> tuple[str, ...]:
-        if labels in self._label_sets:
-            return labels
-        if len(self._label_sets) >= self._max_series:
-            return tuple(OTHER for _ in labels)
-        self._label_sets.add(labels)
-        return labels
+    def _new(self, key: Key) -> tuple[Key, _Row]:
+        safe = _safe(key)
+        if len(self._rows) >= self._max_series:
+            self._folded.value += 1
+            safe = (OTHER, OTHER, OTHER, OTHER, OTHER, *safe[5:])
+        row = self._rows.get(safe)
+        if row is None:
+            row = _Row(
+                self.registry.counter("telltale_requests_total", *_use_labels(safe)),
+                self.registry.histogram(_NAMES[safe[5] == "server"][0], *_call_labels(safe)),
+            )
+            self._rows[safe] = row
+        return safe, row
 
 
 def cost(call: Call, prices: tuple[Price, ...]) -> float | None:
@@ -84,20 +114,22 @@ def _matches(pattern: str, call: Call) -> bool:
     return pattern in names
 
 
-def _tokens(call: Call) -> dict[str, int | None]:
-    return {
-        "input": call.input_tokens,
-        "output": call.output_tokens,
-        "cached_input": call.cached_input_tokens,
-        "reasoning_output": call.reasoning_output_tokens,
-    }
+def _safe(key: Key) -> Key:
+    operation, provider, requested, served, tenant, layer, error, status = key
+    operation = operation if operation in OPERATIONS else OTHER
+    return operation, _label(provider), _label(requested), _label(served), _label(tenant) or "", layer, error, status
 
 
-def _observe(histogram: Histogram, labels: tuple[str, ...], value: float | None, exemplar: dict[str, str]) -> None:
-    if value is not None:
-        histogram.labels(*labels).observe(value, exemplar)
+def _label(value: str | None) -> str | None:
+    if value is None or (value.isprintable() and len(value) <= MAX_LABEL):
+        return value
+    return "".join(c for c in value[:MAX_LABEL] if c.isprintable())
 
 
-def _add(counter: Counter, labels: tuple[str, ...], value: float | None) -> None:
-    if value is not None:
-        counter.labels(*labels).inc(value)
+def _call_labels(key: Key) -> tuple[str, ...]:
+    return tuple(value or "" for value in key[:7])
+
+
+def _use_labels(key: Key) -> tuple[str, ...]:
+    operation, _, requested, served, tenant, layer, _, status = key
+    return tenant, requested or served or "", layer, operation, status

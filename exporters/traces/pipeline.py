@@ -8,13 +8,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client import CollectorRegistry
 
-from exporters.traces import logs, normalise, spans
+from exporters.traces import logs, normalise
 from exporters.traces.keeper import Keeper, Waiting
 from exporters.traces.measure import Measure
 from exporters.traces.recent import Recent, pair
+from exporters.traces.spans import Span
 from telltale.metrics import Metrics
 from telltale.records import Call, Sample
 from telltale.settings import Settings
@@ -41,7 +41,7 @@ class Pipeline:
         self._settings = settings
         self._store = store
         self._clock = clock
-        self._measure = Measure(registry, settings.prices, settings.collector.max_series)
+        self._measure = Measure(settings.prices, settings.collector.max_series)
         self._keeper = Keeper(settings, registry)
         self._recent = Recent()
         metrics = Metrics(registry)
@@ -50,14 +50,15 @@ class Pipeline:
         self._dropped = metrics.counter("telltale_collector_dropped_total")
         self._lock = threading.Lock()
 
-    def take(self, request: ExportTraceServiceRequest, tenant: str | None) -> Batch:
-        """Queue a request's samples; `done` or `forget` follows. Raises StoreUnavailable when the store takes none."""
+    def take(self, found: list[Span], seen: int, tenant: str | None) -> Batch:
+        """Queue the samples of a request with `seen` spans, of which these were read; `done` or `forget` follows.
+
+        Raises StoreUnavailable when the store takes none.
+        """
         with self._lock:
-            told, seen = self._read(request, tenant)
-            most = self._settings.collector.max_spans
-            refused = max(0, seen - most)
-            reason = f"more than {most} spans in one request" if refused else ""
-            calls, kept = self._sort_out(told)
+            refused = seen - len(found)
+            reason = f"more than {len(found)} spans in one request" if refused else ""
+            calls, kept = self._sort_out(self._read(found, tenant))
             return self._queue(Batch(calls, refused=refused, reason=reason), kept)
 
     def hear(self, request: ExportLogsServiceRequest) -> Batch:
@@ -83,6 +84,11 @@ class Pipeline:
             self._keeper.expire(self._clock())
             return self._keeper.promote(trace_ids, reason)
 
+    def page(self, openmetrics: bool) -> str:
+        """The metrics of calls in the text format that is asked for."""
+        with self._lock:
+            return self._measure.registry.page(openmetrics)
+
     def _queue(self, batch: Batch, kept: list[Sample]) -> Batch:
         if not kept:
             return batch
@@ -99,26 +105,25 @@ class Pipeline:
         for waiting in batch.waited:
             self._keeper.wait_again(waiting)
 
-    def _read(
-        self, request: ExportTraceServiceRequest, tenant: str | None
-    ) -> tuple[list[tuple[Call, spans.Span]], int]:
+    def _read(self, found: list[Span], tenant: str | None) -> list[tuple[Call, Span]]:
         settings = self._settings.collector
         context = normalise.Context(tenant, settings.tenant_attributes, settings.service_models)
-        told: list[tuple[Call, spans.Span]] = []
-        seen = 0
-        for seen, span in enumerate(spans.read(request), 1):
-            if seen > settings.max_spans:
-                continue
+        told: list[tuple[Call, Span]] = []
+        conventions: dict[str, int] = {}
+        for span in found:
             call = normalise.call(span, context)
-            self._spans.labels(call.convention if call else "none").inc()
+            name = call.convention if call else "none"
+            conventions[name] = conventions.get(name, 0) + 1
             if span.dropped_attributes or span.dropped_events:
                 self._dropped.labels("attributes").inc(span.dropped_attributes)
                 self._dropped.labels("events").inc(span.dropped_events)
             if call is not None:
                 told.append((call, span))
-        return told, seen
+        for name, number in conventions.items():
+            self._spans.labels(name).inc(number)
+        return told
 
-    def _sort_out(self, told: list[tuple[Call, spans.Span]]) -> tuple[tuple[Call, ...], list[Sample]]:
+    def _sort_out(self, told: list[tuple[Call, Span]]) -> tuple[tuple[Call, ...], list[Sample]]:
         """Calls that are not counted yet, and samples."""
         # A vendor's SDK tells of a call without content: where both came, the other span counts.
         told.sort(key=lambda item: item[0].convention == "anthropic")

@@ -59,7 +59,7 @@ async def _run(settings: Settings, store: Store, listeners: dict[str, socket.soc
     grpc_server = grpc_front.start(settings.collector.grpc_listen, front, limit)
     servers = [
         (_server(Otlp(front, limit)), listeners["http_listen"]),
-        (_server(Page(registry)), listeners["metrics_listen"]),
+        (_server(Page(registry, pipeline.page)), listeners["metrics_listen"]),
     ]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

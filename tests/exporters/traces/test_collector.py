@@ -295,8 +295,9 @@ def test_the_page_is_valid_openmetrics_with_trace_exemplars(collector: Collector
 
 
 def test_logs_and_metrics_are_accepted_so_that_sdks_stay_quiet(collector: Collector) -> None:
+    kind = {"Content-Type": "application/x-protobuf"}
     for path in ("/v1/logs", "/v1/metrics"):
-        assert httpx.post(f"http://{collector.http}{path}", content=b"").status_code == 200
+        assert httpx.post(f"http://{collector.http}{path}", content=b"", headers=kind).status_code == 200
     assert httpx.post(f"http://{collector.http}/v2/nothing", content=b"").status_code == 404
     assert httpx.get(f"http://{collector.http}/v1/traces").status_code == 405
 

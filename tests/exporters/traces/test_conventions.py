@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporters.traces import normalise
@@ -285,6 +285,8 @@ _KEYS = sorted(
 )
 
 
+# Its time is the machine's load.
+@settings(deadline=None)
 @given(
     attributes=st.dictionaries(st.sampled_from(_KEYS), _VALUES, max_size=12),
     scope=st.sampled_from(
