@@ -42,7 +42,7 @@ e2e: .venv/ready
 
 # Pins everything again; needs uv.
 lock:
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --no-strip-extras --upgrade \
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade \
 	  --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
 
 clean:

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from monitors import votes
 from telltale.metrics import gauge_family
 from telltale.records import Score, ScoreState
-from telltale.store import Store, StoreUnavailable, scores
+from telltale.store import Store, StoreUnavailable, references, scores
 
 Labels = tuple[str, ...]
 
@@ -38,11 +38,13 @@ class Gauges(Collector):
         try:
             with self._store.read() as connection:
                 found = scores.latest(connection, since=self._clock() - self._shown)
+                frozen = references.frozen(connection)
         except StoreUnavailable:
             # Absent beats wrong: the run's own gauges say that something is the matter.
             return
         newest = list(self._with_waiting(_newest(found)).values())
         yield from _series(newest)
+        yield _references(frozen)
         yield from _feedback([score for score in newest if score.monitor == votes.MONITOR])
 
     def _with_waiting(self, newest: dict[Labels, Score]) -> dict[Labels, Score]:
@@ -82,9 +84,21 @@ def _series(found: list[Score]) -> Iterable[Metric]:
     yield states
 
 
+def _references(frozen: Iterable[tuple[str, str, float]]) -> Metric:
+    family = gauge_family("telltale_monitor_reference_timestamp_seconds")
+    for model, direction, at in frozen:
+        family.add_metric([direction, model], at)
+    return family
+
+
 def _feedback(found: list[Score]) -> Iterable[Metric]:
-    for name in ("negative_ratio", "negative_ratio_lower", "negative_ratio_upper"):
-        family = gauge_family(f"telltale_feedback_{name}")
+    shares = {
+        "telltale_feedback_negative_ratio": "negative_ratio",
+        "telltale_feedback_negative_ratio_lower": "negative_ratio_lower",
+        "telltale_feedback_negative_ratio_upper": "negative_ratio_upper",
+    }
+    for metric, name in shares.items():
+        family = gauge_family(metric)
         for score in found:
             value = score.details.get(name)
             if isinstance(value, int | float):

@@ -103,7 +103,8 @@ def test_metric_follows_the_naming_rules(metric: object) -> None:
 
 def test_every_metric_of_the_catalogue_is_emitted() -> None:
     """A name that no part writes is a promise nobody keeps."""
-    text = "\n".join(path.read_text() for path in SOURCES if path.name != "catalogue.py")
+    emitters = [path for path in SOURCES if owner(path) != "dashboards" and "rules" not in path.parts]
+    text = "\n".join(path.read_text() for path in emitters if not path.name.startswith("catalogue"))
     missing = [metric.name for metric in METRICS if metric.name not in text]
     assert not missing
 

@@ -58,18 +58,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _guarded(module: Command, args: argparse.Namespace) -> int:
     from telltale.settings import SettingsError
-    from telltale.store.errors import StoreUnavailable
 
     try:
         return module.run(args)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
-    except StoreUnavailable as error:
+    except _store_errors() as error:
         print(f"store: {error} (store.url; `telltale check` tells more)", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _store_errors() -> tuple[type[Exception], ...]:
+    """The store's own errors, where a store is in use: a GPU node has none installed."""
+    module = sys.modules.get("telltale.store.errors")
+    return (module.StoreUnavailable,) if module else ()
 
 
 def start_logging(level: str) -> None:

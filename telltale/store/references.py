@@ -73,6 +73,12 @@ def current(connection: Connection, model: str, direction: Direction, tenant: st
     return None if row is None else _record(row._asdict())
 
 
+def frozen(connection: Connection) -> list[tuple[str, str, float]]:
+    """(model, direction, when it was frozen) of every current reference."""
+    query = select(references.c.model, references.c.direction, references.c.frozen_at).where(references.c.is_current)
+    return [(model, direction, at) for model, direction, at in connection.execute(query)]
+
+
 def _record(values: dict[str, object]) -> Reference:
     content = values.pop("content")
     if not isinstance(content, bytes):

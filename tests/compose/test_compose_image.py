@@ -123,6 +123,9 @@ def test_the_image_s_build_works_in_a_clean_folder(
         "collect" in subprocess.run([target / "bin/telltale", "--help"], cwd="/", capture_output=True, text=True).stdout
     )
     python(f"import {runs}")
+    if extras == "gpu":
+        once = [target / "bin/telltale", "gpu", "--once", "--simulate", "1"]
+        assert "simulated" in subprocess.run(once, cwd="/", capture_output=True, text=True, check=True).stdout.lower()
     listed = python("from importlib.metadata import distributions as d; print(*(x.name.lower() for x in d()))").split()
     assert "telltale-llm" in listed
     assert not absent & set(listed)
