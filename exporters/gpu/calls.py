@@ -86,9 +86,10 @@ class Calls:
             self._refused(call, error, now)
             return 0
         call.timed(time.perf_counter() - began)
-        for key in call.keys:
-            if key not in fresh:
-                self.values.pop(key, None)
+        if len(fresh) < len(call.keys):
+            for key in call.keys:
+                if key not in fresh:
+                    self.values.pop(key, None)
         self.values.update(fresh)
         return int(bool(fresh))
 

@@ -77,6 +77,11 @@ class Counters:
         self._active = {name for name, bit in _LIMITING.items() if mask & bit}
 
     def xid_values(self, values: dict[Key, float]) -> None:
+        total = sum(int(seen[0]) for seen in self.xids.values())
+        # They stay among the values until those are cleared.
+        if values.get(("_xids", "")) == total:
+            return
+        values["_xids", ""] = total
         for code in (*map(str, XIDS), *self.xids):
             count, last = self.xids.get(code, (0, 0.0))
             values["gpu_xid_errors_total", label("xid", code)] = count

@@ -58,6 +58,9 @@ class Device:
         self._gpm: GpmPair | None = None
         self._rates = Rates()
         self._peers: Values = {}
+        self._counted = {
+            field.key for field in FIELDS if field.key[0] == "gpu_throttle_seconds_total" and self._known(field)
+        }
         self._read_at: float | None = None
         self._tick = 0
         self._plan()
@@ -98,26 +101,20 @@ class Device:
             self.state = "error"
 
     def _derive(self, now: float, elapsed: float) -> None:
-        counted = {field.key for field in self._counted() if field.key in self.values}
-        self.counters.elapse(self.values, elapsed, counted)
+        self.counters.elapse(self.values, elapsed, self._counted & self.values.keys())
         self._rates.update(self.values, now)
         self.values.update(self._peers)
-        self._sum_links()
         if self.xid_watched:
             self.counters.xid_values(self.values)
         self.counters.health(self.values, time.time())
 
-    def _sum_links(self) -> None:
+    def _sum_links(self, links: Values) -> Values:
+        """What is read of the links, and for each kind of error the sum over them."""
         for kind in LINK_ERRORS:
-            known = [self.values[key] for link in self._links if (key := link_error(kind, link)) in self.values]
-            key = ("gpu_nvlink_errors_total", label("kind", kind))
+            known = [links[key] for link in self._links if (key := link_error(kind, link)) in links]
             if known:
-                self.values[key] = sum(known)
-            else:
-                self.values.pop(key, None)
-
-    def _counted(self) -> list[Field]:
-        return [field for field in FIELDS if field.key[0] == "gpu_throttle_seconds_total" and self._known(field)]
+                links["gpu_nvlink_errors_total", label("kind", kind)] = sum(known)
+        return links
 
     def _known(self, field: Field) -> bool:
         return self._driver >= field.since
@@ -141,9 +138,11 @@ class Device:
             self._calls.add(name, getter.tier, read, keys, canary=name == _CANARY)
         for tier in (2, 1, 0):
             fields = [field for field in FIELDS if field.tier == tier and self._known(field)]
-            self._add_batch(tier, partial(list, fields))
+            self._calls.add(Batch.call, tier, self._batch(partial(list, fields)).read, [field.key for field in fields])
         self._calls.add("nvmlDeviceGetNvLinkState", 2, self._find_links)
-        self._add_batch(1, lambda: [field for link in self._links for field in link_fields(link)])
+        links = self._batch(lambda: [field for link in self._links for field in link_fields(link)])
+        sums = [("gpu_nvlink_errors_total", label("kind", kind)) for kind in LINK_ERRORS]
+        self._calls.add(Batch.call, 1, lambda: self._sum_links(links.read()), sums)
         if GpmPair.supported(self._library, self.handle):
             self._calls.add("nvmlGpmMetricsGet", 0, self._read_gpm, [metric.key for metric in GPM])
         self._calls.add("nvmlDeviceGetMigDeviceHandleByIndex", 1, self.mig.enumerate, self.mig.keys)
@@ -153,10 +152,10 @@ class Device:
         self._calls.add("nvmlDeviceGetGridLicensableFeatures_v4", 2, self._licence, [("gpu_vgpu_licensed", "")])
         self._calls.add("nvmlDeviceGetGpuFabricInfoV", 2, self._fabric, [("gpu_fabric_state", "")])
 
-    def _add_batch(self, tier: int, wanted: Callable[[], list[Field]]) -> None:
+    def _batch(self, wanted: Callable[[], list[Field]]) -> FieldReader:
         source = FieldReader(self._library, self.handle, wanted, self._failed)
-        self._calls.add(Batch.call, tier, source.read, source.keys())
         source.forget = lambda keys: [self.values.pop(key, None) for key in keys]
+        return source
 
     def _read_gpm(self) -> Values:
         if self._gpm is None:
@@ -222,9 +221,6 @@ class FieldReader:
         self._batch = Batch(library, ())
         self._until = 0.0
         self.forget: Callable[[list[Key]], object] = lambda keys: None
-
-    def keys(self) -> list[Key]:
-        return [field.key for field in self._wanted()]
 
     def read(self) -> Values:
         wanted, now = self._wanted(), time.monotonic()

@@ -21,7 +21,7 @@ from exporters.gpu.watch import Watch
 log = logging.getLogger("telltale.gpu")
 
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
-TICK = 0.25
+TICK = 0.5
 STUCK_ON_OLD_DRIVER = 3
 """Exit code when the driver was replaced and this container still sees the old library."""
 

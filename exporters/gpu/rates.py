@@ -32,15 +32,17 @@ class Rates:
 
     def __init__(self) -> None:
         self._last: dict[Key, tuple[float, float]] = {}
+        self._due = 0.0
 
     def update(self, values: dict[Key, float], now: float) -> None:
         """Put the rates among `values`; keep the last one until the counters are read again."""
+        if now < self._due:
+            return
+        self._due = now + GAP
         for rate, parts, scale in _SUMS:
             if parts[0] not in values:
                 values.pop(rate, None)
                 self._last.pop(rate, None)
-                continue
-            if now - self._last.get(rate, (now - GAP, 0.0))[0] < GAP:
                 continue
             total = sum(values.get(part, 0) for part in parts)
             when, before = self._last.get(rate, (now, total))

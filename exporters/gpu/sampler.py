@@ -6,6 +6,7 @@ It may hang or die at any time; its parent sees that and carries on. It never re
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -37,6 +38,9 @@ def run(config: Config, page: Page, saved: dict[str, Any], parent: int, events: 
     """Read and publish until told to stop or until the driver fails; then end this process."""
     become_child(parent)
     counters = {uuid: Counters(state) for uuid, state in saved.items()}
+    # What came with the fork stays; what a reading allocates is freed by counting, so cycles are looked for rarely.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     code = FAILED
     try:
         _follow(open_source(config, page, counters, events), config, page, counters)

@@ -399,7 +399,7 @@ int nvmlDeviceRegisterEvents(dev d, unsigned long long what, set_t *s) {
   return 0;
 }
 int nvmlEventSetWait_v2(set_t *s, event_t *e, unsigned ms) {
-  for (unsigned waited = 0; waited <= ms; waited += 25) {
+  for (unsigned waited = 0; waited <= ms; waited += 100) {
     while (ctl->event_hang) pause_us(2000);
     if (loaded != ctl->generation) return 18;
     for (int i = 0; i < MAX_GPUS; i++) {
@@ -408,7 +408,7 @@ int nvmlEventSetWait_v2(set_t *s, event_t *e, unsigned ms) {
       *e = (event_t){(dev)(uintptr_t)(0x1000 + i), 8, g->xids[xid_taken[i]++ % 64], 0xFFFFFFFF, 0xFFFFFFFF};
       return 0;
     }
-    pause_us(25000);
+    pause_us(100000);
   }
   return 10;
 }

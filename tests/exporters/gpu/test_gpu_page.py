@@ -272,6 +272,28 @@ def test_neither_process_loads_what_it_does_not_need() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def resident(exporter) -> float:
+    """MiB of all processes, shared pages counted in each."""
+    total = 0
+    for pid in (exporter.process.pid, *exporter.children()):
+        (line,) = (one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmRSS"))
+        total += int(line.split()[1])
+    return total / 1024
+
+
+def test_memory_of_all_processes_is_small_and_stays(start, fake) -> None:
+    fake.control.count = 8
+    exporter = start(fake)
+    exporter.healthy(8)
+    for _ in range(200):
+        exporter.get()
+    before = resident(exporter)
+    for _ in range(1000):
+        exporter.get()
+    assert before <= 40
+    assert resident(exporter) - before <= 1
+
+
 def test_settings_reach_the_process() -> None:
     settings = Settings(gpu={"listen": "127.0.0.1:9", "owners": {"0": {"tenant": "a"}}, "interval": "2s"})
     config = exporters.gpu.from_settings(settings, simulate=4)
