@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,8 +17,8 @@ JOBS = {"dcgm": "dcgm"}
 INFERENCE_JOB = "inference"
 
 
-def render(settings: Settings, rules: Path, targets: Path) -> str:
-    """prometheus.yml. `rules` is the rule file, `targets` the folder that file discovery watches."""
+def render(settings: Settings, rules: Sequence[Path], targets: Path) -> str:
+    """prometheus.yml. `rules` are the rule files, `targets` the folder that file discovery watches."""
     interval = settings.prometheus.scrape_interval
     table = {
         "global": {
@@ -25,7 +26,7 @@ def render(settings: Settings, rules: Path, targets: Path) -> str:
             "scrape_timeout": duration(min(10.0, 0.9 * interval)),
             "evaluation_interval": duration(interval),
         },
-        "rule_files": [str(rules.absolute())],
+        "rule_files": [str(file.absolute()) for file in rules],
         "alerting": {"alertmanagers": [_alertmanager(settings)]},
         "scrape_configs": [
             *(_job(name, address) for name, address in own_jobs(settings).items()),

@@ -190,13 +190,6 @@ OWNER: tuple[Row, ...] = (
 )
 
 EXPORTER: tuple[Row, ...] = (
-    (
-        "gpu_up",
-        "gauge",
-        "",
-        _G,
-        "The same as telltale_gpu_up, under the name that stands beside the other gpu_* series.",
-    ),
     ("telltale_gpu_up", "gauge", "", _G, "1 if the last reading of the GPU succeeded and is fresh."),
     (
         "telltale_gpu_state",

@@ -36,7 +36,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="page",
             lane="ops",
             component="gpu",
-            expr="max by (instance, gpu, uuid) (gpu_up) == 0",
+            expr="max by (instance, gpu, uuid) (telltale_gpu_up) == 0",
             hold_s=120.0,
             keep_s=600.0,
             summary="GPU {{ $labels.gpu }} of {{ $labels.instance }} cannot be read",
@@ -44,7 +44,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
                 "The exporter answers, but GPU {{ $labels.gpu }} ({{ $labels.uuid }}) does not: it fell off the bus, "
                 "hangs in the driver, or was taken out."
             ),
-            signal=selector("gpu_up", "instance", "uuid"),
+            signal=selector("telltale_gpu_up", "instance", "uuid"),
         ),
         Rule(
             name="GpuExporterDown",

@@ -134,7 +134,6 @@ class Board:
         held = self._watch.quarantined
         extra = self._extra
         samples: dict[str, list[tuple[str, float]]] = {
-            "gpu_up": up,
             "telltale_gpu_up": up,
             "telltale_gpu_state": [(labels + label("state", state), 1) for labels, _, state in states],
             "telltale_gpu_sampler_up": [(extra[1:], int(fresh and self._watch.child is not None))],

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import exporters
 from telltale.binaries import find, how_to_get
 from telltale.settings import Settings, SettingsError
 from telltale.supervise import Process
 
+GPU_RULES = Path(exporters.__file__).parent / "gpu" / "recording.yml"
 PARTS = ("collect", "gpu", "monitor", "tickets", "web")
 
 
@@ -31,7 +33,9 @@ def write_configuration(settings: Settings) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_targets(settings)
     _write(folder / "rules.yml", alerting.rules.render(settings))
-    _write(folder / "prometheus.yml", alerting.prometheus.render(settings, folder / "rules.yml", folder / "targets"))
+    _write(folder / "gpu.yml", GPU_RULES.read_text())
+    rules = [folder / "rules.yml", folder / "gpu.yml"]
+    _write(folder / "prometheus.yml", alerting.prometheus.render(settings, rules, folder / "targets"))
     _write(folder / "alertmanager.yml", alerting.alertmanager.render(settings))
     for line in refused(settings):
         raise SettingsError(line)

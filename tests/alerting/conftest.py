@@ -156,7 +156,7 @@ class Chain:
         settings, folder = self.settings, self.folder
         (folder / "targets").mkdir()
         (folder / "rules.yml").write_text(rules.render(settings))
-        (folder / "prometheus.yml").write_text(prometheus.render(settings, folder / "rules.yml", folder / "targets"))
+        (folder / "prometheus.yml").write_text(prometheus.render(settings, [folder / "rules.yml"], folder / "targets"))
         (folder / "alertmanager.yml").write_text(alertmanager.render(settings))
         lines = [f'data_dir = "{folder}"']
         for section, table in self.settings_table.items():

@@ -46,7 +46,7 @@ def test_promtool_accepts_what_prometheus_reads(settings: Settings, binary: Bina
     (tmp_path / "targets").mkdir()
     (tmp_path / "targets/inference.json").write_text(json.dumps(prometheus.targets(settings)))
     file = tmp_path / "prometheus.yml"
-    file.write_text(prometheus.render(settings, tmp_path / "rules.yml", tmp_path / "targets"))
+    file.write_text(prometheus.render(settings, [tmp_path / "rules.yml"], tmp_path / "targets"))
     done = subprocess.run([binary("promtool"), "check", "config", file], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{sum(len(group.rules) for group in rules.catalogue(settings))} rules found" in done.stdout

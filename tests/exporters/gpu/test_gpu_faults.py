@@ -193,7 +193,7 @@ def test_8_and_9_what_is_refused_has_no_series(start, fake, fault: int, reason: 
     exporter.healthy()
     fake[1].fault = fault
     page = exporter.when(lambda page: up(page, 1) == 0)
-    device = [name for name in page.samples if name.startswith("gpu_") and name != "gpu_up"]
+    device = [name for name in page.samples if name.startswith("gpu_")]
     assert [name for name in device if page.all(name, gpu="1")] == []
     assert fresh(page, 0)
     assert page.all("telltale_gpu_errors_total", gpu="1", reason=reason)
