@@ -8,8 +8,11 @@ if TYPE_CHECKING:
     from telltale.settings import Settings
 
 
-def main(settings: Settings) -> int:
-    """Run the monitors until SIGTERM or SIGINT. Returns 0, or 2 when the address cannot be used."""
-    from monitors.serve import serve
+def main(settings: Settings, once: bool = False) -> int:
+    """Run the monitors until SIGTERM or SIGINT, or only `once`.
 
-    return serve(settings)
+    Returns 0, 2 when the address cannot be used, or 1 when a monitor failed in its only run.
+    """
+    from monitors.serve import judge_once, serve
+
+    return judge_once(settings) if once else serve(settings)

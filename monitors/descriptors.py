@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from monitors.judgement import score
-from monitors.permutation import max_t
+from monitors.permutation import effect, max_t
 from telltale.records import Score, Window
 
 MONITOR, SIGNAL = "descriptors", "max_t"
-# Ranks are uniform on [0, 1]; a mean rank must move by this much to matter (0.5 would be complete separation).
-MIN_MOVE = 0.1
 # Full-width marks end sentences in Chinese, Japanese and Korean.
 FULL_STOP, EXCLAMATION, QUESTION = "\u3002", "\uff01", "\uff1f"
 ENDS = tuple(".!?…:;)\"'»”」`" + FULL_STOP + EXCLAMATION + QUESTION)
@@ -29,6 +27,10 @@ NAMES = (
     *("characters", "words", "word_length", "sentences", "repetition", "letters", "digits", "latin"),
     *("open_end", "question", "code", "link", "refusal"),
 )
+# Ranks are uniform on [0, 1], so 0.5 would be complete separation; a mean rank must move by this much to matter.
+# Lengths follow who happens to be asking; a flag's or script's rank moves by half of the change of its share.
+LENGTHS, MARKS = ("characters", "words", "sentences", "repetition"), ("latin", *NAMES[-5:])
+FLOORS = np.array([0.1 if name in LENGTHS else 0.015 if name in MARKS else 0.05 for name in NAMES])
 
 
 def describe(text: str) -> tuple[float, ...]:
@@ -64,15 +66,14 @@ def judge(window: Window, *, min_rows: int, alpha: float, seed: int, inflation: 
     current, reference = ranks[: len(window.texts)], ranks[len(window.texts) :]
     found = max_t(current, reference, window.groups, window.reference_groups, alpha=alpha, seed=seed)
     moves = current.mean(axis=0) - reference.mean(axis=0)
-    top = int(np.argmax(np.abs(found.z)))
-    floor = abs(float(found.z[top])) * MIN_MOVE / max(1e-12, abs(float(moves[top])))
+    threshold = found.threshold * inflation
     return score(
         window,
         MONITOR,
         SIGNAL,
         len(window.texts),
-        effect=found.largest,
-        threshold=max(found.threshold * inflation, floor),
+        effect=effect(found, moves, FLOORS, threshold),
+        threshold=threshold,
         p_value=found.p_value,
         details={"descriptors": _told(found.z, values[: len(window.texts)], values[len(window.texts) :])},
     )

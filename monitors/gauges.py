@@ -44,7 +44,7 @@ class Gauges(Collector):
             return
         newest = list(self._with_waiting(_newest(found)).values())
         yield from _series(newest)
-        yield _references(frozen)
+        yield _references(frozen, {(score.direction, score.model) for score in newest})
         yield from _feedback([score for score in newest if score.monitor == votes.MONITOR])
 
     def _with_waiting(self, newest: dict[Labels, Score]) -> dict[Labels, Score]:
@@ -84,10 +84,12 @@ def _series(found: list[Score]) -> Iterable[Metric]:
     yield states
 
 
-def _references(frozen: Iterable[tuple[str, str, float]]) -> Metric:
+def _references(frozen: Iterable[tuple[str, str, float]], shown: set[tuple[str, str]]) -> Metric:
+    """When each shown series' reference was frozen; a model that is gone has none."""
     family = gauge_family("telltale_monitor_reference_timestamp_seconds")
-    for model, direction, at in frozen:
-        family.add_metric([direction, model], at)
+    for model, direction, frozen_at in frozen:
+        if (direction, model) in shown:
+            family.add_metric([direction, model], frozen_at)
     return family
 
 

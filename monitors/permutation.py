@@ -56,6 +56,13 @@ def max_t(
     return MaxT(z, largest, float(np.quantile(null, 1 - alpha, method="higher")), _p_value(null, largest))
 
 
+def effect(found: MaxT, moved: NDArray[np.float64], floor: NDArray[np.float64] | float, threshold: float) -> float:
+    """The largest |z| of features that moved by at least `floor`; smaller moves never lift it over the threshold."""
+    size = np.abs(found.z)
+    enough = size[np.abs(moved) >= floor].max(initial=0.0)
+    return float(max(enough, min(found.largest, threshold)))
+
+
 def _p_value(null: NDArray[np.float64], largest: float) -> float:
     # Phipson and Smyth (2010): the observed arrangement is one of the permutations.
     return float((1 + np.count_nonzero(null >= largest - 1e-12)) / (1 + null.size))
@@ -72,7 +79,9 @@ def _draw(pooled: Matrix, groups: list[str], rows: int, draws: int, random: np.r
         for column in range(count):
             order = random.permutation(sizes.size)
             chosen = order[: int(np.searchsorted(np.cumsum(sizes[order]), rows)) + 1]
-            sides[:, column] = np.isin(member, chosen)
+            current = np.zeros(sizes.size)
+            current[chosen] = 1.0
+            sides[:, column] = current[member]
         null[begin : begin + count] = np.abs(_z(pooled, sides)).max(axis=0, initial=0.0)
     return null
 

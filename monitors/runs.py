@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from monitors import descriptors, persistence, tokens, votes, windows
+from monitors import calibration, descriptors, persistence, tokens, votes, windows
+from monitors.calibration import TextMonitor
 from monitors.persistence import GOES_ON
 from monitors.windows import Rows
 from telltale.records import Direction, Feedback, Sample, Score, Window
@@ -22,7 +24,12 @@ log = logging.getLogger(__name__)
 # Spans of a window may still be on their way when it is over.
 GRACE_SHARE, LONGEST_GRACE = 0.2, 60.0
 EXAMPLES = 8
-TEXT_MONITORS = (tokens, descriptors)
+# Windows of one series that one run catches up on; the next run goes on from there.
+MOST_AT_ONCE = 20
+# Databases take a bounded number of values in one statement.
+TRACES_AT_ONCE = 5000
+TEXT_MONITORS: tuple[TextMonitor, ...] = (tokens, descriptors)
+TEXT_NAMES = tuple(monitor.MONITOR for monitor in TEXT_MONITORS)
 DIRECTIONS: tuple[Direction, ...] = ("prompt", "response")
 
 Report = Callable[[Window], bytes | None]
@@ -37,67 +44,128 @@ class Runs:
         self._settings = settings
         self._report = report
         self._reports = ThreadPoolExecutor(max_workers=1, thread_name_prefix="report")
+        self._need = settings.reference_rows
         self.waiting: dict[tuple[str, ...], Score] = {}
+        self.failed: set[str] = set()
 
     def run(self, now: float) -> int:
-        """Judge all windows that are over. Returns how many scores are new."""
+        """Judge all windows that are over. Returns how many scores are new.
+
+        A series whose judgement fails stops no other one; `failed` then names its monitors. Raises StoreUnavailable.
+        """
+        self.failed.clear()
         with self._store.read() as connection:
             models = samples.models(connection, since=now - windows.LONGEST)
-        return sum(self._texts(model, direction, now) for model in models for direction in DIRECTIONS) + sum(
-            self._votes(model, now) for model in models
-        )
+        new = 0
+        for model in models:
+            for direction in DIRECTIONS:
+                new += self._all_due(TEXT_NAMES, model, lambda m=model, d=direction: self._texts(m, d, now))  # type: ignore[misc]
+            new += self._all_due((votes.MONITOR,), model, lambda m=model: self._votes(m, now))  # type: ignore[misc]
+        return new
+
+    def _all_due(self, names: Sequence[str], model: str, judge_next: Callable[[], int]) -> int:
+        """Judge window after window until none is due."""
+        total = 0
+        try:
+            for _ in range(MOST_AT_ONCE):
+                new = judge_next()
+                total += new
+                if not new:
+                    break
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one broken series must not blind the others
+            self._fail(names, model, error)
+        return total
+
+    def _fail(self, names: Sequence[str], model: str, error: Exception) -> None:
+        # Neither the message nor the values: they may hold people's words.
+        line = error.__traceback__
+        while line and line.tb_next:
+            line = line.tb_next
+        where = f"{line.tb_frame.f_code.co_filename}:{line.tb_lineno}" if line else "?"
+        log.error("%s of %s failed: %s at %s", ", ".join(names), model, type(error).__name__, where)
+        self.failed.update(names)
 
     def _texts(self, model: str, direction: Direction, now: float) -> int:
-        with self._store.read() as connection:
-            reference = references.current(connection, model, direction)
-        if reference is None:
-            self._freeze_texts(model, direction, now)
-            return 0
         until = self._last_end(now)
         with self._store.read() as connection:
-            earlier = _earlier(connection, model, direction, now)
-            start = max(_end(earlier, reference), until - windows.LONGEST)
-            found = samples.load(connection, model=model, since=start, until=until, sampled_only=True)
-        if until <= start:
+            reference = references.current(connection, model, direction)
+            if reference is None:
+                found = samples.load(connection, model=model, sampled_only=True, until=until, limit=4 * self._need)
+            else:
+                earlier = self._earlier(connection, model, direction, now)
+                start = max(_end(earlier, reference), until - windows.LONGEST)
+                found = samples.load(connection, model=model, since=start, until=until, sampled_only=True)
+        if reference is None:
+            self._freeze_texts(model, direction, now, found)
             return 0
-        current = windows.rows(found, direction, self._settings.max_rows, self._settings.seed)
+        cut = self._first_full(found, direction, start, until)
+        if cut is None:
+            return 0
+        end, part, current = cut
         window = windows.text_window(
-            model, direction, start, until, windows.version(found), current, _reference_rows(reference)
+            model, direction, start, end, windows.version(part), current, _reference_rows(reference)
         )
-        judged = [self._judge_text(monitor, window, current, reference, earlier) for monitor in TEXT_MONITORS]
+        judged = []
+        for monitor in TEXT_MONITORS:
+            try:
+                judged.append(self._judge_text(monitor, window, current, reference, earlier))
+            except Exception as error:  # noqa: BLE001 - the other monitor still judges this window
+                self._fail((monitor.MONITOR,), model, error)
         return self._keep(judged, window)
 
+    def _first_full(
+        self, found: Sequence[Sample], direction: Direction, start: float, until: float
+    ) -> tuple[float, Sequence[Sample], Rows] | None:
+        """The shortest window from `start` with enough rows, else the longest there is; None when none is over."""
+        times, cut = [sample.observed_at for sample in found], None
+        for end in windows.ends(start, until, self._settings.window):
+            part = found[: bisect_left(times, end)]
+            if len(part) < self._settings.min_rows and end < until:
+                continue
+            rows = windows.rows(part, direction, self._settings.max_rows, self._settings.seed)
+            cut = end, part, rows
+            if len(rows.texts) >= self._settings.min_rows:
+                break
+        return cut
+
     def _judge_text(
-        self, monitor: object, window: Window, current: Rows, reference: Reference, earlier: Sequence[Score]
+        self, monitor: TextMonitor, window: Window, current: Rows, reference: Reference, earlier: Sequence[Score]
     ) -> Score:
-        judge: Callable[..., Score] = monitor.judge  # type: ignore[attr-defined]  # one of TEXT_MONITORS
-        name: str = monitor.MONITOR  # type: ignore[attr-defined]  # one of TEXT_MONITORS
-        inflation = reference.calibration.get(name, 1.0)
+        inflation = reference.calibration.get(monitor.MONITOR, 1.0)
         s = self._settings
         factor = inflation if isinstance(inflation, float) else 1.0
-        score = judge(window, min_rows=s.min_rows, alpha=s.alpha, seed=s.seed, inflation=factor)
+        score = monitor.judge(window, min_rows=s.min_rows, alpha=s.alpha, seed=s.seed, inflation=factor)
         examples = {"current": list(current.ids[:EXAMPLES]), "reference": list(window.reference_texts[:EXAMPLES])}
         score = replace(score, details={**score.details, "examples": examples, "reference_id": reference.id})
-        return self._settle(score, [found for found in earlier if found.monitor == name])
+        return self._settle(score, [found for found in earlier if found.monitor == monitor.MONITOR])
 
     def _votes(self, model: str, now: float) -> int:
+        until = self._last_end(now)
         with self._store.read() as connection:
             reference = references.current(connection, model, "feedback")
-            since = _end(_earlier(connection, model, "feedback", now), reference) if reference else 0.0
-            until = self._last_end(now)
-            events = windows.votes(feedback.load(connection, since=max(since, now - windows.LONGEST), until=until))
-            known = {found.trace_id: found for found in _of_model(connection, model, events)}
-            earlier = _earlier(connection, model, "feedback", now)
-        mine = [event for event in events if event.trace_id in known]
+            earlier = self._earlier(connection, model, "feedback", now)
+            start = max(_end(earlier, reference) if reference else 0.0, until - windows.LONGEST)
+            events = feedback.load(connection, since=start, until=until)
+            known = _of_model(connection, model, events)
         if reference is None:
-            self._freeze_votes(model, mine, now)
+            self._freeze_votes(model, windows.votes([event for event in events if event.trace_id in known]), now)
             return 0
-        if until <= since:
-            return 0
+        for end in windows.ends(start, until, self._settings.window):
+            before = windows.votes([event for event in events if event.received_at < end and event.trace_id in known])
+            if len(before) >= self._settings.min_votes or end >= until:
+                return self._judge_votes(model, start, end, before, known, reference, earlier)
+        return 0
+
+    def _judge_votes(
+        self, model: str, start: float, end: float, mine: Sequence[Feedback], known: Mapping[str, Sample],
+        reference: Reference, earlier: Sequence[Score],
+    ) -> int:  # fmt: skip
         window = windows.vote_window(
             model,
-            since,
-            until,
+            start,
+            end,
             windows.version([known[event.trace_id] for event in mine]),
             [windows.negative(event) for event in mine],
             _ints(reference.content["votes"]),
@@ -128,9 +196,9 @@ class Runs:
             self._reports.submit(self._attach, window)
         return new
 
-    def close(self) -> None:
-        """Wait for the report in work; drop those that have not begun."""
-        self._reports.shutdown(wait=True, cancel_futures=True)
+    def close(self, *, finish: bool = False) -> None:
+        """Wait for the report in work; those that have not begun are made when told to `finish`, else dropped."""
+        self._reports.shutdown(wait=True, cancel_futures=not finish)
 
     def _attach(self, window: Window) -> None:
         """Make the report of a new alarm and tie it to the scores that raised it."""
@@ -151,39 +219,18 @@ class Runs:
         except StoreUnavailable as error:
             log.warning("the report of %s is lost: %s", window.model, error)
 
-    def _freeze_texts(self, model: str, direction: Direction, now: float) -> None:
-        need = self._settings.reference_rows
-        with self._store.read() as connection:
-            found = samples.load(connection, model=model, sampled_only=True, until=self._last_end(now), limit=4 * need)
+    def _freeze_texts(self, model: str, direction: Direction, now: float, found: Sequence[Sample]) -> None:
+        need = self._need
         first = windows.rows(found, direction, len(found) or 1, self._settings.seed)
         if len(first.texts) < need:
             return
         kept = Rows(first.texts[:need], first.groups[:need], first.ids[:need])
         end = next(sample.observed_at for sample in found if sample.id == kept.ids[-1])
         content = {"texts": list(kept.texts), "groups": list(kept.groups), "ids": list(kept.ids), "end": end}
-        calibration = {monitor.MONITOR: self._inflation(monitor, kept) for monitor in TEXT_MONITORS}
-        reference = Reference(model, direction, now, need, content, calibration)
+        learnt = {m.MONITOR: calibration.inflation(m, kept, self._settings) for m in TEXT_MONITORS}
+        reference = Reference(model, direction, now, need, content, learnt)
         self._store.write(lambda c: references.freeze(c, reference))
         log.info("reference of %ss of %s frozen: %d rows", direction, model, need)
-
-    def _inflation(self, monitor: object, rows: Rows) -> float:
-        """How much more the reference's own blocks differ than chance says: real traffic is never quite stationary."""
-        judge: Callable[..., Score] = monitor.judge  # type: ignore[attr-defined]  # one of TEXT_MONITORS
-        size = max(self._settings.min_rows, len(rows.texts) // 4)
-        worst = 1.0
-        for begin in range(0, len(rows.texts) - size + 1, size):
-            block = slice(begin, begin + size)
-            window = Window(
-                *("", "", "prompt", 0.0, 0.0),
-                texts=rows.texts[block],
-                groups=rows.groups[block],
-                reference_texts=rows.texts[:begin] + rows.texts[begin + size :],
-                reference_groups=rows.groups[:begin] + rows.groups[begin + size :],
-            )
-            score = judge(window, min_rows=1, alpha=self._settings.alpha, seed=self._settings.seed)
-            if score.effect and score.threshold:
-                worst = max(worst, score.effect / score.threshold)
-        return worst
 
     def _freeze_votes(self, model: str, mine: Sequence[Feedback], now: float) -> None:
         need = self._settings.reference_votes
@@ -194,16 +241,17 @@ class Runs:
         self._store.write(lambda c: references.freeze(c, Reference(model, "feedback", now, need, content, {})))
         log.info("reference of votes on %s frozen: %d votes", model, need)
 
+    def _earlier(self, connection: Connection, model: str, direction: Direction, now: float) -> list[Score]:
+        """As many scores as persistence looks back on, of all monitors of the direction, oldest first."""
+        limit = 4 * len(TEXT_MONITORS) * self._settings.persistence[1]
+        since = now - 7 * windows.LONGEST
+        return scores.recent(connection, model=model, direction=direction, since=since, limit=limit)
+
     def _last_end(self, now: float) -> float:
         """The end of the newest window that is over."""
         window = self._settings.window
         grace = min(LONGEST_GRACE, GRACE_SHARE * window)
         return (now - grace) // window * window
-
-
-def _earlier(connection: Connection, model: str, direction: Direction, now: float) -> list[Score]:
-    found = scores.load(connection, model=model, since=now - 7 * windows.LONGEST)
-    return [score for score in found if score.direction == direction]
 
 
 def _end(earlier: Sequence[Score], reference: Reference) -> float:
@@ -213,9 +261,15 @@ def _end(earlier: Sequence[Score], reference: Reference) -> float:
     return max(judged) if judged else float(end) if isinstance(end, int | float) else reference.frozen_at
 
 
-def _of_model(connection: Connection, model: str, events: Sequence[Feedback]) -> list[Sample]:
-    found = samples.load(connection, trace_ids={event.trace_id for event in events})
-    return [sample for sample in found if sample.model == model]
+def _of_model(connection: Connection, model: str, events: Sequence[Feedback]) -> dict[str, Sample]:
+    """The model's samples that were voted on, by trace."""
+    traces = sorted({event.trace_id for event in events})
+    return {
+        sample.trace_id: sample
+        for begin in range(0, len(traces), TRACES_AT_ONCE)
+        for sample in samples.load(connection, trace_ids=traces[begin : begin + TRACES_AT_ONCE])
+        if sample.model == model
+    }
 
 
 def _reference_rows(reference: Reference) -> Rows:

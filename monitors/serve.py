@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
 
@@ -57,6 +58,18 @@ def serve(settings: Settings) -> int:
     return 0
 
 
+def judge_once(settings: Settings) -> int:
+    """Judge what is due and make its evidence. Returns 0, or 1 when a monitor failed."""
+    store = open_configured(settings)
+    runs = Runs(store, settings.monitor, lambda window: _report(window, threading.Event()))
+    try:
+        runs.run(time.time())
+    finally:
+        runs.close(finish=True)
+        store.close()
+    return int(bool(runs.failed))
+
+
 def _schedule(settings: Settings, store: Store, registry: CollectorRegistry, stop: threading.Event) -> None:
     runs = Runs(store, settings.monitor, lambda window: _report(window, stop))
     window = settings.monitor.window
@@ -79,7 +92,7 @@ def _schedule(settings: Settings, store: Store, registry: CollectorRegistry, sto
         else:
             if new:
                 log.info("%d scores", new)
-            health.done(time.monotonic() - began, time.time())
+            health.done(time.monotonic() - began, time.time(), runs.failed)
         stop.wait(max(0.1, settings.monitor.interval - (time.monotonic() - began)))
     runs.close()
 
@@ -103,9 +116,11 @@ class _Health:
     def failed(self) -> None:
         _set(self._success, 0)
 
-    def done(self, seconds: float, now: float) -> None:
-        _set(self._success, 1)
-        _set(self._last, now)
+    def done(self, seconds: float, now: float, failed: Collection[str]) -> None:
+        for name in NAMES:
+            self._success.labels(name).set(name not in failed)
+            if name not in failed:
+                self._last.labels(name).set(now)
         _set(self._duration, seconds)
 
 
@@ -124,6 +139,9 @@ def _report(window: Window, stop: threading.Event) -> bytes | None:
 
 def _page(listen: str, registry: CollectorRegistry) -> ThreadingHTTPServer:
     class Page(BaseHTTPRequestHandler):
+        # A client that sends nothing must not hold a thread for ever.
+        timeout = 10.0
+
         def do_GET(self) -> None:
             if self.path in ("/-/healthy", "/-/ready"):
                 self._answer(200, b"ok\n", "text/plain")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 
 from monitors.judgement import score
-from monitors.permutation import max_t
+from monitors.permutation import effect, max_t
 from telltale.records import Score, Window
 
 MONITOR, SIGNAL = "tokens", "max_t"
@@ -16,7 +15,7 @@ WORD = r"(?u)[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+"
 MIN_DOCUMENTS = 5
 MAX_WORDS = 5000
 # A word must move by this share of the texts to matter, however many texts there are.
-MIN_SHARE = 0.08
+MIN_SHARE = 0.03
 WORDS_TOLD = 12
 
 
@@ -37,13 +36,14 @@ def judge(window: Window, *, min_rows: int, alpha: float, seed: int, inflation: 
     shares = np.asarray(current.mean(axis=0)).ravel(), np.asarray(reference.mean(axis=0)).ravel()
     words = vectoriser.get_feature_names_out()
     order = np.argsort(-np.abs(found.z))[:WORDS_TOLD]
+    threshold = found.threshold * inflation
     return score(
         window,
         MONITOR,
         SIGNAL,
         len(window.texts),
-        effect=found.largest,
-        threshold=max(found.threshold * inflation, _floor(found.z, shares[0] - shares[1])),
+        effect=effect(found, shares[0] - shares[1], MIN_SHARE, threshold),
+        threshold=threshold,
         p_value=found.p_value,
         details={
             "words": [
@@ -57,10 +57,3 @@ def judge(window: Window, *, min_rows: int, alpha: float, seed: int, inflation: 
             ]
         },
     )
-
-
-def _floor(z: NDArray[np.float64], change: NDArray[np.float64]) -> float:
-    """The z that a change of MIN_SHARE would have for the word that moved most."""
-    top = int(np.argmax(np.abs(z)))
-    moved = abs(float(change[top]))
-    return abs(float(z[top])) * MIN_SHARE / moved if moved > 0 else float("inf")

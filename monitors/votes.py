@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from math import sqrt
 
 from scipy.stats import hypergeom
@@ -54,8 +55,10 @@ def _p_value(bad: int, total: int, bad_before: int, total_before: int) -> float:
 def _threshold(total: int, bad_before: int, total_before: int, alpha: float) -> float:
     """The largest rise that is not yet an alarm: the next vote would take p to alpha or below."""
     rate = bad_before / total_before
-    for bad in range(total + 1):
-        rise = bad / total - rate
-        if rise >= MIN_RISE and _p_value(bad, total, bad_before, total_before) <= alpha:
-            return (bad - 0.5) / total - rate
-    return 1.0
+
+    def alarms(bad: int) -> bool:
+        return bad / total - rate >= MIN_RISE and _p_value(bad, total, bad_before, total_before) <= alpha
+
+    # Once alarming, more negative votes stay so: bisection finds the first such number.
+    first = bisect_left(range(total + 1), True, key=alarms)
+    return (first - 0.5) / total - rate if first <= total else 1.0

@@ -43,6 +43,12 @@ def rows(samples: Sequence[Sample], direction: Direction, most: int, seed: int) 
     )
 
 
+def ends(start: float, until: float, length: float) -> list[float]:
+    """Where a window that begins at `start` may end: multiples of `length` after it, up to `until`."""
+    first = int(start // length) + 1
+    return [number * length for number in range(first, int(until // length) + 1)]
+
+
 def version(samples: Sequence[Sample]) -> str:
     """The version that served most of them."""
     return Counter(sample.version for sample in samples).most_common(1)[0][0] if samples else ""
@@ -50,10 +56,11 @@ def version(samples: Sequence[Sample]) -> str:
 
 def votes(events: Sequence[Feedback]) -> list[Feedback]:
     """The last vote of each person on each trace; a retracted one does not count. In the order of their arrival."""
-    last: dict[tuple[str, str | None, str, str], Feedback] = {}
+    last: dict[tuple[str, str, str | None, str, str], Feedback] = {}
     for event in events:
         if event.kind in ("thumb", "rating", "retract"):
-            key = (event.trace_id, event.span_id, event.name, event.subject or event.idempotency_key)
+            person = event.subject or event.idempotency_key
+            key = (event.tenant, event.trace_id, event.span_id, event.name, person)
             last.pop(key, None)
             last[key] = event
     return [event for event in last.values() if event.kind != "retract" and event.value is not None]

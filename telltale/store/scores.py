@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from sqlalchemy import Connection, and_, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from telltale.records import Score
+from telltale.records import Direction, Score
 from telltale.store.schema import scores
 
 _COLUMNS = [scores.c[field.name] for field in fields(Score)]
@@ -48,6 +48,17 @@ def load(
     if limit is not None:
         query = query.limit(limit)
     return [Score(**row._asdict()) for row in connection.execute(query)]
+
+
+def recent(connection: Connection, *, model: str, direction: Direction, since: float, limit: int) -> list[Score]:
+    """The last `limit` scores of a model and direction whose windows ended since then, oldest first."""
+    query = (
+        select(*_COLUMNS)
+        .where(scores.c.model == model, scores.c.direction == direction, scores.c.window_end >= since)
+        .order_by(scores.c.window_end.desc(), scores.c.id.desc())
+        .limit(limit)
+    )
+    return [Score(**row._asdict()) for row in connection.execute(query)][::-1]
 
 
 def latest(connection: Connection, since: float) -> list[Score]:
