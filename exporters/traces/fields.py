@@ -22,21 +22,34 @@ MAX_REPR = 20_000
 def word(attributes: Attributes, *names: str) -> str | None:
     """A short text; without the quotes of those who send each attribute as JSON."""
     for name in names:
-        value = attributes.get(name)
-        if not isinstance(value, str) or not value:
-            continue
-        if value[0] == '"' and value[-1] == '"' and len(value) > 1:
-            value = value[1:-1]
-        if value and value not in ("None", "null"):
-            return value[:MAX_WORD].replace("\0", "")
+        if name in attributes and (found := short(attributes[name])) is not None:
+            return found
     return None
 
 
+def short(value: Value) -> str | None:
+    """The short text that a value is."""
+    if not isinstance(value, str) or not value:
+        return None
+    if value[0] == '"' and value[-1] == '"' and len(value) > 1:
+        value = value[1:-1]
+    if not value or value == "None" or value == "null":
+        return None
+    return value[:MAX_WORD].replace("\0", "")
+
+
+def whole(value: Value) -> int | None:
+    """The number of tokens that a value is: finite and not negative."""
+    if type(value) is int:
+        return value if value >= 0 else None
+    found = number(value)
+    return None if found is None else int(found)
+
+
 def count(attributes: Attributes, *names: str) -> int | None:
-    """A number of tokens: finite and not negative."""
     for name in names:
-        if name in attributes and (found := number(attributes[name])) is not None:
-            return int(found)
+        if name in attributes and (found := whole(attributes[name])) is not None:
+            return found
     return None
 
 
@@ -61,25 +74,26 @@ def number(value: Value) -> float | None:
 
 def flag(attributes: Attributes, *names: str) -> bool | None:
     for name in names:
-        value = attributes.get(name)
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, str) and value.lower() in ("true", "false"):
-            return value.lower() == "true"
+        if name in attributes and (found := truth(attributes[name])) is not None:
+            return found
     return None
 
 
-def words(attributes: Attributes, *names: str) -> tuple[str, ...]:
-    """A list of short texts, out of a list, a JSON list or a single text."""
-    for name in names:
-        value = attributes.get(name)
-        if isinstance(value, str):
-            value = loose(value) if value[:1] in '["' else value
-        items = value if isinstance(value, list) else [value]
-        found = tuple(item[:MAX_WORD] for item in items if isinstance(item, str) and item)
-        if found:
-            return found
-    return ()
+def truth(value: Value) -> bool | None:
+    """Whether a value says yes or no."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return None
+
+
+def words(value: Value) -> tuple[str, ...] | None:
+    """A list of short texts, out of a list, a JSON list or a single text; None for an empty one."""
+    if isinstance(value, str):
+        value = loose(value) if value[:1] in '["' else value
+    items = value if isinstance(value, list) else [value]
+    return tuple([item[:MAX_WORD] for item in items if isinstance(item, str) and item]) or None
 
 
 def loose(value: Value) -> Value:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -10,24 +12,36 @@ from typing import Literal
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection
 
-from exporters.traces import bodies
+from exporters.traces import bodies, scores
 from exporters.traces.bodies import Refused
 from exporters.traces.pipeline import Batch, Pipeline
+from exporters.traces.scores import Refusal
 from telltale.metrics import Metrics
+from telltale.records import Feedback
 from telltale.settings import Settings
-from telltale.store import Store, StoreUnavailable, access
+from telltale.store import Store, StoreBusy, StoreUnavailable, access, feedback
+from telltale.store.errors import Conflict
 
 Signal = Literal["traces", "logs"]
 
 RETRY_AFTER_S = 1
 SCOPE = "otlp:write"
+FEEDBACK_SCOPE = "feedback:write"
 # A key is looked up in the store once in this time: a revoked one works no longer than that.
 KEY_CACHE_S = 30.0
 
 
 class Busy(Exception):
-    """Nothing is wrong with the request; the sender must come again in RETRY_AFTER_S seconds."""
+    """Nothing is wrong with the request; the sender must come again in RETRY_AFTER_S seconds.
+
+    `full` says that a queue of ours is full, not that the store is away.
+    """
+
+    def __init__(self, message: str, full: bool = False) -> None:
+        super().__init__(message)
+        self.full = full
 
 
 class Front:
@@ -51,7 +65,8 @@ class Front:
         self._queue.set_function(lambda: float(self._in_flight))
         self._in_flight = 0
         self._lock = threading.Lock()
-        self._tenants: dict[str, tuple[str | None, float]] = {}
+        self._tenants: dict[tuple[str, str], tuple[str | None, float]] = {}
+        self._rules = settings.redaction.rules
 
     def enter(self, size: int) -> None:
         """Account for a body. Raises Refused when it is too large, Busy when too much is in work."""
@@ -61,7 +76,7 @@ class Front:
         with self._lock:
             if self._in_flight + size > self._settings.max_in_flight_bytes:
                 self.refuse("busy")
-                raise Busy("too many requests in work")
+                raise Busy("too many requests in work", full=True)
             self._in_flight += size
 
     def leave(self, size: int) -> None:
@@ -83,8 +98,33 @@ class Front:
             self.refuse(error.reason)
             raise
         except StoreUnavailable as error:
-            self.refuse("store_unavailable")
-            raise Busy(str(error)) from error
+            raise self._busy(error) from error
+
+    def score(self, body: bytes, encoding: str, path: str, authorization: str) -> tuple[list[Feedback], list[Refusal]]:
+        """Store feedback in Langfuse's form. Returns what is stored and what was refused. Raises Refused or Busy."""
+        try:
+            tenant = self._tenant(authorization, FEEDBACK_SCOPE)
+            if tenant is None:
+                raise Refused("unauthenticated", 401, f"feedback needs a key with the scope {FEEDBACK_SCOPE}")
+            plain = bodies.decompress(body, encoding, self._settings.max_decompressed_bytes)
+            try:
+                found = scores.read(plain, path)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise Refused("malformed", 400, "the body holds no scores") from error
+            told = list(scores.events(found, tenant, self._clock(), self._rules))
+            kept = [event for event in told if isinstance(event, Feedback)]
+            refused = [event for event in told if not isinstance(event, Feedback)]
+            refused += self._store.write(lambda c: _append(c, kept))
+        except Refused as error:
+            self.refuse(error.reason)
+            raise
+        except StoreUnavailable as error:
+            raise self._busy(error) from error
+        return kept, refused
+
+    def _busy(self, error: StoreUnavailable) -> Busy:
+        self.refuse("store_unavailable")
+        return Busy(str(error), full=isinstance(error, StoreBusy))
 
     def finish(self, batch: Batch, commit: Future[int] | None) -> ExportTraceServiceResponse:
         """The answer to a request whose commit is done. Raises Busy when the store did not take it."""
@@ -93,8 +133,7 @@ class Front:
                 commit.result()
         except StoreUnavailable as error:
             self._pipeline.forget(batch)
-            self.refuse("store_unavailable")
-            raise Busy(str(error)) from error
+            raise self._busy(error) from error
         self._pipeline.done(batch)
         answer = ExportTraceServiceResponse()
         if batch.refused:
@@ -106,23 +145,45 @@ class Front:
     def refuse(self, reason: str) -> None:
         self._rejected.labels(reason).inc()
 
-    def _tenant(self, authorization: str) -> str | None:
-        secret = authorization.removeprefix("Bearer ").strip()
+    def _tenant(self, authorization: str, scope: str = SCOPE) -> str | None:
+        secret = _secret(authorization)
         if secret.startswith(access.KEY_PREFIX):
             now = self._clock()
-            known = self._tenants.get(secret)
+            known = self._tenants.get((secret, scope))
             if known is None or known[1] < now - KEY_CACHE_S:
-                known = self._tenants[secret] = (self._lookup(secret, now), now)
+                known = self._tenants[secret, scope] = (self._lookup(secret, scope, now), now)
                 if len(self._tenants) > 1000:
                     del self._tenants[next(iter(self._tenants))]
             if known[0] is not None:
                 return known[0]
-            raise Refused("unauthenticated", 401, f"the key is unknown, expired or without the scope {SCOPE}")
+            raise Refused("unauthenticated", 401, f"the key is unknown, expired or without the scope {scope}")
         if self._settings.require_key:
             raise Refused("unauthenticated", 401, "send Authorization: Bearer tt_…; `telltale key add` makes a key")
         return None
 
-    def _lookup(self, secret: str, now: float) -> str | None:
+    def _lookup(self, secret: str, scope: str, now: float) -> str | None:
         with self._store.read() as connection:
             key = access.find_key(connection, secret, now)
-        return key.tenant if key and SCOPE in key.scopes else None
+        return key.tenant if key and scope in key.scopes else None
+
+
+def _append(connection: Connection, events: list[Feedback]) -> list[Refusal]:
+    """Store events; those whose id was used for another body are refused."""
+    refused: list[Refusal] = []
+    for event in events:
+        try:
+            feedback.append(connection, event, scores.fingerprint(event))
+        except Conflict as error:
+            refused.append((event.idempotency_key.removeprefix("langfuse:"), str(error)))
+    return refused
+
+
+def _secret(authorization: str) -> str:
+    """The key in a header: as a bearer token, or as the password of Langfuse's pair of keys."""
+    scheme, _, rest = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return rest.strip() if scheme.lower() == "bearer" else authorization.strip()
+    try:
+        return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

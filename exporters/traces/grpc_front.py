@@ -11,7 +11,7 @@ from concurrent import futures
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.rpc.code_pb2 import UNAVAILABLE
+from google.rpc.code_pb2 import RESOURCE_EXHAUSTED, UNAVAILABLE
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
@@ -83,17 +83,17 @@ def _export(front: Front, body: bytes, context: grpc.ServicerContext, signal: Si
     except Refused as error:
         context.abort(_CODES.get(error.status, grpc.StatusCode.INVALID_ARGUMENT), str(error))
     except Busy as error:
-        context.abort_with_status(_Retry(str(error)))
+        context.abort_with_status(_Retry(str(error), error.full))
     raise AssertionError("abort raises")
 
 
 class _Retry(grpc.Status):  # type: ignore[misc]  # grpc has no types
-    """UNAVAILABLE with RetryInfo, which OTLP exporters honour."""
+    """UNAVAILABLE, or RESOURCE_EXHAUSTED for a full queue, with RetryInfo, which OTLP exporters honour."""
 
-    def __init__(self, message: str) -> None:
-        self.code = grpc.StatusCode.UNAVAILABLE
+    def __init__(self, message: str, full: bool) -> None:
+        self.code = grpc.StatusCode.RESOURCE_EXHAUSTED if full else grpc.StatusCode.UNAVAILABLE
         self.details = message
         detail = AnyMessage()
         detail.Pack(RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)))
-        rich = Status(code=UNAVAILABLE, message=message, details=[detail])
+        rich = Status(code=RESOURCE_EXHAUSTED if full else UNAVAILABLE, message=message, details=[detail])
         self.trailing_metadata = (("grpc-status-details-bin", rich.SerializeToString()),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from exporters.traces.bodies import Refused
 from exporters.traces.front import RETRY_AFTER_S, Busy, Front, Signal
+from exporters.traces.scores import INGESTION, SCORES
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -27,6 +29,7 @@ PROTOBUF = "application/x-protobuf"
 SIGNALS: dict[str, Signal] = {"/v1/traces": "traces", "/api/public/otel/v1/traces": "traces", "/v1/logs": "logs"}
 # Senders' own metrics are accepted, so that SDKs that send all three signals raise no errors; nothing is kept of them.
 METRICS = "/v1/metrics"
+PATHS = {*SIGNALS, METRICS, SCORES, INGESTION}
 
 
 class Otlp:
@@ -39,26 +42,34 @@ class Otlp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        path = scope["path"].rstrip("/")
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         content_type = headers.get("content-type", "")
         as_json = content_type.partition(";")[0].strip() == JSON
         try:
-            message = await self._answer(scope, headers, content_type, receive)
+            message = await self._answer(scope["method"], path, headers, content_type, receive)
         except Refused as error:
             await _send(send, error.status, Status(code=3, message=str(error)), as_json)
         except Busy as error:
             status = Status(code=14, message=str(error))
-            await _send(send, 503, status, as_json, [(b"retry-after", str(RETRY_AFTER_S).encode())])
+            code = 429 if error.full else 503
+            await _send(send, code, status, as_json, [(b"retry-after", str(RETRY_AFTER_S).encode())])
         else:
-            await _send(send, 200, message, as_json)
+            if isinstance(message, bytes):
+                await _raw(send, 207 if path == INGESTION else 200, message, JSON.encode())
+            else:
+                await _send(send, 200, message, as_json)
 
-    async def _answer(self, scope: Scope, headers: dict[str, str], content_type: str, receive: Receive) -> Message:
-        path = scope["path"].rstrip("/")
-        if scope["method"] != "POST" or (path not in SIGNALS and path != METRICS):
-            raise Refused("not_found", 404 if scope["method"] == "POST" else 405, "POST to /v1/traces or /v1/logs")
+    async def _answer(
+        self, method: str, path: str, headers: dict[str, str], content_type: str, receive: Receive
+    ) -> Message | bytes:
+        if method != "POST" or path not in PATHS:
+            raise Refused("not_found", 404 if method == "POST" else 405, "POST to /v1/traces or /v1/logs")
         body = await self._body(headers, receive)
         if path == METRICS:
             return ExportMetricsServiceResponse()
+        if path not in SIGNALS:
+            return await self._score(body, headers, path)
         signal = SIGNALS[path]
         self._front.enter(len(body))
         try:
@@ -75,6 +86,23 @@ class Otlp:
             return ExportLogsServiceResponse() if signal == "logs" else answer
         finally:
             self._front.leave(len(body))
+
+    async def _score(self, body: bytes, headers: dict[str, str], path: str) -> bytes:
+        self._front.enter(len(body))
+        try:
+            encoding, authorization = headers.get("content-encoding", "").lower(), headers.get("authorization", "")
+            kept, refused = await asyncio.to_thread(self._front.score, body, encoding, path, authorization)
+        finally:
+            self._front.leave(len(body))
+        failed = {identity for identity, _ in refused}
+        stored = [event.idempotency_key.removeprefix("langfuse:") for event in kept]
+        if path == SCORES and refused:
+            raise Refused("malformed", 400, "; ".join(f"{identity}: {why}" for identity, why in refused[:5]))
+        answer = {
+            "successes": [{"id": identity, "status": 201} for identity in stored if identity not in failed],
+            "errors": [{"id": identity, "status": 400, "message": why} for identity, why in refused],
+        }
+        return json.dumps(answer if path == INGESTION else {"id": stored[0] if stored else None}).encode()
 
     async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
         size = headers.get("content-length", "0")

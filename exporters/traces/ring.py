@@ -51,6 +51,5 @@ class Ring:
 
 
 def _size(span: Span) -> int:
-    # The fixed parts are what records, keys and small values take beside the texts.
-    texts = sum(len(value) for value in span.attributes.values() if isinstance(value, str))
-    return 2000 + 150 * len(span.attributes) + texts
+    # The fixed parts are what records, keys and small values take in memory beside the bytes that came.
+    return 2000 + 100 * len(span.attributes) + span.size

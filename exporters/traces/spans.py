@@ -22,7 +22,7 @@ class Event:
 
 @dataclass(slots=True)
 class Span:
-    """One span. Times are Unix nanoseconds, `kind` and `status` OTLP's numbers, ids lower-case hex."""
+    """One span. Times are Unix nanoseconds, `kind` and `status` OTLP's numbers, ids lower-case hex, `size` bytes."""
 
     trace_id: str
     span_id: str
@@ -39,6 +39,7 @@ class Span:
     events: tuple[Event, ...] = ()
     dropped_attributes: int = 0
     dropped_events: int = 0
+    size: int = 0
 
     def event(self, name: str) -> Event | None:
         """The first event of that name."""
@@ -69,6 +70,7 @@ def read(request: ExportTraceServiceRequest) -> Iterator[Span]:
                     ),
                     dropped_attributes=span.dropped_attributes_count,
                     dropped_events=span.dropped_events_count,
+                    size=span.ByteSize(),
                 )
 
 

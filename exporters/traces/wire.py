@@ -54,6 +54,7 @@ def _resource_spans(body: bytes, pos: int, end: int, found: list[Span], seen: in
 
 
 def _span(body: bytes, pos: int, end: int, scope: str, resource: dict[str, Value]) -> Span:
+    begin = pos
     trace_id = span_id = parent = name = message = ""
     kind = start_ns = end_ns = status = dropped_attributes = dropped_events = 0
     attributes: dict[str, Value] = {}
@@ -106,6 +107,7 @@ def _span(body: bytes, pos: int, end: int, scope: str, resource: dict[str, Value
     return Span(
         trace_id, span_id, parent, name, kind, start_ns, end_ns, status, message, scope,
         attributes, resource, tuple(events), dropped_attributes & 0xFFFFFFFF, dropped_events & 0xFFFFFFFF,
+        end - begin,
     )  # fmt: skip
 
 
@@ -150,6 +152,34 @@ def _attributes(body: bytes, pos: int, end: int, tag: int, into: dict[str, Value
 
 
 def _pair(body: bytes, pos: int, end: int, depth: int) -> tuple[str, Value]:
+    """A KeyValue. Every SDK writes a short name and then one plain value: that shape is read without further calls."""
+    size = body[pos + 1] if end - pos > 6 and body[pos] == 0x0A else 0x80
+    at = pos + 2 + size
+    if size < 0x80 and at + 4 <= end and body[at] == 0x12:
+        length = body[at + 1]
+        start = at + 2
+        if length >= 0x80:
+            length, start = _varint(body, at + 1)
+        if start + length == end and length > 1:
+            name = _key(body[pos + 2 : at])
+            tag, first = body[start], body[start + 1]
+            if tag == 0x0A:
+                text = start + 2
+                if first >= 0x80:
+                    first, text = _varint(body, start + 1)
+                if text + first == end:
+                    return name, body[text:end].decode()
+            elif length == 2 and first < 0x80 and tag == 0x18:
+                return name, first
+            elif length == 2 and first < 0x80 and tag == 0x10:
+                return name, first != 0
+            elif length == 9 and tag == 0x21:
+                return name, float(_double(body, start + 1)[0])
+            return name, _value(body, start, end, depth)
+    return _any_pair(body, pos, end, depth)
+
+
+def _any_pair(body: bytes, pos: int, end: int, depth: int) -> tuple[str, Value]:
     key = ""
     value: Value = None
     while pos < end:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporters.traces import content, fields
-from exporters.traces.spans import Span
+from exporters.traces.spans import Span, Value
 
 Found = dict[str, Any]
 """Values for the fields of a Call, by the field's name."""
@@ -50,16 +50,17 @@ OTEL_KEYS: Mapping[str, tuple[str, ...]] = {
     "error_type": ("error.type",),
 }
 
-_READERS: Mapping[str, Callable[..., Any]] = {
-    "streaming": fields.flag,
-    "ttft_s": fields.seconds,
-    "duration_s": fields.seconds,
-    "input_tokens": fields.count,
-    "output_tokens": fields.count,
-    "cached_input_tokens": fields.count,
-    "reasoning_output_tokens": fields.count,
+_READERS: Mapping[str, Callable[[Value], Any]] = {
+    "streaming": fields.truth,
+    "ttft_s": fields.number,
+    "duration_s": fields.number,
+    "input_tokens": fields.whole,
+    "output_tokens": fields.whole,
+    "cached_input_tokens": fields.whole,
+    "reasoning_output_tokens": fields.whole,
     "finish_reasons": fields.words,
 }
+_BLANK: Found = {**dict.fromkeys(OTEL_KEYS), "finish_reasons": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +91,30 @@ class Convention:
     words: Callable[[Span], tuple[str, str]] = content.of_messages
     layer: str = "client"
     operation: str = "chat"
-    readers: tuple[tuple[str, Callable[..., Any], tuple[str, ...]], ...] = ()
+    table: dict[str, tuple[str, int, Callable[[Value], Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        table = {**OTEL_KEYS, **self.keys}
-        readers = tuple((name, _READERS.get(name, fields.word), keys) for name, keys in table.items())
-        object.__setattr__(self, "readers", readers)
+        for name, keys in {**OTEL_KEYS, **self.keys}.items():
+            for rank, key in enumerate(keys):
+                assert key not in self.table, f"{self.name}: {key} is read twice"
+                self.table[key] = (name, rank, _READERS.get(name, fields.short))
 
     def read(self, span: Span) -> Found:
-        attributes = span.attributes
-        found: Found = {name: reader(attributes, *keys) for name, reader, keys in self.readers}
+        """Values for a Call. One pass over the attributes: most are none of ours."""
+        found = _BLANK.copy()
+        ranks: dict[str, int] = {}
+        table = self.table
+        for key, value in span.attributes.items():
+            entry = table.get(key)
+            if entry is None:
+                continue
+            name, rank, reader = entry
+            if name in ranks and ranks[name] < rank:
+                continue
+            read = reader(value)
+            if read is not None:
+                found[name] = read
+                ranks[name] = rank
         operation = found["operation"]
         found["operation"] = OPERATIONS.get(operation, operation) if operation else self.operation
         found["layer"] = self.layer
