@@ -193,6 +193,8 @@ def _telltale(folder: Path, port: int) -> subprocess.Popen[bytes]:
         "TELLTALE_COLLECTOR__HTTP_LISTEN": f"127.0.0.1:{port}",
         "TELLTALE_COLLECTOR__GRPC_LISTEN": f"127.0.0.1:{_free_port()}",
         "TELLTALE_COLLECTOR__METRICS_LISTEN": f"127.0.0.1:{_free_port()}",
+        # Some hundred strata, all at once: about one span in a hundred is kept, decoded, redacted and stored.
+        "TELLTALE_SAMPLING__PER_MINUTE": "1",
         "TELLTALE_STORE__URL": f"sqlite:///{folder}/store.db",
     }
     return subprocess.Popen([sys.executable, "-m", "telltale", "collect"], env=environment)

@@ -49,7 +49,8 @@ class Keeper:
         self._waiting: OrderedDict[SpanKey, Waiting] = OrderedDict()
         metrics = Metrics(registry)
         self._samples = metrics.counter("telltale_samples_total")
-        for outcome in ("kept", "not_sampled", "no_content", "promoted"):
+        self._not_sampled = self._samples.labels("not_sampled")
+        for outcome in ("kept", "no_content", "promoted"):
             self._samples.labels(outcome)
         self._coverage = metrics.gauge("telltale_collector_content_coverage_ratio")
         self._covered: float | None = None
@@ -61,7 +62,7 @@ class Keeper:
         promoted_by = None
         if probability is None:
             if call.status != "error" or self._errors.keep(stratum, call.trace_id, now) is None:
-                self._samples.labels("not_sampled").inc()
+                self._not_sampled.inc()
                 self.ring.add(call, span, now)
                 return None
             promoted_by = "error"

@@ -135,8 +135,8 @@ class Pipeline:
                 seen = self._recent.add(call)
                 calls.append(call)
             else:
-                self._duplicates.labels(pair(seen.call, call)).inc()
-                if seen.has_content or seen.call.convention != "anthropic":
+                self._duplicates.labels(pair(seen, call)).inc()
+                if seen.has_content or seen.convention != "anthropic":
                     continue
             sample = self._keeper.decide(call, span, now)
             seen.has_content = sample is not None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from telltale.records import Call
 
-KEPT = 50_000
+KEPT = 20_000
 SLACK_S = 0.05
 
 Key = tuple[str, str, str]
@@ -18,9 +18,16 @@ Key = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Seen:
-    """A call that was counted; `has_content` once a sample could be made of one of its spans."""
+    """What is kept of a call that was counted; `has_content` once a sample could be made of one of its spans."""
 
-    call: Call
+    trace_id: str
+    span_id: str
+    convention: str
+    layer: str
+    model_requested: str | None
+    model_served: str | None
+    start: float
+    end: float
     has_content: bool = False
 
 
@@ -40,10 +47,13 @@ class Recent:
         nested = self._by_key.get((call.trace_id, "parent", call.span_id))
         if nested is None and call.parent_span_id:
             nested = self._by_key.get((call.trace_id, "span", call.parent_span_id))
-        return nested if nested is not None and _is_one(nested.call, call) else None
+        return nested if nested is not None and _is_one(nested, call) else None
 
     def add(self, call: Call) -> Seen:
-        seen = Seen(call)
+        seen = Seen(
+            call.trace_id, call.span_id, call.convention, call.layer, call.model_requested, call.model_served,
+            call.start_unix_s, call.start_unix_s + call.duration_s,
+        )  # fmt: skip
         for key in _keys(call):
             self._by_key[key] = seen
         while len(self._by_key) > 3 * KEPT:
@@ -56,7 +66,7 @@ class Recent:
             self._by_key.pop(key, None)
 
 
-def pair(first: Call, second: Call) -> str:
+def pair(first: Seen, second: Call) -> str:
     """Which conventions told of one call twice."""
     if first.span_id == second.span_id and first.trace_id == second.trace_id:
         return "resent"
@@ -72,10 +82,9 @@ def _keys(call: Call) -> list[Key]:
     return keys
 
 
-def _is_one(first: Call, second: Call) -> bool:
+def _is_one(first: Seen, second: Call) -> bool:
     names = {first.model_requested, first.model_served} & {second.model_requested, second.model_served} - {None}
     overlap = (
-        first.start_unix_s < second.start_unix_s + second.duration_s + SLACK_S
-        and second.start_unix_s < first.start_unix_s + first.duration_s + SLACK_S
+        first.start < second.start_unix_s + second.duration_s + SLACK_S and second.start_unix_s < first.end + SLACK_S
     )
     return first.layer == second.layer and bool(names) and overlap

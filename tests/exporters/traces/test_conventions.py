@@ -258,10 +258,10 @@ def test_cached_tokens_are_no_more_than_input_tokens() -> None:
 def test_the_same_call_by_two_instrumentations_is_found_by_id_across_traces_and_by_nesting() -> None:
     recent = Recent()
     outer = call({**OTEL, "gen_ai.response.id": "msg_1"})
-    recent.add(outer)
+    seen = recent.add(outer)
     elsewhere = replace(outer, trace_id="f" * 32, span_id="c" * 16, convention="anthropic")
     assert recent.find(elsewhere) is not None
-    assert pair(outer, elsewhere) == "anthropic+otel"
+    assert pair(seen, elsewhere) == "anthropic+otel"
     inner = replace(outer, span_id="d" * 16, parent_span_id=outer.span_id, response_id=None)
     assert recent.find(inner) is not None, "the parent came first"
     other = Recent()
