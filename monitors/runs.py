@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -59,8 +60,8 @@ class Runs:
         new = 0
         for model in models:
             for direction in DIRECTIONS:
-                new += self._all_due(TEXT_NAMES, model, lambda m=model, d=direction: self._texts(m, d, now))  # type: ignore[misc]
-            new += self._all_due((votes.MONITOR,), model, lambda m=model: self._votes(m, now))  # type: ignore[misc]
+                new += self._all_due(TEXT_NAMES, model, partial(self._texts, model, direction, now))
+            new += self._all_due((votes.MONITOR,), model, partial(self._votes, model, now))
         return new
 
     def _all_due(self, names: Sequence[str], model: str, judge_next: Callable[[], int]) -> int:
