@@ -20,7 +20,10 @@ WORDS_TOLD = 12
 
 
 def judge(window: Window, *, min_rows: int, alpha: float, seed: int, inflation: float = 1.0) -> Score:
-    """Compare the window's words with the reference's. Effect: the largest standardised change of a word's share."""
+    """Compare the window's words with the reference's.
+
+    Effect: the largest standardised change of a word's share, or all words' together on the same scale.
+    """
     if min(len(window.texts), len(window.reference_texts)) < min_rows:
         return score(window, MONITOR, SIGNAL, len(window.texts))
     vectoriser = CountVectorizer(
@@ -32,7 +35,7 @@ def judge(window: Window, *, min_rows: int, alpha: float, seed: int, inflation: 
         # No word occurs often enough: nothing to compare.
         return score(window, MONITOR, SIGNAL, len(window.texts))
     current, reference = pooled[: len(window.texts)], pooled[len(window.texts) :]
-    found = max_t(current, reference, window.groups, window.reference_groups, alpha=alpha, seed=seed)
+    found = max_t(current, reference, window.groups, window.reference_groups, alpha=alpha, seed=seed, diffuse=True)
     shares = np.asarray(current.mean(axis=0)).ravel(), np.asarray(reference.mean(axis=0)).ravel()
     words = vectoriser.get_feature_names_out()
     order = np.argsort(-np.abs(found.z))[:WORDS_TOLD]
@@ -46,6 +49,7 @@ def judge(window: Window, *, min_rows: int, alpha: float, seed: int, inflation: 
         threshold=threshold,
         p_value=found.p_value,
         details={
+            "excess": round(found.excess, 5),
             "words": [
                 {
                     "word": str(words[i]),
@@ -54,6 +58,6 @@ def judge(window: Window, *, min_rows: int, alpha: float, seed: int, inflation: 
                     "reference_share": round(float(shares[1][i]), 4),
                 }
                 for i in order
-            ]
+            ],
         },
     )

@@ -69,6 +69,24 @@ def test_evasive_answers_are_seen(seed: int) -> None:
     assert {entry["name"] for entry in score.details["descriptors"]} >= {"refusal", "open_end"}  # type: ignore[attr-defined]
 
 
+def test_a_tenth_of_truncated_answers_is_seen() -> None:
+    """A flag in ten percent of the rows moves its mean rank by half of that: it has a floor of its own."""
+    whole = tuple(f"Here is what the answer to question {n % 7} says." for n in range(600))
+    groups = tuple(map(str, range(600)))
+    cut = tuple(text[:-1] if n % 10 == 0 else text for n, text in enumerate(whole[:500]))
+    score = descriptors.judge(window((cut, groups[:500]), (whole, groups)), min_rows=50, alpha=0.01, seed=0)
+    assert score.state == "suspect"
+    assert "open_end" in {entry["name"] for entry in score.details["descriptors"]}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("monitor", TEXT_MONITORS)
+def test_nothing_unusual_is_ever_infinite(monitor: object) -> None:
+    """Gauges and JSON carry what the scores hold."""
+    same = tuple("the same text" for _ in range(60)), tuple(map(str, range(60)))
+    score = monitor.judge(window(same, same), min_rows=50, alpha=0.01, seed=0)  # type: ignore[attr-defined]
+    assert (score.state, score.effect, score.threshold, score.p_value) == ("ok", 0.0, 0.0, 1.0)
+
+
 @pytest.mark.parametrize("monitor", TEXT_MONITORS)
 def test_too_few_rows_are_not_judged(monitor: object) -> None:
     score = monitor.judge(window(side(1, 49), side(2, 300)), min_rows=50, alpha=0.01, seed=0)  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from monitors.permutation import max_t
+from monitors.permutation import effect, max_t
 
 
 def draw(seed: int, rows: int, group_size: int, shift: float = 0.0) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -30,6 +30,54 @@ def test_false_alarms_stay_at_the_stated_rate(group_size: int) -> None:
         reference, reference_groups = draw(700_001 + 2 * seed, 120, group_size)
         alarms += max_t(current, reference, groups, reference_groups, alpha=0.05, seed=seed).p_value <= 0.05
     assert alarms <= 28
+
+
+@pytest.mark.parametrize("group_size", [1, 3])
+def test_looking_at_all_features_together_costs_no_false_alarms(group_size: int) -> None:
+    """As above: both statistics come from the same permutations, so the rate holds for the two together."""
+    alarms = 0
+    for seed in range(300):
+        current, groups = draw(800_000 + 2 * seed, 120, group_size)
+        reference, reference_groups = draw(800_001 + 2 * seed, 120, group_size)
+        found = max_t(current, reference, groups, reference_groups, alpha=0.05, seed=seed, diffuse=True)
+        alarms += found.largest > found.threshold
+    assert alarms <= 28
+
+
+def test_many_small_shifts_are_found_together_where_no_single_one_is() -> None:
+    random = np.random.default_rng(5)
+    current, reference = random.normal(0.12, 1, (300, 200)), random.normal(0, 1, (300, 200))
+    groups = tuple(map(str, range(300)))
+    alone = max_t(current, reference, groups, groups, alpha=0.001, seed=0)
+    together = max_t(current, reference, groups, groups, alpha=0.001, seed=0, diffuse=True)
+    assert alone.largest <= alone.threshold
+    assert together.largest > together.threshold
+    # Shifted by 0.12 standard deviations each: squared, 0.0144 of a variance beyond chance.
+    assert 0.008 < together.excess < 0.022
+
+
+def test_a_small_certain_shift_neither_alarms_nor_silences_a_large_one() -> None:
+    random = np.random.default_rng(6)
+    reference, current = np.zeros((2000, 2)), np.zeros((2000, 2))
+    reference[:, 1], current[:, 1] = random.random(2000) < 0.5, random.random(2000) < 0.5
+    current[:100, 0] = 1.0
+    groups = tuple(map(str, range(2000)))
+    floor = 0.08
+
+    def seen() -> tuple[float, float]:
+        found = max_t(current, reference, groups, groups, alpha=0.01, seed=0)
+        assert found.largest > found.threshold
+        assert int(np.argmax(np.abs(found.z))) == 0
+        moved = current.mean(axis=0) - reference.mean(axis=0)
+        return effect(found, moved, floor, found.threshold), found.threshold
+
+    # Five points in a feature that never occurred: certain, and too small to matter.
+    size, threshold = seen()
+    assert size <= threshold
+    # Ten points more in the other one, whose z is smaller.
+    current[:, 1] = random.random(2000) < 0.62
+    size, threshold = seen()
+    assert size > threshold
 
 
 def test_a_shift_is_found_and_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -10,11 +11,13 @@ from random import Random
 import pytest
 from prometheus_client import CollectorRegistry
 
+import monitors
+from monitors import tokens, windows
 from monitors.gauges import Gauges
 from monitors.runs import Runs
 from telltale.cli.demo import texts
 from telltale.records import Feedback, Sample, Score, Window
-from telltale.settings import Monitor
+from telltale.settings import Monitor, Settings
 from telltale.store import Store, feedback, open_store, references, samples, scores
 
 SETTINGS = Monitor(
@@ -140,6 +143,55 @@ def test_promoted_calls_are_no_traffic(store: Store) -> None:
     assert stored(store) == []
 
 
+def test_windows_missed_while_the_monitors_were_down_are_judged_one_by_one(store: Store) -> None:
+    fill(store, 1000.0, 80, seed=11)
+    runs = Runs(store, SETTINGS, Reports())
+    runs.run(1022.0)
+    runs.run(1082.0)
+    runs.close()
+    mine = [score for score in stored(store) if (score.monitor, score.direction) == ("tokens", "prompt")]
+    assert [score.window_end for score in mine] == [1020.0, 1030.0, 1040.0, 1050.0, 1060.0, 1070.0, 1080.0]
+    of_votes = [score for score in stored(store) if score.monitor == "feedback"]
+    assert all(score.window_end - score.window_start <= 10.0 for score in of_votes)
+
+
+def test_one_broken_monitor_leaves_the_others_judging(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(store, 1000.0, 40, seed=12)
+    runs = Runs(store, SETTINGS, Reports())
+    runs.run(1022.0)
+
+    def broken(*_: object, **__: object) -> Score:
+        raise ValueError("the words of a person")
+
+    monkeypatch.setattr(tokens, "judge", broken)
+    runs.run(1042.0)
+    runs.close()
+    assert runs.failed == {"tokens"}
+    assert {score.monitor for score in stored(store)} == {"descriptors", "feedback"}
+    assert "ValueError" in caplog.text
+    assert "the words of a person" not in caplog.text
+
+
+def test_the_same_person_of_two_tenants_is_two_people() -> None:
+    first = Feedback(1.0, "a", "t", None, "thumb", "helpful", 0.0, "user", "key", subject=None)
+    other = Feedback(2.0, "b", "t", None, "retract", "helpful", None, "user", "key", subject=None)
+    assert windows.votes([first, other]) == [first]
+
+
+def test_once_judges_what_is_due_and_ends(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, monitor=SETTINGS)
+    opened = open_store(settings.store_url)
+    now = time.time() // 10 * 10
+    fill(opened, now - 40, 30, seed=13)
+    assert monitors.main(settings, once=True) == 0
+    assert stored(opened) == []
+    assert monitors.main(settings, once=True) == 0
+    assert {score.monitor for score in stored(opened)} == {"tokens", "descriptors", "feedback"}
+    opened.close()
+
+
 def page(store: Store, runs: Runs, now: float) -> dict[tuple[str, ...], float]:
     registry = CollectorRegistry()
     registry.register(Gauges(store, lambda: now, runs.waiting, patience=30.0, shown=120.0))
@@ -167,6 +219,24 @@ def test_gauges_tell_the_stored_scores_and_survive_a_restart(store: Store) -> No
     assert told["telltale_monitor_state", "tokens", "prompt", "ok"] == 1
     assert told["telltale_monitor_state", "tokens", "prompt", "alert"] == 0
     assert page(store, Runs(store, SETTINGS, Reports()), 1072.0) == told
+
+
+def test_the_page_tells_when_references_were_frozen_until_the_model_is_gone(store: Store) -> None:
+    fill(store, 1000.0, 60, seed=14)
+    runs = Runs(store, SETTINGS, Reports())
+    play(store, runs, 1000.0, 72)
+    runs.close()
+    name = "telltale_monitor_reference_timestamp_seconds"
+
+    def frozen(now: float) -> float | None:
+        registry = CollectorRegistry()
+        registry.register(Gauges(store, lambda: now, {}, patience=30.0, shown=120.0))
+        return registry.get_sample_value(name, {"model": "m", "direction": "prompt"})
+
+    told = frozen(1072.0)
+    assert told is not None
+    assert 1010.0 <= told <= 1030.0
+    assert frozen(2000.0) is None
 
 
 def test_a_series_without_traffic_says_insufficient_and_then_vanishes(store: Store) -> None:
