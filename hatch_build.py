@@ -18,7 +18,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 MODULES = (
     *("spans", "wire", "fields", "normalise", "recent", "registry", "measure", "errors", "sampling"),
-    *("conventions/__init__", "conventions/convention", "conventions/otel"),
+    *("conventions/__init__", "conventions/convention", "conventions/otel", "conventions/openllmetry"),
+    *("content", "ring", "keeper", "pipeline"),
 )
 SETUP = """
 from mypyc.build import mypycify
