@@ -9,6 +9,7 @@ from telltale.records import Call
 from telltale.settings import Price
 
 OTHER = "other"
+KINDS = ("input", "output", "cached_input", "reasoning_output")
 MILLION = 1_000_000
 MAX_LABEL = 128
 # Any other operation is a sender's invention.
@@ -24,10 +25,13 @@ Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str]
 class _Row:
     """The series of one label set, so that a call costs one look-up."""
 
-    __slots__ = ("duration", "requests", "ttft")
+    __slots__ = ("duration", "requests", "tokens", "tpot", "ttft", "use")
 
-    def __init__(self, requests: Counter, duration: Histogram) -> None:
+    def __init__(self, use: tuple[str, ...], requests: Counter, duration: Histogram) -> None:
+        self.use = use
         self.requests = requests
+        self.tokens: list[Counter | None] = [None] * len(KINDS)
+        self.tpot: Histogram | None = None
         self.duration = duration
         self.ttft: Histogram | None = None
 
@@ -57,19 +61,25 @@ class Measure:
                 row.ttft = self.registry.histogram(_NAMES[call.layer == "server"][1], *_call_labels(key))
             row.ttft.observe(call.ttft_s, call.trace_id)
         if call.tpot_s is not None and call.layer == "server":
-            name = "gen_ai_server_time_per_output_token_seconds"
-            self.registry.histogram(name, *_call_labels(key)).observe(call.tpot_s, call.trace_id)
-        self._count(call, _use_labels(key))
+            if row.tpot is None:
+                name = "gen_ai_server_time_per_output_token_seconds"
+                row.tpot = self.registry.histogram(name, *_call_labels(key))
+            row.tpot.observe(call.tpot_s, call.trace_id)
+        self._add(row, 0, call.input_tokens)
+        self._add(row, 1, call.output_tokens)
+        self._add(row, 2, call.cached_input_tokens)
+        self._add(row, 3, call.reasoning_output_tokens)
+        self._price(call, row.use)
 
-    def _count(self, call: Call, use: tuple[str, ...]) -> None:
-        for kind, tokens in (
-            ("input", call.input_tokens),
-            ("output", call.output_tokens),
-            ("cached_input", call.cached_input_tokens),
-            ("reasoning_output", call.reasoning_output_tokens),
-        ):
-            if tokens is not None:
-                self.registry.counter("telltale_tokens_total", *use, kind).value += tokens
+    def _add(self, row: _Row, kind: int, tokens: int | None) -> None:
+        if tokens is None:
+            return
+        counter = row.tokens[kind]
+        if counter is None:
+            counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])
+        counter.value += tokens
+
+    def _price(self, call: Call, use: tuple[str, ...]) -> None:
         if self._prices and call.input_tokens is not None and call.output_tokens is not None:
             dollars = cost(call, self._prices)
             if dollars is None:
@@ -85,6 +95,7 @@ class Measure:
         row = self._rows.get(safe)
         if row is None:
             row = _Row(
+                _use_labels(safe),
                 self.registry.counter("telltale_requests_total", *_use_labels(safe)),
                 self.registry.histogram(_NAMES[safe[5] == "server"][0], *_call_labels(safe)),
             )

@@ -6,6 +6,7 @@ same model and their times overlap. Spans of different layers are different view
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from telltale.records import Call
@@ -35,7 +36,8 @@ class Recent:
     """The last KEPT calls, by response id, by span and by parent span."""
 
     def __init__(self) -> None:
-        self._by_key: dict[Key, Seen] = {}
+        # Ordered: to find the oldest key of a plain dict costs a walk over all that were deleted before it.
+        self._by_key: OrderedDict[Key, Seen] = OrderedDict()
 
     def find(self, call: Call) -> Seen | None:
         """The call already counted that this one repeats."""
@@ -57,7 +59,7 @@ class Recent:
         for key in _keys(call):
             self._by_key[key] = seen
         while len(self._by_key) > 3 * KEPT:
-            del self._by_key[next(iter(self._by_key))]
+            self._by_key.popitem(last=False)
         return seen
 
     def forget(self, call: Call) -> None:

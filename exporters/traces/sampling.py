@@ -9,6 +9,7 @@ set anew each minute from the rate that was seen; it is known exactly when a cal
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
 
 MINUTE = 60.0
@@ -30,7 +31,7 @@ class Sampler:
 
     def __init__(self, per_minute: float) -> None:
         self._per_minute = per_minute
-        self._strata: dict[tuple[str, ...], _Stratum] = {}
+        self._strata: OrderedDict[tuple[str, ...], _Stratum] = OrderedDict()
 
     def keep(self, stratum: tuple[str, ...], trace_id: str, now: float) -> float | None:
         """The probability with which this call was kept, or None if it is not. `now` is in seconds."""
@@ -50,7 +51,7 @@ class Sampler:
         if state is None:
             if len(self._strata) >= MAX_STRATA:
                 # The oldest stratum starts anew when it is seen again: memory stays bounded.
-                del self._strata[next(iter(self._strata))]
+                self._strata.popitem(last=False)
             state = self._strata[stratum] = _Stratum(minute, budget=self._per_minute)
         elif state.minute != minute:
             seen = state.seen if minute == state.minute + 1 else 0

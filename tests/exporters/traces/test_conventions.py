@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporters.traces import normalise
+from exporters.traces import recent as recent_calls
 from exporters.traces.recent import Recent, pair
 from exporters.traces.spans import Event, Span
 from telltale.records import Call
@@ -270,6 +271,14 @@ def test_the_same_call_by_two_instrumentations_is_found_by_id_across_traces_and_
     assert recent.find(replace(inner, layer="server")) is None, "another layer is another view"
     assert recent.find(replace(inner, model_requested="another")) is None
     assert recent.find(replace(inner, start_unix_s=1e6)) is None
+
+
+def test_only_so_many_calls_are_remembered_and_the_newest_stay() -> None:
+    recent, one = Recent(), call(OTEL)
+    for number in range(recent_calls.KEPT * 4):
+        recent.add(replace(one, span_id=f"{number:016x}"))
+    assert recent.find(replace(one, span_id="0" * 16)) is None
+    assert recent.find(replace(one, span_id=f"{recent_calls.KEPT * 4 - 1:016x}")) is not None
 
 
 _VALUES = st.recursive(
