@@ -11,6 +11,7 @@ from telltale.records import Direction, Feedback, Sample, Window
 
 # Rows of a sparse series are gathered for at most this long before they are judged.
 LONGEST = 86400.0
+PEOPLE = ("user", "reviewer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,13 @@ def version(samples: Sequence[Sample]) -> str:
 
 
 def votes(events: Sequence[Feedback]) -> list[Feedback]:
-    """The last vote of each person on each trace; a retracted one does not count. In the order of their arrival."""
+    """The last vote of each person on each trace; a retracted one does not count. In the order of their arrival.
+
+    What judges and systems say is no person's vote: they speak on far more calls, by a scale of their own.
+    """
     last: dict[tuple[str, str, str | None, str, str], Feedback] = {}
     for event in events:
-        if event.kind in ("thumb", "rating", "retract"):
+        if event.source in PEOPLE and event.kind in ("thumb", "rating", "retract"):
             person = event.subject or event.idempotency_key
             key = (event.tenant, event.trace_id, event.span_id, event.name, person)
             last.pop(key, None)

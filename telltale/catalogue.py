@@ -16,6 +16,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 
 # semantic-conventions 1.41, docs/gen-ai/gen-ai-metrics.md
 DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+LAG_BUCKETS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 TPOT_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 # The convention's bounds plus vLLM's own above 10 s, so that queues show.
 TTFT_BUCKETS = (
@@ -102,6 +103,15 @@ INFERENCE = (
 )
 
 COLLECTOR = (
+    Metric("telltale_collector_requests_total", "counter", "", ("signal",), "Requests accepted, by signal."),
+    Metric(
+        "telltale_collector_lag_seconds",
+        "histogram",
+        "seconds",
+        (),
+        "From the end of a request's newest call until it was accepted.",
+        LAG_BUCKETS,
+    ),
     Metric("telltale_collector_spans_total", "counter", "", ("convention",), "Spans received, by convention."),
     Metric("telltale_collector_duplicates_total", "counter", "", ("pair",), "Second spans of a call already counted."),
     Metric("telltale_collector_rejected_total", "counter", "", ("reason",), "Requests or spans refused, by reason."),
@@ -134,7 +144,13 @@ COLLECTOR = (
         (),
         "Share of recent successful calls whose span carried the prompt or the answer.",
     ),
-    Metric("telltale_samples_total", "counter", "", ("outcome",), "Sampling decisions, by outcome."),
+    Metric(
+        "telltale_samples_total",
+        "counter",
+        "",
+        ("outcome",),
+        "Sampling decisions, by outcome; redaction_failed: left out afterwards, because Presidio did not answer.",
+    ),
 )
 
 MONITORS = (

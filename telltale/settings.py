@@ -97,6 +97,16 @@ class Redaction(Section):
     rules: Mapping[str, str] = Field(
         default_factory=dict, description="More patterns to remove before storage: kind to RE2 expression."
     )
+    presidio_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="Presidio analyzer that looks at prompts and answers after our own rules; a sample that it could "
+        "not look at is left out.",
+    )
+    presidio_language: str = Field("en", description="Language that Presidio is told.")
+    presidio_entities: tuple[str, ...] = Field((), description="Entities that Presidio looks for; empty means all.")
+    presidio_score: float = Field(0.5, ge=0, le=1, description="Least confidence of a finding that is removed.")
+    presidio_timeout: Seconds = Field(5.0, description="How long one text may take there.")
 
 
 class Price(Section):

@@ -6,10 +6,9 @@ import base64
 import binascii
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Literal
+from typing import Literal, get_args
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
@@ -24,7 +23,8 @@ from telltale.settings import Settings
 from telltale.store import Store, StoreBusy, StoreUnavailable, access, feedback
 from telltale.store.errors import Conflict
 
-Signal = Literal["traces", "logs"]
+Signal = Literal["traces", "logs", "metrics", "scores"]
+Answer = ExportTraceServiceResponse | ExportLogsServiceResponse
 
 RETRY_AFTER_S = 1
 SCOPE = "otlp:write"
@@ -61,6 +61,8 @@ class Front:
         self._clock = clock
         metrics = Metrics(registry)
         self._rejected = metrics.counter("telltale_collector_rejected_total")
+        requests = metrics.counter("telltale_collector_requests_total")
+        self._requests = {signal: requests.labels(signal) for signal in get_args(Signal)}
         self._queue = metrics.gauge("telltale_collector_queue_bytes")
         self._queue.set_function(lambda: float(self._in_flight))
         self._in_flight = 0
@@ -91,7 +93,7 @@ class Front:
             tenant = self._tenant(authorization)
             plain = bodies.decompress(body, encoding, self._settings.max_decompressed_bytes)
             if signal == "logs":
-                return self._pipeline.hear(bodies.decode(plain, content_type, ExportLogsServiceRequest))
+                return self._pipeline.hear(bodies.decode(plain, content_type, ExportLogsServiceRequest), tenant)
             found, seen = bodies.spans(plain, content_type, self._settings.max_spans)
             return self._pipeline.take(found, seen, tenant)
         except Refused as error:
@@ -120,27 +122,36 @@ class Front:
             raise
         except StoreUnavailable as error:
             raise self._busy(error) from error
+        self.accept("scores")
         return kept, refused
 
     def _busy(self, error: StoreUnavailable) -> Busy:
         self.refuse("store_unavailable")
         return Busy(str(error), full=isinstance(error, StoreBusy))
 
-    def finish(self, batch: Batch, commit: Future[int] | None) -> ExportTraceServiceResponse:
+    def finish(self, batch: Batch, signal: Signal = "traces") -> Answer:
         """The answer to a request whose commit is done. Raises Busy when the store did not take it."""
         try:
-            if commit is not None:
-                commit.result()
+            if batch.commit is not None:
+                batch.commit.result()
         except StoreUnavailable as error:
             self._pipeline.forget(batch)
             raise self._busy(error) from error
         self._pipeline.done(batch)
-        answer = ExportTraceServiceResponse()
+        self.accept(signal)
+        answer = ExportLogsServiceResponse() if signal == "logs" else ExportTraceServiceResponse()
         if batch.refused:
-            self._rejected.labels("too_many_spans").inc(batch.refused)
-            answer.partial_success.rejected_spans = batch.refused
+            self._rejected.labels("evaluation" if signal == "logs" else "too_many_spans").inc(batch.refused)
             answer.partial_success.error_message = batch.reason
+            if isinstance(answer, ExportLogsServiceResponse):
+                answer.partial_success.rejected_log_records = batch.refused
+            else:
+                answer.partial_success.rejected_spans = batch.refused
         return answer
+
+    def accept(self, signal: Signal) -> None:
+        """Count a request that was answered OK."""
+        self._requests[signal].inc()
 
     def refuse(self, reason: str) -> None:
         self._rejected.labels(reason).inc()

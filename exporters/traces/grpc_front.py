@@ -44,12 +44,11 @@ def start(address: str, front: Front, limit: int) -> grpc.Server:
             ("grpc.so_reuseport", 0),
         ],
     )
-    metrics = ExportMetricsServiceResponse().SerializeToString()
     server.add_generic_rpc_handlers(
         (
             _service(f"{PREFIX}.trace.v1.TraceService", lambda body, context: _export(front, body, context, "traces")),
             _service(f"{PREFIX}.logs.v1.LogsService", lambda body, context: _export(front, body, context, "logs")),
-            _service(f"{PREFIX}.metrics.v1.MetricsService", lambda _body, _context: metrics),
+            _service(f"{PREFIX}.metrics.v1.MetricsService", lambda _body, _context: _drop(front)),
         )
     )
     try:
@@ -65,6 +64,13 @@ def _service(name: str, handler: object) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(name, {"Export": grpc.unary_unary_rpc_method_handler(handler)})
 
 
+def _drop(front: Front) -> bytes:
+    """Senders' own metrics: accepted, so that SDKs stay quiet, and not kept."""
+    front.accept("metrics")
+    answer: bytes = ExportMetricsServiceResponse().SerializeToString()
+    return answer
+
+
 def _export(front: Front, body: bytes, context: grpc.ServicerContext, signal: Signal) -> bytes:
     size = len(body)
     try:
@@ -75,8 +81,7 @@ def _export(front: Front, body: bytes, context: grpc.ServicerContext, signal: Si
             batch = front.take(body, encoding, "application/x-protobuf", authorization, signal)
             if batch.commit is not None:
                 futures.wait([batch.commit], timeout=COMMIT_TIMEOUT_S)
-            # An answer without rejected spans is empty, and so is that to logs.
-            answer: bytes = front.finish(batch, batch.commit).SerializeToString()
+            answer: bytes = front.finish(batch, signal).SerializeToString()
             return answer
         finally:
             front.leave(size)

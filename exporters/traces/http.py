@@ -10,7 +10,6 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
@@ -67,6 +66,7 @@ class Otlp:
             raise Refused("not_found", 404 if method == "POST" else 405, "POST to /v1/traces or /v1/logs")
         body = await self._body(headers, receive)
         if path == METRICS:
+            self._front.accept("metrics")
             return ExportMetricsServiceResponse()
         if path not in SIGNALS:
             return await self._score(body, headers, path)
@@ -82,8 +82,7 @@ class Otlp:
             )
             if batch.commit is not None:
                 await asyncio.wait([asyncio.wrap_future(batch.commit)])
-            answer = self._front.finish(batch, batch.commit)
-            return ExportLogsServiceResponse() if signal == "logs" else answer
+            return self._front.finish(batch, signal)
         finally:
             self._front.leave(len(body))
 

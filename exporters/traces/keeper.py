@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from exporters.traces import content, normalise
 from exporters.traces.logs import SpanKey, Texts, Words
@@ -21,7 +21,12 @@ from telltale.records import Call, Sample
 from telltale.redaction import redact
 from telltale.settings import Settings
 
-ERRORS_PER_MINUTE = 20.0
+PROMOTED_PER_MINUTE = 20.0
+# What ends an answer that a guardrail or a provider's filter stopped: OpenAI, Azure, Bedrock, Anthropic, Gemini.
+GUARDRAILS = {
+    *("content_filter", "content_filtered", "guardrail_intervened", "refusal"),
+    *("safety", "prohibited_content", "blocklist", "spii"),
+}
 RECENT = 0.99
 WAIT_S = 60.0
 MAX_WAITING = 5_000
@@ -43,7 +48,7 @@ class Keeper:
     def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         self._settings = settings
         self._sampler = Sampler(settings.sampling.per_minute)
-        self._errors = Sampler(ERRORS_PER_MINUTE)
+        self._promoted = Sampler(PROMOTED_PER_MINUTE)
         self.ring = Ring(settings.sampling.ring_bytes, settings.sampling.ring_age)
         self._texts = Texts(settings.sampling.ring_bytes // 4)
         self._waiting: OrderedDict[SpanKey, Waiting] = OrderedDict()
@@ -55,17 +60,21 @@ class Keeper:
         self._coverage = metrics.gauge("telltale_collector_content_coverage_ratio")
         self._covered: float | None = None
 
+    def outcome(self, name: str) -> Counter:
+        """The counter of samples that ended so."""
+        return self._samples.labels(name)
+
     def decide(self, call: Call, span: Span, now: float) -> Sample | None:
         """The sample of a call, if it is kept and its content is here."""
         stratum = (call.model or "", call.tenant, call.layer)
         probability = self._sampler.keep(stratum, call.trace_id, now)
         promoted_by = None
         if probability is None:
-            if call.status != "error" or self._errors.keep(stratum, call.trace_id, now) is None:
+            promoted_by = _told_apart(call)
+            if promoted_by is None or self._promoted.keep(stratum, call.trace_id, now) is None:
                 self._not_sampled.inc()
                 self.ring.add(call, span, now)
                 return None
-            promoted_by = "error"
         prompt, answer = normalise.words(span)
         key = (call.trace_id, call.span_id)
         told = self._texts.get(key) if not (prompt and answer) else None
@@ -132,6 +141,13 @@ class Keeper:
             return
         self._covered = value if self._covered is None else RECENT * self._covered + (1 - RECENT) * value
         self._coverage.set(self._covered)
+
+
+def _told_apart(call: Call) -> str | None:
+    """Why a call that was not drawn is worth keeping all the same."""
+    if call.status == "error":
+        return "error"
+    return "guardrail" if any(reason.lower() in GUARDRAILS for reason in call.finish_reasons) else None
 
 
 def _sample(

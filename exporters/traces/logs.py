@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporters.traces import content, fields
 from exporters.traces.spans import Value, plain, value
@@ -38,10 +39,14 @@ def read(request: ExportLogsServiceRequest) -> Iterator[Words]:
                 if not record.span_id:
                     continue
                 attributes = plain(record.attributes)
-                name = record.event_name or attributes.get("event.name") or attributes.get("event_name")
-                prompt, answer = _words(str(name), attributes, value(record.body))
+                prompt, answer = _words(event_name(record, attributes), attributes, value(record.body))
                 if prompt or answer:
                     yield Words((record.trace_id.hex(), record.span_id.hex()), prompt, answer)
+
+
+def event_name(record: LogRecord, attributes: dict[str, Value]) -> str:
+    """An event's name, wherever its sender writes it."""
+    return str(record.event_name or attributes.get("event.name") or attributes.get("event_name"))
 
 
 def _words(name: str, attributes: dict[str, Value], body: Value) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from exporters.traces.registry import Counter, Histogram, Registry
@@ -45,6 +46,15 @@ class Measure:
         self._max_series = max_series
         self._rows: dict[Key, _Row] = {}
         self._folded = self.registry.counter("telltale_collector_folded_total")
+        self._lag = self.registry.histogram("telltale_collector_lag_seconds")
+
+    def take(self, calls: Sequence[Call], now: float) -> None:
+        """Count the calls of one request, accepted at `now`."""
+        for call in calls:
+            self.add(call)
+        if calls:
+            newest = max(calls, key=_end)
+            self._lag.observe(max(0.0, now - _end(newest)), newest.trace_id)
 
     def add(self, call: Call) -> None:
         key: Key = (
@@ -101,6 +111,10 @@ class Measure:
             )
             self._rows[safe] = row
         return safe, row
+
+
+def _end(call: Call) -> float:
+    return call.start_unix_s + call.duration_s
 
 
 def cost(call: Call, prices: tuple[Price, ...]) -> float | None:

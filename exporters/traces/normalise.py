@@ -6,16 +6,18 @@ negative count; more cached tokens than input tokens.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from exporters.traces import conventions, errors, fields
 from exporters.traces.conventions.convention import Context, Convention, Found
-from exporters.traces.spans import Span
+from exporters.traces.spans import Span, Value
 from telltale.records import Call, Status
 
 STATUS_ERROR = 2
 NO_TENANT = "unknown"
 STOPPED = ("error", "cancelled", "canceled")
 
-__all__ = ["Context", "call", "words"]
+__all__ = ["Context", "call", "tenant", "words"]
 
 
 def call(span: Span, context: Context) -> Call | None:
@@ -52,7 +54,7 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
         parent_span_id=span.parent_span_id,
         start_unix_s=span.start_ns / 1e9,
         duration_s=duration,
-        tenant=_tenant(span, context),
+        tenant=tenant(context, (span.resource, span.attributes)),
         layer=found["layer"],
         operation=found["operation"],
         status=status,
@@ -91,10 +93,11 @@ def _ttft(found: Found, duration: float) -> float | None:
     return ttft if 0 < ttft <= duration else None
 
 
-def _tenant(span: Span, context: Context) -> str:
+def tenant(context: Context, sources: Sequence[Mapping[str, Value]]) -> str:
+    """The sender's own tenant, else the first that these attributes name."""
     if context.tenant:
         return context.tenant
-    for source in (span.resource, span.attributes):
+    for source in sources:
         for name in context.tenant_attributes:
             if name in source and (value := fields.word(source, name)):
                 return value[:128]

@@ -9,21 +9,23 @@ from dataclasses import dataclass, replace
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection
 
-from exporters.traces import logs, normalise
+from exporters.traces import evaluations, logs, normalise
 from exporters.traces.keeper import Keeper, Waiting
 from exporters.traces.measure import Measure
+from exporters.traces.presidio import Presidio
 from exporters.traces.recent import Recent, pair
 from exporters.traces.spans import Span
 from telltale.metrics import Metrics
-from telltale.records import Call, Sample
+from telltale.records import Call, Feedback, Sample
 from telltale.settings import Settings
-from telltale.store import Store, StoreUnavailable, samples
+from telltale.store import Store, StoreUnavailable, feedback, samples
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What became of a request: its calls, spans refused with the reason, the commit to wait for (None: no samples)."""
+    """What became of a request: its calls, items refused with the reason, the commit to wait for (None: nothing)."""
 
     calls: tuple[Call, ...] = ()
     waited: tuple[Waiting, ...] = ()
@@ -45,6 +47,8 @@ class Pipeline:
         self._keeper = Keeper(settings, registry)
         self._recent = Recent()
         metrics = Metrics(registry)
+        failed = self._keeper.outcome("redaction_failed")
+        self._presidio = Presidio(settings.redaction, failed) if settings.redaction.presidio_url else None
         self._spans = metrics.counter("telltale_collector_spans_total")
         self._duplicates = metrics.counter("telltale_collector_duplicates_total")
         self._dropped = metrics.counter("telltale_collector_dropped_total")
@@ -59,19 +63,23 @@ class Pipeline:
             refused = seen - len(found)
             reason = f"more than {len(found)} spans in one request" if refused else ""
             calls, kept = self._sort_out(self._read(found, tenant))
-            return self._queue(Batch(calls, refused=refused, reason=reason), kept)
+            return self._queue(Batch(calls, refused=refused, reason=reason), kept, [])
 
-    def hear(self, request: ExportLogsServiceRequest) -> Batch:
-        """Join content in logs with calls that wait for it."""
+    def hear(self, request: ExportLogsServiceRequest, tenant: str | None) -> Batch:
+        """Join content in logs with calls that wait for it, and take evaluations as feedback."""
         with self._lock:
             heard = [found for words in logs.read(request) if (found := self._keeper.hear(words))]
-            return self._queue(Batch(waited=tuple(waiting for waiting, _ in heard)), [sample for _, sample in heard])
+            judged = self._judged(request, tenant)
+            told = [event for event in judged if event is not None]
+            refused = len(judged) - len(told)
+            waited = tuple(waiting for waiting, _ in heard)
+            batch = Batch(waited=waited, refused=refused, reason=evaluations.WHY if refused else "")
+            return self._queue(batch, [sample for _, sample in heard], told)
 
     def done(self, batch: Batch) -> None:
         """Count a request's calls, once its samples are durable: what a sender must send again is counted once."""
         with self._lock:
-            for call in batch.calls:
-                self._measure.add(call)
+            self._measure.take(batch.calls, self._clock())
 
     def forget(self, batch: Batch) -> None:
         """A request that will be sent again: its calls are not duplicates then."""
@@ -82,22 +90,40 @@ class Pipeline:
         """Calls not kept that were asked for since, as samples outside the statistics."""
         with self._lock:
             self._keeper.expire(self._clock())
-            return self._keeper.promote(trace_ids, reason)
+            found = self._keeper.promote(trace_ids, reason)
+        return self._presidio.redact(found) if self._presidio else found
 
     def page(self, openmetrics: bool) -> str:
         """The metrics of calls in the text format that is asked for."""
         with self._lock:
             return self._measure.registry.page(openmetrics)
 
-    def _queue(self, batch: Batch, kept: list[Sample]) -> Batch:
-        if not kept:
+    def _queue(self, batch: Batch, kept: list[Sample], judged: list[Feedback]) -> Batch:
+        if not (kept or judged):
             return batch
         now = self._clock()
+        if self._presidio is not None and kept:
+            store = self._store
+            commit = self._presidio.submit(kept, lambda seen: store.write(_save(seen, judged, now)))
+            return replace(batch, commit=commit)
         try:
-            return replace(batch, commit=self._store.submit(lambda c: samples.save(c, kept, now)))
+            return replace(batch, commit=self._store.submit(_save(kept, judged, now)))
         except StoreUnavailable:
             self._forget(batch)
             raise
+
+    def _judged(self, request: ExportLogsServiceRequest, tenant: str | None) -> list[Feedback | None]:
+        context = normalise.Context(tenant, self._settings.collector.tenant_attributes, {})
+        rules = self._settings.redaction.rules
+        return list(
+            evaluations.read(
+                request,
+                lambda sources: normalise.tenant(context, sources),
+                self._recent.by_response,
+                self._clock(),
+                rules,
+            )
+        )
 
     def _forget(self, batch: Batch) -> None:
         for call in batch.calls:
@@ -143,3 +169,16 @@ class Pipeline:
             if sample is not None:
                 kept.append(sample)
         return tuple(calls), kept
+
+
+def _save(kept: list[Sample], judged: list[Feedback], now: float) -> Callable[[Connection], int]:
+    """What stores samples and evaluations in one transaction."""
+
+    def write(connection: Connection) -> int:
+        stored = samples.save(connection, kept, now)
+        for event in judged:
+            # The key is a hash of all that was told: the same evaluation again is no conflict.
+            feedback.append(connection, event, event.idempotency_key)
+        return stored
+
+    return write

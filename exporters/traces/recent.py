@@ -62,6 +62,14 @@ class Recent:
             self._by_key.popitem(last=False)
         return seen
 
+    def by_response(self, response_id: str) -> tuple[str, str] | None:
+        """Trace and span of the call with that response id, as the client, else the gateway or server, told of it."""
+        for layer in ("client", "gateway", "server"):
+            seen = self._by_key.get((layer, "response", response_id))
+            if seen is not None:
+                return seen.trace_id, seen.span_id
+        return None
+
     def forget(self, call: Call) -> None:
         """A call whose request was refused: it will be told of again."""
         for key in _keys(call):

@@ -89,7 +89,8 @@ class Registry:
 def _histogram(entry: Metric, values: Labels) -> Histogram:
     labels = _labels(entry, values)
     bounds = [*(repr(bound) for bound in entry.buckets), "+Inf"]
-    lines = [f'{entry.name}_bucket{{{labels},le="{bound}"}} ' for bound in bounds]
+    before = f"{labels}," if labels else ""
+    lines = [f'{entry.name}_bucket{{{before}le="{bound}"}} ' for bound in bounds]
     return Histogram(entry.buckets, lines, f"{entry.name}_sum{{{labels}}} ", f"{entry.name}_count{{{labels}}} ")
 
 

@@ -16,16 +16,25 @@ import pytest
 import zstandard
 from collector_process import Collector, chat, send, until
 from google.protobuf import json_format
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from telltale.records import Feedback
 from telltale.store import access, feedback
+
+
+def trace_of(span: ReadableSpan) -> str:
+    context = span.get_span_context()
+    assert context is not None
+    return f"{context.trace_id:032x}"
 
 
 def body(**options: object) -> bytes:
@@ -284,6 +293,63 @@ def test_feedback_brings_an_unsampled_call_into_the_store(make_collector: Callab
     [found] = [found for found in collector.samples() if found.trace_id == trace]
     assert found.inclusion_probability is None
     store.close()
+
+
+def test_feedback_through_one_replica_promotes_a_call_that_another_holds(
+    make_collector: Callable[..., Collector],
+) -> None:
+    holder = make_collector(TELLTALE_SAMPLING__PER_MINUTE="0.001")
+    other = make_collector()
+    send(holder, chat(count=200))
+    kept = {stored.trace_id for stored in holder.samples()}
+    missed = chat(count=40)
+    trace = next(found for span in missed if (found := trace_of(span)) not in kept)
+    send(holder, missed)
+    store = other.store()
+    secret = store.write(lambda c: access.add_key(c, name="k", tenant="acme", scopes=["feedback:write"], now=1.0))
+    store.close()
+    score = {"id": "s1", "traceId": trace, "name": "thumbs", "value": 0.0, "dataType": "BOOLEAN"}
+    address = f"http://{other.http}/api/public/scores"
+    assert httpx.post(address, json=score, auth=("pk-lf-1", secret)).status_code == 200
+    until(lambda: any(found.promoted_by == "feedback" for found in holder.samples() if found.trace_id == trace))
+
+
+def test_an_answer_that_a_guardrail_stopped_is_kept_beyond_the_budget(make_collector: Callable[..., Collector]) -> None:
+    collector = make_collector(TELLTALE_SAMPLING__PER_MINUTE="0.001")
+    send(collector, chat(count=200))
+    stopped = chat(**{"gen_ai.response.finish_reasons": ["content_filter"]})
+    send(collector, stopped)
+    [found] = [stored for stored in collector.samples() if stored.trace_id == trace_of(stopped[0])]
+    assert (found.promoted_by, found.inclusion_probability) == ("guardrail", None)
+
+
+def test_more_than_may_be_in_work_is_told_to_come_again(make_collector: Callable[..., Collector]) -> None:
+    collector = make_collector(TELLTALE_COLLECTOR__MAX_IN_FLIGHT_BYTES="100")
+    answer = collector.post(body())
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    with grpc.insecure_channel(collector.grpc) as channel:
+        call = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        with pytest.raises(grpc.RpcError) as refused:
+            call(body())
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+    [delay] = [Status.FromString(value) for key, value in refused.value.trailing_metadata() if key.endswith("-bin")]  # type: ignore[attr-defined]
+    retry = RetryInfo()
+    assert delay.details[0].Unpack(retry)
+    assert retry.retry_delay.seconds == 1
+    assert collector.value("telltale_requests_total") == 0
+
+
+def test_requests_and_their_lag_are_counted(collector: Collector) -> None:
+    send(collector, chat())
+    for path in ("/v1/logs", "/v1/metrics"):
+        httpx.post(f"http://{collector.http}{path}", content=b"", headers={"Content-Type": "application/x-protobuf"})
+    counted = {
+        signal: collector.value("telltale_collector_requests_total", signal=signal)
+        for signal in ("traces", "logs", "metrics", "scores")
+    }
+    assert counted == {"traces": 1, "logs": 1, "metrics": 1, "scores": 0}
+    assert collector.value("telltale_collector_lag_seconds_count") == 1
+    assert collector.value("telltale_collector_lag_seconds_sum") < 60
 
 
 def test_the_page_is_valid_openmetrics_with_trace_exemplars(collector: Collector) -> None:

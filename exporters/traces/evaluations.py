@@ -1,0 +1,83 @@
+"""Evaluations in OTLP logs: a judge's word on a call, as feedback of the source `judge`.
+
+OTel GenAI's event `gen_ai.evaluation.result`: a score, a label or both, on the span it is parented to or on the call
+with that response id. Only a score in [0, 1] is a rating: of another scale nothing says what its best is, and the label
+is kept as a category instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from exporters.traces import fields
+from exporters.traces.logs import event_name
+from exporters.traces.spans import Value, plain
+from telltale.records import Feedback
+from telltale.redaction import redact
+
+EVENT = "gen_ai.evaluation.result"
+MAX_WORDS = 8000
+WHY = f"{EVENT} needs a span or the response id of a call seen lately, and a score in [0, 1] or a label"
+_NAME = re.compile(r"[^\w.:/ -]")
+
+Place = tuple[str, str]
+"""Trace and span of a call, in hex."""
+
+
+def read(
+    request: ExportLogsServiceRequest,
+    tenant_of: Callable[[Sequence[Mapping[str, Value]]], str],
+    place_of: Callable[[str], Place | None],
+    now: float,
+    rules: Mapping[str, str],
+) -> Iterator[Feedback | None]:
+    """Every evaluation as feedback; None for one that cannot be used.
+
+    `tenant_of` names the tenant by the attributes of resource and record, `place_of` finds a call by its response id.
+    """
+    for resource_logs in request.resource_logs:
+        resource = plain(resource_logs.resource.attributes)
+        for record in (record for scope in resource_logs.scope_logs for record in scope.log_records):
+            attributes = plain(record.attributes)
+            if event_name(record, attributes) != EVENT:
+                continue
+            response = fields.word(attributes, "gen_ai.response.id")
+            place: Place | None = (record.trace_id.hex(), record.span_id.hex())
+            if not record.trace_id and response:
+                place = place_of(response)
+            if place is None or not place[0]:
+                yield None
+                continue
+            yield _feedback(attributes, place, record.time_unix_nano, tenant_of([resource, attributes]), now, rules)
+
+
+def _feedback(
+    attributes: Mapping[str, Value], place: Place, time_ns: int, tenant: str, now: float, rules: Mapping[str, str]
+) -> Feedback | None:
+    score = fields.number(attributes.get("gen_ai.evaluation.score.value"))
+    label = fields.word(attributes, "gen_ai.evaluation.score.label")
+    if score is not None and score > 1:
+        score = None
+    if score is None and label is None:
+        return None
+    name = _NAME.sub("_", fields.word(attributes, "gen_ai.evaluation.name") or "evaluation")[:64]
+    said = attributes.get("gen_ai.evaluation.explanation")
+    words = "\n".join(part for part in (label, said) if isinstance(part, str) and part)
+    told = json.dumps([*place, name, score, words, time_ns])
+    return Feedback(
+        received_at=now,
+        tenant=tenant,
+        trace_id=place[0],
+        span_id=place[1] or None,
+        kind="category" if score is None else "rating",
+        name=name,
+        value=score,
+        source="judge",
+        idempotency_key=f"evaluation:{hashlib.sha256(told.encode()).hexdigest()}",
+        comment=redact(words[:MAX_WORDS], rules)[0] if words else None,
+    )

@@ -1,0 +1,104 @@
+"""Microsoft Presidio as a second look, after our own rules: names and places, which no pattern finds.
+
+Speaks to Presidio's analyzer service (`POST /analyze`). It takes tens of milliseconds a text, so only samples go there.
+A sample that it could not look at is left out: what nobody could redact is not stored.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+from prometheus_client import Counter
+
+from telltale.records import Sample
+from telltale.settings import Redaction
+
+log = logging.getLogger(__name__)
+
+WORKERS = 4
+
+Finding = tuple[int, int, str]
+
+
+class Unavailable(Exception):
+    """Presidio did not answer, or not with findings."""
+
+
+class Presidio:
+    """Redacts samples through the service that the settings name."""
+
+    def __init__(self, settings: Redaction, failed: Counter) -> None:
+        self._settings = settings
+        self._failed = failed
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="presidio")
+
+    def submit(self, kept: list[Sample], save: Callable[[list[Sample]], int]) -> Future[int]:
+        """Redact these samples and save them, in a thread of its own: nobody else waits."""
+        return self._pool.submit(lambda: save(self.redact(kept)))
+
+    def redact(self, kept: list[Sample]) -> list[Sample]:
+        """The samples without what Presidio finds, and without those that it could not look at."""
+        found = []
+        for sample in kept:
+            try:
+                found.append(self._sample(sample))
+            except Unavailable as error:
+                self._failed.inc()
+                log.warning("a sample is left out: %s", error)
+        return found
+
+    def _sample(self, sample: Sample) -> Sample:
+        counts = dict(sample.redactions)
+        prompt = self._text(sample.prompt, counts)
+        response = self._text(sample.response, counts)
+        return replace(sample, prompt=prompt, response=response, redactions=counts)
+
+    def _text(self, text: str, counts: dict[str, int]) -> str:
+        if not text:
+            return text
+        for start, end, kind in reversed(apart(self._ask(text), len(text))):
+            text = f"{text[:start]}[{kind.upper()}]{text[end:]}"
+            counts[kind.lower()] = counts.get(kind.lower(), 0) + 1
+        return text
+
+    def _ask(self, text: str) -> list[Finding]:
+        asked: dict[str, object] = {
+            "text": text,
+            "language": self._settings.presidio_language,
+            "score_threshold": self._settings.presidio_score,
+        }
+        if self._settings.presidio_entities:
+            asked["entities"] = list(self._settings.presidio_entities)
+        request = urllib.request.Request(  # noqa: S310 - the settings take http and https only
+            self._settings.presidio_url.rstrip("/") + "/analyze",
+            json.dumps(asked).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self._settings.presidio_timeout) as answer:  # noqa: S310 - as above
+                return [(int(one["start"]), int(one["end"]), str(one["entity_type"])) for one in json.load(answer)]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            # Not the error's own text: an answer may hold the prompt.
+            reason = error.reason if isinstance(error, urllib.error.URLError) else type(error).__name__
+            raise Unavailable(f"redaction.presidio_url = {self._settings.presidio_url}: {reason}") from None
+
+
+def apart(findings: list[Finding], length: int) -> list[Finding]:
+    """Findings within a text of that length, in order; of those that overlap, the longer one, made to cover both."""
+    kept: list[Finding] = []
+    for start, end, kind in sorted(findings):
+        start, end = max(0, start), min(end, length)
+        if start >= end:
+            continue
+        if kept and start < kept[-1][1]:
+            first, last, name = kept[-1]
+            kept[-1] = (first, max(last, end), kind if end - start > last - first else name)
+        else:
+            kept.append((start, end, kind))
+    return kept

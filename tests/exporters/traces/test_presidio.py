@@ -1,0 +1,104 @@
+"""A second look by Presidio: what it finds is removed before storage; without it nothing is stored in the clear."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from collector_process import Collector, chat, free_address, send, until
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from exporters.traces.presidio import apart
+
+NAMES = ("Ada Lovelace", "Grace Hopper")
+
+
+class Analyzer(BaseHTTPRequestHandler):
+    """The part of Presidio's analyzer service that is asked: finds two names, in characters from 0."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert (self.path, asked["language"]) == ("/analyze", "en")
+        text = asked["text"]
+        found = [
+            {"entity_type": "PERSON", "start": text.index(name), "end": text.index(name) + len(name), "score": 0.85}
+            for name in NAMES
+            if name in text
+        ]
+        body = json.dumps(found).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def analyzer() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Analyzer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_it_finds_goes_before_storage(make_collector: Callable[..., Collector], analyzer: str) -> None:
+    collector = make_collector(TELLTALE_REDACTION__PRESIDIO_URL=analyzer)
+    prompt = "🙂 Ada Lovelace (ada@example.org) writes to Grace Hopper"
+    assert send(collector, chat(prompt=prompt)) is SpanExportResult.SUCCESS
+    [stored] = collector.samples()
+    assert stored.prompt == "🙂 [PERSON] ([EMAIL]) writes to [PERSON]"
+    assert stored.response == "Press the button."
+    assert stored.redactions == {"person": 2, "email": 1}
+
+
+def test_a_promoted_call_is_looked_at_too(make_collector: Callable[..., Collector], analyzer: str) -> None:
+    from telltale.records import Feedback
+    from telltale.store import feedback
+
+    collector = make_collector(TELLTALE_REDACTION__PRESIDIO_URL=analyzer, TELLTALE_SAMPLING__PER_MINUTE="0.001")
+    send(collector, chat(count=200))
+    kept = {stored.trace_id for stored in collector.samples()}
+    [missed] = [
+        span
+        for span in chat(prompt="Ada Lovelace asks", count=1)
+        if (context := span.get_span_context()) and f"{context.trace_id:032x}" not in kept
+    ]
+    send(collector, [missed])
+    context = missed.get_span_context()
+    assert context is not None
+    trace = f"{context.trace_id:032x}"
+    store = collector.store()
+    event = Feedback(1.0, "acme", trace, None, "thumb", "helpful", 0.0, "user", "k1")
+    store.write(lambda c: feedback.append(c, event, "h"))
+    store.close()
+    until(lambda: any(found.trace_id == trace for found in collector.samples()))
+    assert [found.prompt for found in collector.samples() if found.trace_id == trace] == ["[PERSON] asks"]
+
+
+def test_without_an_answer_the_sample_is_left_out_and_the_call_counted(
+    make_collector: Callable[..., Collector], tmp_path: Path
+) -> None:
+    collector = make_collector(TELLTALE_REDACTION__PRESIDIO_URL=f"http://{free_address()}")
+    assert send(collector, chat(prompt="Ada Lovelace asks")) is SpanExportResult.SUCCESS
+    assert collector.samples() == []
+    assert collector.value("telltale_requests_total") == 1
+    assert collector.value("telltale_samples_total", outcome="redaction_failed") == 1
+    assert "redaction.presidio_url" in collector.log.read_text()
+    assert b"Lovelace" not in b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+
+
+@given(st.lists(st.tuples(st.integers(-5, 50), st.integers(-5, 50), st.sampled_from("AB"))), st.integers(0, 40))
+def test_findings_never_overlap_and_cover_all_that_was_found(found: list[tuple[int, int, str]], length: int) -> None:
+    kept = apart(found, length)
+    assert all(first[1] <= second[0] for first, second in pairwise(kept))
+    covered = {place for start, end, _ in kept for place in range(start, end)}
+    assert covered == {place for start, end, _ in found for place in range(max(0, start), min(end, length))}
