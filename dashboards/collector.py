@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards import style
 from dashboards.page import Row, dashboard
 from dashboards.panels import About, Look, lines, stat
-from dashboards.query import Query, share
+from dashboards.query import Query, quantile, share
 from dashboards.style import Json
 
 UID = "telltale-collector"
@@ -13,6 +13,7 @@ SPANS = "sum(rate(telltale_collector_spans_total[$__rate_interval]))"
 KEPT = 'sum(rate(telltale_samples_total{outcome="kept"}[$__rate_interval]))'
 # Nought, not nothing, while the collector answers and has nothing to count.
 REFUSED = f"sum(rate(telltale_collector_rejected_total[$__rate_interval])) or 0 * {SPANS}"
+LAG = "telltale_collector_lag_seconds{}"
 TWICE = f"sum(rate(telltale_collector_duplicates_total[$__rate_interval])) or 0 * {SPANS}"
 
 
@@ -116,5 +117,24 @@ def _lines() -> list[Json]:
             About("Request bodies being taken apart, in bytes.", "stays high: the store is slow; see its disk."),
             Look("bytes"),
             Query("telltale_collector_queue_bytes", "{{instance}}"),
+        ),
+        lines(
+            "Lag",
+            About(
+                "From the end of a request's newest call until it was accepted, at the 50th and 95th percentile.",
+                "SDKs send every 5 s; much more: senders are told to wait, or their clocks are behind.",
+            ),
+            Look("s", none=style.NO_TRAFFIC),
+            Query(quantile(0.5, LAG), "p50"),
+            Query(quantile(0.95, LAG), "p95"),
+        ),
+        lines(
+            "Dropped by senders",
+            About(
+                "Attributes and events per second that senders' own limits dropped before they sent.",
+                "above 0: raise OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT or OTEL_SPAN_EVENT_COUNT_LIMIT there.",
+            ),
+            Look("cps"),
+            Query("sum by (kind) (rate(telltale_collector_dropped_total[$__rate_interval]))", "{{kind}}"),
         ),
     ]
