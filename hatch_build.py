@@ -25,7 +25,7 @@ SETUP = """
 from mypyc.build import mypycify
 from setuptools import setup
 files = [f"exporters/traces/{name}.py" for name in %r]
-setup(name="compiled", packages=[], ext_modules=mypycify(files, opt_level="3"))
+setup(name="compiled", packages=[], ext_modules=mypycify(["--config-file", %r, *files], opt_level="3"))
 """
 
 
@@ -39,10 +39,10 @@ class Compile(BuildHookInterface[Any]):
             return
         self._folder = tempfile.TemporaryDirectory()
         work = Path(self._folder.name)
+        # Without pyproject.toml beside setup.py: setuptools would read in it what is meant for hatchling.
         for package in ("exporters", "telltale"):
             shutil.copytree(Path(self.root) / package, work / package)
-        shutil.copy(Path(self.root) / "pyproject.toml", work)
-        (work / "setup.py").write_text(SETUP % (MODULES,))
+        (work / "setup.py").write_text(SETUP % (MODULES, str(Path(self.root) / "pyproject.toml")))
         subprocess.run([sys.executable, "setup.py", "build_ext", "--inplace"], cwd=work, check=True)
         for library in work.rglob("*.so"):
             name = library.relative_to(work)

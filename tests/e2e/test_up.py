@@ -66,6 +66,9 @@ class Stack:
             answer = httpx.get(f"http://{self.addresses[7]}/api/v1/query", params={"query": query}, timeout=5)
         except httpx.HTTPError:
             return []
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            # It listens before it is ready.
+            return []
         rows: list[dict[str, object]] = answer.json().get("data", {}).get("result", [])
         return rows
 
