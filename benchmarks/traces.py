@@ -1,39 +1,31 @@
-"""How much CPU a span costs: reading, the metrics, the page, and the whole collector process against others.
+"""How much CPU a span costs, layer by layer: reading, normalising, the metrics, the page, redaction.
 
-    python -m benchmarks.traces               in process: each layer against what it replaces
-    python -m benchmarks.traces --server      the collector's process tree over OTLP/HTTP, gzip
-    python -m benchmarks.traces --server --rotel PATH    the same against rotel (Rust; `pip install rotel`)
+    python -m benchmarks.traces
 
+Each layer in this process against what it replaces; `benchmarks.traces_servers` measures whole servers.
 All figures are CPU time, the median of ROUNDS rounds, in microseconds a span unless they say otherwise. Ratios of one
 run hold; absolute figures drift with the machine's load.
 """
 
 from __future__ import annotations
 
-import argparse
-import gzip
 import json
-import os
 import random
-import socket
+import re
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from functools import cache
 
-import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
 from exporters.traces import normalise, spans, wire
-from exporters.traces.registry import Registry
+from exporters.traces.measure import Measure
 from telltale.metrics import Metrics
+from telltale.redaction import Redactor, redact
 
 ROUNDS = 5
 WORDS = ("the", "model", "answers", "a", "question", "about", "reset", "buttons", "and", "invoices", "in", "words")
@@ -72,9 +64,14 @@ def payload(count: int, content: bool, seed: int) -> bytes:
     return request.SerializeToString()
 
 
+@cache
+def _texts() -> list[str]:
+    draw = random.Random(0)
+    return [" ".join(draw.choices(WORDS, k=450)) for _ in range(500)]
+
+
 def _messages(role: str, draw: random.Random) -> str:
-    text = " ".join(draw.choices(WORDS, k=450))
-    return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]}])
+    return json.dumps([{"role": role, "parts": [{"type": "text", "content": draw.choice(_texts())}]}])
 
 
 def _pair(key: str, value: str | bool | int | float) -> KeyValue:
@@ -96,6 +93,7 @@ def layers() -> None:
         ):
             print(f"  {name:32} {_cost(work, bodies, 512):8.2f}")
     _metrics()
+    _redaction()
 
 
 def _cost(work: Callable[[bytes], object], bodies: list[bytes], spans_each: int) -> float:
@@ -110,33 +108,47 @@ def _cost(work: Callable[[bytes], object], bodies: list[bytes], spans_each: int)
 
 
 def _metrics() -> None:
-    ours, theirs = Registry(), CollectorRegistry()
-    histogram = Metrics(theirs).histogram("gen_ai_client_operation_duration_seconds")
-    name = "gen_ai_client_operation_duration_seconds"
-    sets = [("chat", "openai", f"m{number}", "m-2", f"t{number % 9}", "client", "") for number in range(355)]
-    rows = [ours.histogram(name, *labels) for labels in sets]
-    draw = random.Random(1)
-    observed = [(draw.randrange(355), draw.random()) for _ in range(20_000)]
+    made = [call for span in wire.read(payload(512, False, 1), 1000)[0] if (call := normalise.call(span, CONTEXT))]
+    ours, theirs = Measure((), 20_000), CollectorRegistry()
+    metrics = Metrics(theirs)
+    duration = metrics.histogram("gen_ai_client_operation_duration_seconds")
+    ttft = metrics.histogram("gen_ai_client_operation_time_to_first_chunk_seconds")
+    requests, tokens = metrics.counter("telltale_requests_total"), metrics.counter("telltale_tokens_total")
 
     def update_ours() -> None:
-        for index, value in observed:
-            rows[index].observe(value, "t")
+        for call in made:
+            ours.add(call)
 
     def update_theirs() -> None:
-        for index, value in observed:
-            histogram.labels(*sets[index]).observe(value)
+        for call in made:
+            about = (
+                call.operation,
+                call.provider,
+                call.model_requested,
+                call.model_served,
+                call.tenant,
+                call.layer,
+                "",
+            )
+            use = (call.tenant, call.model, call.layer, call.operation, call.status)
+            duration.labels(*about).observe(call.duration_s)
+            ttft.labels(*about).observe(call.ttft_s or 0)
+            requests.labels(*use).inc()
+            tokens.labels(*use, "input").inc(call.input_tokens or 0)
+            tokens.labels(*use, "output").inc(call.output_tokens or 0)
 
-    for number in range(355, 100_000 // 17):
-        labels = ("chat", "openai", f"m{number}", "m-2", "t", "client", "")
-        ours.histogram(name, *labels).observe(1.0, "t")
-        histogram.labels(*labels).observe(1.0)
     print("\nmetrics")
-    for label, mine, other, unit in (
-        ("an observation, us", update_ours, update_theirs, 1e6 / len(observed)),
-        ("a page of 100,000 samples, ms", lambda: ours.page(False), lambda: generate_latest(theirs), 1e3),
-    ):
-        a, b = _timed(mine) * unit, _timed(other) * unit
-        print(f"  {label:32} ours {a:8.2f}  prometheus_client {b:8.2f}  ratio {b / a:5.1f}")
+    _against("a call's two histograms and three counters, us", update_ours, update_theirs, 1e6 / len(made))
+    for number in range(100_000 // 17):
+        labels = ("chat", "openai", f"m{number}", "m-2", "t", "client", "")
+        ours.registry.histogram("gen_ai_client_operation_duration_seconds", *labels).observe(1.0, "t")
+        duration.labels(*labels).observe(1.0)
+    _against("a page of 100,000 samples, ms", lambda: ours.registry.page(False), lambda: generate_latest(theirs), 1e3)
+
+
+def _against(label: str, ours: Callable[[], object], theirs: Callable[[], object], unit: float) -> None:
+    a, b = _timed(ours) * unit, _timed(theirs) * unit
+    print(f"  {label:48} ours {a:8.2f}  prometheus_client {b:8.2f}  ratio {b / a:5.1f}")
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -148,108 +160,25 @@ def _timed(work: Callable[[], object]) -> float:
     return statistics.median(once() for _ in range(ROUNDS))
 
 
-def server(rotel: str | None, requests: int) -> None:
-    candidates = {"telltale": _telltale}
-    if rotel:
-        candidates["rotel"] = lambda folder, port: _rotel(rotel, port)
-    for content in (False, True):
-        # Every body is its own, or the second would be nothing but duplicates.
-        bodies = [gzip.compress(payload(512, content, seed), 6) for seed in range(requests)]
-        for name, start in candidates.items():
-            with tempfile.TemporaryDirectory() as folder:
-                cost, rss = _drive(start, Path(folder), bodies)
-            print(f"content {'on ' if content else 'off'} {name:10} {cost:7.2f} us a span, {1e6 / cost:9.0f} spans per "
-                  f"CPU-second, RSS {rss:4.0f} MiB")  # fmt: skip
+def _redaction() -> None:
+    """Ours against the same patterns in `re`, one substitution after the other."""
+    patterns = [re.compile(_as_re(rule.pattern.pattern)) for rule in Redactor()._rules]
+    draw = random.Random(2)
+    texts = [" ".join(draw.choices(WORDS, k=350)) for _ in range(40)]
+    texts = [f"{text[:900]} ada{number}@example.org {text[900:]}" for number, text in enumerate(texts)]
+
+    def theirs() -> None:
+        for text in texts:
+            for pattern in patterns:
+                text = pattern.sub("[X]", text)
+
+    ours, other = (_timed(work) / len(texts) * 1e6 for work in (lambda: [redact(text) for text in texts], theirs))
+    print(f"\nredaction of a text of 2,000 characters, us: ours {ours:.1f}  re {other:.1f}  ratio {other / ours:.1f}")
 
 
-def _drive(
-    start: Callable[[Path, int], subprocess.Popen[bytes]], folder: Path, bodies: list[bytes]
-) -> tuple[float, float]:
-    port = _free_port()
-    process = start(folder, port)
-    try:
-        _wait(port)
-        url = f"http://127.0.0.1:{port}/v1/traces"
-        headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
-        with httpx.Client(timeout=60) as client, ThreadPoolExecutor(4) as pool:
-
-            def send(body: bytes) -> None:
-                client.post(url, content=body, headers=headers).raise_for_status()
-
-            warm = max(1, len(bodies) // 4)
-            list(pool.map(send, bodies[:warm]))
-            begin = _cpu(process.pid)
-            list(pool.map(send, bodies[warm:]))
-            used = _cpu(process.pid) - begin
-        return used / (512 * (len(bodies) - warm)) * 1e6, _rss(process.pid)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _telltale(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    environment = {
-        **os.environ,
-        "TELLTALE_COLLECTOR__HTTP_LISTEN": f"127.0.0.1:{port}",
-        "TELLTALE_COLLECTOR__GRPC_LISTEN": f"127.0.0.1:{_free_port()}",
-        "TELLTALE_COLLECTOR__METRICS_LISTEN": f"127.0.0.1:{_free_port()}",
-        # Some hundred strata, all at once: about one span in a hundred is kept, decoded, redacted and stored.
-        "TELLTALE_SAMPLING__PER_MINUTE": "1",
-        "TELLTALE_STORE__URL": f"sqlite:///{folder}/store.db",
-    }
-    return subprocess.Popen([sys.executable, "-m", "telltale", "collect"], env=environment)
-
-
-def _rotel(path: str, port: int) -> subprocess.Popen[bytes]:
-    command = [path, "start", "--otlp-http-endpoint", f"127.0.0.1:{port}", "--otlp-grpc-endpoint",
-               f"127.0.0.1:{_free_port()}", "--exporter", "blackhole"]  # fmt: skip
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return int(held.getsockname()[1])
-
-
-def _wait(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise SystemExit("the server did not come up")
-
-
-def _tree(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(below for child in children for below in _tree(int(child)))]
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of CPU of a process tree: the run time of every thread, in nanoseconds."""
-    files = [file for one in _tree(pid) for file in Path(f"/proc/{one}/task").glob("*/schedstat")]
-    return sum(int(file.read_text().split()[0]) for file in files) / 1e9
-
-
-def _rss(pid: int) -> float:
-    pages = sum(int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in _tree(pid))
-    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--server", action="store_true")
-    parser.add_argument("--rotel", help="path of the rotel program")
-    parser.add_argument("--requests", type=int, default=60, help="requests of 512 spans each")
-    options = parser.parse_args()
-    if options.server:
-        server(options.rotel, options.requests)
-    else:
-        layers()
+def _as_re(pattern: str) -> str:
+    return re.sub(r"\\x\{([0-9A-Fa-f]+)\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
 
 
 if __name__ == "__main__":
-    main()
+    layers()
