@@ -17,7 +17,19 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 MODULES = (
-    *("spans", "wire", "fields", "normalise", "recent", "registry", "measure", "errors", "sampling"),
+    *(
+        "call",
+        "spans",
+        "wire",
+        "shortcut",
+        "fields",
+        "normalise",
+        "recent",
+        "registry",
+        "measure",
+        "errors",
+        "sampling",
+    ),
     *("conventions/__init__", "conventions/convention", "conventions/otel", "conventions/openllmetry"),
     *("content", "ring", "keeper", "pipeline"),
 )

@@ -38,7 +38,7 @@ def payload(count: int, content: bool, seed: int) -> bytes:
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
     resource_spans.resource.attributes.extend(
-        [_pair("service.name", f"app-{seed % 7}"), _pair("tenant.id", f"tenant-{seed % 12}")]
+        [_pair("service.name", f"app-{seed % 7}"), _pair("tenant.id", f"tenant-{seed % 6}")]
         + [_pair(f"host.detail.{number}", "x" * 12) for number in range(10)]
     )
     scope_spans = resource_spans.scope_spans.add()
@@ -48,7 +48,7 @@ def payload(count: int, content: bool, seed: int) -> bytes:
             trace_id=draw.randbytes(16), span_id=draw.randbytes(8), name="chat m", kind=3,
             start_time_unix_nano=start, end_time_unix_nano=start + draw.randrange(10**9, 9 * 10**9),
         )  # fmt: skip
-        model = f"model-{draw.randrange(30)}"
+        model = f"model-{draw.randrange(10)}"
         span.attributes.extend([
             _pair("gen_ai.operation.name", "chat"), _pair("gen_ai.provider.name", "openai"),
             _pair("gen_ai.request.model", model), _pair("gen_ai.response.model", f"{model}-2026-01-15"),

@@ -52,6 +52,7 @@ class Server:
     http: int
     grpc: int
     headers: dict[str, str]
+    metrics: int = 0
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def compare(options: argparse.Namespace) -> None:
                 show(case, measure(servers, case, REQUESTS[case.spans]))
         for server in servers:
             print(f"{server.name}: {rss(server.process.pid):.0f} MiB resident")
+        print(f"telltale kept {100 * _kept(servers[0]):.2f} % of the spans with content")
 
 
 def compare_stored(options: argparse.Namespace) -> None:
@@ -173,6 +175,16 @@ def soak(options: argparse.Namespace) -> None:
         print(f"most: {most} MiB")
 
 
+def _kept(server: Server) -> float:
+    """The share of spans that Telltale kept."""
+    found = {"kept": 0.0, "not_sampled": 0.0}
+    for line in httpx.get(f"http://127.0.0.1:{server.metrics}/metrics").text.splitlines():
+        for outcome in found:
+            if line.startswith(f'telltale_samples_total{{outcome="{outcome}"}}'):
+                found[outcome] = float(line.split()[-1])
+    return found["kept"] / max(1.0, sum(found.values()))
+
+
 @contextmanager
 def started(options: argparse.Namespace) -> Iterator[list[Server]]:
     """Telltale first, then the peers that were named."""
@@ -203,19 +215,19 @@ def started(options: argparse.Namespace) -> Iterator[list[Server]]:
 
 
 def _telltale(folder: Path, python: str, per_minute: str) -> Server:
-    http, grpc_port = _free_port(), _free_port()
+    http, grpc_port, metrics = _free_port(), _free_port(), _free_port()
     environment = {
         **os.environ,
         "TELLTALE_COLLECTOR__HTTP_LISTEN": f"127.0.0.1:{http}",
         "TELLTALE_COLLECTOR__GRPC_LISTEN": f"127.0.0.1:{grpc_port}",
-        "TELLTALE_COLLECTOR__METRICS_LISTEN": f"127.0.0.1:{_free_port()}",
+        "TELLTALE_COLLECTOR__METRICS_LISTEN": f"127.0.0.1:{metrics}",
         "TELLTALE_SAMPLING__PER_MINUTE": per_minute,
         "TELLTALE_STORE__URL": f"sqlite:///{folder}/store.db",
     }
     # From the folder: Python looks for packages where it starts, and the compiled ones are not in the project's.
     where = folder if python != sys.executable else Path.cwd()
     process = subprocess.Popen([python, "-m", "telltale", "collect"], env=environment, cwd=where)
-    return Server("telltale", process, http, grpc_port, {})
+    return Server("telltale", process, http, grpc_port, {}, metrics)
 
 
 def _rotel(path: str) -> Server:

@@ -21,51 +21,6 @@ TicketState = Literal["open", "recovering", "blind", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One model call as one layer saw it, normalised from a span of any convention.
-
-    `duration_s` and `ttft_s` are seconds; token counts follow OTel: `input_tokens` includes cached tokens,
-    `output_tokens` includes reasoning tokens. `ttft_s` is set only when the call is known to have streamed.
-    """
-
-    trace_id: str
-    span_id: str
-    start_unix_s: float
-    duration_s: float
-    tenant: str
-    layer: Layer
-    operation: str
-    status: Status
-    parent_span_id: str = ""
-    provider: str | None = None
-    model_requested: str | None = None
-    model_served: str | None = None
-    error_type: str | None = None
-    streaming: bool | None = None
-    ttft_s: float | None = None
-    tpot_s: float | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_input_tokens: int | None = None
-    reasoning_output_tokens: int | None = None
-    cost_usd: float | None = None
-    finish_reasons: tuple[str, ...] = ()
-    response_id: str | None = None
-    conversation_id: str | None = None
-    convention: str = "otel"
-
-    @property
-    def model(self) -> str | None:
-        """What clients ask for, else what served it: the name that monitors, alerts and tickets use."""
-        return self.model_requested or self.model_served
-
-    @property
-    def version(self) -> str | None:
-        """The served model's own id, which moves when a new version is rolled out under the same name."""
-        return self.model_served or self.model_requested
-
-
-@dataclass(frozen=True, slots=True)
 class Sample:
     """A call kept with its redacted content.
 

@@ -32,7 +32,7 @@ Place = tuple[str, str]
 def read(
     request: ExportLogsServiceRequest,
     tenant_of: Callable[[Sequence[Mapping[str, Value]]], str],
-    place_of: Callable[[str], Place | None],
+    place_of: Callable[[str], tuple[bytes, bytes] | None],
     now: float,
     rules: Mapping[str, str],
 ) -> Iterator[Feedback | None]:
@@ -47,12 +47,13 @@ def read(
             if event_name(record, attributes) != EVENT:
                 continue
             response = fields.word(attributes, "gen_ai.response.id")
-            place: Place | None = (record.trace_id.hex(), record.span_id.hex())
+            found: tuple[bytes, bytes] | None = (record.trace_id, record.span_id)
             if not record.trace_id and response:
-                place = place_of(response)
-            if place is None or not place[0]:
+                found = place_of(response)
+            if found is None or not found[0]:
                 yield None
                 continue
+            place = (found[0].hex(), found[1].hex())
             yield _feedback(attributes, place, record.time_unix_nano, tenant_of([resource, attributes]), now, rules)
 
 

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
-from exporters.traces import bodies, scores
+from exporters.traces import bodies, scores, wire
 from exporters.traces.bodies import Refused
 from exporters.traces.pipeline import Batch, Pipeline
 from exporters.traces.scores import Refusal
@@ -96,6 +96,9 @@ class Front:
                 return self._pipeline.hear(bodies.decode(plain, content_type, ExportLogsServiceRequest), tenant)
             found, seen = bodies.spans(plain, content_type, self._settings.max_spans)
             return self._pipeline.take(found, seen, tenant)
+        except wire.Malformed as error:
+            self.refuse("malformed")
+            raise Refused("malformed", 400, f"the body is not an ExportTraceServiceRequest: {error}") from error
         except Refused as error:
             self.refuse(error.reason)
             raise

@@ -8,28 +8,31 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
 from exporters.traces import content, normalise
+from exporters.traces.call import Call
 from exporters.traces.logs import SpanKey, Texts, Words
-from exporters.traces.ring import Ring
+from exporters.traces.ring import Held, Ring
 from exporters.traces.sampling import Sampler
-from exporters.traces.spans import Span
 from telltale.metrics import Metrics
-from telltale.records import Call, Sample
+from telltale.records import Sample
 from telltale.redaction import redact
 from telltale.settings import Settings
 
-PROMOTED_PER_MINUTE = 20.0
+PROMOTED_PER_MINUTE: Final = 20.0
 # What ends an answer that a guardrail or a provider's filter stopped: OpenAI, Azure, Bedrock, Anthropic, Gemini.
-GUARDRAILS = {
-    *("content_filter", "content_filtered", "guardrail_intervened", "refusal"),
-    *("safety", "prohibited_content", "blocklist", "spii"),
-}
-RECENT = 0.99
-WAIT_S = 60.0
-MAX_WAITING = 5_000
+GUARDRAILS: Final = frozenset(
+    (
+        *("content_filter", "content_filtered", "guardrail_intervened", "refusal"),
+        *("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"),
+    )
+)
+RECENT: Final = 0.99
+WAIT_S: Final = 60.0
+MAX_WAITING: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,9 @@ class Keeper:
         self._waiting: OrderedDict[SpanKey, Waiting] = OrderedDict()
         metrics = Metrics(registry)
         self._samples = metrics.counter("telltale_samples_total")
-        self._not_sampled = self._samples.labels("not_sampled")
-        for outcome in ("kept", "no_content", "promoted"):
+        # Calls not kept since they were last counted: once a request, not once a call.
+        self.passed = 0
+        for outcome in ("kept", "no_content", "promoted", "not_sampled"):
             self._samples.labels(outcome)
         self._coverage = metrics.gauge("telltale_collector_content_coverage_ratio")
         self._covered: float | None = None
@@ -64,18 +68,19 @@ class Keeper:
         """The counter of samples that ended so."""
         return self._samples.labels(name)
 
-    def decide(self, call: Call, span: Span, now: float) -> Sample | None:
+    def decide(self, held: Held, now: float) -> Sample | None:
         """The sample of a call, if it is kept and its content is here."""
+        call, group, index = held
         stratum = (call.model or "", call.tenant, call.layer)
         probability = self._sampler.keep(stratum, call.trace_id, now)
         promoted_by = None
         if probability is None:
             promoted_by = _told_apart(call)
             if promoted_by is None or self._promoted.keep(stratum, call.trace_id, now) is None:
-                self._not_sampled.inc()
-                self.ring.add(call, span, now)
+                self.passed += 1
+                self.ring.add(held, now)
                 return None
-        prompt, answer = normalise.words(span)
+        prompt, answer = normalise.words(group.span(index))
         key = (call.trace_id, call.span_id)
         told = self._texts.get(key) if not (prompt and answer) else None
         if told is not None:
@@ -100,19 +105,26 @@ class Keeper:
         """The content was not stored and will come again."""
         self._wait((waiting.call.trace_id, waiting.call.span_id), waiting)
 
-    def promote(self, trace_ids: list[str], reason: str) -> list[Sample]:
+    def promote(self, trace_ids: list[bytes], reason: str) -> list[Sample]:
         """Calls out of the ring that were asked for, as samples outside the statistics."""
         found = []
-        for held in (held for trace_id in trace_ids for held in self.ring.take(trace_id)):
-            prompt, answer = normalise.words(held.span)
-            told = self._texts.take((held.call.trace_id, held.call.span_id)) or ("", "")
+        for call, group, index in self.ring.take(set(trace_ids)) if trace_ids else ():
+            prompt, answer = normalise.words(group.span(index))
+            told = self._texts.take((call.trace_id, call.span_id)) or ("", "")
             prompt, answer = prompt or told[0], answer or told[1]
             if prompt or answer:
-                found.append(self._keep(held.call, prompt, answer, None, reason))
+                found.append(self._keep(call, prompt, answer, None, reason))
         return found
 
+    def count(self) -> None:
+        """Count the calls that were passed over."""
+        if self.passed:
+            self._samples.labels("not_sampled").inc(self.passed)
+            self.passed = 0
+
     def expire(self, now: float) -> None:
-        """Give up calls whose content did not come."""
+        """Give up calls whose content did not come, and those in the ring that are too old."""
+        self.ring.expire(now)
         while self._waiting:
             key, waiting = next(iter(self._waiting.items()))
             if waiting.since > now - WAIT_S and len(self._waiting) <= MAX_WAITING:
@@ -147,7 +159,10 @@ def _told_apart(call: Call) -> str | None:
     """Why a call that was not drawn is worth keeping all the same."""
     if call.status == "error":
         return "error"
-    return "guardrail" if any(reason.lower() in GUARDRAILS for reason in call.finish_reasons) else None
+    for reason in call.finish_reasons:
+        if reason in GUARDRAILS:
+            return "guardrail"
+    return None
 
 
 def _sample(
@@ -159,9 +174,9 @@ def _sample(
     removed_too: dict[str, int],
 ) -> Sample:
     return Sample(
-        trace_id=call.trace_id,
-        span_id=call.span_id,
-        observed_at=call.start_unix_s + call.duration_s,
+        trace_id=call.trace_id.hex(),
+        span_id=call.span_id.hex(),
+        observed_at=call.end_unix_s,
         tenant=call.tenant,
         model=call.model or "unknown",
         version=call.version or "unknown",

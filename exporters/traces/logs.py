@@ -19,7 +19,7 @@ DETAILS = "gen_ai.client.inference.operation.details"
 CHOICE = "gen_ai.choice"
 _INPUTS = {"gen_ai.user.message": "user", "gen_ai.system.message": "system", "gen_ai.tool.message": "tool"}
 
-SpanKey = tuple[str, str]
+SpanKey = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def read(request: ExportLogsServiceRequest) -> Iterator[Words]:
                 attributes = plain(record.attributes)
                 prompt, answer = _words(event_name(record, attributes), attributes, value(record.body))
                 if prompt or answer:
-                    yield Words((record.trace_id.hex(), record.span_id.hex()), prompt, answer)
+                    yield Words((record.trace_id, record.span_id), prompt, answer)
 
 
 def event_name(record: LogRecord, attributes: dict[str, Value]) -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
+from exporters.traces.call import Call
 from exporters.traces.registry import Counter, Histogram, Registry
-from telltale.records import Call
 from telltale.settings import Price
 
-OTHER = "other"
-KINDS = ("input", "output", "cached_input", "reasoning_output")
-MILLION = 1_000_000
-MAX_LABEL = 128
+OTHER: Final = "other"
+KINDS: Final = ("input", "output", "cached_input", "reasoning_output")
+MILLION: Final = 1_000_000
+DAY: Final = 86_400
+MAX_LABEL: Final = 128
 # Any other operation is a sender's invention.
-OPERATIONS = {"chat", "text_completion", "generate_content", "embeddings", "infer"}
-_NAMES = {
+OPERATIONS: Final = {"chat", "text_completion", "generate_content", "embeddings", "infer"}
+_NAMES: Final = {
     False: ("gen_ai_client_operation_duration_seconds", "gen_ai_client_operation_time_to_first_chunk_seconds"),
     True: ("gen_ai_server_request_duration_seconds", "gen_ai_server_time_to_first_token_seconds"),
 }
@@ -24,9 +26,9 @@ Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str]
 
 
 class _Row:
-    """The series of one label set, so that a call costs one look-up."""
+    """The series of one label set, so that a call costs one look-up; and the price of its model on a day."""
 
-    __slots__ = ("duration", "requests", "tokens", "tpot", "ttft", "use")
+    __slots__ = ("cost", "day", "duration", "price", "requests", "tokens", "tpot", "ttft", "unpriced", "use")
 
     def __init__(self, use: tuple[str, ...], requests: Counter, duration: Histogram) -> None:
         self.use = use
@@ -35,6 +37,10 @@ class _Row:
         self.tpot: Histogram | None = None
         self.duration = duration
         self.ttft: Histogram | None = None
+        self.day = -1
+        self.price: Price | None = None
+        self.cost: Counter | None = None
+        self.unpriced: Counter | None = None
 
 
 class Measure:
@@ -53,8 +59,11 @@ class Measure:
         for call in calls:
             self.add(call)
         if calls:
-            newest = max(calls, key=_end)
-            self._lag.observe(max(0.0, now - _end(newest)), newest.trace_id)
+            newest, end = calls[0], 0.0
+            for call in calls:
+                if call.start_unix_s + call.duration_s > end:
+                    newest, end = call, call.start_unix_s + call.duration_s
+            self._lag.observe(max(0.0, now - end), newest.trace_id)
 
     def add(self, call: Call) -> None:
         key: Key = (
@@ -79,7 +88,8 @@ class Measure:
         self._add(row, 1, call.output_tokens)
         self._add(row, 2, call.cached_input_tokens)
         self._add(row, 3, call.reasoning_output_tokens)
-        self._price(call, row.use)
+        if self._prices:
+            self._price(call, row)
 
     def _add(self, row: _Row, kind: int, tokens: int | None) -> None:
         if tokens is None:
@@ -89,13 +99,20 @@ class Measure:
             counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])
         counter.value += tokens
 
-    def _price(self, call: Call, use: tuple[str, ...]) -> None:
-        if self._prices and call.input_tokens is not None and call.output_tokens is not None:
-            dollars = cost(call, self._prices)
-            if dollars is None:
-                self.registry.counter("telltale_unpriced_calls_total", use[1]).value += 1
-            else:
-                self.registry.counter("telltale_cost_usd_total", *use).value += dollars
+    def _price(self, call: Call, row: _Row) -> None:
+        if call.input_tokens is None or call.output_tokens is None:
+            return
+        day = int(call.start_unix_s // DAY)
+        if row.day != day:
+            row.day, row.price = day, price(call, self._prices)
+        if row.price is None:
+            if row.unpriced is None:
+                row.unpriced = self.registry.counter("telltale_unpriced_calls_total", row.use[1])
+            row.unpriced.value += 1
+        else:
+            if row.cost is None:
+                row.cost = self.registry.counter("telltale_cost_usd_total", *row.use)
+            row.cost.value += cost(call, row.price)
 
     def _new(self, key: Key) -> tuple[Key, _Row]:
         safe = _safe(key)
@@ -113,23 +130,19 @@ class Measure:
         return safe, row
 
 
-def _end(call: Call) -> float:
-    return call.start_unix_s + call.duration_s
-
-
-def cost(call: Call, prices: tuple[Price, ...]) -> float | None:
-    """US dollars of a call by the newest price that was valid then; None without price or tokens."""
-    if call.input_tokens is None or call.output_tokens is None:
-        return None
+def price(call: Call, prices: tuple[Price, ...]) -> Price | None:
+    """The newest price of the call's model that was valid on its day (UTC)."""
     day = datetime.fromtimestamp(call.start_unix_s, UTC).date().isoformat()
-    valid = [price for price in prices if price.since <= day and _matches(price.model, call)]
-    if not valid:
-        return None
-    price = max(valid, key=lambda found: found.since)
-    cached = min(call.cached_input_tokens or 0, call.input_tokens)
+    valid = [found for found in prices if found.since <= day and _matches(found.model, call)]
+    return max(valid, key=lambda found: found.since) if valid else None
+
+
+def cost(call: Call, price: Price) -> float:
+    """US dollars of a call whose tokens are known."""
+    given, output = call.input_tokens or 0, call.output_tokens or 0
+    cached = min(call.cached_input_tokens or 0, given)
     cached_price = price.input if price.cached_input is None else price.cached_input
-    fresh = call.input_tokens - cached
-    return (fresh * price.input + cached * cached_price + call.output_tokens * price.output) / MILLION
+    return ((given - cached) * price.input + cached * cached_price + output * price.output) / MILLION
 
 
 def _matches(pattern: str, call: Call) -> bool:

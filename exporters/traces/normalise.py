@@ -1,4 +1,4 @@
-"""From a span to a `Call`, whatever convention it is written in.
+"""From spans to `Call`s, whatever convention they are written in.
 
 What cannot be true is absent: a time to first token of a call that did not stream, or longer than the call; a NaN or
 negative count; more cached tokens than input tokens.
@@ -7,17 +7,81 @@ negative count; more cached tokens than input tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from exporters.traces import conventions, errors, fields
+from exporters.traces import conventions, errors, fields, shortcut
+from exporters.traces.call import Call
 from exporters.traces.conventions.convention import Context, Convention, Found
 from exporters.traces.spans import Span, Value
-from telltale.records import Call, Status
+from exporters.traces.wire import CUT_OFF, Group, Malformed
 
-STATUS_ERROR = 2
-NO_TENANT = "unknown"
-STOPPED = ("error", "cancelled", "canceled")
+STATUS_ERROR: Final = 2
+NO_TENANT: Final = "unknown"
+STOPPED: Final = ("error", "cancelled", "canceled")
 
-__all__ = ["Context", "call", "tenant", "words"]
+__all__ = ["Context", "Told", "call", "read", "tenant", "words"]
+
+
+class Told:
+    """What the spans of a request say: calls with where each stands, spans by convention, what senders dropped."""
+
+    __slots__ = ("calls", "conventions", "dropped_attributes", "dropped_events")
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Call, Group, int]] = []
+        self.conventions: dict[str, int] = {}
+        self.dropped_attributes = 0
+        self.dropped_events = 0
+
+
+def read(groups: list[Group], context: Context, table: dict[bytes, int]) -> Told:
+    """The calls among these spans; `table` is `shortcut.table` of the context. Raises Malformed."""
+    told = Told()
+    for group in groups:
+        _read(group, context, table, told)
+    if groups and told.calls:
+        wanted = sum([group.ends[index] - group.starts[index] for _, group, index in told.calls])
+        if wanted * 2 < len(groups[0].body):
+            # Some calls among many other spans: waiting, they shall not hold the whole request in memory.
+            told.calls = [(call, group.part(index), 0) for call, group, index in told.calls]
+    return told
+
+
+def _read(group: Group, context: Context, table: dict[bytes, int], told: Told) -> None:
+    body, starts, ends = group.body, group.starts, group.ends
+    plain = conventions.is_plain(group.scope)
+    known: str | None = tenant(context, (group.resource,))
+    if known == NO_TENANT and not context.tenant:
+        known = None
+    model = context.service_models.get(str(group.resource.get("service.name"))) if context.service_models else None
+    short = none = 0
+    for index in range(len(starts)):
+        found: Call | None = None
+        if plain:
+            try:
+                found = shortcut.read(body, starts[index], ends[index], table, known)
+            except (IndexError, UnicodeDecodeError) as error:
+                raise Malformed(CUT_OFF) from error
+            if found is shortcut.NO_CALL:
+                none += 1
+                continue
+        if found is not None:
+            found.tenant = found.tenant or NO_TENANT
+            settle(found, False, False, False, model)
+            short += 1
+        else:
+            span = group.span(index)
+            told.dropped_attributes += span.dropped_attributes
+            told.dropped_events += span.dropped_events
+            found = call(span, context)
+            if found is None:
+                none += 1
+                continue
+            told.conventions[found.convention] = told.conventions.get(found.convention, 0) + 1
+        told.calls.append((found, group, index))
+    for name, number in (("otel", short), ("none", none)):
+        if number:
+            told.conventions[name] = told.conventions.get(name, 0) + number
 
 
 def call(span: Span, context: Context) -> Call | None:
@@ -34,63 +98,59 @@ def words(span: Span) -> tuple[str, str]:
 
 
 def _call(span: Span, convention: Convention, found: Found, context: Context) -> Call:
+    call = Call(span.trace_id, span.span_id, span.parent_span_id)
+    call.convention = convention.name
+    call.tenant = tenant(context, (span.resource, span.attributes))
+    call.layer = found["layer"]
+    call.operation = found["operation"]
+    call.start_unix_s = span.start_ns / 1e9
     duration = found.get("duration_s")
-    if duration is None:
-        duration = max(0.0, (span.end_ns - span.start_ns) / 1e9)
-    status = _status(span, found)
-    ttft = _ttft(found, duration)
-    given, cached, output = found["input_tokens"], found["cached_input_tokens"], found["output_tokens"]
-    if status == "error":
+    call.duration_s = max(0.0, (span.end_ns - span.start_ns) / 1e9) if duration is None else duration
+    call.provider = found["provider"]
+    call.model_requested = found["model_requested"]
+    call.model_served = found["model_served"]
+    call.streaming = found["streaming"]
+    call.ttft_s = found["ttft_s"]
+    call.tpot_s = found.get("tpot_s") or None
+    call.input_tokens = found["input_tokens"]
+    call.output_tokens = found["output_tokens"]
+    call.cached_input_tokens = found["cached_input_tokens"]
+    call.reasoning_output_tokens = found["reasoning_output_tokens"]
+    call.finish_reasons = found["finish_reasons"]
+    call.response_id = found["response_id"]
+    call.conversation_id = found["conversation_id"]
+    failed = bool(span.status == STATUS_ERROR or found["error_type"] or found.get("failed") or span.event("exception"))
+    model = context.service_models.get(str(span.resource.get("service.name"))) if context.service_models else None
+    settle(call, failed, bool(found.get("aborted")), bool(found.get("native_ttft")), model)
+    if failed:
+        call.error_type = errors.kind(span, found["error_type"])
+    return call
+
+
+def settle(call: Call, failed: bool, aborted: bool, native_ttft: bool, service_model: str | None) -> None:
+    """Put a call in order that holds what its span says. `service_model` is what the settings call its service's."""
+    finish, output = call.finish_reasons, call.output_tokens
+    if failed:
+        call.status = "error"
         # Zeros in place of what nobody counted.
-        given, output = given or None, output or None
+        call.input_tokens, output = call.input_tokens or None, output or None
+        call.output_tokens = output
+    else:
+        ended_early = call.streaming and not finish and output is None and call.layer != "server"
+        if aborted or ended_early or (finish and finish[0] in STOPPED):
+            call.status = "aborted"
+    ttft = call.ttft_s
+    if ttft is not None and not ((call.streaming or native_ttft) and 0 < ttft <= call.duration_s):
+        ttft = call.ttft_s = None
+    if call.tpot_s is None and ttft is not None and output is not None and output > 1:
+        call.tpot_s = (call.duration_s - ttft) / (output - 1)
+    if output is None:
+        call.reasoning_output_tokens = None
+    cached, given = call.cached_input_tokens, call.input_tokens
     if cached is not None:
-        cached = min(cached, given) if given is not None else None
-    requested = found["model_requested"]
-    if context.service_models and (found["layer"] == "server" or requested is None):
-        requested = context.service_models.get(str(span.resource.get("service.name"))) or requested
-    return Call(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        parent_span_id=span.parent_span_id,
-        start_unix_s=span.start_ns / 1e9,
-        duration_s=duration,
-        tenant=tenant(context, (span.resource, span.attributes)),
-        layer=found["layer"],
-        operation=found["operation"],
-        status=status,
-        provider=found["provider"],
-        model_requested=requested,
-        model_served=found["model_served"],
-        error_type=errors.kind(span, found["error_type"]) if status == "error" else None,
-        streaming=found["streaming"],
-        ttft_s=ttft,
-        tpot_s=found.get("tpot_s") or _per_token(duration, ttft, output),
-        input_tokens=given,
-        output_tokens=output,
-        cached_input_tokens=cached,
-        reasoning_output_tokens=found["reasoning_output_tokens"] if output is not None else None,
-        finish_reasons=found["finish_reasons"],
-        response_id=found["response_id"],
-        conversation_id=found["conversation_id"],
-        convention=convention.name,
-    )
-
-
-def _status(span: Span, found: Found) -> Status:
-    if span.status == STATUS_ERROR or found["error_type"] or found.get("failed") or span.event("exception"):
-        return "error"
-    finish = found["finish_reasons"]
-    if found.get("aborted") or (finish and finish[0] in STOPPED):
-        return "aborted"
-    ended_early = found["streaming"] and not finish and found["output_tokens"] is None
-    return "aborted" if ended_early and found["layer"] != "server" else "ok"
-
-
-def _ttft(found: Found, duration: float) -> float | None:
-    ttft: float | None = found["ttft_s"]
-    if ttft is None or not (found["streaming"] or found.get("native_ttft")):
-        return None
-    return ttft if 0 < ttft <= duration else None
+        call.cached_input_tokens = min(cached, given) if given is not None else None
+    if service_model is not None and (call.layer == "server" or call.model_requested is None):
+        call.model_requested = service_model
 
 
 def tenant(context: Context, sources: Sequence[Mapping[str, Value]]) -> str:
@@ -102,7 +162,3 @@ def tenant(context: Context, sources: Sequence[Mapping[str, Value]]) -> str:
             if name in source and (value := fields.word(source, name)):
                 return value[:128]
     return NO_TENANT
-
-
-def _per_token(duration: float, ttft: float | None, tokens: int | None) -> float | None:
-    return (duration - ttft) / (tokens - 1) if ttft is not None and tokens and tokens > 1 else None

@@ -6,21 +6,25 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import Final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
-from exporters.traces import evaluations, logs, normalise
+from exporters.traces import evaluations, logs, normalise, shortcut
+from exporters.traces.call import Call
 from exporters.traces.keeper import Keeper, Waiting
 from exporters.traces.measure import Measure
 from exporters.traces.presidio import Presidio
 from exporters.traces.recent import Recent, pair
-from exporters.traces.spans import Span
+from exporters.traces.wire import Group
 from telltale.metrics import Metrics
-from telltale.records import Call, Feedback, Sample
+from telltale.records import Feedback, Sample
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, feedback, samples
+
+VENDOR: Final = "anthropic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +56,22 @@ class Pipeline:
         self._spans = metrics.counter("telltale_collector_spans_total")
         self._duplicates = metrics.counter("telltale_collector_duplicates_total")
         self._dropped = metrics.counter("telltale_collector_dropped_total")
+        self._table = shortcut.table(settings.collector.tenant_attributes)
         self._lock = threading.Lock()
 
-    def take(self, found: list[Span], seen: int, tenant: str | None) -> Batch:
-        """Queue the samples of a request with `seen` spans, of which these were read; `done` or `forget` follows.
+    def take(self, found: list[Group], seen: int, tenant: str | None) -> Batch:
+        """Queue the samples of a request with `seen` spans, of which these were found; `done` or `forget` follows.
 
-        Raises StoreUnavailable when the store takes none.
+        Raises StoreUnavailable when the store takes none, wire.Malformed for spans that cannot be read.
         """
+        settings = self._settings.collector
+        context = normalise.Context(tenant, settings.tenant_attributes, settings.service_models)
+        told = normalise.read(found, context, self._table)
+        refused = seen - sum(len(group.starts) for group in found)
+        reason = f"more than {seen - refused} spans in one request" if refused else ""
         with self._lock:
-            refused = seen - len(found)
-            reason = f"more than {len(found)} spans in one request" if refused else ""
-            calls, kept = self._sort_out(self._read(found, tenant))
+            self._count(told)
+            calls, kept = self._sort_out(told)
             return self._queue(Batch(calls, refused=refused, reason=reason), kept, [])
 
     def hear(self, request: ExportLogsServiceRequest, tenant: str | None) -> Batch:
@@ -86,7 +95,7 @@ class Pipeline:
         with self._lock:
             self._forget(batch)
 
-    def promote(self, trace_ids: list[str], reason: str) -> list[Sample]:
+    def promote(self, trace_ids: list[bytes], reason: str) -> list[Sample]:
         """Calls not kept that were asked for since, as samples outside the statistics."""
         with self._lock:
             self._keeper.expire(self._clock())
@@ -131,43 +140,37 @@ class Pipeline:
         for waiting in batch.waited:
             self._keeper.wait_again(waiting)
 
-    def _read(self, found: list[Span], tenant: str | None) -> list[tuple[Call, Span]]:
-        settings = self._settings.collector
-        context = normalise.Context(tenant, settings.tenant_attributes, settings.service_models)
-        told: list[tuple[Call, Span]] = []
-        conventions: dict[str, int] = {}
-        for span in found:
-            call = normalise.call(span, context)
-            name = call.convention if call else "none"
-            conventions[name] = conventions.get(name, 0) + 1
-            if span.dropped_attributes or span.dropped_events:
-                self._dropped.labels("attributes").inc(span.dropped_attributes)
-                self._dropped.labels("events").inc(span.dropped_events)
-            if call is not None:
-                told.append((call, span))
-        for name, number in conventions.items():
+    def _count(self, told: normalise.Told) -> None:
+        for name, number in told.conventions.items():
             self._spans.labels(name).inc(number)
-        return told
+        if told.dropped_attributes or told.dropped_events:
+            self._dropped.labels("attributes").inc(told.dropped_attributes)
+            self._dropped.labels("events").inc(told.dropped_events)
 
-    def _sort_out(self, told: list[tuple[Call, Span]]) -> tuple[tuple[Call, ...], list[Sample]]:
+    def _sort_out(self, told: normalise.Told) -> tuple[tuple[Call, ...], list[Sample]]:
         """Calls that are not counted yet, and samples."""
         # A vendor's SDK tells of a call without content: where both came, the other span counts.
-        told.sort(key=lambda item: item[0].convention == "anthropic")
+        if VENDOR in told.conventions:
+            told.calls.sort(key=lambda item: item[0].convention == VENDOR)
         now = self._clock()
-        calls, kept = [], []
-        for call, span in told:
+        calls: list[Call] = []
+        kept: list[Sample] = []
+        for held in told.calls:
+            call = held[0]
             seen = self._recent.find(call)
             if seen is None:
-                seen = self._recent.add(call)
+                self._recent.add(call)
+                seen = call
                 calls.append(call)
             else:
                 self._duplicates.labels(pair(seen, call)).inc()
-                if seen.has_content or seen.convention != "anthropic":
+                if seen.has_content or seen.convention != VENDOR:
                     continue
-            sample = self._keeper.decide(call, span, now)
-            seen.has_content = sample is not None
+            sample = self._keeper.decide(held, now)
             if sample is not None:
+                seen.has_content = True
                 kept.append(sample)
+        self._keeper.count()
         return tuple(calls), kept
 
 

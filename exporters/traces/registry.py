@@ -9,13 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import accumulate
+from typing import Final
 
 from telltale.catalogue import Metric, metric
 
 Labels = tuple[str, ...]
-Exemplar = tuple[str, float]
 
-_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
 class Counter:
@@ -31,22 +31,25 @@ class Counter:
 class Histogram:
     """One series of a histogram. `counts` are not cumulated; the last is of what is above all bounds."""
 
-    __slots__ = ("bounds", "count_line", "counts", "exemplars", "lines", "sum", "sum_line")
+    __slots__ = ("bounds", "count_line", "counts", "examples", "lines", "sum", "sum_line", "traces")
 
     def __init__(self, bounds: tuple[float, ...], lines: list[str], sum_line: str, count_line: str) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
-        self.exemplars: list[Exemplar | None] = [None] * (len(bounds) + 1)
+        # The newest trace of each bucket and its value.
+        self.traces = [b""] * (len(bounds) + 1)
+        self.examples = [0.0] * (len(bounds) + 1)
         self.lines = lines
         self.sum_line = sum_line
         self.count_line = count_line
 
-    def observe(self, value: float, trace_id: str) -> None:
+    def observe(self, value: float, trace_id: bytes) -> None:
         index = bisect_left(self.bounds, value)
         self.counts[index] += 1
         self.sum += value
-        self.exemplars[index] = (trace_id, value)
+        self.traces[index] = trace_id
+        self.examples[index] = value
 
 
 class Registry:
@@ -112,7 +115,9 @@ def _plain(series: Histogram) -> Iterator[str]:
 
 def _with_exemplars(series: Histogram) -> Iterator[str]:
     total = 0
-    for line, total, exemplar in zip(series.lines, accumulate(series.counts), series.exemplars, strict=True):
-        mark = f' # {{trace_id="{exemplar[0]}"}} {exemplar[1]!r}' if exemplar else ""
+    for line, total, trace, value in zip(
+        series.lines, accumulate(series.counts), series.traces, series.examples, strict=True
+    ):
+        mark = f' # {{trace_id="{trace.hex()}"}} {value!r}' if trace else ""
         yield f"{line}{total}{mark}\n"
     yield f"{series.count_line}{total}\n{series.sum_line}{series.sum!r}\n"

@@ -1,55 +1,79 @@
 """Calls that were not kept, for a while and within a number of bytes: feedback may still ask for them.
 
-They wait as they came; redaction is done when one is taken out for the store, before anything is written.
+They wait as they came; redaction is done when one is taken out for the store, before anything is written. To wait is
+what nearly all do and costs next to nothing; to ask is rare and looks through all of them.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass
+from typing import Final
 
-from exporters.traces.spans import Span
-from telltale.records import Call
+from exporters.traces.call import Call
+from exporters.traces.wire import Group
+
+GENERATIONS: Final = 8
+# What a call and its places in the tables take in memory beside the bytes that came.
+_FIXED: Final = 800
+
+Held = tuple[Call, Group, int]
+"""A call and which span of a group holds its content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A call and the span that holds its content."""
+class _Generation:
+    __slots__ = ("held", "since", "size")
 
-    call: Call
-    span: Span
-    bytes: int
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.size = 0
+        self.held: list[Held] = []
 
 
 class Ring:
-    """Unsampled calls by trace; the oldest make room."""
+    """Unsampled calls: at most `max_bytes` of them, and none older than `max_age` seconds. The oldest make room."""
 
     def __init__(self, max_bytes: int, max_age: float) -> None:
-        self._max_bytes = max_bytes
+        self._bytes_each = max_bytes // GENERATIONS
+        self._age_each = max_age / GENERATIONS
         self._max_age = max_age
-        self._traces: OrderedDict[str, list[tuple[float, Held]]] = OrderedDict()
-        self.bytes = 0
+        self._generations = [_Generation(0.0)]
 
-    def add(self, call: Call, span: Span, now: float) -> None:
-        held = Held(call, span, _size(span))
-        self._traces.setdefault(call.trace_id, []).append((now, held))
-        self.bytes += held.bytes
-        while self._traces and (self.bytes > self._max_bytes or self._is_old(now)):
-            self._drop(next(iter(self._traces)))
+    @property
+    def size(self) -> int:
+        """Bytes held, by estimate."""
+        return sum(generation.size for generation in self._generations)
 
-    def take(self, trace_id: str) -> list[Held]:
-        """The calls of a trace, which leave the ring."""
-        return self._drop(trace_id) if trace_id in self._traces else []
+    def add(self, held: Held, now: float) -> None:
+        newest = self._generations[-1]
+        size = _size(held)
+        if newest.size + size > self._bytes_each or newest.since + self._age_each < now:
+            if size > self._bytes_each:
+                return
+            newest = _Generation(now)
+            self._generations.append(newest)
+            self.expire(now)
+        newest.size += size
+        newest.held.append(held)
 
-    def _is_old(self, now: float) -> bool:
-        return next(iter(self._traces.values()))[0][0] < now - self._max_age
+    def take(self, trace_ids: set[bytes]) -> list[Held]:
+        """The calls of these traces, oldest first. They leave the ring."""
+        found: list[Held] = []
+        for generation in self._generations:
+            asked = [held for held in generation.held if held[0].trace_id in trace_ids]
+            if asked:
+                generation.held = [held for held in generation.held if held[0].trace_id not in trace_ids]
+                generation.size -= sum([_size(held) for held in asked])
+                found.extend(asked)
+        return found
 
-    def _drop(self, trace_id: str) -> list[Held]:
-        held = [item for _, item in self._traces.pop(trace_id)]
-        self.bytes -= sum(item.bytes for item in held)
-        return held
+    def expire(self, now: float) -> None:
+        """Let go of what is too old or too much."""
+        generations = self._generations
+        while len(generations) > GENERATIONS or (len(generations) > 1 and generations[0].since + self._max_age < now):
+            del generations[0]
+        if generations[-1].since + self._max_age < now:
+            generations[-1] = _Generation(now)
 
 
-def _size(span: Span) -> int:
-    # The fixed parts are what records, keys and small values take in memory beside the bytes that came.
-    return 2000 + 100 * len(span.attributes) + span.size
+def _size(held: Held) -> int:
+    _, group, index = held
+    return _FIXED + group.ends[index] - group.starts[index]

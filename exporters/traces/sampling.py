@@ -8,22 +8,26 @@ set anew each minute from the rate that was seen; it is known exactly when a cal
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
-from dataclasses import dataclass
+import zlib
+from typing import Final
 
-MINUTE = 60.0
-MAX_STRATA = 10_000
-LEAST = 1e-6
+MINUTE: Final = 60.0
+# Senders choose model names: beyond this many at once, new ones share a stratum.
+MAX_STRATA: Final = 2_000
+IDLE_MINUTES: Final = 10
+_SHARED: Final = ("", "", "")
+LEAST: Final = 1e-6
 
 
-@dataclass(slots=True)
 class _Stratum:
-    minute: int
-    probability: float = 1.0
-    budget: float = 0.0
-    kept: int = 0
-    seen: int = 0
+    __slots__ = ("budget", "kept", "minute", "probability", "seen")
+
+    def __init__(self, minute: int, budget: float) -> None:
+        self.minute = minute
+        self.budget = budget
+        self.probability = 1.0
+        self.kept = 0
+        self.seen = 0
 
 
 class Sampler:
@@ -31,14 +35,18 @@ class Sampler:
 
     def __init__(self, per_minute: float) -> None:
         self._per_minute = per_minute
-        self._strata: OrderedDict[tuple[str, ...], _Stratum] = OrderedDict()
+        self._strata: dict[tuple[str, str, str], _Stratum] = {}
+        self._minute = 0
+        self._room_made = -1
 
-    def keep(self, stratum: tuple[str, ...], trace_id: str, now: float) -> float | None:
+    def keep(self, stratum: tuple[str, str, str], trace_id: bytes, now: float) -> float | None:
         """The probability with which this call was kept, or None if it is not. `now` is in seconds."""
-        state = self._state(stratum, int(now // MINUTE))
+        if not 0.0 <= now - self._minute * MINUTE < MINUTE:
+            self._minute = int(now // MINUTE)
+        state = self._state(stratum, self._minute)
         state.seen += 1
         probability = state.probability
-        if position(trace_id) >= probability:
+        if probability < 1.0 and position(trace_id) >= probability:
             return None
         state.kept += 1
         if state.kept >= state.budget:
@@ -46,20 +54,30 @@ class Sampler:
             state.budget += self._per_minute / 2
         return probability
 
-    def _state(self, stratum: tuple[str, ...], minute: int) -> _Stratum:
+    def _state(self, stratum: tuple[str, str, str], minute: int) -> _Stratum:
         state = self._strata.get(stratum)
-        if state is None:
+        if state is None and len(self._strata) >= MAX_STRATA:
+            self._make_room(minute)
             if len(self._strata) >= MAX_STRATA:
-                # The oldest stratum starts anew when it is seen again: memory stays bounded.
-                self._strata.popitem(last=False)
-            state = self._strata[stratum] = _Stratum(minute, budget=self._per_minute)
+                stratum = _SHARED
+                state = self._strata.get(stratum)
+        if state is None:
+            state = self._strata[stratum] = _Stratum(minute, self._per_minute)
         elif state.minute != minute:
             seen = state.seen if minute == state.minute + 1 else 0
             state.probability = min(1.0, max(LEAST, self._per_minute / seen)) if seen else 1.0
             state.minute, state.kept, state.seen, state.budget = minute, 0, 0, self._per_minute
         return state
 
+    def _make_room(self, minute: int) -> None:
+        """Forget strata without calls lately, at most once a minute."""
+        if self._room_made != minute:
+            self._room_made = minute
+            self._strata = {
+                stratum: state for stratum, state in self._strata.items() if state.minute > minute - IDLE_MINUTES
+            }
 
-def position(trace_id: str) -> float:
-    """Where a trace falls in [0, 1), by a hash of its whole id."""
-    return int.from_bytes(hashlib.blake2b(trace_id.encode(), digest_size=7).digest()) / (1 << 56)
+
+def position(trace_id: bytes) -> float:
+    """Where a trace falls in [0, 1), by a checksum of its whole id: each of its bits moves half of the checksum's."""
+    return zlib.crc32(trace_id) / (1 << 32)

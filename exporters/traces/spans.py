@@ -22,11 +22,11 @@ class Event:
 
 @dataclass(slots=True)
 class Span:
-    """One span. Times are Unix nanoseconds, `kind` and `status` OTLP's numbers, ids lower-case hex, `size` bytes."""
+    """One span. Times are Unix nanoseconds, `kind` and `status` OTLP's numbers, ids as they came, `size` bytes."""
 
-    trace_id: str
-    span_id: str
-    parent_span_id: str
+    trace_id: bytes
+    span_id: bytes
+    parent_span_id: bytes
     name: str
     kind: int
     start_ns: int
@@ -53,9 +53,9 @@ def read(request: ExportTraceServiceRequest) -> Iterator[Span]:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
                 yield Span(
-                    trace_id=span.trace_id.hex(),
-                    span_id=span.span_id.hex(),
-                    parent_span_id=span.parent_span_id.hex(),
+                    trace_id=span.trace_id,
+                    span_id=span.span_id,
+                    parent_span_id=span.parent_span_id,
                     name=span.name,
                     kind=span.kind,
                     start_ns=span.start_time_unix_nano,

@@ -8,35 +8,70 @@ Fields that are not read are skipped unseen, fields of an unexpected wire type t
 from __future__ import annotations
 
 from struct import Struct
+from typing import Final
 
 from exporters.traces.spans import Event, Span, Value
 
-MAX_DEPTH = 90
-_MAX_KEYS = 4096
+MAX_DEPTH: Final = 90
+CUT_OFF: Final = "the message is cut off or holds text that is not UTF-8"
+_MAX_KEYS: Final = 4096
 
-_double = Struct("<d").unpack_from
-_fixed64 = Struct("<Q").unpack_from
+_double: Final = Struct("<d").unpack_from
+_fixed64: Final = Struct("<Q").unpack_from
 # Attribute names repeat without end: each is decoded once.
-_keys: dict[bytes, str] = {}
+_keys: Final[dict[bytes, str]] = {}
 
 
 class Malformed(ValueError):
     """Bytes that are no such message."""
 
 
-def read(body: bytes, most: int) -> tuple[list[Span], int]:
-    """The first `most` spans of an ExportTraceServiceRequest, and how many there are. Raises Malformed."""
-    found: list[Span] = []
+class Group:
+    """Where the spans of one resource and scope stand in a request's bytes: from `starts` to `ends`."""
+
+    __slots__ = ("body", "ends", "resource", "scope", "starts")
+
+    def __init__(self, body: bytes, scope: str, resource: dict[str, Value]) -> None:
+        self.body = body
+        self.scope = scope
+        self.resource = resource
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+
+    def span(self, index: int) -> Span:
+        """That span, read in full. Raises Malformed."""
+        try:
+            return _span(self.body, self.starts[index], self.ends[index], self.scope, self.resource)
+        except (IndexError, UnicodeDecodeError) as error:
+            raise Malformed(CUT_OFF) from error
+
+    def part(self, index: int) -> Group:
+        """A copy of that span alone, which does not hold the whole request in memory."""
+        alone = Group(self.body[self.starts[index] : self.ends[index]], self.scope, self.resource)
+        alone.starts.append(0)
+        alone.ends.append(len(alone.body))
+        return alone
+
+
+def split(body: bytes, most: int) -> tuple[list[Group], int]:
+    """Where the first `most` spans of an ExportTraceServiceRequest are, and how many there are. Raises Malformed."""
+    found: list[Group] = []
     seen = 0
     try:
         for start, end in _children(body, 0, len(body), 0x0A):
             seen = _resource_spans(body, start, end, found, seen, most)
     except (IndexError, UnicodeDecodeError) as error:
-        raise Malformed("the message is cut off or holds text that is not UTF-8") from error
+        raise Malformed(CUT_OFF) from error
     return found, seen
 
 
-def _resource_spans(body: bytes, pos: int, end: int, found: list[Span], seen: int, most: int) -> int:
+def read(body: bytes, most: int) -> tuple[list[Span], int]:
+    """The first `most` spans, read in full, and how many there are. Raises Malformed."""
+    groups, seen = split(body, most)
+    return [group.span(index) for group in groups for index in range(len(group.starts))], seen
+
+
+def _resource_spans(body: bytes, pos: int, end: int, found: list[Group], seen: int, most: int) -> int:
     resource: dict[str, Value] = {}
     # A resource may stand behind its spans.
     for start, stop in _children(body, pos, end, 0x0A):
@@ -46,16 +81,20 @@ def _resource_spans(body: bytes, pos: int, end: int, found: list[Span], seen: in
         for at, until in _children(body, start, stop, 0x0A):
             for first, last in _children(body, at, until, 0x0A):
                 scope = body[first:last].decode()
+        group = Group(body, scope, resource)
         for at, until in _children(body, start, stop, 0x12):
             seen += 1
             if seen <= most:
-                found.append(_span(body, at, until, scope, resource))
+                group.starts.append(at)
+                group.ends.append(until)
+        found.append(group)
     return seen
 
 
 def _span(body: bytes, pos: int, end: int, scope: str, resource: dict[str, Value]) -> Span:
     begin = pos
-    trace_id = span_id = parent = name = message = ""
+    trace_id = span_id = parent = b""
+    name = message = ""
     kind = start_ns = end_ns = status = dropped_attributes = dropped_events = 0
     attributes: dict[str, Value] = {}
     events: list[Event] = []
@@ -63,24 +102,24 @@ def _span(body: bytes, pos: int, end: int, scope: str, resource: dict[str, Value
         tag = body[pos]
         pos += 1
         if tag >= 0x80:
-            tag, pos = _varint(body, pos - 1)
+            tag, pos = varint(body, pos - 1)
         if tag & 7 == 2:
             size = body[pos]
             pos += 1
             if size >= 0x80:
-                size, pos = _varint(body, pos - 1)
+                size, pos = varint(body, pos - 1)
             stop = pos + size
             if stop > end:
                 raise Malformed("a field is longer than its message")
             if tag == 0x4A:
-                key, value = _pair(body, pos, stop, 0)
-                attributes[key] = value
+                key, held = _pair(body, pos, stop, 0)
+                attributes[key] = held
             elif tag == 0x0A:
-                trace_id = body[pos:stop].hex()
+                trace_id = body[pos:stop]
             elif tag == 0x12:
-                span_id = body[pos:stop].hex()
+                span_id = body[pos:stop]
             elif tag == 0x22:
-                parent = body[pos:stop].hex()
+                parent = body[pos:stop]
             elif tag == 0x2A:
                 name = body[pos:stop].decode()
             elif tag == 0x5A:
@@ -95,11 +134,11 @@ def _span(body: bytes, pos: int, end: int, scope: str, resource: dict[str, Value
             end_ns = _u64(body, pos, end)
             pos += 8
         elif tag == 0x30:
-            kind, pos = _varint(body, pos)
+            kind, pos = varint(body, pos)
         elif tag == 0x50:
-            dropped_attributes, pos = _varint(body, pos)
+            dropped_attributes, pos = varint(body, pos)
         elif tag == 0x60:
-            dropped_events, pos = _varint(body, pos)
+            dropped_events, pos = varint(body, pos)
         else:
             pos = _skip(body, pos, tag)
     if pos > end:
@@ -115,7 +154,7 @@ def _event(body: bytes, pos: int, end: int) -> Event:
     name, time_ns = "", 0
     attributes: dict[str, Value] = {}
     while pos < end:
-        tag, pos = _varint(body, pos)
+        tag, pos = varint(body, pos)
         if tag == 0x09:
             time_ns = _u64(body, pos, end)
             pos += 8
@@ -133,9 +172,9 @@ def _event(body: bytes, pos: int, end: int) -> Event:
 
 def _status(body: bytes, pos: int, end: int, message: str, code: int) -> tuple[str, int]:
     while pos < end:
-        tag, pos = _varint(body, pos)
+        tag, pos = varint(body, pos)
         if tag == 0x18:
-            code, pos = _varint(body, pos)
+            code, pos = varint(body, pos)
         elif tag & 7 == 2:
             start, pos = _range(body, pos, end)
             if tag == 0x12:
@@ -159,14 +198,14 @@ def _pair(body: bytes, pos: int, end: int, depth: int) -> tuple[str, Value]:
         length = body[at + 1]
         start = at + 2
         if length >= 0x80:
-            length, start = _varint(body, at + 1)
+            length, start = varint(body, at + 1)
         if start + length == end and length > 1:
             name = _key(body[pos + 2 : at])
             tag, first = body[start], body[start + 1]
             if tag == 0x0A:
                 text = start + 2
                 if first >= 0x80:
-                    first, text = _varint(body, start + 1)
+                    first, text = varint(body, start + 1)
                 if text + first == end:
                     return name, body[text:end].decode()
             elif length == 2 and first < 0x80 and tag == 0x18:
@@ -175,7 +214,7 @@ def _pair(body: bytes, pos: int, end: int, depth: int) -> tuple[str, Value]:
                 return name, first != 0
             elif length == 9 and tag == 0x21:
                 return name, float(_double(body, start + 1)[0])
-            return name, _value(body, start, end, depth)
+            return name, any_value(body, start, end, depth)
     return _any_pair(body, pos, end, depth)
 
 
@@ -183,7 +222,7 @@ def _any_pair(body: bytes, pos: int, end: int, depth: int) -> tuple[str, Value]:
     key = ""
     value: Value = None
     while pos < end:
-        tag, pos = _varint(body, pos)
+        tag, pos = varint(body, pos)
         if tag & 7 != 2:
             pos = _skip(body, pos, tag)
             continue
@@ -191,7 +230,7 @@ def _any_pair(body: bytes, pos: int, end: int, depth: int) -> tuple[str, Value]:
         if tag == 0x0A:
             key = _key(body[start:pos])
         elif tag == 0x12:
-            value = _value(body, start, pos, depth)
+            value = any_value(body, start, pos, depth)
     return key, value
 
 
@@ -204,18 +243,18 @@ def _key(raw: bytes) -> str:
     return key
 
 
-def _value(body: bytes, pos: int, end: int, depth: int) -> Value:
+def any_value(body: bytes, pos: int, end: int, depth: int) -> Value:
     if depth > MAX_DEPTH:
         raise Malformed("values are nested too deeply")
     value: Value = None
     while pos < end:
-        tag, pos = _varint(body, pos)
+        tag, pos = varint(body, pos)
         if tag & 7 == 2:
             start, pos = _range(body, pos, end)
             if tag == 0x0A:
                 value = body[start:pos].decode()
             elif tag == 0x2A:
-                value = [_value(body, at, until, depth + 1) for at, until in _children(body, start, pos, 0x0A)]
+                value = [any_value(body, at, until, depth + 1) for at, until in _children(body, start, pos, 0x0A)]
             elif tag == 0x32:
                 held: dict[str, Value] = {}
                 for at, until in _children(body, start, pos, 0x0A):
@@ -225,10 +264,10 @@ def _value(body: bytes, pos: int, end: int, depth: int) -> Value:
             elif tag == 0x3A:
                 value = body[start:pos]
         elif tag == 0x18:
-            number, pos = _varint(body, pos)
+            number, pos = varint(body, pos)
             value = number - (1 << 64) if number >= 1 << 63 else number
         elif tag == 0x10:
-            number, pos = _varint(body, pos)
+            number, pos = varint(body, pos)
             value = number != 0
         elif tag == 0x21:
             if pos + 8 > end:
@@ -246,7 +285,7 @@ def _children(body: bytes, pos: int, end: int, wanted: int) -> list[tuple[int, i
     """Where the fields with that tag begin and end."""
     found: list[tuple[int, int]] = []
     while pos < end:
-        tag, pos = _varint(body, pos)
+        tag, pos = varint(body, pos)
         if tag & 7 == 2:
             start, pos = _range(body, pos, end)
             if tag == wanted:
@@ -259,13 +298,13 @@ def _children(body: bytes, pos: int, end: int, wanted: int) -> list[tuple[int, i
 
 
 def _range(body: bytes, pos: int, end: int) -> tuple[int, int]:
-    size, pos = _varint(body, pos)
+    size, pos = varint(body, pos)
     if pos + size > end:
         raise Malformed("a field is longer than its message")
     return pos, pos + size
 
 
-def _varint(body: bytes, pos: int) -> tuple[int, int]:
+def varint(body: bytes, pos: int) -> tuple[int, int]:
     byte = body[pos]
     pos += 1
     if byte < 0x80:
@@ -293,12 +332,12 @@ def _skip(body: bytes, pos: int, tag: int) -> int:
     if tag >> 3 == 0:
         raise Malformed("a field has the number 0")
     if kind == 0:
-        return _varint(body, pos)[1]
+        return varint(body, pos)[1]
     if kind == 1:
         return pos + 8
     if kind == 5:
         return pos + 4
     if kind == 2:
-        size, pos = _varint(body, pos)
+        size, pos = varint(body, pos)
         return pos + size
     raise Malformed("groups are not used here")

@@ -41,7 +41,7 @@ _SCOPES = (
     ("opentelemetry.instrumentation.anthropic", openllmetry.CONVENTION),
 )
 # Attributes that only one of them writes.
-_MARKS = (
+MARKS = (
     ("openinference.span.kind", openinference.CONVENTION),
     ("langfuse.observation.type", langfuse.CONVENTION),
     ("ai.operationId", vercel.CONVENTION),
@@ -54,7 +54,7 @@ _MARKS = (
     ("gen_ai.latency.e2e", vllm.SGLANG),
     ("total_time", tgi.CONVENTION),
 )
-_NAMES = {
+NAMES = {
     "llm_request": vllm.CONVENTION,
     "InferRequest": triton.CONVENTION,
     "http-request": dynamo.CONVENTION,
@@ -63,13 +63,18 @@ _NAMES = {
 
 def of(span: Span) -> Convention:
     """The convention that a span is written in; OTel's own when nothing speaks for another."""
-    found = _by_scope(span.scope) or _NAMES.get(span.name)
+    found = _by_scope(span.scope) or NAMES.get(span.name)
     if found is not None:
         return found
-    for mark, convention in _MARKS:
+    for mark, convention in MARKS:
         if mark in span.attributes:
             return convention
     return vercel.CONVENTION if span.scope == "ai" else otel.CONVENTION
+
+
+def is_plain(scope: str) -> bool:
+    """Whether this scope's spans are OTel's own, unless a mark or a name says otherwise."""
+    return scope != "ai" and _by_scope(scope) in (None, otel.CONVENTION)
 
 
 @lru_cache(maxsize=1024)

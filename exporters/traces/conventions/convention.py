@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from exporters.traces import content, fields
 from exporters.traces.spans import Span, Value
@@ -12,22 +12,22 @@ from exporters.traces.spans import Span, Value
 Found = dict[str, Any]
 """Values for the fields of a Call, by the field's name."""
 
-INFERENCE = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
+INFERENCE: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
 # Spans that stand for several calls, or for none.
-AGGREGATES = frozenset(
+AGGREGATES: Final = frozenset(
     (
         *("invoke_agent", "execute_tool", "invoke_workflow", "create_agent", "chain", "agent_step", "execute_task"),
         *("plan", "retrieval", "fetch_response"),
     )
 )
 # Other names of the same operations (LiteLLM's functions, OpenLLMetry's request types, span kinds).
-OPERATIONS = {
+OPERATIONS: Final = {
     "completion": "chat", "acompletion": "chat", "responses": "chat", "aresponses": "chat", "llm": "chat",
     "text_completion": "text_completion", "atext_completion": "text_completion", "completions": "text_completion",
     "embedding": "embeddings", "aembedding": "embeddings", "embed": "embeddings",
 }  # fmt: skip
 
-OTEL_KEYS: Mapping[str, tuple[str, ...]] = {
+OTEL_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "operation": ("gen_ai.operation.name", "llm.request.type"),
     "provider": ("gen_ai.provider.name", "gen_ai.system"),
     "model_requested": ("gen_ai.request.model",),
@@ -50,7 +50,7 @@ OTEL_KEYS: Mapping[str, tuple[str, ...]] = {
     "error_type": ("error.type",),
 }
 
-_READERS: Mapping[str, Callable[[Value], Any]] = {
+_READERS: Final[Mapping[str, Callable[[Value], Any]]] = {
     "streaming": fields.truth,
     "ttft_s": fields.number,
     "duration_s": fields.number,
@@ -60,7 +60,7 @@ _READERS: Mapping[str, Callable[[Value], Any]] = {
     "reasoning_output_tokens": fields.whole,
     "finish_reasons": fields.words,
 }
-_BLANK: Found = {**dict.fromkeys(OTEL_KEYS), "finish_reasons": ()}
+_BLANK: Final[Found] = {**dict.fromkeys(OTEL_KEYS), "finish_reasons": ()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 
 from exporters.traces import normalise
 from exporters.traces import recent as recent_calls
+from exporters.traces.call import Call
 from exporters.traces.recent import Recent, pair
 from exporters.traces.spans import Event, Span
-from telltale.records import Call
 
 S = 1_000_000_000
+TRACE = bytes.fromhex("0af7651916cd43dd8448eb211c80319c")
 CONTEXT = normalise.Context(None, ("tenant.id",), {"tgi": "mistral-7b"})
 
 
 def span(attributes: dict[str, Any], **values: Any) -> Span:
     made = Span(
-        "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "", "call", 3, 10 * S, 12 * S, 0, "", "made-by-hand",
+        TRACE, b"\xb7\xad\x6b\x71\x69\x20\x33\x31", b"", "call", 3, 10 * S, 12 * S, 0, "", "made-by-hand",
         attributes, {},
     )  # fmt: skip
     return replace(made, **values)
@@ -33,6 +34,14 @@ def call(attributes: dict[str, Any], **values: Any) -> Call:
     found = normalise.call(span(attributes, **values), CONTEXT)
     assert found is not None
     return found
+
+
+def changed(call: Call, **values: Any) -> Call:
+    """Another call, alike but for these values."""
+    other = Call()
+    for name in Call.__slots__:
+        setattr(other, name, values.get(name, getattr(call, name)))
+    return other
 
 
 def event(name: str, seconds: float, **attributes: Any) -> Event:
@@ -259,26 +268,26 @@ def test_cached_tokens_are_no_more_than_input_tokens() -> None:
 def test_the_same_call_by_two_instrumentations_is_found_by_id_across_traces_and_by_nesting() -> None:
     recent = Recent()
     outer = call({**OTEL, "gen_ai.response.id": "msg_1"})
-    seen = recent.add(outer)
-    elsewhere = replace(outer, trace_id="f" * 32, span_id="c" * 16, convention="anthropic")
+    recent.add(outer)
+    elsewhere = changed(outer, trace_id=b"f" * 16, span_id=b"c" * 8, convention="anthropic")
     assert recent.find(elsewhere) is not None
-    assert pair(seen, elsewhere) == "anthropic+otel"
-    inner = replace(outer, span_id="d" * 16, parent_span_id=outer.span_id, response_id=None)
+    assert pair(outer, elsewhere) == "anthropic+otel"
+    inner = changed(outer, span_id=b"d" * 8, parent_span_id=outer.span_id, response_id=None)
     assert recent.find(inner) is not None, "the parent came first"
     other = Recent()
     other.add(inner)
-    assert other.find(replace(outer, response_id=None)) is not None, "the child came first"
-    assert recent.find(replace(inner, layer="server")) is None, "another layer is another view"
-    assert recent.find(replace(inner, model_requested="another")) is None
-    assert recent.find(replace(inner, start_unix_s=1e6)) is None
+    assert other.find(changed(outer, response_id=None)) is not None, "the child came first"
+    assert recent.find(changed(inner, layer="server")) is None, "another layer is another view"
+    assert recent.find(changed(inner, model_requested="another")) is None
+    assert recent.find(changed(inner, start_unix_s=1e6)) is None
 
 
 def test_only_so_many_calls_are_remembered_and_the_newest_stay() -> None:
     recent, one = Recent(), call(OTEL)
     for number in range(recent_calls.KEPT * 4):
-        recent.add(replace(one, span_id=f"{number:016x}"))
-    assert recent.find(replace(one, span_id="0" * 16)) is None
-    assert recent.find(replace(one, span_id=f"{recent_calls.KEPT * 4 - 1:016x}")) is not None
+        recent.add(changed(one, span_id=number.to_bytes(8)))
+    assert recent.find(changed(one, span_id=bytes(8))) is None
+    assert recent.find(changed(one, span_id=(recent_calls.KEPT * 4 - 1).to_bytes(8))) is not None
 
 
 _VALUES = st.recursive(

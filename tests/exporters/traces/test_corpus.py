@@ -16,11 +16,10 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from exporters.traces import bodies, logs, normalise, spans
+from exporters.traces import bodies, logs, normalise, shortcut, spans
+from exporters.traces.call import Call
 from exporters.traces.recent import Recent
-from telltale.records import Call
 
 CORPUS = Path(os.environ.get("TELLTALE_TEST_CORPUS", "/nonexistent"))
 needs_corpus = pytest.mark.skipif(
@@ -33,6 +32,7 @@ ALIASES = {"litellm_proxy-err429": "broken"}
 # The proxy writes a whole answer with its tokens, though its client left: nothing in the span tells.
 UNTOLD = {("litellm_proxy-client-cancel", "aborted")}
 CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
+TABLE = shortcut.table(CONTEXT.tenant_attributes)
 
 
 @dataclass
@@ -40,14 +40,14 @@ class Told:
     """What the collector makes of one case."""
 
     calls: list[Call] = field(default_factory=list)
-    words: dict[str, tuple[str, str]] = field(default_factory=dict)
+    words: dict[bytes, tuple[str, str]] = field(default_factory=dict)
     duplicates: int = 0
 
 
 def read_case(manifest: dict[str, Any], case: str) -> Told:
     told, recent = Told(), Recent()
     found: list[tuple[Call, spans.Span]] = []
-    heard: dict[tuple[str, str], tuple[str, str]] = {}
+    heard: dict[tuple[bytes, bytes], tuple[str, str]] = {}
     for payload in (payload for payload in manifest["payloads"] if payload["case_id"] == case):
         body = (CORPUS / payload["file"]).read_bytes()
         if payload["signal"] not in ("traces", "logs"):
@@ -57,10 +57,11 @@ def read_case(manifest: dict[str, Any], case: str) -> Told:
             for words in logs.read(bodies.decode(plain, "application/x-protobuf", ExportLogsServiceRequest)):
                 heard[words.span] = (words.prompt, words.answer)
             continue
+        groups, _ = bodies.spans(plain, "application/x-protobuf", 100_000)
         found.extend(
             (call, span)
-            for span in spans.read(bodies.decode(plain, "application/x-protobuf", ExportTraceServiceRequest))
-            if span.name not in BY_HAND.get(case, []) and (call := normalise.call(span, CONTEXT))
+            for call, group, index in normalise.read(groups, CONTEXT, TABLE).calls
+            if (span := group.span(index)).name not in BY_HAND.get(case, [])
         )
     found.sort(key=lambda item: item[0].convention == "anthropic")
     for call, span in found:

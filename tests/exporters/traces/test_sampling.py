@@ -8,11 +8,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporters.traces.sampling import Sampler, position
+from exporters.traces.sampling import IDLE_MINUTES, MAX_STRATA, Sampler, position
 
 
-def trace(number: int) -> str:
-    return f"{Random(number).getrandbits(128):032x}"
+def trace(number: int) -> bytes:
+    return Random(number).randbytes(16)
 
 
 @settings(max_examples=30, deadline=None)
@@ -21,7 +21,7 @@ def test_the_budget_bounds_what_is_kept(rate: int, budget: int, seed: int) -> No
     sampler = Sampler(budget)
     for minute in range(3):
         kept = sum(
-            sampler.keep(("m",), trace(seed * 10**6 + minute * rate + n), minute * 60.0) is not None
+            sampler.keep(("m", "t", "client"), trace(seed * 10**6 + minute * rate + n), minute * 60.0) is not None
             for n in range(rate)
         )
         doublings = math.log2(max(2.0, rate / budget))
@@ -33,7 +33,7 @@ def test_weights_add_up_to_the_traffic() -> None:
     estimates = []
     for run in range(60):
         sampler = Sampler(50)
-        found = (sampler.keep(("m",), trace(run * 100_000 + n), n / 50) for n in range(6000))
+        found = (sampler.keep(("m", "t", "client"), trace(run * 100_000 + n), n / 50) for n in range(6000))
         estimates.append(sum(1 / probability for probability in found if probability))
     mean = sum(estimates) / len(estimates)
     spread = math.sqrt(sum((value - mean) ** 2 for value in estimates) / (len(estimates) - 1) / len(estimates))
@@ -42,13 +42,18 @@ def test_weights_add_up_to_the_traffic() -> None:
 
 def test_layers_of_a_trace_agree() -> None:
     for number in range(500):
-        first = Sampler(20).keep(("m", "client"), trace(number), 0.0)
-        second = Sampler(20).keep(("m", "server"), trace(number), 0.0)
+        first = Sampler(20).keep(("m", "t", "client"), trace(number), 0.0)
+        second = Sampler(20).keep(("m", "t", "server"), trace(number), 0.0)
         assert (first is None) == (second is None)
 
 
 def test_ids_with_a_common_prefix_or_an_empty_half_are_sampled_evenly() -> None:
-    for make in (lambda n: f"01a202{n:026x}", lambda n: f"{n:016x}".zfill(32), lambda n: f"{n:016x}" + "0" * 16):
+    for make in (
+        lambda n: b"\x01\xa2\x02" + n.to_bytes(13),
+        lambda n: n.to_bytes(16),
+        lambda n: n.to_bytes(8) + bytes(8),
+        lambda n: (n * 1000).to_bytes(8, "little") + bytes(8),
+    ):
         below = sum(position(make(n)) < 0.25 for n in range(20_000))
         assert abs(below - 5000) < 4 * math.sqrt(20_000 * 0.25 * 0.75)
 
@@ -56,5 +61,14 @@ def test_ids_with_a_common_prefix_or_an_empty_half_are_sampled_evenly() -> None:
 def test_strata_do_not_share_a_budget() -> None:
     sampler = Sampler(10)
     for number in range(5000):
-        sampler.keep(("busy",), trace(number), 0.0)
-    assert sampler.keep(("quiet",), trace(1), 0.0) == 1.0
+        sampler.keep(("busy", "t", "client"), trace(number), 0.0)
+    assert sampler.keep(("quiet", "t", "client"), trace(1), 0.0) == 1.0
+
+
+def test_invented_models_share_a_budget() -> None:
+    sampler = Sampler(10)
+    names = [(f"m{number}", "t", "client") for number in range(20_000)]
+    kept = sum(sampler.keep(stratum, trace(number), 0.0) is not None for number, stratum in enumerate(names))
+    assert kept < MAX_STRATA + 200
+    later = (IDLE_MINUTES + 1) * 60.0
+    assert sampler.keep(("new", "t", "client"), trace(1), later) == 1.0, "room is made of those without calls"
