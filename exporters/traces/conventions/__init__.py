@@ -40,8 +40,9 @@ _SCOPES = (
     ("opentelemetry.instrumentation.openai", openllmetry.CONVENTION),
     ("opentelemetry.instrumentation.anthropic", openllmetry.CONVENTION),
 )
-# Attributes that only one of them writes.
+# Attributes that only one of them writes, or that need a second look; the first that is there.
 MARKS = (
+    ("litellm.call_id", litellm.CONVENTION),
     ("openinference.span.kind", openinference.CONVENTION),
     ("langfuse.observation.type", langfuse.CONVENTION),
     ("ai.operationId", vercel.CONVENTION),
@@ -53,6 +54,7 @@ MARKS = (
     ("llm.request.type", openllmetry.CONVENTION),
     ("gen_ai.latency.e2e", vllm.SGLANG),
     ("total_time", tgi.CONVENTION),
+    ("http.route", otel.CONVENTION),
 )
 NAMES = {
     "llm_request": vllm.CONVENTION,

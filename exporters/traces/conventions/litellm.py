@@ -1,4 +1,8 @@
-"""LiteLLM: its SDK's callback is a client, its proxy a gateway. One of ten to thirteen spans a request is the call."""
+"""LiteLLM: its SDK's callback is a client, its proxy a gateway. One of up to thirteen spans a request is the call.
+
+The proxy writes it as a span of its own, `litellm_request`; in releases around 1.81 onto its request's span; and with
+LITELLM_OTEL_V2 as OTel has it, `chat <model>`. The SDK, called inside an application's span, writes it onto that one.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,13 @@ from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
 from exporters.traces.spans import Span
 
+_PROXY = "Received Proxy Server Request"
+# What only the proxy writes; the SDK leaves the first one empty.
+_GATEWAY = ("metadata.user_api_key_hash", "litellm.model_group", "litellm.api_key.hash")
+
 
 def _is_call(span: Span) -> bool:
-    if span.name == "raw_gen_ai_request" or span.name.endswith("Proxy Server Request"):
+    if span.name in ("raw_gen_ai_request", "Failed Proxy Server Request"):
         return False
     return span.name == "litellm_request" or (
         "gen_ai.request.model" in span.attributes and operation_is_inference(span)
@@ -18,23 +26,47 @@ def _is_call(span: Span) -> bool:
 
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
-    if a.get("litellm.model_group") or a.get("metadata.user_api_key_hash"):
+    if span.name == _PROXY or any(a.get(name) for name in _GATEWAY):
         found["layer"] = "gateway"
-        # On the proxy the response's model is the client's alias and the request's the one upstream.
-        alias = fields.word(a, "litellm.model_group")
-        found["model_served"] = found["model_requested"] if alias and span.status != 2 else None
-        found["model_requested"] = alias or found["model_requested"]
+        found["model_requested"], found["model_served"] = _names(span, found)
     elif found["model_served"] == found["model_requested"] or span.status == 2:
         # On streams it is the request's name again.
         found["model_served"] = None
     if found["response_id"] == fields.word(a, "litellm.call_id"):
         found["response_id"] = None
-    details = usage.tokens(fields.tree(a.get("metadata.usage_object")))
+    _count(span, found)
+    if span.status == 2:
+        found["finish_reasons"] = ()
+
+
+def _names(span: Span, found: Found) -> tuple[str | None, str | None]:
+    """What the proxy's client asked for, and the name upstream."""
+    a, named, told = span.attributes, found["model_requested"], found["model_served"]
+    if "litellm.api_key.hash" in a:
+        upstream = fields.word(a, "litellm.provider.model")
+        if upstream and found["provider"]:
+            upstream = upstream.removeprefix(f"{found['provider']}/")
+        return named, upstream if span.status != 2 else None
+    # The response's model is the client's alias and the request's the one upstream, the reverse of the convention.
+    alias = fields.word(a, "litellm.model_group")
+    if alias:
+        return alias, named if span.status != 2 else None
+    # Without the group, streams and refusals name only the one upstream.
+    return (told, named) if told != named else (None, named)
+
+
+def _count(span: Span, found: Found) -> None:
+    used = fields.tree(span.attributes.get("metadata.usage_object"))
+    details = usage.tokens(used)
     for name in ("cached_input_tokens", "reasoning_output_tokens"):
         if found[name] is None:
             found[name] = details[name]
-    if span.status == 2:
-        found["finish_reasons"] = ()
+    if span.name == _PROXY and found["streaming"] and not used.get("prompt_tokens_details"):
+        # Those releases count themselves when a stream was not asked for its usage. A provider's own has details.
+        found["input_tokens"] = found["output_tokens"] = None
+    if not (found["input_tokens"] or found["output_tokens"]):
+        # Zeros stand for what nobody counted.
+        found["input_tokens"] = found["output_tokens"] = None
 
 
 def _words(span: Span) -> tuple[str, str]:
@@ -49,7 +81,10 @@ def _words(span: Span) -> tuple[str, str]:
 CONVENTION = Convention(
     "litellm",
     _is_call,
-    keys={"ttft_s": (), "conversation_id": ("gen_ai.conversation.id",)},
+    keys={
+        "streaming": ("litellm.request.streaming", "llm.is_streaming"),
+        "conversation_id": ("gen_ai.conversation.id",),
+    },
     refine=_refine,
     words=_words,
 )

@@ -16,7 +16,8 @@ def _is_call(span: Span) -> bool:
     operation = operation_of(span)
     if "gen_ai.aggregated_usage.input_tokens" in a or operation in AGGREGATES:
         return False
-    return operation in INFERENCE or "gen_ai.request.model" in a
+    # A web framework's span of a request may name the model too: LiteLLM's proxy sees to that.
+    return operation in INFERENCE or ("gen_ai.request.model" in a and "http.route" not in a)
 
 
 def _refine(span: Span, found: Found) -> None:
