@@ -17,7 +17,8 @@ _CODES = {
 _CLASSES = (
     ("ratelimit", "rate_limit"), ("quota", "rate_limit"), ("overloaded", "overloaded"), ("timeout", "timeout"),
     ("deadline", "timeout"), ("cancel", "cancelled"), ("connection", "connection"), ("connect", "connection"),
-    ("remoteprotocol", "connection"), ("authentication", "authentication"), ("permission", "permission"),
+    ("remoteprotocol", "connection"), ("readerror", "connection"), ("writeerror", "connection"),
+    ("authentication", "authentication"), ("permission", "permission"),
     ("contextwindow", "context_length"), ("contextlength", "context_length"), ("contentpolicy", "content_filter"),
     ("contentfilter", "content_filter"), ("notfound", "not_found"), ("badrequest", "bad_request"),
     ("invalidrequest", "bad_request"), ("unprocessable", "bad_request"), ("internalserver", "server_error"),

@@ -1,17 +1,24 @@
 """Calls told of lately, to find a second span of the same call: another instrumentation, another trace, a resend.
 
 Two spans of one layer are one call when they share the response id, or when one is the other's parent, both name the
-same model and their times overlap. Spans of different layers are different views, never duplicates.
+same model and their times overlap. Of a failed call both Anthropic's SDK and another instrumentation may tell, in two
+traces and without an id: one of them lies within the other. Spans of different layers are different views, never
+duplicates.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from exporters.traces.call import Call
 
 KEPT: Final = 20_000
 SLACK_S: Final = 0.05
+VENDOR: Final = "anthropic"
+# Failed calls whose other half may come, and how far apart two clocks of one process may read.
+FAILED: Final = 256
+STEP_S: Final = 0.005
 
 Key = bytes | str
 
@@ -23,6 +30,7 @@ class Recent:
         self._new: dict[Key, Call] = {}
         self._old: dict[Key, Call] = {}
         self._count = 0
+        self._failed: deque[_Failed] = deque(maxlen=FAILED)
 
     def find(self, call: Call) -> Call | None:
         """The call already counted that this one repeats."""
@@ -35,7 +43,9 @@ class Recent:
         nested = self._get(_child_of(span))
         if nested is None and call.parent_span_id:
             nested = self._get(call.trace_id + call.parent_span_id)
-        return nested if nested is not None and _is_one(nested, call) else None
+        if nested is not None and _is_one(nested, call):
+            return nested
+        return self._other_half(call, span) if _is_failed(call) else None
 
     def add(self, call: Call) -> None:
         if self._count >= KEPT:
@@ -47,6 +57,8 @@ class Recent:
             new[_child_of(call.trace_id + call.parent_span_id)] = call
         if call.response_id is not None:
             new[_response(call.layer, call.response_id)] = call
+        if _is_failed(call):
+            self._failed.append(_Failed(call))
 
     def by_response(self, response_id: str) -> tuple[bytes, bytes] | None:
         """Trace and span of the call with that response id, as the client, else the gateway or server, told of it."""
@@ -65,9 +77,29 @@ class Recent:
         ):
             self._new.pop(key, None)
             self._old.pop(key, None)
+        if _is_failed(call):
+            self._failed = deque((held for held in self._failed if held.call is not call), FAILED)
+
+    def _other_half(self, call: Call, span: bytes) -> Call | None:
+        for held in reversed(self._failed):
+            # A span that is sent again is the other half again.
+            if held.other in (b"", span) and _are_halves(held.call, call):
+                held.other = span
+                return held.call
+        return None
 
     def _get(self, key: Key) -> Call | None:
         return self._new.get(key) or self._old.get(key)
+
+
+class _Failed:
+    """A failed call, and the span that is its other half, once that is here."""
+
+    __slots__ = ("call", "other")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.other = b""
 
 
 def pair(first: Call, second: Call) -> str:
@@ -89,3 +121,17 @@ def _is_one(first: Call, second: Call) -> bool:
     names = {first.model_requested, first.model_served} & {second.model_requested, second.model_served} - {None}
     overlap = first.start_unix_s < second.end_unix_s + SLACK_S and second.start_unix_s < first.end_unix_s + SLACK_S
     return first.layer == second.layer and bool(names) and overlap
+
+
+def _is_failed(call: Call) -> bool:
+    return call.status == "error" and call.provider == VENDOR and call.response_id is None
+
+
+def _are_halves(first: Call, second: Call) -> bool:
+    if (first.convention == VENDOR) == (second.convention == VENDOR):
+        return False
+    inner, outer = (first, second) if first.convention == VENDOR else (second, first)
+    same = (first.layer, first.tenant, first.model_requested) == (second.layer, second.tenant, second.model_requested)
+    return same and (
+        outer.start_unix_s - STEP_S <= inner.start_unix_s and inner.end_unix_s <= outer.end_unix_s + STEP_S
+    )

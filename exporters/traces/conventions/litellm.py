@@ -61,11 +61,10 @@ def _count(span: Span, found: Found) -> None:
     for name in ("cached_input_tokens", "reasoning_output_tokens"):
         if found[name] is None:
             found[name] = details[name]
-    if span.name == _PROXY and found["streaming"] and not used.get("prompt_tokens_details"):
-        # Those releases count themselves when a stream was not asked for its usage. A provider's own has details.
-        found["input_tokens"] = found["output_tokens"] = None
-    if not (found["input_tokens"] or found["output_tokens"]):
-        # Zeros stand for what nobody counted.
+    # Releases around 1.81 count themselves when a stream was not asked for its usage. A provider's own has details.
+    guessed = span.name == _PROXY and found["streaming"] and not used.get("prompt_tokens_details")
+    # Of what broke off it counts as much as came, and zeros stand for what nobody counted.
+    if guessed or span.status == 2 or not (found["input_tokens"] or found["output_tokens"]):
         found["input_tokens"] = found["output_tokens"] = None
 
 

@@ -1,4 +1,8 @@
-"""OpenLIT, which tells times to first token of calls that did not stream, and guesses tokens where none were told."""
+"""OpenLIT, which guesses tokens where none were told, and counts the time to the first token from the answer's headers.
+
+Those come with the first token from many a server, after the whole wait; and calls that did not stream have a time too.
+No rule tells the right ones, so there is none.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +22,9 @@ def _is_call(span: Span) -> bool:
 def _refine(span: Span, found: Found) -> None:
     if not span.attributes and "embedding" in span.name:
         found["operation"] = "embeddings"
-    if span.attributes.get("openai.api.type") == "responses":
-        # The first event of that API says that the answer was begun; it holds no token.
-        found["ttft_s"] = None
+    if found["operation"] == "embeddings" and found["model_served"] == found["model_requested"]:
+        # The request's name again, whatever answered.
+        found["model_served"] = None
     # On a stream, token details are there exactly when the provider told its usage; else the numbers are guesses.
     if found["streaming"] and not any(name in span.attributes for name in _REAL):
         found["input_tokens"] = found["output_tokens"] = None
@@ -38,6 +42,4 @@ def _event(span: Span, side: str) -> str:
     return content.text(held)
 
 
-CONVENTION = Convention(
-    "openlit", _is_call, keys={"ttft_s": ("gen_ai.server.time_to_first_token",)}, refine=_refine, words=_words
-)
+CONVENTION = Convention("openlit", _is_call, keys={"ttft_s": ()}, refine=_refine, words=_words)

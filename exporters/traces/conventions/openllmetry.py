@@ -2,6 +2,9 @@
 
 With many messages the SDK's limit of 128 attributes drops the oldest, model and request type among them: such a span
 is known as a call by its scope and name.
+
+Streams of Anthropic's API have no flag and count the first event's output tokens twice. They name the model after the
+tokens, plain answers before them: the only way to tell the two apart.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from exporters.traces.conventions.convention import Convention, Found, operation
 from exporters.traces.spans import Span
 
 _NAMES = (".chat", ".completion", ".completions", ".embeddings")
+_ANTHROPIC = "opentelemetry.instrumentation.anthropic"
 _CHUNKS = ("gen_ai.content.completion.chunk", "llm.content.completion.chunk")
 
 
@@ -28,6 +32,14 @@ def _refine(span: Span, found: Found) -> None:
     first = since_start(span, *_CHUNKS)
     if first is not None:
         found["streaming"], found["ttft_s"] = True, first
+    if span.scope.startswith(_ANTHROPIC) and _tells_tokens_first(span):
+        found["streaming"], found["output_tokens"] = True, None
+
+
+def _tells_tokens_first(span: Span) -> bool:
+    """Whether tokens stand before the served model: an SDK keeps the order in which attributes were set."""
+    names = [name for name in span.attributes if name in ("gen_ai.usage.output_tokens", "gen_ai.response.model")]
+    return names == ["gen_ai.usage.output_tokens", "gen_ai.response.model"]
 
 
 def _words(span: Span) -> tuple[str, str]:

@@ -130,7 +130,20 @@ def test_openlits_times_and_guesses() -> None:
     plain = call({**told, "gen_ai.request.stream": False}, scope="openlit.instrumentation.openai")
     assert (plain.ttft_s, plain.input_tokens) == (None, 39)
     guessed = call({**told, "gen_ai.request.stream": True}, scope="openlit.instrumentation.openai")
-    assert (guessed.ttft_s, guessed.input_tokens, guessed.output_tokens, guessed.status) == (1.9, None, None, "ok")
+    assert (guessed.ttft_s, guessed.input_tokens, guessed.output_tokens, guessed.status) == (None, None, None, "ok")
+    embedded = {**told, "gen_ai.operation.name": "embeddings", "gen_ai.response.model": "m"}
+    assert call(embedded, scope="openlit.instrumentation.openai").model_served is None, "the request's name again"
+
+
+def test_openllmetry_counts_the_first_event_of_anthropics_streams_twice() -> None:
+    scope, told = "opentelemetry.instrumentation.anthropic", {**OTEL, "gen_ai.usage.input_tokens": 23}
+    model, tokens = {"gen_ai.response.model": "m-2"}, {"gen_ai.usage.output_tokens": 18}
+    finish = {"gen_ai.response.finish_reasons": ["stop"]}
+    plain = call({**told, **model, **finish, **tokens}, scope=scope)
+    assert (plain.streaming, plain.output_tokens) == (None, 18)
+    streamed = call({**told, **tokens, **model, **finish}, scope=scope)
+    assert (streamed.streaming, streamed.input_tokens, streamed.output_tokens) == (True, 23, None)
+    assert (streamed.status, streamed.model_served) == ("ok", "m-2")
 
 
 def test_sglang_and_vllm_are_servers() -> None:

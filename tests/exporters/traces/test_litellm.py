@@ -165,3 +165,10 @@ def test_zero_tokens_are_tokens_that_nobody_counted() -> None:
     }  # fmt: skip
     found = call(bare)
     assert (found.input_tokens, found.output_tokens, found.status) == (None, None, "ok")
+
+
+def test_of_an_answer_that_broke_off_it_counts_what_came() -> None:
+    broken = {**SECOND, "gen_ai.usage.input_tokens": 14, "gen_ai.usage.output_tokens": 7, "error.type": "ReadError"}
+    found = call(broken, "chat alias", status=2)
+    assert (found.status, found.error_type) == ("error", "connection")
+    assert (found.input_tokens, found.output_tokens) == (None, None)
