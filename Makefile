@@ -2,7 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit e2e lock clean
+# What others' instrumentations need does not go with what we need.
+EMITTERS := .telltale/emitters
+DRIVEN := tests/exporters/traces/emitters
+LOCK := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --python-version 3.11
+
+.PHONY: demo test lint types unit e2e emitters lock clean
 
 demo: .venv/ready
 	$(BIN)/telltale fetch --missing
@@ -17,7 +22,7 @@ lint: .venv/ready
 types: .venv/ready
 	$(BIN)/mypy
 
-unit: .venv/ready
+unit: .venv/ready emitters
 	$(BIN)/telltale fetch --missing
 	$(BIN)/pytest -m "not e2e" $(ARGS)
 
@@ -40,10 +45,18 @@ e2e: .venv/ready
 	fi
 	@touch $@
 
+# Real instrumentations, which the collector's tests drive.
+emitters: $(EMITTERS)/ready
+
+$(EMITTERS)/ready: $(DRIVEN)/requirements.lock | .venv/ready
+	$(BIN)/uv venv -q --allow-existing --python $(BIN)/python $(EMITTERS)
+	$(BIN)/uv pip sync -q --python $(EMITTERS)/bin/python --require-hashes $(DRIVEN)/requirements.lock
+	@touch $@
+
 # Pins everything again; needs uv.
 lock:
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade \
-	  --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
+	$(LOCK) --extra dev pyproject.toml -o requirements.lock
+	$(LOCK) --override $(DRIVEN)/overrides.txt $(DRIVEN)/requirements.in -o $(DRIVEN)/requirements.lock
 
 clean:
 	rm -rf .venv .telltale dist build

@@ -1,0 +1,88 @@
+"""The calls of an application, made with the providers' own SDKs: one of each case, whatever becomes of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from fake_provider import CASES, TOOL, Case
+
+TOOLS = [{"type": "function", "function": {"name": TOOL["name"], "description": "The way.", "parameters": {}}}]
+
+
+def provider_address() -> str:
+    return os.environ["PROVIDER"]
+
+
+def cases(api: str = "openai") -> Iterable[Case]:
+    return (case for case in CASES.values() if case.api == api)
+
+
+def openai_calls(client: Any) -> None:
+    """Every case of OpenAI's API with a client of its SDK."""
+    from httpx import HTTPError
+    from openai import APIError
+
+    for case in cases():
+        try:
+            openai_call(client, case)
+        except (APIError, HTTPError) as error:
+            said(case, error)
+
+
+def openai_call(client: Any, case: Case) -> None:
+    if case.operation == "embeddings":
+        client.embeddings.create(model=case.name, input=case.prompt, encoding_format="float")
+        return
+    asked: dict[str, Any] = {"model": case.name, "messages": [{"role": "user", "content": case.prompt}]}
+    if case.tool:
+        asked["tools"] = TOOLS
+    if case.stream:
+        asked["stream"] = True
+        if case.usage:
+            asked["stream_options"] = {"include_usage": True}
+    answer = client.chat.completions.create(**asked)
+    if case.stream:
+        for _chunk in answer:
+            pass
+
+
+def anthropic_calls(client: Any) -> None:
+    """Every case of Anthropic's API with a client of its SDK."""
+    from anthropic import APIError
+
+    for case in cases("anthropic"):
+        asked = {"model": case.name, "max_tokens": 100, "messages": [{"role": "user", "content": case.prompt}]}
+        try:
+            if case.stream:
+                with client.messages.stream(**asked) as stream:
+                    stream.get_final_message()
+            else:
+                client.messages.create(**asked)
+        except APIError as error:
+            said(case, error)
+
+
+def said(case: Case, error: Exception) -> None:
+    """A case that is to fail failed; any other is the driver's own fault."""
+    if case.status == "ok":
+        raise error
+
+
+def litellm_call(litellm: Any, case: Case, **asked: Any) -> None:
+    """One case with LiteLLM's SDK."""
+    asked["model"] = f"openai/{case.name}"
+    if case.operation == "embeddings":
+        litellm.embedding(input=[case.prompt], **asked)
+        return
+    if case.tool:
+        asked["tools"] = TOOLS
+    if case.stream:
+        asked["stream"] = True
+        if case.usage:
+            asked["stream_options"] = {"include_usage": True}
+    answer = litellm.completion(messages=[{"role": "user", "content": case.prompt}], **asked)
+    if case.stream:
+        for _chunk in answer:
+            pass
