@@ -36,8 +36,9 @@ class AddressInUse(Exception):
 
 def start(address: str, front: Front, limit: int) -> grpc.Server:
     """Serve OTLP/gRPC on an address. Raises AddressInUse."""
+    # Few: each handover between threads costs more than a request does, and a commit is waited for by whole groups.
     server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=16, thread_name_prefix="otlp-grpc"),
+        futures.ThreadPoolExecutor(max_workers=4, thread_name_prefix="otlp-grpc"),
         options=[
             ("grpc.max_receive_message_length", limit),
             ("grpc.per_message_decompression", 0),

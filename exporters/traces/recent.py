@@ -13,7 +13,7 @@ from typing import Final
 
 from exporters.traces.call import Call
 
-KEPT: Final = 20_000
+KEPT: Final = 10_000
 SLACK_S: Final = 0.05
 VENDOR: Final = "anthropic"
 # Failed calls whose other half may come, and how far apart two clocks of one process may read.

@@ -12,6 +12,7 @@ import sys
 import time
 
 import uvicorn
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from exporters.traces import grpc_front
@@ -41,7 +42,8 @@ def serve(settings: Settings) -> int:
             return EXIT_USAGE
     store = open_configured(settings)
     try:
-        return asyncio.run(_run(settings, store, listeners))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(settings, store, listeners))
     except grpc_front.AddressInUse:
         print(f"collector.grpc_listen = {settings.collector.grpc_listen}: Address already in use", file=sys.stderr)
         return EXIT_USAGE
