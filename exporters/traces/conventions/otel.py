@@ -20,11 +20,11 @@ def _is_call(span: Span) -> bool:
     return operation in INFERENCE or ("gen_ai.request.model" in a and "http.route" not in a)
 
 
-def _refine(span: Span, found: Found) -> None:
+def finish_of_messages(span: Span, found: Found) -> None:
     """Some write the finish reason only into the answer's message; the end of its text tells it without decoding."""
     output = span.attributes.get("gen_ai.output.messages")
     if not found["finish_reasons"] and isinstance(output, str):
         found["finish_reasons"] = tuple(_FINISH.findall(output[-_TAIL:])[-1:])
 
 
-CONVENTION = Convention("otel", _is_call, refine=_refine)
+CONVENTION = Convention("otel", _is_call, refine=finish_of_messages)

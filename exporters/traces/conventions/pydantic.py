@@ -1,14 +1,17 @@
 """Logfire and pydantic-ai. Logfire tells of a streamed call in two spans that nothing links: the request's, over in
 milliseconds, and a log at the stream's end with duration, tokens and answer. The log is the call, unless the request
-failed."""
+failed. Its duration runs from the answer's headers, not from the request."""
 
 from __future__ import annotations
 
 from exporters.traces import content, fields
+from exporters.traces.conventions import otel, usage
 from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
 from exporters.traces.spans import Span, Value
 
 _LOG = "logfire.span_type"
+_TOLD = ("events", "gen_ai.output.messages")
+_ANSWERED = ("gen_ai.response.id", "gen_ai.usage.input_tokens", "gen_ai.output.messages", "response_data")
 
 
 def _is_call(span: Span) -> bool:
@@ -21,9 +24,20 @@ def _is_call(span: Span) -> bool:
     if a.get(_LOG) == "log":
         return "duration" in a and ("request_data" in a or operation is not None)
     request = fields.tree(a.get("request_data"))
-    if request.get("stream") is True and span.status != 2:
+    if span.status != 2 and (request.get("stream") is True or _is_request_half(span)):
         return False
     return operation is not None or "model" in request
+
+
+def _is_request_half(span: Span) -> bool:
+    """Whether this is a chat by Logfire that did not fail and tells of no answer: a stream, which has just begun."""
+    a = span.attributes
+    return (
+        a.get(_LOG) == "span"
+        and span.scope.startswith("logfire")
+        and operation_of(span) == "chat"
+        and not any(name in a for name in _ANSWERED)
+    )
 
 
 def _refine(span: Span, found: Found) -> None:
@@ -35,11 +49,18 @@ def _refine(span: Span, found: Found) -> None:
     if a.get(_LOG) == "log":
         found["streaming"] = True
         found["duration_s"] = fields.seconds(a, "duration")
-        if found["model_served"] == found["model_requested"]:
-            # On streams it is the request's name again.
-            found["model_served"] = None
+    if found["model_served"] == found["model_requested"] and (a.get(_LOG) == "log" or span.status == 2):
+        # On streams and refusals it is the request's name again.
+        found["model_served"] = None
     if found["ttft_s"] is not None:
         found["streaming"] = True
+    otel.finish_of_messages(span, found)
+    details = usage.tokens(fields.tree(a.get("gen_ai.usage.raw")))
+    for name in ("cached_input_tokens", "reasoning_output_tokens"):
+        found[name] = details[name] if found[name] is None else found[name]
+    # pydantic-ai says nothing else of an answer that broke off.
+    nothing = not (found["model_served"] or found["finish_reasons"] or found["output_tokens"] or found["response_id"])
+    found["aborted"] = nothing and span.scope.startswith("pydantic") and not any(name in a for name in _TOLD)
 
 
 def _words(span: Span) -> tuple[str, str]:
@@ -51,7 +72,8 @@ def _words(span: Span) -> tuple[str, str]:
         told: Value = [event.get("message", event) for event in events if event.get("event.name") == "gen_ai.choice"]
         return content.last_input(asked), content.output(told)
     response = fields.tree(a.get("response_data"))
-    prompt = prompt or content.of_request(a.get("request_data"))
+    if not prompt and fields.tree(a.get("request_data")).keys() - {"model"}:
+        prompt = content.of_request(a.get("request_data"))
     return prompt, answer or content.of_reply(response.get("message") or response.get("combined_chunk_content"))
 
 

@@ -18,6 +18,8 @@ from exporters.traces.recent import Recent, pair
 from exporters.traces.spans import Event, Span
 
 S = 1_000_000_000
+# Compiled, a class has no __slots__.
+FIELDS = [name for name in dir(Call()) if not name.startswith("_") and name not in ("model", "version", "end_unix_s")]
 TRACE = bytes.fromhex("0af7651916cd43dd8448eb211c80319c")
 CONTEXT = normalise.Context(None, ("tenant.id",), {"tgi": "mistral-7b"})
 
@@ -39,7 +41,7 @@ def call(attributes: dict[str, Any], **values: Any) -> Call:
 def changed(call: Call, **values: Any) -> Call:
     """Another call, alike but for these values."""
     other = Call()
-    for name in Call.__slots__:
+    for name in FIELDS:
         setattr(other, name, values.get(name, getattr(call, name)))
     return other
 
@@ -112,6 +114,47 @@ def test_one_call_told_in_each_convention(name: str, attributes: dict[str, Any],
     assert (found.model_requested, found.model_served) == ("gpt-4o-mini", "gpt-4o-mini-2")
     assert (found.input_tokens, found.output_tokens) == (20, 14)
     assert normalise.words(span(attributes, **values)) == ("Capital of France?", "Paris.")
+
+
+LOGFIRE_5 = {
+    "logfire.span_type": "span", "request_data": '{"model":"gpt-4o-mini"}', "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "gpt-4o-mini", "gen_ai.response.model": "gpt-4o-mini",
+}  # fmt: skip
+
+
+def test_the_request_half_of_logfires_streams_is_known_by_what_it_lacks() -> None:
+    assert normalise.call(span(LOGFIRE_5, scope="logfire.openai"), CONTEXT) is None
+    answered = {**LOGFIRE_5, "gen_ai.response.id": "chatcmpl-1", "gen_ai.response.model": "gpt-4o-mini-2"}
+    assert call(answered, scope="logfire.openai").model_served == "gpt-4o-mini-2"
+    refused = call(LOGFIRE_5, scope="logfire.openai", status=2)
+    assert (refused.status, refused.model_requested, refused.model_served) == ("error", "gpt-4o-mini", None)
+
+
+def test_logfire_tells_cached_and_reasoning_tokens_as_the_provider_did() -> None:
+    raw = {"prompt_tokens_details": {"cached_tokens": 64}, "completion_tokens_details": {"reasoning_tokens": 24}}
+    used = {"gen_ai.usage.input_tokens": 96, "gen_ai.usage.output_tokens": 40, "gen_ai.usage.raw": json.dumps(raw)}
+    found = call({**LOGFIRE_5, **used}, scope="logfire.openai")
+    assert (found.cached_input_tokens, found.reasoning_output_tokens) == (64, 24)
+
+
+@pytest.mark.parametrize(("finish", "status"), [('"parts":[],"finish_reason":"stop"', "ok"), ('"parts":[]', "aborted")])
+def test_logfires_stream_ended_when_its_last_message_says_why(finish: str, status: str) -> None:
+    log = {**LOGFIRE_5, "logfire.span_type": "log", "duration": 0.4}
+    told = {**log, "gen_ai.output.messages": '[{"role":"assistant",' + finish + "}]"}
+    assert call(told, scope="logfire.openai").status == status
+
+
+def test_a_request_of_which_only_the_model_is_told_has_no_prompt() -> None:
+    told = {**LOGFIRE_5, "gen_ai.operation.name": "embeddings", "gen_ai.usage.input_tokens": 23}
+    assert call(told, scope="logfire.openai").operation == "embeddings"
+    assert normalise.words(span(told, scope="logfire.openai")) == ("", "")
+
+
+def test_pydantic_ais_call_whose_answer_broke_off_is_aborted() -> None:
+    asked = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.provider.name": "openai"}
+    assert call(asked, scope="pydantic-ai").status == "aborted"
+    assert call({**asked, "gen_ai.response.model": "m-2"}, scope="pydantic-ai").status == "ok"
+    assert call(asked, scope="pydantic-ai", status=2).status == "error"
 
 
 def test_first_tokens_by_attribute_and_by_event() -> None:

@@ -29,22 +29,27 @@ CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 @dataclass(frozen=True)
 class Emitter:
-    """One program that calls models and tells of it. `absent` is what its packages do not send, as `what:case`."""
+    """One program that calls models and tells of it, all cases of its API without those it skips.
+
+    `absent` is what its packages do not send, as `what:case`. `asks_for_usage` is set for those that have a stream tell
+    its usage whether the application wants it or not.
+    """
 
     name: str
     program: str
     api: str = "openai"
     layer: str = "client"
+    skips: frozenset[str] = frozenset()
+    asks_for_usage: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
 
     @property
     def cases(self) -> list[Case]:
-        return [case for case in CASES.values() if case.api == self.api]
+        return [case for case in CASES.values() if case.api == self.api and case.name not in self.skips]
 
     def knows_usage(self, case: Case) -> bool:
-        # LiteLLM's proxy asks for a stream's usage, whether its client does or not.
-        return case.status == "ok" and (case.usage or self.layer == "gateway")
+        return case.status == "ok" and (case.usage or self.asks_for_usage)
 
 
 def words(text: str) -> frozenset[str]:
@@ -54,13 +59,14 @@ def words(text: str) -> frozenset[str]:
 NO_TTFT = words("ttft:stream ttft:bare ttft:cut")
 # The slowest first: two run at a time.
 EMITTERS = (
-    Emitter("litellm-proxy", "drive_proxy.py", layer="gateway", absent=NO_TTFT),
+    Emitter("litellm-proxy", "drive_proxy.py", layer="gateway", asks_for_usage=True, absent=NO_TTFT),
     Emitter(
-        "litellm-proxy-span", "drive_proxy.py", layer="gateway", absent=NO_TTFT,
+        "litellm-proxy-span", "drive_proxy.py", layer="gateway", asks_for_usage=True, absent=NO_TTFT,
         environment={"USE_OTEL_LITELLM_REQUEST_SPAN": "true"},
     ),
     Emitter(
-        "litellm-proxy-v2", "drive_proxy.py", layer="gateway", absent=words("reasoning:thrifty ttft:cut"),
+        "litellm-proxy-v2", "drive_proxy.py", layer="gateway", asks_for_usage=True,
+        absent=words("reasoning:thrifty ttft:cut"),
         environment={"LITELLM_OTEL_V2": "true", CONTENT: "span_only"},
     ),
     Emitter("litellm-sdk", "drive.py litellm_sdk", absent=NO_TTFT | words("served:stream served:bare")),
@@ -83,6 +89,17 @@ EMITTERS = (
             "requested:plain requested:thrifty requested:tools requested:stream requested:bare requested:cut"
             " requested:vectors finish:plain finish:thrifty finish:tools"
         ),
+    ),
+    Emitter(
+        "logfire", "drive.py logfire_openai",
+        absent=NO_TTFT | words("served:stream served:bare prompt:vectors"),
+    ),
+    Emitter("pydantic-ai", "drive.py pydantic_agent", asks_for_usage=True, skips=words("tools vectors"),
+        absent=words("prompt:limited prompt:cut ttft:cut"),
+    ),
+    Emitter(
+        "anthropic-genai", "drive.py anthropic_genai", api="anthropic", absent=words("ttft:message-stream"),
+        environment={CONTENT: "SPAN_ONLY"},
     ),
     # Without content there is no sample, hence no finish reason at the edges either.
     Emitter(

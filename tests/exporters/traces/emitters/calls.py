@@ -48,6 +48,32 @@ def openai_call(client: Any, case: Case) -> None:
             pass
 
 
+def agent_calls() -> None:
+    """The chats of OpenAI's API, each by a pydantic-ai agent."""
+    import asyncio
+
+    from openai import AsyncOpenAI
+    from pydantic_ai import Agent
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    async def ask(case: Case) -> None:
+        client = AsyncOpenAI(base_url=f"{provider_address()}/v1", api_key="none", max_retries=0)
+        agent = Agent(OpenAIChatModel(case.name, provider=OpenAIProvider(openai_client=client)))
+        if not case.stream:
+            await agent.run(case.prompt)
+            return
+        async with agent.run_stream(case.prompt) as answer:
+            await answer.get_output()
+
+    for case in cases():
+        if case.operation == "chat" and not case.tool:
+            try:
+                asyncio.run(ask(case))
+            except Exception as error:  # noqa: BLE001 - the framework's own classes, OpenAI's and httpx's
+                said(case, error)
+
+
 def anthropic_calls(client: Any) -> None:
     """Every case of Anthropic's API with a client of its SDK."""
     from anthropic import APIError

@@ -109,6 +109,25 @@ def litellm_sdk() -> None:
     trace.get_tracer_provider().shutdown()
 
 
+def logfire_openai() -> None:
+    import logfire
+
+    # Its exporter is what the environment says.
+    logfire.configure(send_to_logfire=False, console=False, inspect_arguments=False)
+    logfire.instrument_openai()
+    calls.openai_calls(openai_client())
+    logfire.shutdown()
+
+
+def pydantic_agent() -> None:
+    from pydantic_ai import Agent, InstrumentationSettings
+
+    flush = tracing()
+    Agent.instrument_all(InstrumentationSettings())
+    calls.agent_calls()
+    flush()
+
+
 def anthropic_native() -> None:
     flush = tracing()
     calls.anthropic_calls(anthropic_client())
@@ -117,6 +136,15 @@ def anthropic_native() -> None:
 
 def anthropic_twice() -> None:
     from opentelemetry.instrumentation.anthropic import AnthropicInstrumentor
+
+    flush = tracing()
+    AnthropicInstrumentor().instrument()
+    calls.anthropic_calls(anthropic_client())
+    flush()
+
+
+def anthropic_genai() -> None:
+    from opentelemetry.instrumentation.genai.anthropic import AnthropicInstrumentor
 
     flush = tracing()
     AnthropicInstrumentor().instrument()
