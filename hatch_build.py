@@ -1,7 +1,7 @@
 """Compiles the collector's per-span path with mypyc when a wheel is built with TELLTALE_COMPILE=1.
 
-The same files run uncompiled, and without the variable the wheel is pure Python. It needs gcc, setuptools and
-mypy[mypyc] beside hatchling. The public mypyc plugin of hatch is not maintained; this is all that is needed of it.
+The same files run uncompiled, and without the variable the wheel is pure Python. It needs gcc. The public mypyc plugin
+of hatch is not maintained; this is all that is needed of it.
 """
 
 from __future__ import annotations
@@ -41,13 +41,24 @@ setup(name="compiled", packages=[], ext_modules=mypycify(["--config-file", %r, *
 """
 
 
+def _wanted() -> bool:
+    return os.environ.get("TELLTALE_COMPILE") == "1"
+
+
 class Compile(BuildHookInterface[Any]):
     """Adds the compiled modules beside their sources and tags the wheel with its platform."""
 
     PLUGIN_NAME = "custom"
 
+    def dependencies(self) -> list[str]:
+        """What the build needs beside hatchling: mypyc, and what the compiled modules import, for its types."""
+        if not _wanted():
+            return []
+        project = self.metadata.core
+        return ["mypy[mypyc]", "types-protobuf", *project.dependencies, *project.optional_dependencies["traces"]]
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if version == "editable" or os.environ.get("TELLTALE_COMPILE") != "1":
+        if version == "editable" or not _wanted():
             return
         self._folder = tempfile.TemporaryDirectory()
         work = Path(self._folder.name)

