@@ -32,17 +32,19 @@ class Emitter:
     """One program that calls models and tells of it, all cases of its API without those it skips.
 
     `absent` is what its packages do not send, as `what:case`. `asks_for_usage` is set for those that have a stream tell
-    its usage whether the application wants it or not.
+    its usage whether the application wants it or not. `unmended` is what it tells wrong and no rule can know of.
     """
 
     name: str
     program: str
     api: str = "openai"
     layer: str = "client"
+    protocol: str = "http/protobuf"
     skips: frozenset[str] = frozenset()
     asks_for_usage: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
+    unmended: frozenset[str] = frozenset()
 
     @property
     def cases(self) -> list[Case]:
@@ -61,7 +63,7 @@ NO_TTFT = words("ttft:stream ttft:bare ttft:cut")
 EMITTERS = (
     Emitter("litellm-proxy", "drive_proxy.py", layer="gateway", asks_for_usage=True, absent=NO_TTFT),
     Emitter(
-        "litellm-proxy-span", "drive_proxy.py", layer="gateway", asks_for_usage=True, absent=NO_TTFT,
+        "litellm-proxy-span", "drive_proxy.py", layer="gateway", asks_for_usage=True, absent=NO_TTFT, protocol="grpc",
         environment={"USE_OTEL_LITELLM_REQUEST_SPAN": "true"},
     ),
     Emitter(
@@ -93,6 +95,8 @@ EMITTERS = (
     Emitter(
         "logfire", "drive.py logfire_openai",
         absent=NO_TTFT | words("served:stream served:bare prompt:vectors"),
+        # From the answer's headers on: the request's own span is another trace.
+        unmended=words("duration:stream duration:bare duration:cut"),
     ),
     Emitter("pydantic-ai", "drive.py pydantic_agent", asks_for_usage=True, skips=words("tools vectors"),
         absent=words("prompt:limited prompt:cut ttft:cut"),
@@ -120,14 +124,15 @@ EMITTERS = (
 def drive(emitter: Emitter, collector: Collector, key: str, at: str, home: Path) -> str:
     """Runs an emitter to its end; what it said where it failed."""
     base = f"http://{collector.http}"
-    # A bare space: LiteLLM sends what stands here as it is.
-    header = f"Authorization=Bearer {key}"
+    endpoint = f"http://{collector.grpc}" if emitter.protocol == "grpc" else base
+    # Small letters for gRPC, and a bare space: LiteLLM sends what stands here as it is.
+    header = f"authorization=Bearer {key}"
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT / "tests"), "PROVIDER": at,
         # Nothing beyond this machine is part of the test.
         "HTTPS_PROXY": "http://127.0.0.1:9", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": base, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-        "OTEL_EXPORTER_OTLP_HEADERS": header, "OTEL_EXPORTER": "otlp_http", "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": emitter.protocol,
+        "OTEL_EXPORTER_OTLP_HEADERS": header, "OTEL_METRICS_EXPORTER": "none",
         "LANGFUSE_HOST": base, "LANGFUSE_BASE_URL": base, "LANGFUSE_PUBLIC_KEY": "pk-lf-1", "LANGFUSE_SECRET_KEY": key,
         **emitter.environment,
     }  # fmt: skip
@@ -216,6 +221,8 @@ def first_token(told: Told, case: Case) -> Iterator[tuple[str, str, object]]:
     mine = told.sum("gen_ai_client_operation_time_to_first_chunk_seconds_sum", case)
     whole = told.sum("gen_ai_client_operation_duration_seconds_sum", case)
     assert whole is not None
+    if case.stream:
+        yield "duration", "right" if whole >= FIRST_S + PAUSE_S - 0.01 else "wrong", whole
     if not case.stream:
         yield "ttft", "right" if mine is None else "wrong", mine
     elif mine is None:
@@ -283,7 +290,7 @@ def test_what_real_instrumentations_send_is_right_or_absent(
         for case in emitter.cases:
             for what, verdict, mine in verdicts(emitter, told, case):
                 table[emitter.name][what][verdict] += 1
-                if verdict == "wrong":
+                if verdict == "wrong" and f"{what}:{case.name}" not in emitter.unmended:
                     wrong.append(f"{emitter.name}: {case.name}: {what}: {mine!r}")
                 elif verdict == "absent":
                     absent.add(f"{what}:{case.name}")
