@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from prometheus_client import CollectorRegistry
@@ -17,14 +16,12 @@ from exporters.traces.call import Call
 from exporters.traces.keeper import Keeper, Waiting
 from exporters.traces.measure import Measure
 from exporters.traces.presidio import Presidio
-from exporters.traces.recent import Recent, pair
+from exporters.traces.recent import VENDOR, Recent, pair
 from exporters.traces.wire import Group
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, feedback, samples
-
-VENDOR: Final = "anthropic"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 
 from sqlalchemy import Connection, Row, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,18 +12,20 @@ from telltale.records import Sample
 from telltale.store.schema import samples
 
 _COLUMNS = [samples.c[field.name] for field in fields(Sample)]
+_VALUES = [field.name for field in fields(Sample) if field.name != "id"]
+# Built once: composing the statement would cost as much as running it.
+_INSERT = {
+    dialect: insert(samples).on_conflict_do_nothing(index_elements=["trace_id", "span_id"]).returning(samples.c.id)
+    for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 
 
 def save(connection: Connection, rows: Sequence[Sample], now: float) -> int:
     """Store samples; one already stored under its (trace_id, span_id) stays as it is. Returns how many were new."""
     if not rows:
         return 0
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(samples).on_conflict_do_nothing(index_elements=["trace_id", "span_id"])
-    values = [{**asdict(row), "redactions": dict(row.redactions), "stored_at": now} for row in rows]
-    for value in values:
-        del value["id"]
-    return len(connection.execute(statement.returning(samples.c.id), values).all())
+    values = [{**{name: getattr(row, name) for name in _VALUES}, "stored_at": now} for row in rows]
+    return len(connection.execute(_INSERT[connection.dialect.name], values).all())
 
 
 def load(
