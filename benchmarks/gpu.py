@@ -115,8 +115,13 @@ class Server:
 
     def memory(self, name: str = "Rss") -> int:
         pattern = re.compile(rf"^{name}:\s+(\d+) kB", re.MULTILINE)
-        rollups = (Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.pids())
-        return sum(int(match[1]) << 10 for text in rollups if (match := pattern.search(text)))
+        total = 0
+        for pid in self.pids():
+            # A sampler that hangs is killed, at any moment.
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                match = pattern.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+                total += int(match[1]) << 10 if match else 0
+        return total
 
     def cpu(self, *pids: int) -> float:
         """Seconds of CPU so far, ended threads included; the kernel counts them in hundredths."""
