@@ -14,6 +14,7 @@ from exporters.traces import fields
 from exporters.traces.call import Call
 from exporters.traces.conventions import MARKS, NAMES
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OPERATIONS, OTEL_KEYS
+from exporters.traces.conventions.otel import ROUTE
 from exporters.traces.spans import Value
 from exporters.traces.wire import Malformed, any_value, varint
 
@@ -35,6 +36,7 @@ _CONVERSATION: Final = 14
 _AGGREGATE: Final = 15
 _MESSAGES: Final = 16
 _TENANT: Final = 17
+_ROUTE: Final = 18
 
 _FIELDS: Final = {
     "operation": _OPERATION, "provider": _PROVIDER, "model_requested": _REQUESTED, "model_served": _SERVED,
@@ -65,7 +67,7 @@ def table(tenant_attributes: Sequence[str]) -> dict[bytes, int]:
         # One that is read for something else too is left to the long way.
         found[name.encode()] = _LEAVE if name.encode() in found else _TENANT
     for mark, _ in MARKS:
-        found[mark.encode()] = _LEAVE
+        found[mark.encode()] = _ROUTE if mark == ROUTE else _LEAVE
     return found
 
 
@@ -75,7 +77,7 @@ def read(body: bytes, pos: int, end: int, table: dict[bytes, int], tenant: str |
     `tenant` is known already, or None: then the span may name one. Raises Malformed, IndexError, UnicodeDecodeError.
     """
     call = Call()
-    has_model = has_messages = is_aggregate = False
+    has_model = has_messages = is_aggregate = is_route = False
     told = start_ns = end_ns = 0
     while pos < end:
         tag = body[pos]
@@ -144,6 +146,8 @@ def read(body: bytes, pos: int, end: int, table: dict[bytes, int], tenant: str |
                 call.reasoning_output_tokens = _whole(body, at, stop)
             elif code == _AGGREGATE:
                 is_aggregate = True
+            elif code == _ROUTE:
+                is_route = True
             elif tenant is None:
                 call.tenant = (_word(body, at, stop) or "")[:128]
         elif tag == 0x0A or tag == 0x12 or tag == 0x22 or tag == 0x2A or tag == 0x1A:
@@ -182,9 +186,7 @@ def read(body: bytes, pos: int, end: int, table: dict[bytes, int], tenant: str |
             return None
     if pos > end:
         raise Malformed("a field is longer than its message")
-    if is_aggregate:
-        return NO_CALL
-    if not (has_model or told & (1 << _OPERATION)):
+    if is_aggregate or not (told & (1 << _OPERATION) or (has_model and not is_route)):
         return NO_CALL
     if has_messages and not call.finish_reasons:
         return None

@@ -54,7 +54,7 @@ MARKS = (
     ("llm.request.type", openllmetry.CONVENTION),
     ("gen_ai.latency.e2e", vllm.SGLANG),
     ("total_time", tgi.CONVENTION),
-    ("http.route", otel.CONVENTION),
+    (otel.ROUTE, otel.CONVENTION),
 )
 NAMES = {
     "llm_request": vllm.CONVENTION,

@@ -9,6 +9,8 @@ from exporters.traces.spans import Span
 
 _FINISH = re.compile(r'"finish_reason"\s*:\s*"(\w+)"')
 _TAIL = 400
+# A web framework's span of a request has one.
+ROUTE = "http.route"
 
 
 def _is_call(span: Span) -> bool:
@@ -16,8 +18,8 @@ def _is_call(span: Span) -> bool:
     operation = operation_of(span)
     if "gen_ai.aggregated_usage.input_tokens" in a or operation in AGGREGATES:
         return False
-    # A web framework's span of a request may name the model too: LiteLLM's proxy sees to that.
-    return operation in INFERENCE or ("gen_ai.request.model" in a and "http.route" not in a)
+    # A web framework's span may name the model too: LiteLLM's proxy sees to that.
+    return operation in INFERENCE or ("gen_ai.request.model" in a and ROUTE not in a)
 
 
 def finish_of_messages(span: Span, found: Found) -> None:
