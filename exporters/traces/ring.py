@@ -36,6 +36,7 @@ class Ring:
         self._age_each = max_age / GENERATIONS
         self._max_age = max_age
         self._generations = [_Generation(0.0)]
+        self._body = b""
 
     @property
     def size(self) -> int:
@@ -43,14 +44,20 @@ class Ring:
         return sum(generation.size for generation in self._generations)
 
     def add(self, held: Held, now: float) -> None:
+        call, group, index = held
+        if len(group.body) + _FIXED > self._bytes_each:
+            held = (call, group.part(index), 0)
         newest = self._generations[-1]
-        size = _size(held)
+        # A request's calls share its bytes, which stay as long as one of them does.
+        body = held[1].body
+        size = _FIXED if body is self._body else _FIXED + len(body)
         if newest.size + size > self._bytes_each or newest.since + self._age_each < now:
             if size > self._bytes_each:
                 return
             newest = _Generation(now)
             self._generations.append(newest)
             self.expire(now)
+        self._body = body
         newest.size += size
         newest.held.append(held)
 
@@ -61,7 +68,7 @@ class Ring:
             asked = [held for held in generation.held if held[0].trace_id in trace_ids]
             if asked:
                 generation.held = [held for held in generation.held if held[0].trace_id not in trace_ids]
-                generation.size -= sum([_size(held) for held in asked])
+                generation.size -= _FIXED * len(asked)
                 found.extend(asked)
         return found
 
@@ -72,8 +79,3 @@ class Ring:
             del generations[0]
         if generations[-1].since + self._max_age < now:
             generations[-1] = _Generation(now)
-
-
-def _size(held: Held) -> int:
-    _, group, index = held
-    return _FIXED + group.ends[index] - group.starts[index]

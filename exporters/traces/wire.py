@@ -46,8 +46,8 @@ class Group:
             raise Malformed(CUT_OFF) from error
 
     def part(self, index: int) -> Group:
-        """A copy of that span alone, which does not hold the whole request in memory."""
-        alone = Group(self.body[self.starts[index] : self.ends[index]], self.scope, self.resource)
+        """A copy of that span alone, without its resource: it does not hold the whole request in memory."""
+        alone = Group(self.body[self.starts[index] : self.ends[index]], self.scope, {})
         alone.starts.append(0)
         alone.ends.append(len(alone.body))
         return alone
