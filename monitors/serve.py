@@ -86,7 +86,7 @@ def _schedule(settings: Settings, store: Store, registry: CollectorRegistry, sto
         except StoreUnavailable as error:
             log.warning("nothing judged: %s", error)
             health.failed()
-        except Exception:
+        except Exception:  # whatever fails, the next run is due: a monitor that ended would watch nothing
             log.exception("the run failed")
             health.failed()
         else:
