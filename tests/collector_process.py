@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import select
-import socket
 import subprocess
 import sys
 import time
@@ -96,11 +95,6 @@ class Collector:
 
     def store(self) -> Store:
         return open_store(self.url)
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return f"127.0.0.1:{held.getsockname()[1]}"
 
 
 def exporter(collector: Collector, protocol: str) -> SpanExporter:

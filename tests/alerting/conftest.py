@@ -19,6 +19,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from ports import free_addresses
 
 import alerting.pages
 from alerting import alertmanager, prometheus, rules
@@ -93,16 +94,6 @@ class Page:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-
-def free_addresses(number: int) -> list[str]:
-    sockets = [socket.socket() for _ in range(number)]
-    for listener in sockets:
-        listener.bind(("127.0.0.1", 0))
-    addresses = [f"127.0.0.1:{listener.getsockname()[1]}" for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return addresses
 
 
 class Chain:

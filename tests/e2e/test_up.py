@@ -7,7 +7,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ports import free_address, free_addresses
 
 from telltale.binaries import find
 from telltale.settings import load
@@ -92,14 +92,6 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         select.select([], [], [], 0.1)
 
 
-def free_addresses(count: int) -> list[str]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    addresses = [f"127.0.0.1:{held.getsockname()[1]}" for held in sockets]
-    for held in sockets:
-        held.close()
-    return addresses
-
-
 @pytest.fixture
 def stack(require: Callable[[object, str], None], tmp_path: Path) -> Iterator[Stack]:
     settings = load()
@@ -152,7 +144,7 @@ def test_no_orphan_after_a_killed_parent(stack: Stack) -> None:
 
 def test_scrape_targets_are_taken_up_without_a_restart(stack: Stack) -> None:
     until(lambda: bool(stack.prometheus('up{job="prometheus"} == 1')))
-    [address] = free_addresses(1)
+    address = free_address()
     with stack.file.open("a") as file:
         file.write(f'\n[[prometheus.scrape]]\nkind = "vllm"\ntargets = ["{address}"]\nlabels = {{ team = "search" }}\n')
     until(lambda: bool(stack.prometheus(f'up{{instance="{address}",team="search"}}')))

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ports import free_port
 
 from telltale.store import Store, feedback, open_store
 from telltale.web import people
@@ -30,12 +31,6 @@ SERVER = "import sys; from feedback.routes import router; from telltale.settings
 ROUNDS = 3
 SENDERS = 4
 ENOUGH = 150
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

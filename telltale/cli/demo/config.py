@@ -108,12 +108,19 @@ class _Ports:
 
     def free(self, address: str) -> str:
         port = int(address.rpartition(":")[2])
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", 0 if port in self._given else port))
-            except OSError:
+        while port in self._given or not _is_free(port):
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+                port = probe.getsockname()[1]
         self._given.add(port)
         return f"127.0.0.1:{port}"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from collector_process import Collector, free_address
+from collector_process import Collector
+from ports import free_address
 
 
 @pytest.fixture

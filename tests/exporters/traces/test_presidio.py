@@ -10,10 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from collector_process import Collector, chat, free_address, send, until
+from collector_process import Collector, chat, send, until
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace.export import SpanExportResult
+from ports import free_address
 
 from exporters.traces.presidio import apart
 

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import calls
 import httpx
 import openai
 from fake_provider import UPSTREAM
+from ports import free_port
 
 KEY = f"sk-{secrets.token_hex(16)}"
 LITELLM = Path(sys.executable).with_name("litellm")
@@ -41,12 +41,6 @@ def config() -> dict[str, object]:
         "general_settings": {"master_key": KEY},
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
     }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        port: int = held.getsockname()[1]
-        return port
 
 
 def wait_until_ready(address: str, proxy: subprocess.Popen[bytes]) -> None:
