@@ -20,6 +20,7 @@ MODULES = (
     *(
         "call",
         "spans",
+        "names",
         "wire",
         "shortcut",
         "fields",

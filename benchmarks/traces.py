@@ -141,7 +141,7 @@ def _metrics() -> None:
     _against("a call's two histograms and three counters, us", update_ours, update_theirs, 1e6 / len(made))
     for number in range(100_000 // 17):
         labels = ("chat", "openai", f"m{number}", "m-2", "t", "client", "")
-        ours.registry.histogram("gen_ai_client_operation_duration_seconds", *labels).observe(1.0, "t")
+        ours.registry.histogram("gen_ai_client_operation_duration_seconds", *labels).observe(1.0, 1, 2)
         duration.labels(*labels).observe(1.0)
     _against("a page of 100,000 samples, ms", lambda: ours.registry.page(False), lambda: generate_latest(theirs), 1e3)
 

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from mypy_extensions import i64, mypyc_attr
+
+from exporters.traces.names import id_bytes, word
+from exporters.traces.wire import Group
 from telltale.records import Layer, Status
 
+MOST_TOKENS: Final = 1 << 53
 
+
+@mypyc_attr(acyclic=True)
 class Call:
     """One model call, normalised from a span.
 
-    Ids are as they came on the wire. `duration_s`, `ttft_s` and `tpot_s` are seconds; token counts follow OTel:
-    `input_tokens` includes cached tokens, `output_tokens` includes reasoning tokens. `ttft_s` is set only when the call
-    is known to have streamed. None means "not known", never zero. `has_content` is set once a sample could be made of
-    one of its spans.
+    `duration_s`, `ttft_s` and `tpot_s` are seconds; token counts follow OTel: `input_tokens` includes cached tokens,
+    `output_tokens` includes reasoning tokens. `ttft_s` is set only when the call is known to have streamed. None means
+    "not known", never zero. `labels_hash` is the same for calls with the same labels, or 0 where nobody worked it out.
 
-    Written out, not a dataclass: mypyc compiles this constructor, a dataclass's stays Python and costs more than
-    reading a span.
+    Ids and numbers are kept as machine words, because an object for each would cost more than reading a span; the path
+    of every call reads these: `trace_high`, `trace_low`, `span` and `parent` (0: none), and `ttft`, `tpot`, `given`,
+    `output`, `cached` and `reasoned`, which are less than 0 where they are not known. Written out, not a dataclass:
+    mypyc compiles this constructor, a dataclass's stays Python.
     """
 
     __slots__ = (
-        "cached_input_tokens", "convention", "conversation_id", "duration_s", "error_type", "finish_reasons",
-        "has_content", "input_tokens", "layer", "model_requested", "model_served", "operation", "output_tokens",
-        "parent_span_id", "provider", "reasoning_output_tokens", "response_id", "span_id", "start_unix_s",
-        "status", "streaming", "tenant", "tpot_s", "trace_id", "ttft_s",
+        "cached", "convention", "conversation_id", "duration_s", "error_type", "finish_reasons", "given",
+        "labels_hash", "layer", "model_requested", "model_served", "odd_ids", "operation", "output", "parent",
+        "provider", "reasoned", "response_id", "span", "start_unix_s", "status", "streaming", "tenant", "tpot",
+        "trace_high", "trace_low", "ttft",
     )  # fmt: skip
 
-    def __init__(self, trace_id: bytes = b"", span_id: bytes = b"", parent_span_id: bytes = b"") -> None:
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.parent_span_id = parent_span_id
+    def __init__(self) -> None:
+        self.trace_high: i64 = 0
+        self.trace_low: i64 = 0
+        self.span: i64 = 0
+        self.parent: i64 = 0
+        # Ids that are not as long as the specification has them, as they came.
+        self.odd_ids: tuple[bytes, bytes, bytes] | None = None
         self.convention = "otel"
         self.tenant = ""
         self.layer: Layer = "client"
@@ -40,16 +53,67 @@ class Call:
         self.model_served: str | None = None
         self.error_type: str | None = None
         self.streaming: bool | None = None
-        self.ttft_s: float | None = None
-        self.tpot_s: float | None = None
-        self.input_tokens: int | None = None
-        self.output_tokens: int | None = None
-        self.cached_input_tokens: int | None = None
-        self.reasoning_output_tokens: int | None = None
+        self.ttft = -1.0
+        self.tpot = -1.0
+        self.given: i64 = -1
+        self.output: i64 = -1
+        self.cached: i64 = -1
+        self.reasoned: i64 = -1
         self.finish_reasons: tuple[str, ...] = ()
         self.response_id: str | None = None
         self.conversation_id: str | None = None
-        self.has_content = False
+        self.labels_hash: i64 = 0
+
+    def name(self, trace_id: bytes, span_id: bytes, parent_span_id: bytes) -> None:
+        """Set the ids, as they are on the wire."""
+        self.trace_high, self.trace_low = word(trace_id, 0), word(trace_id, 8)
+        self.span = word(span_id, 0)
+        self.parent = word(parent_span_id, 0) if parent_span_id else i64(0)
+        usual = len(trace_id) == 16 and len(span_id) == 8 and len(parent_span_id) in (0, 8)
+        self.odd_ids = None if usual else (trace_id, span_id, parent_span_id)
+
+    @property
+    def trace_id(self) -> bytes:
+        """As on the wire: 16 bytes."""
+        if self.odd_ids is not None:
+            return self.odd_ids[0]
+        return id_bytes(self.trace_high) + id_bytes(self.trace_low)
+
+    @property
+    def span_id(self) -> bytes:
+        """As on the wire: 8 bytes."""
+        return id_bytes(self.span) if self.odd_ids is None else self.odd_ids[1]
+
+    @property
+    def parent_span_id(self) -> bytes:
+        """As on the wire: 8 bytes, or none."""
+        if self.odd_ids is not None:
+            return self.odd_ids[2]
+        return id_bytes(self.parent) if self.parent != 0 else b""
+
+    @property
+    def ttft_s(self) -> float | None:
+        return self.ttft if self.ttft >= 0.0 else None
+
+    @property
+    def tpot_s(self) -> float | None:
+        return self.tpot if self.tpot >= 0.0 else None
+
+    @property
+    def input_tokens(self) -> int | None:
+        return int(self.given) if self.given >= 0 else None
+
+    @property
+    def output_tokens(self) -> int | None:
+        return int(self.output) if self.output >= 0 else None
+
+    @property
+    def cached_input_tokens(self) -> int | None:
+        return int(self.cached) if self.cached >= 0 else None
+
+    @property
+    def reasoning_output_tokens(self) -> int | None:
+        return int(self.reasoned) if self.reasoned >= 0 else None
 
     @property
     def model(self) -> str | None:
@@ -64,3 +128,27 @@ class Call:
     @property
     def end_unix_s(self) -> float:
         return self.start_unix_s + self.duration_s
+
+
+@mypyc_attr(acyclic=True)
+class Held:
+    """A call, and which span of a group holds its content."""
+
+    __slots__ = ("call", "group", "index")
+
+    def __init__(self, call: Call, group: Group, index: i64) -> None:
+        self.call = call
+        self.group = group
+        self.index = index
+
+
+def tokens(number: int | None) -> i64:
+    """A count as a call keeps it: -1 where it is not known or cannot be true."""
+    if number is None or number > MOST_TOKENS:
+        return -1
+    return number
+
+
+def seconds(number: float | None) -> float:
+    """A time as a call keeps it: less than 0 where it is not known."""
+    return -1.0 if number is None else number

@@ -13,9 +13,9 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter
 
 from exporters.traces import content, normalise
-from exporters.traces.call import Call
+from exporters.traces.call import Call, Held
 from exporters.traces.logs import SpanKey, Texts, Words
-from exporters.traces.ring import Held, Ring
+from exporters.traces.ring import Ring
 from exporters.traces.sampling import Sampler
 from telltale.metrics import Metrics
 from telltale.records import Sample
@@ -70,17 +70,16 @@ class Keeper:
 
     def decide(self, held: Held, now: float) -> Sample | None:
         """The sample of a call, if it is kept and its content is here."""
-        call, group, index = held
-        stratum = (call.model or "", call.tenant, call.layer)
-        probability = self._sampler.keep(stratum, call.trace_id, now)
+        call = held.call
+        probability = self._sampler.keep(call, now)
         promoted_by = None
         if probability is None:
             promoted_by = _told_apart(call)
-            if promoted_by is None or self._promoted.keep(stratum, call.trace_id, now) is None:
+            if promoted_by is None or self._promoted.keep(call, now) is None:
                 self.passed += 1
                 self.ring.add(held, now)
                 return None
-        prompt, answer = normalise.words(group.span(index))
+        prompt, answer = normalise.words(held.group.span(held.index))
         key = (call.trace_id, call.span_id)
         told = self._texts.get(key) if not (prompt and answer) else None
         if told is not None:
@@ -108,8 +107,14 @@ class Keeper:
     def promote(self, trace_ids: list[bytes], reason: str) -> list[Sample]:
         """Calls out of the ring that were asked for, as samples outside the statistics."""
         found = []
-        for call, group, index in self.ring.take(set(trace_ids)) if trace_ids else ():
-            prompt, answer = normalise.words(group.span(index))
+        wanted = set(trace_ids)
+        for waiting in self.ring.take(wanted) if wanted else ():
+            span = waiting.group.span(waiting.index)
+            context = normalise.Context(waiting.tenant, (), self._settings.collector.service_models)
+            call = normalise.call(span, context)
+            if call is None or call.trace_id not in wanted:
+                continue
+            prompt, answer = normalise.words(span)
             told = self._texts.take((call.trace_id, call.span_id)) or ("", "")
             prompt, answer = prompt or told[0], answer or told[1]
             if prompt or answer:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from mypy_extensions import i64
+
 from exporters.traces.call import Call
+from exporters.traces.names import spread
 from exporters.traces.registry import Counter, Histogram, Registry
 from telltale.settings import Price
 
@@ -15,6 +18,7 @@ KINDS: Final = ("input", "output", "cached_input", "reasoning_output")
 MILLION: Final = 1_000_000
 DAY: Final = 86_400
 MAX_LABEL: Final = 128
+KNOWN: Final = 1024
 # Any other operation is a sender's invention.
 OPERATIONS: Final = {"chat", "text_completion", "generate_content", "embeddings", "infer"}
 _NAMES: Final = {
@@ -28,10 +32,11 @@ Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str]
 class _Row:
     """The series of one label set, so that a call costs one look-up; and the price of its model on a day."""
 
-    __slots__ = ("cost", "day", "duration", "price", "requests", "tokens", "tpot", "ttft", "unpriced", "use")
+    __slots__ = ("call", "cost", "day", "duration", "price", "requests", "tokens", "tpot", "ttft", "unpriced", "use")
 
-    def __init__(self, use: tuple[str, ...], requests: Counter, duration: Histogram) -> None:
+    def __init__(self, use: tuple[str, ...], call: tuple[str, ...], requests: Counter, duration: Histogram) -> None:
         self.use = use
+        self.call = call
         self.requests = requests
         self.tokens: list[Counter | None] = [None] * len(KINDS)
         self.tpot: Histogram | None = None
@@ -43,6 +48,35 @@ class _Row:
         self.unpriced: Counter | None = None
 
 
+class _Known:
+    """Labels as calls have them and their row: found again without a look into a table of tuples."""
+
+    __slots__ = ("error", "layer", "operation", "provider", "requested", "row", "served", "status", "tenant")
+
+    def __init__(self, call: Call, row: _Row) -> None:
+        self.operation = call.operation
+        self.provider = call.provider
+        self.requested = call.model_requested
+        self.served = call.model_served
+        self.tenant = call.tenant
+        self.layer: str = call.layer
+        self.error = call.error_type
+        self.status: str = call.status
+        self.row = row
+
+    def fits(self, call: Call) -> bool:
+        return (
+            self.requested == call.model_requested
+            and self.served == call.model_served
+            and self.tenant == call.tenant
+            and self.provider == call.provider
+            and self.operation == call.operation
+            and self.status == call.status
+            and self.layer == call.layer
+            and self.error == call.error_type
+        )
+
+
 class Measure:
     """Counts and observes calls. Its owner locks."""
 
@@ -51,6 +85,7 @@ class Measure:
         self._prices = prices
         self._max_series = max_series
         self._rows: dict[Key, _Row] = {}
+        self._known: list[_Known | None] = [None] * KNOWN
         self._folded = self.registry.counter("telltale_collector_folded_total")
         self._lag = self.registry.histogram("telltale_collector_lag_seconds")
 
@@ -63,41 +98,55 @@ class Measure:
             for call in calls:
                 if call.start_unix_s + call.duration_s > end:
                     newest, end = call, call.start_unix_s + call.duration_s
-            self._lag.observe(max(0.0, now - end), newest.trace_id)
+            self._lag.observe(max(0.0, now - end), newest.trace_high, newest.trace_low)
 
     def add(self, call: Call) -> None:
+        row = self._row(call)
+        row.requests.value += 1
+        high, low = call.trace_high, call.trace_low
+        if call.odd_ids is not None:
+            # Nobody would find it by its id.
+            high, low = 0, 0
+        row.duration.observe(call.duration_s, high, low)
+        if call.ttft >= 0.0:
+            if row.ttft is None:
+                row.ttft = self.registry.histogram(_NAMES[call.layer == "server"][1], *row.call)
+            row.ttft.observe(call.ttft, high, low)
+        if call.tpot >= 0.0 and call.layer == "server":
+            if row.tpot is None:
+                row.tpot = self.registry.histogram("gen_ai_server_time_per_output_token_seconds", *row.call)
+            row.tpot.observe(call.tpot, high, low)
+        self._add(row, 0, call.given)
+        self._add(row, 1, call.output)
+        self._add(row, 2, call.cached)
+        self._add(row, 3, call.reasoned)
+        if self._prices:
+            self._price(call, row)
+
+    def _row(self, call: Call) -> _Row:
+        slot = spread(call.labels_hash) & (KNOWN - 1)
+        if call.labels_hash != 0:
+            known = self._known[slot]
+            if known is not None and known.fits(call):
+                return known.row
         key: Key = (
             *(call.operation, call.provider, call.model_requested, call.model_served),
             *(call.tenant, call.layer, call.error_type, call.status),
         )
         row = self._rows.get(key)
         if row is None:
-            key, row = self._new(key)
-        row.requests.value += 1
-        row.duration.observe(call.duration_s, call.trace_id)
-        if call.ttft_s is not None:
-            if row.ttft is None:
-                row.ttft = self.registry.histogram(_NAMES[call.layer == "server"][1], *_call_labels(key))
-            row.ttft.observe(call.ttft_s, call.trace_id)
-        if call.tpot_s is not None and call.layer == "server":
-            if row.tpot is None:
-                name = "gen_ai_server_time_per_output_token_seconds"
-                row.tpot = self.registry.histogram(name, *_call_labels(key))
-            row.tpot.observe(call.tpot_s, call.trace_id)
-        self._add(row, 0, call.input_tokens)
-        self._add(row, 1, call.output_tokens)
-        self._add(row, 2, call.cached_input_tokens)
-        self._add(row, 3, call.reasoning_output_tokens)
-        if self._prices:
-            self._price(call, row)
+            row = self._new(key)
+        if call.labels_hash != 0:
+            self._known[slot] = _Known(call, row)
+        return row
 
-    def _add(self, row: _Row, kind: int, tokens: int | None) -> None:
-        if tokens is None:
+    def _add(self, row: _Row, kind: i64, tokens: i64) -> None:
+        if tokens < 0:
             return
         counter = row.tokens[kind]
         if counter is None:
             counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])
-        counter.value += tokens
+        counter.value += float(tokens)
 
     def _price(self, call: Call, row: _Row) -> None:
         if call.input_tokens is None or call.output_tokens is None:
@@ -114,7 +163,7 @@ class Measure:
                 row.cost = self.registry.counter("telltale_cost_usd_total", *row.use)
             row.cost.value += cost(call, row.price)
 
-    def _new(self, key: Key) -> tuple[Key, _Row]:
+    def _new(self, key: Key) -> _Row:
         safe = _safe(key)
         if len(self._rows) >= self._max_series:
             self._folded.value += 1
@@ -123,11 +172,12 @@ class Measure:
         if row is None:
             row = _Row(
                 _use_labels(safe),
+                _call_labels(safe),
                 self.registry.counter("telltale_requests_total", *_use_labels(safe)),
                 self.registry.histogram(_NAMES[safe[5] == "server"][0], *_call_labels(safe)),
             )
             self._rows[safe] = row
-        return safe, row
+        return row
 
 
 def price(call: Call, prices: tuple[Price, ...]) -> Price | None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from mypy_extensions import i64
+
 from exporters.traces import conventions, errors, fields, shortcut
-from exporters.traces.call import Call
+from exporters.traces.call import Call, Held, seconds, tokens
 from exporters.traces.conventions.convention import Context, Convention, Found
+from exporters.traces.names import Names
 from exporters.traces.spans import Span, Value
 from exporters.traces.wire import CUT_OFF, Group, Malformed
 
@@ -28,26 +31,28 @@ class Told:
     __slots__ = ("calls", "conventions", "dropped_attributes", "dropped_events")
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Call, Group, int]] = []
+        self.calls: list[Held] = []
         self.conventions: dict[str, int] = {}
         self.dropped_attributes = 0
         self.dropped_events = 0
 
 
-def read(groups: list[Group], context: Context, table: dict[bytes, int]) -> Told:
+def read(groups: list[Group], context: Context, table: Names) -> Told:
     """The calls among these spans; `table` is `shortcut.table` of the context. Raises Malformed."""
     told = Told()
     for group in groups:
         _read(group, context, table, told)
     if groups and told.calls:
-        wanted = sum([group.ends[index] - group.starts[index] for _, group, index in told.calls])
+        wanted: i64 = 0
+        for held in told.calls:
+            wanted += held.group.ends[held.index] - held.group.starts[held.index]
         if wanted * 2 < len(groups[0].body):
             # Some calls among many other spans: waiting, they shall not hold the whole request in memory.
-            told.calls = [(call, group.part(index), 0) for call, group, index in told.calls]
+            told.calls = [Held(held.call, held.group.part(held.index), 0) for held in told.calls]
     return told
 
 
-def _read(group: Group, context: Context, table: dict[bytes, int], told: Told) -> None:
+def _read(group: Group, context: Context, table: Names, told: Told) -> None:
     body, starts, ends = group.body, group.starts, group.ends
     plain = conventions.is_plain(group.scope)
     known: str | None = tenant(context, (group.resource,))
@@ -55,7 +60,8 @@ def _read(group: Group, context: Context, table: dict[bytes, int], told: Told) -
         known = None
     model = context.service_models.get(str(group.resource.get("service.name"))) if context.service_models else None
     short = none = 0
-    for index in range(len(starts)):
+    senders: i64 = hash(known) & 0xFFFFFFFF
+    for index in range(i64(len(starts))):
         found: Call | None = None
         if plain:
             try:
@@ -68,6 +74,7 @@ def _read(group: Group, context: Context, table: dict[bytes, int], told: Told) -
         if found is not None:
             found.tenant = found.tenant or NO_TENANT
             settle(found, False, False, False, model)
+            found.labels_hash ^= senders
             short += 1
         else:
             span = group.span(index)
@@ -78,7 +85,7 @@ def _read(group: Group, context: Context, table: dict[bytes, int], told: Told) -
                 none += 1
                 continue
             told.conventions[found.convention] = told.conventions.get(found.convention, 0) + 1
-        told.calls.append((found, group, index))
+        told.calls.append(Held(found, group, index))
     for name, number in (("otel", short), ("none", none)):
         if number:
             told.conventions[name] = told.conventions.get(name, 0) + number
@@ -98,7 +105,8 @@ def words(span: Span) -> tuple[str, str]:
 
 
 def _call(span: Span, convention: Convention, found: Found, context: Context) -> Call:
-    call = Call(span.trace_id, span.span_id, span.parent_span_id)
+    call = Call()
+    call.name(span.trace_id, span.span_id, span.parent_span_id)
     call.convention = convention.name
     call.tenant = tenant(context, (span.resource, span.attributes))
     call.layer = found["layer"]
@@ -110,12 +118,12 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.model_requested = found["model_requested"]
     call.model_served = found["model_served"]
     call.streaming = found["streaming"]
-    call.ttft_s = found["ttft_s"]
-    call.tpot_s = found.get("tpot_s") or None
-    call.input_tokens = found["input_tokens"]
-    call.output_tokens = found["output_tokens"]
-    call.cached_input_tokens = found["cached_input_tokens"]
-    call.reasoning_output_tokens = found["reasoning_output_tokens"]
+    call.ttft = seconds(found["ttft_s"])
+    call.tpot = seconds(found.get("tpot_s") or None)
+    call.given = tokens(found["input_tokens"])
+    call.output = tokens(found["output_tokens"])
+    call.cached = tokens(found["cached_input_tokens"])
+    call.reasoned = tokens(found["reasoning_output_tokens"])
     call.finish_reasons = found["finish_reasons"]
     call.response_id = found["response_id"]
     call.conversation_id = found["conversation_id"]
@@ -129,26 +137,27 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
 
 def settle(call: Call, failed: bool, aborted: bool, native_ttft: bool, service_model: str | None) -> None:
     """Put a call in order that holds what its span says. `service_model` is what the settings call its service's."""
-    finish, output = call.finish_reasons, call.output_tokens
+    finish = call.finish_reasons
     if failed:
         call.status = "error"
         # Zeros in place of what nobody counted.
-        call.input_tokens, output = call.input_tokens or None, output or None
-        call.output_tokens = output
+        if call.given == 0:
+            call.given = -1
+        if call.output == 0:
+            call.output = -1
     else:
-        ended_early = call.streaming and not finish and output is None and call.layer != "server"
+        ended_early = call.streaming and not finish and call.output < 0 and call.layer != "server"
         if aborted or ended_early or (finish and finish[0] in STOPPED):
             call.status = "aborted"
-    ttft = call.ttft_s
-    if ttft is not None and not ((call.streaming or native_ttft) and 0 < ttft <= call.duration_s):
-        ttft = call.ttft_s = None
-    if call.tpot_s is None and ttft is not None and output is not None and output > 1:
-        call.tpot_s = (call.duration_s - ttft) / (output - 1)
-    if output is None:
-        call.reasoning_output_tokens = None
-    cached, given = call.cached_input_tokens, call.input_tokens
-    if cached is not None:
-        call.cached_input_tokens = min(cached, given) if given is not None else None
+    ttft = call.ttft
+    if not ((call.streaming or native_ttft) and 0.0 < ttft <= call.duration_s):
+        ttft = call.ttft = -1.0
+    if call.tpot < 0.0 and ttft > 0.0 and call.output > 1:
+        call.tpot = (call.duration_s - ttft) / float(call.output - 1)
+    if call.output < 0:
+        call.reasoned = -1
+    if call.cached > call.given:
+        call.cached = call.given
     if service_model is not None and (call.layer == "server" or call.model_requested is None):
         call.model_requested = service_model
 

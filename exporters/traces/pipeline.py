@@ -16,7 +16,7 @@ from exporters.traces.call import Call
 from exporters.traces.keeper import Keeper, Waiting
 from exporters.traces.measure import Measure
 from exporters.traces.presidio import Presidio
-from exporters.traces.recent import VENDOR, Recent, pair
+from exporters.traces.recent import VENDOR, Recent
 from exporters.traces.wire import Group
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
@@ -148,24 +148,23 @@ class Pipeline:
         """Calls that are not counted yet, and samples."""
         # A vendor's SDK tells of a call without content: where both came, the other span counts.
         if VENDOR in told.conventions:
-            told.calls.sort(key=lambda item: item[0].convention == VENDOR)
+            told.calls.sort(key=lambda held: held.call.convention == VENDOR)
         now = self._clock()
         calls: list[Call] = []
         kept: list[Sample] = []
         for held in told.calls:
-            call = held[0]
+            call = held.call
             seen = self._recent.find(call)
             if seen is None:
                 self._recent.add(call)
-                seen = call
                 calls.append(call)
             else:
-                self._duplicates.labels(pair(seen, call)).inc()
+                self._duplicates.labels(seen.pair(call)).inc()
                 if seen.has_content or seen.convention != VENDOR:
                     continue
             sample = self._keeper.decide(held, now)
             if sample is not None:
-                seen.has_content = True
+                (seen or self._recent.newest()).has_content = True
                 kept.append(sample)
         self._keeper.count()
         return tuple(calls), kept

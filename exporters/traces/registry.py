@@ -6,11 +6,14 @@ Text format: Prometheus exposition formats 0.0.4; OpenMetrics 1.0.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
+from librt.vecs import vec
+from mypy_extensions import i64
+
+from exporters.traces.names import id_bytes
 from telltale.catalogue import Metric, metric
 
 Labels = tuple[str, ...]
@@ -31,24 +34,36 @@ class Counter:
 class Histogram:
     """One series of a histogram. `counts` are not cumulated; the last is of what is above all bounds."""
 
-    __slots__ = ("bounds", "count_line", "counts", "examples", "lines", "sum", "sum_line", "traces")
+    __slots__ = ("bounds", "count_line", "counts", "examples", "highs", "lines", "lows", "sum", "sum_line")
 
     def __init__(self, bounds: tuple[float, ...], lines: list[str], sum_line: str, count_line: str) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
+        self.bounds: vec[float] = vec[float](bounds)
+        self.counts: vec[i64] = vec[i64]([0] * (len(bounds) + 1))
         self.sum = 0.0
         # The newest trace of each bucket and its value.
-        self.traces = [b""] * (len(bounds) + 1)
-        self.examples = [0.0] * (len(bounds) + 1)
+        self.highs: vec[i64] = vec[i64]([0] * (len(bounds) + 1))
+        self.lows: vec[i64] = vec[i64]([0] * (len(bounds) + 1))
+        self.examples: vec[float] = vec[float]([0.0] * (len(bounds) + 1))
         self.lines = lines
         self.sum_line = sum_line
         self.count_line = count_line
 
-    def observe(self, value: float, trace_id: bytes) -> None:
-        index = bisect_left(self.bounds, value)
+    def observe(self, value: float, trace_high: i64, trace_low: i64) -> None:
+        """Count a value; the trace's id, in two halves, becomes its bucket's exemplar."""
+        # Bisection to the left, as in the standard library, without a call.
+        bounds = self.bounds
+        index: i64 = 0
+        above: i64 = len(bounds)
+        while index < above:
+            middle = (index + above) >> 1
+            if bounds[middle] < value:
+                index = middle + 1
+            else:
+                above = middle
         self.counts[index] += 1
         self.sum += value
-        self.traces[index] = trace_id
+        self.highs[index] = trace_high
+        self.lows[index] = trace_low
         self.examples[index] = value
 
 
@@ -115,9 +130,10 @@ def _plain(series: Histogram) -> Iterator[str]:
 
 def _with_exemplars(series: Histogram) -> Iterator[str]:
     total = 0
-    for line, total, trace, value in zip(
-        series.lines, accumulate(series.counts), series.traces, series.examples, strict=True
+    for line, total, high, low, value in zip(
+        series.lines, accumulate(series.counts), series.highs, series.lows, series.examples, strict=True
     ):
-        mark = f' # {{trace_id="{trace.hex()}"}} {value!r}' if trace else ""
+        trace = (id_bytes(high) + id_bytes(low)).hex() if high or low else ""
+        mark = f' # {{trace_id="{trace}"}} {value!r}' if trace else ""
         yield f"{line}{total}{mark}\n"
     yield f"{series.count_line}{total}\n{series.sum_line}{series.sum!r}\n"

@@ -8,21 +8,31 @@ set anew each minute from the rate that was seen; it is known exactly when a cal
 
 from __future__ import annotations
 
-import zlib
 from typing import Final
+
+from mypy_extensions import i64
+
+from exporters.traces.call import Call
+from exporters.traces.names import spread
 
 MINUTE: Final = 60.0
 # Senders choose model names: beyond this many at once, new ones share a stratum.
 MAX_STRATA: Final = 2_000
 IDLE_MINUTES: Final = 10
 _SHARED: Final = ("", "", "")
+_NEAR: Final = 1_024
+
+Key = tuple[str, str, str]
+"""Model, tenant and layer."""
+
 LEAST: Final = 1e-6
 
 
 class _Stratum:
-    __slots__ = ("budget", "kept", "minute", "probability", "seen")
+    __slots__ = ("budget", "kept", "key", "minute", "probability", "seen")
 
-    def __init__(self, minute: int, budget: float) -> None:
+    def __init__(self, key: Key, minute: int, budget: float) -> None:
+        self.key = key
         self.minute = minute
         self.budget = budget
         self.probability = 1.0
@@ -35,18 +45,19 @@ class Sampler:
 
     def __init__(self, per_minute: float) -> None:
         self._per_minute = per_minute
-        self._strata: dict[tuple[str, str, str], _Stratum] = {}
+        self._strata: dict[Key, _Stratum] = {}
+        self._near: list[_Stratum | None] = [None] * _NEAR
         self._minute = 0
         self._room_made = -1
 
-    def keep(self, stratum: tuple[str, str, str], trace_id: bytes, now: float) -> float | None:
+    def keep(self, call: Call, now: float) -> float | None:
         """The probability with which this call was kept, or None if it is not. `now` is in seconds."""
         if not 0.0 <= now - self._minute * MINUTE < MINUTE:
             self._minute = int(now // MINUTE)
-        state = self._state(stratum, self._minute)
+        state = self._of(call)
         state.seen += 1
         probability = state.probability
-        if probability < 1.0 and position(trace_id) >= probability:
+        if probability < 1.0 and position(call.trace_high, call.trace_low) >= probability:
             return None
         state.kept += 1
         if state.kept >= state.budget:
@@ -54,7 +65,20 @@ class Sampler:
             state.budget += self._per_minute / 2
         return probability
 
-    def _state(self, stratum: tuple[str, str, str], minute: int) -> _Stratum:
+    def _of(self, call: Call) -> _Stratum:
+        """The call's stratum, this minute; most are found by their labels' hash, without a look into the table."""
+        slot = spread(call.labels_hash) & (_NEAR - 1)
+        model = call.model or ""
+        near = self._near[slot]
+        if near is not None and near.minute == self._minute:
+            known = near.key
+            if known[0] == model and known[1] == call.tenant and known[2] == call.layer:
+                return near
+        near = self._state((model, call.tenant, call.layer), self._minute)
+        self._near[slot] = near
+        return near
+
+    def _state(self, stratum: Key, minute: int) -> _Stratum:
         state = self._strata.get(stratum)
         if state is None and len(self._strata) >= MAX_STRATA:
             self._make_room(minute)
@@ -62,7 +86,7 @@ class Sampler:
                 stratum = _SHARED
                 state = self._strata.get(stratum)
         if state is None:
-            state = self._strata[stratum] = _Stratum(minute, self._per_minute)
+            state = self._strata[stratum] = _Stratum(stratum, minute, self._per_minute)
         elif state.minute != minute:
             seen = state.seen if minute == state.minute + 1 else 0
             state.probability = min(1.0, max(LEAST, self._per_minute / seen)) if seen else 1.0
@@ -78,6 +102,9 @@ class Sampler:
             }
 
 
-def position(trace_id: bytes) -> float:
-    """Where a trace falls in [0, 1), by a checksum of its whole id: each of its bits moves half of the checksum's."""
-    return zlib.crc32(trace_id) / (1 << 32)
+def position(trace_high: i64, trace_low: i64) -> float:
+    """Where a trace falls in [0, 1), by a hash of its whole id."""
+    first = spread(trace_low) ^ (trace_low >> 33)
+    second = spread(first ^ trace_high) ^ (trace_high >> 33)
+    third = spread(second ^ (first >> 11))
+    return float(spread(third ^ (second << 7)) & 0xFFFFFFFF) / 4294967296.0

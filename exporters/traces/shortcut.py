@@ -7,16 +7,22 @@ one to the other. Written flat, so that mypyc makes plain C of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
+from librt.strings import read_f64_le, read_i64_le
+from mypy_extensions import i64
+
 from exporters.traces import fields
-from exporters.traces.call import Call
+from exporters.traces.call import Call, tokens
 from exporters.traces.conventions import MARKS, NAMES
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OPERATIONS, OTEL_KEYS
 from exporters.traces.conventions.otel import ROUTE
+from exporters.traces.names import Meaning, Meanings, Names
 from exporters.traces.spans import Value
-from exporters.traces.wire import Malformed, any_value, varint
+from exporters.traces.wire import Malformed, any_value
+from exporters.traces.wire import length as length_of
 
 # What an attribute is for, by its name; 0 is what nobody reads.
 _LEAVE: Final = 1
@@ -49,16 +55,17 @@ _NAME_SIZES: Final = {len(name) for name in _NAMES}
 _STRING: Final = 0x0A
 _INT: Final = 0x18
 _BOOL: Final = 0x10
+_DOUBLE: Final = 0x21
+_QUOTE: Final = 0x22
 # Label values repeat without end: each is decoded once, and keeps its hash.
-_MOST: Final = 4096
 _LONGEST: Final = 128
-_words: Final[dict[bytes, str | None]] = {}
-_lists: Final[dict[bytes, tuple[str, ...]]] = {}
+_words: Final = Meanings()
+_lists: Final = Meanings()
 
 NO_CALL: Final = Call()
 
 
-def table(tenant_attributes: Sequence[str]) -> dict[bytes, int]:
+def table(tenant_attributes: Sequence[str]) -> Names:
     """What each attribute is for, given the names that may name a tenant."""
     found = {key.encode(): _FIELDS[name] for name, keys in OTEL_KEYS.items() for key in keys}
     found[b"gen_ai.aggregated_usage.input_tokens"] = _AGGREGATE
@@ -68,102 +75,128 @@ def table(tenant_attributes: Sequence[str]) -> dict[bytes, int]:
         found[name.encode()] = _LEAVE if name.encode() in found else _TENANT
     for mark, _ in MARKS:
         found[mark.encode()] = _ROUTE if mark == ROUTE else _LEAVE
-    return found
+    return Names(found)
 
 
-def read(body: bytes, pos: int, end: int, table: dict[bytes, int], tenant: str | None) -> Call | None:
+def read(body: bytes, pos: i64, end: i64, table: Names, tenant: str | None) -> Call | None:
     """The call of a span's bytes, NO_CALL when it is none, None when that is not for this way to decide.
 
     `tenant` is known already, or None: then the span may name one. Raises Malformed, IndexError, UnicodeDecodeError.
     """
     call = Call()
     has_model = has_messages = is_aggregate = is_route = False
-    told = start_ns = end_ns = 0
+    told: i64 = 0
+    start_ns: i64 = 0
+    end_ns: i64 = 0
+    labels: i64 = 0
+    ids: i64 = 0
     while pos < end:
-        tag = body[pos]
+        tag: i64 = body[pos]
         pos += 1
         if tag == 0x4A:
-            size = body[pos]
+            size: i64 = body[pos]
             pos += 1
             if size >= 0x80:
-                size, pos = varint(body, pos - 1)
+                size, pos = length_of(body, pos - 1)
             stop = pos + size
             if stop > end:
                 raise Malformed("a field is longer than its message")
             if size < 4 or body[pos] != 0x0A or body[pos + 1] >= 0x80:
                 return None
-            at = pos + 2 + body[pos + 1]
-            code = table.get(body[pos + 2 : at], 0)
+            letters: i64 = body[pos + 1]
+            at = pos + 2 + letters
+            if at > stop:
+                return None
+            code = table.code(body, pos + 2, letters)
             if code == 0:
                 pos = stop
                 continue
             if code == _LEAVE or told & (1 << code) or at + 2 > stop or body[at] != 0x12:
                 return None
             told |= 1 << code
-            length = body[at + 1]
+            length: i64 = body[at + 1]
             at += 2
             if length >= 0x80:
-                length, at = varint(body, at - 1)
+                length, at = length_of(body, at - 1)
             if at + length != stop or length == 0:
                 return None
             pos = stop
             if code == _MESSAGES:
                 has_messages = True
             elif code == _INPUT:
-                call.input_tokens = _whole(body, at, stop)
+                call.given = _whole(body, at, stop)
             elif code == _OUTPUT:
-                call.output_tokens = _whole(body, at, stop)
+                call.output = _whole(body, at, stop)
             elif code == _RESPONSE:
-                call.response_id = fields.short(_text(body, at, stop))
+                call.response_id = _id(body, at, stop)
             elif code == _REQUESTED:
                 has_model = True
-                call.model_requested = _word(body, at, stop)
+                meaning = _word(body, at, stop)
+                call.model_requested = meaning.word
+                labels = _and(labels, meaning)
             elif code == _SERVED:
-                call.model_served = _word(body, at, stop)
+                meaning = _word(body, at, stop)
+                call.model_served = meaning.word
+                labels = _and(labels, meaning)
             elif code == _OPERATION:
-                word = _word(body, at, stop)
+                meaning = _word(body, at, stop)
+                word = meaning.word
+                labels = _and(labels, meaning)
                 # Quotes around it, which `_word` takes off, would make it another operation.
-                if word is None or len(word) + 2 != length or (word not in INFERENCE and word not in AGGREGATES):
+                if word is None or i64(len(word)) + 2 != length or (word not in INFERENCE and word not in AGGREGATES):
                     return None
                 is_aggregate = is_aggregate or word in AGGREGATES
                 call.operation = OPERATIONS.get(word, word)
             elif code == _PROVIDER:
-                call.provider = _word(body, at, stop)
+                meaning = _word(body, at, stop)
+                call.provider = meaning.word
+                labels = _and(labels, meaning)
             elif code == _STREAMING:
                 if length == 2 and body[at] == _BOOL:
                     call.streaming = body[at + 1] != 0
                 else:
                     call.streaming = fields.truth(any_value(body, at, stop, 0))
             elif code == _TTFT:
-                call.ttft_s = fields.number(any_value(body, at, stop, 0))
+                call.ttft = _number(body, at, stop)
             elif code == _FINISH:
                 call.finish_reasons = _list(body, at, stop)
             elif code == _CONVERSATION:
-                call.conversation_id = fields.short(_text(body, at, stop))
+                call.conversation_id = _id(body, at, stop)
             elif code == _CACHED:
-                call.cached_input_tokens = _whole(body, at, stop)
+                call.cached = _whole(body, at, stop)
             elif code == _REASONING:
-                call.reasoning_output_tokens = _whole(body, at, stop)
+                call.reasoned = _whole(body, at, stop)
             elif code == _AGGREGATE:
                 is_aggregate = True
             elif code == _ROUTE:
                 is_route = True
             elif tenant is None:
-                call.tenant = (_word(body, at, stop) or "")[:128]
+                meaning = _word(body, at, stop)
+                call.tenant = (meaning.word or "")[:128]
+                labels = _and(labels, meaning)
         elif tag == 0x0A or tag == 0x12 or tag == 0x22 or tag == 0x2A or tag == 0x1A:
             size = body[pos]
             pos += 1
             if size >= 0x80:
-                size, pos = varint(body, pos - 1)
+                size, pos = length_of(body, pos - 1)
             stop = pos + size
             if stop > end:
                 raise Malformed("a field is longer than its message")
             if tag == 0x0A:
-                call.trace_id = body[pos:stop]
+                if size != 16:
+                    return None
+                call.trace_high, call.trace_low = read_i64_le(body, pos), read_i64_le(body, pos + 8)
+                ids |= 1
             elif tag == 0x12:
-                call.span_id = body[pos:stop]
+                if size != 8:
+                    return None
+                call.span = read_i64_le(body, pos)
+                ids |= 2
             elif tag == 0x22:
-                call.parent_span_id = body[pos:stop]
+                if size != 8 and size != 0:
+                    return None
+                if size == 8:
+                    call.parent = read_i64_le(body, pos)
             elif tag == 0x2A and size in _NAME_SIZES and body[pos:stop] in _NAMES:
                 return None
             pos = stop
@@ -173,8 +206,8 @@ def read(body: bytes, pos: int, end: int, table: dict[bytes, int], tenant: str |
         elif tag == 0x41:
             end_ns = _u64(body, pos, end)
             pos += 8
-        elif tag == 0x30:
-            pos = varint(body, pos)[1]
+        elif tag == 0x30 and body[pos] < 0x80:
+            pos += 1
         elif tag == 0x85 and pos + 5 <= end and body[pos] == 0x01:
             pos += 5
         elif tag == 0x7A and body[pos] == 0:
@@ -188,60 +221,91 @@ def read(body: bytes, pos: int, end: int, table: dict[bytes, int], tenant: str |
         raise Malformed("a field is longer than its message")
     if is_aggregate or not (told & (1 << _OPERATION) or (has_model and not is_route)):
         return NO_CALL
-    if has_messages and not call.finish_reasons:
+    if (has_messages and not call.finish_reasons) or ids != 3:
         return None
-    call.start_unix_s = start_ns / 1e9
-    call.duration_s = max(0.0, (end_ns - start_ns) / 1e9)
+    if start_ns < 0 or end_ns < 0:
+        # Beyond the year 2262: unsigned, for numbers without an end.
+        return None
+    call.start_unix_s = float(start_ns) / 1e9
+    call.duration_s = float(end_ns - start_ns) / 1e9 if end_ns > start_ns else 0.0
     if tenant is not None:
         call.tenant = tenant
+    call.labels_hash = labels
     return call
 
 
-def _word(body: bytes, pos: int, end: int) -> str | None:
-    raw = body[pos:end]
-    known = _words.get(raw)
-    if known is not None:
-        return known
-    word = fields.short(_text(body, pos, end))
-    if end - pos <= _LONGEST:
-        if len(_words) >= _MOST:
-            _words.clear()
-        _words[raw] = word
-    return word
+def _word(body: bytes, pos: i64, end: i64) -> Meaning:
+    size = end - pos
+    if size > _LONGEST:
+        return Meaning(b"", fields.short(_text(body, pos, end)), ())
+    known = _words.find(body, pos, size)
+    if known is None:
+        known = Meaning(body[pos:end], fields.short(_text(body, pos, end)), ())
+        _words.put(known)
+    return known
 
 
-def _text(body: bytes, pos: int, end: int) -> Value:
+def _and(labels: i64, meaning: Meaning) -> i64:
+    return ((labels & 0xFFFFFFFFFFFF) << 10) ^ meaning.number
+
+
+def _id(body: bytes, pos: i64, end: i64) -> str | None:
+    """A short text that hardly ever comes twice."""
+    size = end - pos
+    if 8 < size < 128 and body[pos] == _STRING and body[pos + 1] == size - 2 and body[pos + 2] != _QUOTE:
+        text = body[pos + 2 : end].decode()
+        if "\0" not in text:
+            return text
+    return fields.short(_text(body, pos, end))
+
+
+def _number(body: bytes, pos: i64, end: i64) -> float:
+    found: float | None
+    if body[pos] == _DOUBLE and end - pos == 9:
+        exact = read_f64_le(body, pos + 1)
+        if 0.0 <= exact < math.inf:
+            return exact
+        return -1.0
+    found = fields.number(any_value(body, pos, end, 0))
+    return -1.0 if found is None else found
+
+
+def _text(body: bytes, pos: i64, end: i64) -> Value:
     """A value that is most likely a text of less than 128 bytes."""
     if body[pos] == _STRING and pos + 1 < end and body[pos + 1] < 0x80 and body[pos + 1] == end - pos - 2:
         return body[pos + 2 : end].decode()
     return any_value(body, pos, end, 0)
 
 
-def _list(body: bytes, pos: int, end: int) -> tuple[str, ...]:
-    raw = body[pos:end]
-    known = _lists.get(raw)
-    if known is not None:
-        return known
-    words = fields.words(any_value(body, pos, end, 0)) or ()
-    if end - pos <= _LONGEST:
-        if len(_lists) >= _MOST:
-            _lists.clear()
-        _lists[raw] = words
-    return words
+def _list(body: bytes, pos: i64, end: i64) -> tuple[str, ...]:
+    size = end - pos
+    if size > _LONGEST:
+        return fields.words(any_value(body, pos, end, 0)) or ()
+    known = _lists.find(body, pos, size)
+    if known is None:
+        known = Meaning(body[pos:end], None, fields.words(any_value(body, pos, end, 0)) or ())
+        _lists.put(known)
+    return known.words
 
 
-def _whole(body: bytes, pos: int, end: int) -> int | None:
+def _whole(body: bytes, pos: i64, end: i64) -> i64:
     if body[pos] == _INT and pos + 1 < end:
-        number, stop = varint(body, pos + 1)
-        if stop == end and number < 1 << 62:
-            return number
-    return fields.whole(any_value(body, pos, end, 0))
+        number: i64 = 0
+        shift: i64 = 0
+        at = pos + 1
+        while at < end and shift < 35:
+            byte: i64 = body[at]
+            at += 1
+            number |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if at == end:
+                    return number
+                break
+            shift += 7
+    return tokens(fields.whole(any_value(body, pos, end, 0)))
 
 
-def _u64(body: bytes, pos: int, end: int) -> int:
+def _u64(body: bytes, pos: i64, end: i64) -> i64:
     if pos + 8 > end:
         raise Malformed("a number is cut off")
-    # Sums of products, which mypyc computes in registers; not so shifts and unpacked structs.
-    low = body[pos] + body[pos + 1] * 0x100 + body[pos + 2] * 0x10000 + body[pos + 3] * 0x1000000
-    high = body[pos + 4] + body[pos + 5] * 0x100 + body[pos + 6] * 0x10000 + body[pos + 7] * 0x1000000
-    return high * 0x100000000 + low
+    return read_i64_le(body, pos)

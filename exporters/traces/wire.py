@@ -10,6 +10,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from librt.vecs import append, vec
+from mypy_extensions import i64
+
 from exporters.traces.spans import Event, Span, Value
 
 MAX_DEPTH: Final = 90
@@ -29,14 +32,15 @@ class Malformed(ValueError):
 class Group:
     """Where the spans of one resource and scope stand in a request's bytes: from `starts` to `ends`."""
 
-    __slots__ = ("body", "ends", "resource", "scope", "starts")
+    __slots__ = ("body", "ends", "resource", "resource_size", "scope", "starts")
 
-    def __init__(self, body: bytes, scope: str, resource: dict[str, Value]) -> None:
+    def __init__(self, body: bytes, scope: str, resource: dict[str, Value], resource_size: int = 0) -> None:
         self.body = body
         self.scope = scope
         self.resource = resource
-        self.starts: list[int] = []
-        self.ends: list[int] = []
+        self.resource_size = resource_size
+        self.starts: vec[i64] = vec[i64]()
+        self.ends: vec[i64] = vec[i64]()
 
     def span(self, index: int) -> Span:
         """That span, read in full. Raises Malformed."""
@@ -46,10 +50,11 @@ class Group:
             raise Malformed(CUT_OFF) from error
 
     def part(self, index: int) -> Group:
-        """A copy of that span alone, without its resource: it does not hold the whole request in memory."""
-        alone = Group(self.body[self.starts[index] : self.ends[index]], self.scope, {})
-        alone.starts.append(0)
-        alone.ends.append(len(alone.body))
+        """A copy of that span alone: it does not hold the whole request in memory."""
+        span = self.body[self.starts[index] : self.ends[index]]
+        alone = Group(span, self.scope, self.resource, self.resource_size)
+        alone.starts = vec[i64]([0])
+        alone.ends = vec[i64]([len(alone.body)])
         return alone
 
 
@@ -73,22 +78,69 @@ def read(body: bytes, most: int) -> tuple[list[Span], int]:
 
 def _resource_spans(body: bytes, pos: int, end: int, found: list[Group], seen: int, most: int) -> int:
     resource: dict[str, Value] = {}
+    resource_size = 0
     # A resource may stand behind its spans.
     for start, stop in _children(body, pos, end, 0x0A):
         _attributes(body, start, stop, 0x0A, resource)
+        resource_size += stop - start
     for start, stop in _children(body, pos, end, 0x12):
         scope = ""
         for at, until in _children(body, start, stop, 0x0A):
             for first, last in _children(body, at, until, 0x0A):
                 scope = body[first:last].decode()
-        group = Group(body, scope, resource)
-        for at, until in _children(body, start, stop, 0x12):
-            seen += 1
-            if seen <= most:
-                group.starts.append(at)
-                group.ends.append(until)
+        group = Group(body, scope, resource, resource_size)
+        seen += _spans(group, start, stop, most - seen)
         found.append(group)
     return seen
+
+
+def _spans(group: Group, pos: i64, end: i64, most: int) -> int:
+    """Find the first `most` spans of a scope's bytes; returns how many it has."""
+    body = group.body
+    starts, ends = group.starts, group.ends
+    seen: i64 = 0
+    wanted: i64 = max(most, 0)
+    while pos < end:
+        tag: i64 = body[pos]
+        pos += 1
+        if tag == 0x12:
+            size: i64 = body[pos]
+            pos += 1
+            if size >= 0x80:
+                size, pos = length(body, pos - 1)
+            if pos + size > end:
+                raise Malformed("a field is longer than its message")
+            if seen < wanted:
+                starts = append(starts, pos)
+                ends = append(ends, pos + size)
+            seen += 1
+            pos += size
+        else:
+            pos = _pass(body, pos - 1, end)
+    if pos > end:
+        raise Malformed("a field is longer than its message")
+    group.starts, group.ends = starts, ends
+    return seen
+
+
+def _pass(body: bytes, pos: int, end: int) -> int:
+    """Past a field, whatever it is."""
+    tag, pos = varint(body, pos)
+    return _range(body, pos, end)[1] if tag & 7 == 2 else _skip(body, pos, tag)
+
+
+def length(body: bytes, pos: i64) -> tuple[i64, i64]:
+    """A length, and where it ends."""
+    first: i64 = body[pos]
+    if first < 0x80:
+        return first, pos + 1
+    second: i64 = body[pos + 1]
+    if second < 0x80:
+        return (first & 0x7F) | (second << 7), pos + 2
+    size, stop = varint(body, pos)
+    if size > len(body):
+        raise Malformed("a field is longer than its message")
+    return size, stop
 
 
 def _span(body: bytes, pos: int, end: int, scope: str, resource: dict[str, Value]) -> Span:

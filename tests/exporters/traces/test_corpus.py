@@ -59,9 +59,9 @@ def read_case(manifest: dict[str, Any], case: str) -> Told:
             continue
         groups, _ = bodies.spans(plain, "application/x-protobuf", 100_000)
         found.extend(
-            (call, span)
-            for call, group, index in normalise.read(groups, CONTEXT, TABLE).calls
-            if (span := group.span(index)).name not in BY_HAND.get(case, [])
+            (held.call, span)
+            for held in normalise.read(groups, CONTEXT, TABLE).calls
+            if (span := held.group.span(held.index)).name not in BY_HAND.get(case, [])
         )
     found.sort(key=lambda item: item[0].convention == "anthropic")
     for call, span in found:

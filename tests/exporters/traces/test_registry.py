@@ -27,7 +27,7 @@ def test_the_same_samples_as_prometheus_client(observed: list[tuple[str, float]]
         ours.counter("telltale_requests_total", word, "m", "client", "chat", "ok").value += value
         counter.labels(word, "m", "client", "chat", "ok").inc(value)
         labels = ("chat", "openai", word, "m-2", "acme", "client", "")
-        ours.histogram("gen_ai_client_operation_duration_seconds", *labels).observe(value, b"t" * 16)
+        ours.histogram("gen_ai_client_operation_duration_seconds", *labels).observe(value, 1, 2)
         histogram.labels(*labels).observe(value)
     assert _samples(parse(ours.page(False))) == _samples(parse(generate_latest(theirs).decode()))
     assert _samples(parse_openmetrics(ours.page(True) + "# EOF\n")) == _samples(parse(ours.page(False)))
@@ -45,7 +45,10 @@ def _samples(families: object) -> dict[tuple[str, frozenset[tuple[str, str]]], f
 def test_an_exemplar_points_to_the_trace_of_its_bucket() -> None:
     registry = Registry()
     labels = ("chat", "openai", "m", "m-2", "acme", "client", "")
-    registry.histogram("gen_ai_client_operation_duration_seconds", *labels).observe(0.3, b"\xab" * 16)
+    registry.histogram("gen_ai_client_operation_duration_seconds", *labels).observe(0.3, 0x2322212019181716, 0x0A)
     samples = [sample for family in parse_openmetrics(registry.page(True) + "# EOF\n") for sample in family.samples]
     [exemplar] = [sample for sample in samples if sample.exemplar]
-    assert (exemplar.labels["le"], exemplar.exemplar.labels) == ("0.32", {"trace_id": "ab" * 16})
+    assert (exemplar.labels["le"], exemplar.exemplar.labels) == (
+        "0.32",
+        {"trace_id": "16171819202122230a00000000000000"},
+    )

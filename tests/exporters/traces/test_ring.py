@@ -4,52 +4,66 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from librt.vecs import append
 
-from exporters.traces.call import Call
-from exporters.traces.ring import GENERATIONS, Held, Ring
+from exporters.traces.call import Call, Held
+from exporters.traces.ring import GENERATIONS, Ring, Waiting
 from exporters.traces.wire import Group
 
 BYTES = 80_000
 
 
-def request(first: int, sizes: list[int]) -> list[Held]:
+def request(first: int, sizes: list[int], resource_size: int = 0) -> list[Held]:
     """Calls of one request, whose spans have these sizes."""
-    group = Group(b"x" * sum(sizes), "", {})
+    group = Group(b"x" * sum(sizes), "", {}, resource_size)
     held: list[Held] = []
     for number in range(len(sizes)):
-        group.starts.append(sum(sizes[:number]))
-        group.ends.append(sum(sizes[: number + 1]))
-        held.append((Call((first + number).to_bytes(16), (first + number).to_bytes(8)), group, number))
+        group.starts = append(group.starts, sum(sizes[:number]))
+        group.ends = append(group.ends, sum(sizes[: number + 1]))
+        call = Call()
+        call.name((first + number).to_bytes(16), (first + number).to_bytes(8), b"")
+        held.append(Held(call, group, number))
     return held
 
 
-def kept(ring: Ring, known: list[Held]) -> list[Held]:
-    return [found for held in known for found in ring.take({held[0].trace_id})]
+def span(waiting: Waiting) -> bytes:
+    group = waiting.group
+    return group.body[group.starts[waiting.index] : group.ends[waiting.index]]
 
 
 @given(
     requests=st.lists(st.lists(st.integers(0, 6_000), min_size=1, max_size=5), max_size=40),
     one_of_each=st.booleans(),
+    resource_size=st.sampled_from([0, 700]),
 )
-def test_all_bytes_that_it_keeps_alive_are_within_the_bound(requests: list[list[int]], one_of_each: bool) -> None:
+def test_all_bytes_that_it_keeps_alive_are_within_the_bound(
+    requests: list[list[int]], one_of_each: bool, resource_size: int
+) -> None:
     ring, known = Ring(BYTES, 1e9), list[Held]()
     for number, sizes in enumerate(requests):
-        made = request(100 * number, sizes)
+        made = request(100 * number, sizes, resource_size)
         for held in made[:1] if one_of_each else made:
             ring.add(held, 1.0)
             known.append(held)
-    size, found = ring.size, kept(ring, known)
-    alive = sum(len(body) for body in {id(group.body): group.body for _, group, _ in found}.values())
+    size = ring.size
+    found = [(held, waiting) for held in known for waiting in ring.take({held.call.trace_id})]
+    alive = sum(len(body) for body in {id(kept.group.body): kept.group.body for _, kept in found}.values())
+    alive += resource_size * len({id(kept.group.resource) for _, kept in found})
     assert alive <= size <= BYTES + BYTES // GENERATIONS
-    assert [held[0] for held in found] == [held[0] for held in known][len(known) - len(found) :], "the newest stay"
+    assert [held for held, _ in found] == known[len(known) - len(found) :], "the newest stay"
+    for held, kept in found:
+        assert span(kept) == held.group.body[held.group.starts[held.index] : held.group.ends[held.index]]
 
 
 def test_a_call_leaves_when_it_is_taken() -> None:
     ring, made = Ring(BYTES, 60.0), request(1, [100, 200])
     for held in made:
+        held.call.tenant = "acme"
         ring.add(held, 1.0)
-    assert ring.take({made[1][0].trace_id}) == [made[1]]
-    assert ring.take({held[0].trace_id for held in made}) == [made[0]]
+    [one] = ring.take({made[1].call.trace_id})
+    assert (len(span(one)), one.tenant) == (200, "acme")
+    [other] = ring.take({held.call.trace_id for held in made})
+    assert len(span(other)) == 100
 
 
 def test_nothing_stays_beyond_its_age() -> None:
@@ -58,14 +72,12 @@ def test_nothing_stays_beyond_its_age() -> None:
     ring.expire(150.0)
     assert ring.size > 0
     ring.expire(161.0)
-    assert (ring.size, ring.take({made[0][0].trace_id})) == (0, [])
+    assert (ring.size, ring.take({made[0].call.trace_id})) == (0, [])
 
 
 def test_of_a_request_that_is_larger_than_a_part_of_it_single_calls_are_kept() -> None:
     ring, made = Ring(BYTES, 60.0), request(1, [9_000, 50_000])
     for held in made:
         ring.add(held, 1.0)
-    [(call, group, index)] = ring.take({held[0].trace_id for held in made})
-    assert call is made[0][0]
-    assert group.body[group.starts[index] : group.ends[index]] == b"x" * 9_000
-    assert len(group.body) == 9_000
+    [found] = ring.take({held.call.trace_id for held in made})
+    assert found.group.body == span(found) == b"x" * 9_000

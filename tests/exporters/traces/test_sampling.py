@@ -8,11 +8,25 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporters.traces.call import Call
+from exporters.traces.names import word
 from exporters.traces.sampling import IDLE_MINUTES, MAX_STRATA, Sampler, position
+from telltale.records import Layer
 
 
 def trace(number: int) -> bytes:
     return Random(number).randbytes(16)
+
+
+def call(trace_id: bytes, model: str = "m", layer: Layer = "client", labels_hash: int = 0) -> Call:
+    made = Call()
+    made.name(trace_id, bytes(8), b"")
+    made.model_requested, made.tenant, made.layer, made.labels_hash = model, "t", layer, labels_hash
+    return made
+
+
+def place(trace_id: bytes) -> float:
+    return position(word(trace_id, 0), word(trace_id, 8))
 
 
 @settings(max_examples=30, deadline=None)
@@ -21,8 +35,7 @@ def test_the_budget_bounds_what_is_kept(rate: int, budget: int, seed: int) -> No
     sampler = Sampler(budget)
     for minute in range(3):
         kept = sum(
-            sampler.keep(("m", "t", "client"), trace(seed * 10**6 + minute * rate + n), minute * 60.0) is not None
-            for n in range(rate)
+            sampler.keep(call(trace(seed * 10**6 + minute * rate + n)), minute * 60.0) is not None for n in range(rate)
         )
         doublings = math.log2(max(2.0, rate / budget))
         assert kept <= budget * (2 + doublings / 2) + 3 * math.sqrt(budget) + 3
@@ -33,7 +46,7 @@ def test_weights_add_up_to_the_traffic() -> None:
     estimates = []
     for run in range(60):
         sampler = Sampler(50)
-        found = (sampler.keep(("m", "t", "client"), trace(run * 100_000 + n), n / 50) for n in range(6000))
+        found = (sampler.keep(call(trace(run * 100_000 + n)), n / 50) for n in range(6000))
         estimates.append(sum(1 / probability for probability in found if probability))
     mean = sum(estimates) / len(estimates)
     spread = math.sqrt(sum((value - mean) ** 2 for value in estimates) / (len(estimates) - 1) / len(estimates))
@@ -42,8 +55,8 @@ def test_weights_add_up_to_the_traffic() -> None:
 
 def test_layers_of_a_trace_agree() -> None:
     for number in range(500):
-        first = Sampler(20).keep(("m", "t", "client"), trace(number), 0.0)
-        second = Sampler(20).keep(("m", "t", "server"), trace(number), 0.0)
+        first = Sampler(20).keep(call(trace(number)), 0.0)
+        second = Sampler(20).keep(call(trace(number), layer="server"), 0.0)
         assert (first is None) == (second is None)
 
 
@@ -54,21 +67,41 @@ def test_ids_with_a_common_prefix_or_an_empty_half_are_sampled_evenly() -> None:
         lambda n: n.to_bytes(8) + bytes(8),
         lambda n: (n * 1000).to_bytes(8, "little") + bytes(8),
     ):
-        below = sum(position(make(n)) < 0.25 for n in range(20_000))
-        assert abs(below - 5000) < 4 * math.sqrt(20_000 * 0.25 * 0.75)
+        places = [place(make(n)) for n in range(20_000)]
+        for quarter in range(4):
+            found = sum(quarter <= at * 4 < quarter + 1 for at in places)
+            assert abs(found - 5000) < 4 * math.sqrt(20_000 * 0.25 * 0.75)
 
 
 def test_strata_do_not_share_a_budget() -> None:
     sampler = Sampler(10)
     for number in range(5000):
-        sampler.keep(("busy", "t", "client"), trace(number), 0.0)
-    assert sampler.keep(("quiet", "t", "client"), trace(1), 0.0) == 1.0
+        sampler.keep(call(trace(number), "busy"), 0.0)
+    assert sampler.keep(call(trace(1), "quiet"), 0.0) == 1.0
 
 
 def test_invented_models_share_a_budget() -> None:
     sampler = Sampler(10)
-    names = [(f"m{number}", "t", "client") for number in range(20_000)]
-    kept = sum(sampler.keep(stratum, trace(number), 0.0) is not None for number, stratum in enumerate(names))
+    kept = sum(sampler.keep(call(trace(number), f"m{number}"), 0.0) is not None for number in range(20_000))
     assert kept < MAX_STRATA + 200
     later = (IDLE_MINUTES + 1) * 60.0
-    assert sampler.keep(("new", "t", "client"), trace(1), later) == 1.0, "room is made of those without calls"
+    assert sampler.keep(call(trace(1), "new"), later) == 1.0, "room is made of those without calls"
+
+
+def test_each_bit_of_an_id_moves_half_of_its_place() -> None:
+    draw = Random(3)
+    for bit in range(128):
+        moved = [0] * 24
+        for _ in range(400):
+            number = draw.getrandbits(128)
+            one, other = (int(place(n.to_bytes(16)) * 2**32) for n in (number, number ^ (1 << bit)))
+            for high in range(24):
+                moved[high] += (one ^ other) >> (31 - high) & 1
+        assert all(130 <= count <= 270 for count in moved), (bit, moved)
+
+
+def test_calls_whose_labels_hash_alike_keep_their_own_budgets() -> None:
+    sampler = Sampler(10)
+    for number in range(500):
+        sampler.keep(call(trace(number), "busy", labels_hash=7), 0.0)
+        assert sampler.keep(call(trace(number), f"quiet{number}", labels_hash=7), 0.0) == 1.0

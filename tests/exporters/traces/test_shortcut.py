@@ -23,7 +23,8 @@ from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OTEL_
 NAMES_OF_TENANTS = ("tenant.id", "tenant")
 CONTEXT = normalise.Context(None, NAMES_OF_TENANTS, {"vllm": "mistral-7b"})
 # Compiled, a class has no __slots__.
-FIELDS = [name for name in dir(Call()) if not name.startswith("_") and name not in ("model", "version", "end_unix_s")]
+NOT_READ = ("name", "labels_hash")
+FIELDS = [name for name in dir(Call()) if not name.startswith("_") and name not in NOT_READ]
 TABLE = shortcut.table(NAMES_OF_TENANTS)
 
 KEYS = sorted(
@@ -82,7 +83,7 @@ def long_way(body: bytes) -> list[dict[str, Any]]:
 
 
 def told(body: bytes) -> list[dict[str, Any]]:
-    return [values(call) for call, _, _ in normalise.read(wire.split(body, 100)[0], CONTEXT, TABLE).calls]
+    return [values(held.call) for held in normalise.read(wire.split(body, 100)[0], CONTEXT, TABLE).calls]
 
 
 def short_ways(body: bytes) -> int:

@@ -9,7 +9,8 @@ from exporters.traces.recent import Recent
 
 
 def failed(convention: str, start: float, seconds: float, **values: object) -> Call:
-    made = Call(f"{convention}{start}".encode(), f"{start}".encode())
+    made = Call()
+    made.name(f"{convention}{start}".encode(), f"{start}".encode(), b"")
     made.convention, made.provider, made.model_requested = convention, "anthropic", "m"
     made.status, made.start_unix_s, made.duration_s = "error", start, seconds
     for name, value in values.items():
@@ -23,7 +24,9 @@ def test_the_vendors_span_lies_within_the_others(vendor_first: bool) -> None:
     first, second = reversed(told) if vendor_first else told
     recent = Recent()
     recent.add(first)
-    assert recent.find(second) is first
+    seen = recent.find(second)
+    assert seen is not None
+    assert seen.convention == first.convention
     assert recent.find(failed(second.convention, 100.001, 0.06)) is None, "each of them has one other"
 
 
