@@ -15,7 +15,9 @@ _COLUMNS = [samples.c[field.name] for field in fields(Sample)]
 _VALUES = [field.name for field in fields(Sample) if field.name != "id"]
 # Built once: composing the statement would cost as much as running it.
 _INSERT = {
-    dialect: insert(samples).on_conflict_do_nothing(index_elements=["trace_id", "span_id"]).returning(samples.c.id)
+    dialect: insert(samples)
+    .on_conflict_do_nothing(index_elements=["trace_id", "span_id"])
+    .execution_options(preserve_rowcount=True)
     for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
 
@@ -25,7 +27,7 @@ def save(connection: Connection, rows: Sequence[Sample], now: float) -> int:
     if not rows:
         return 0
     values = [{**{name: getattr(row, name) for name in _VALUES}, "stored_at": now} for row in rows]
-    return len(connection.execute(_INSERT[connection.dialect.name], values).all())
+    return connection.execute(_INSERT[connection.dialect.name], values).rowcount
 
 
 def load(
