@@ -22,7 +22,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from exporters.traces import normalise, spans, wire
+from exporters.traces import normalise, shortcut, spans, wire
 from exporters.traces.measure import Measure
 from telltale.metrics import Metrics
 from telltale.redaction import Redactor, redact
@@ -30,6 +30,7 @@ from telltale.redaction import Redactor, redact
 ROUNDS = 5
 WORDS = ("the", "model", "answers", "a", "question", "about", "reset", "buttons", "and", "invoices", "in", "words")
 CONTEXT = normalise.Context(None, ("tenant.id",), {})
+TABLE = shortcut.table(("tenant.id",))
 
 
 def payload(count: int, content: bool, seed: int) -> bytes:
@@ -90,6 +91,7 @@ def layers() -> None:
             ("protobuf to plain values", lambda body: list(spans.read(ExportTraceServiceRequest.FromString(body)))),
             ("our walker to plain values", lambda body: wire.read(body, 1000)),
             ("walker and normalised", lambda body: [normalise.call(s, CONTEXT) for s in wire.read(body, 1000)[0]]),
+            ("ordinary calls from the bytes", lambda body: normalise.read(wire.split(body, 1000)[0], CONTEXT, TABLE)),
         ):
             print(f"  {name:32} {_cost(work, bodies, 512):8.2f}")
     _metrics()

@@ -6,7 +6,7 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from exporters.traces.names import id_bytes, word
+from exporters.traces.names import id_bytes, span_word, trace_words
 from exporters.traces.wire import Group
 from telltale.records import Layer, Status
 
@@ -66,9 +66,11 @@ class Call:
 
     def name(self, trace_id: bytes, span_id: bytes, parent_span_id: bytes) -> None:
         """Set the ids, as they are on the wire."""
-        self.trace_high, self.trace_low = word(trace_id, 0), word(trace_id, 8)
-        self.span = word(span_id, 0)
-        self.parent = word(parent_span_id, 0) if parent_span_id else i64(0)
+        self.trace_high, self.trace_low = trace_words(trace_id)
+        self.span = span_word(span_id)
+        self.parent = 0
+        if parent_span_id:
+            self.parent = span_word(parent_span_id)
         usual = len(trace_id) == 16 and len(span_id) == 8 and len(parent_span_id) in (0, 8)
         self.odd_ids = None if usual else (trace_id, span_id, parent_span_id)
 

@@ -136,7 +136,8 @@ class Measure:
         row = self._rows.get(key)
         if row is None:
             row = self._new(key)
-        if call.labels_hash != 0:
+        # A folded call is counted as such each time.
+        if call.labels_hash != 0 and row.use[0] != OTHER:
             self._known[slot] = _Known(call, row)
         return row
 

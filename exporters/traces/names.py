@@ -24,11 +24,19 @@ def spread(number: i64) -> i64:
     return (((number ^ (number >> 31)) & _MASK) * _SPREAD) >> 20
 
 
-def word(ident: bytes, pos: i64) -> i64:
-    """Eight bytes of an id as a number; of one that is too short, its hash."""
-    if len(ident) >= pos + _WORD:
-        return read_i64_le(ident, pos)
-    return hash(ident)
+def trace_words(trace_id: bytes) -> tuple[i64, i64]:
+    """A trace id as two numbers; one that is not 16 bytes long by its hash."""
+    if len(trace_id) == 2 * _WORD:
+        return read_i64_le(trace_id, 0), read_i64_le(trace_id, _WORD)
+    odd: i64 = hash(trace_id)
+    return odd, odd
+
+
+def span_word(span_id: bytes) -> i64:
+    """A span id as a number; one that is not 8 bytes long by its hash."""
+    if len(span_id) == _WORD:
+        return read_i64_le(span_id, 0)
+    return hash(span_id)
 
 
 def id_bytes(number: i64) -> bytes:

@@ -12,7 +12,7 @@ from librt.vecs import append, vec
 from mypy_extensions import i64
 
 from exporters.traces.call import Held
-from exporters.traces.names import word
+from exporters.traces.names import trace_words
 from exporters.traces.wire import Group
 
 GENERATIONS: Final = 8
@@ -99,7 +99,10 @@ class Ring:
 
     def take(self, trace_ids: set[bytes]) -> list[Waiting]:
         """The calls of these traces, and by chance another, oldest first. They leave the ring."""
-        traces = {int(_mark(word(trace_id, 0), word(trace_id, 8))) for trace_id in trace_ids}
+        traces: set[int] = set()
+        for trace_id in trace_ids:
+            high, low = trace_words(trace_id)
+            traces.add(int(_mark(high, low)))
         return [waiting for generation in self._generations for waiting in generation.take(traces)]
 
     def expire(self, now: float) -> None:

@@ -9,8 +9,8 @@ from exporters.traces.call import Call
 from exporters.traces.recent import SLACK_S, Recent
 
 # Few ids, so that they meet; some are not as long as they should be.
-TRACES = st.sampled_from([b"t" * 16, b"u" * 16, bytes(8) + b"v" * 8, b"short", b""])
-SPANS = st.sampled_from([b"spanspan", b"parentof", b"another1", b"odd", bytes(8)])
+TRACES = st.sampled_from([b"t" * 16, b"u" * 16, bytes(8) + b"v" * 8, b"short", b"", b"t" * 24])
+SPANS = st.sampled_from([b"spanspan", b"parentof", b"another1", b"odd", bytes(8), b"spanspanspan"])
 PARENTS = st.just(b"") | SPANS
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporters.traces.call import Call
-from exporters.traces.names import word
+from exporters.traces.names import trace_words
 from exporters.traces.sampling import IDLE_MINUTES, MAX_STRATA, Sampler, position
 from telltale.records import Layer
 
@@ -26,7 +26,7 @@ def call(trace_id: bytes, model: str = "m", layer: Layer = "client", labels_hash
 
 
 def place(trace_id: bytes) -> float:
-    return position(word(trace_id, 0), word(trace_id, 8))
+    return position(*trace_words(trace_id))
 
 
 @settings(max_examples=30, deadline=None)

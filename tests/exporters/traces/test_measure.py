@@ -1,0 +1,57 @@
+"""Calls into series: the short way to a label set finds the same one as the table does."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporters.traces.call import Call
+from exporters.traces.measure import OTHER, Measure
+
+LABELS = st.fixed_dictionaries({
+    "operation": st.sampled_from(["chat", "embeddings"]), "provider": st.sampled_from(["openai", None]),
+    "model_requested": st.sampled_from(["m", "n", None]), "model_served": st.sampled_from(["m-2", None]),
+    "tenant": st.sampled_from(["acme", "globex"]), "layer": st.sampled_from(["client", "server"]),
+    "error_type": st.sampled_from([None, "timeout"]), "status": st.sampled_from(["ok", "error"]),
+})  # fmt: skip
+
+
+def call(labels: dict[str, str | None], labels_hash: int) -> Call:
+    made = Call()
+    for name, value in labels.items():
+        setattr(made, name, value)
+    made.labels_hash, made.given = labels_hash, 3
+    return made
+
+
+def page(measure: Measure) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(measure.registry.page(False))
+        for sample in family.samples
+    }
+
+
+@given(st.lists(st.tuples(LABELS, st.integers(0, 2)), max_size=30), st.integers(1, 40))
+def test_a_hash_that_many_labels_share_changes_nothing(
+    told: list[tuple[dict[str, str | None], int]], max_series: int
+) -> None:
+    hashed, looked_up = Measure((), max_series), Measure((), max_series)
+    for labels, labels_hash in told:
+        hashed.add(call(labels, labels_hash))
+        looked_up.add(call(labels, 0))
+    assert page(hashed) == page(looked_up)
+
+
+def test_each_call_beyond_the_bound_is_counted_as_folded() -> None:
+    measure = Measure((), 1)
+    labels: dict[str, str | None] = {"tenant": "acme", "model_requested": "m"}
+    for number in range(5):
+        measure.add(call(labels | {"model_requested": f"m{min(number, 1)}"}, 7))
+    found = page(measure)
+    assert found["telltale_collector_folded_total", frozenset()] == 4
+    assert sum(
+        value for (name, about), value in found.items()
+        if name == "telltale_requests_total" and ("tenant", OTHER) in about
+    ) == 4  # fmt: skip
