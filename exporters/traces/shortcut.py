@@ -195,6 +195,7 @@ def read(body: bytes, pos: i64, end: i64, table: Names, tenant: str | None) -> C
             elif tag == 0x22:
                 if size != 8 and size != 0:
                     return None
+                call.parent = 0
                 if size == 8:
                     call.parent = read_i64_le(body, pos)
             elif tag == 0x2A and size in _NAME_SIZES and body[pos:stop] in _NAMES:
