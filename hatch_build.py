@@ -25,6 +25,7 @@ MODULES = (
         "shortcut",
         "fields",
         "normalise",
+        "table",
         "recent",
         "registry",
         "measure",

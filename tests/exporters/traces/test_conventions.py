@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporters.traces import normalise
-from exporters.traces import recent as recent_calls
 from exporters.traces.call import Call
 from exporters.traces.recent import Recent
 from exporters.traces.spans import Event, Span
+from exporters.traces.table import KEPT
 
 S = 1_000_000_000
 # Compiled, a class has no __slots__.
@@ -348,10 +348,10 @@ def test_the_same_call_by_two_instrumentations_is_found_by_id_across_traces_and_
 
 def test_only_so_many_calls_are_remembered_and_the_newest_stay() -> None:
     recent, one = Recent(), call(OTEL)
-    for number in range(recent_calls.KEPT * 4):
+    for number in range(KEPT * 4):
         recent.add(changed(one, span_id=number.to_bytes(8)))
     assert recent.find(changed(one, span_id=bytes(8))) is None
-    assert recent.find(changed(one, span_id=(recent_calls.KEPT * 4 - 1).to_bytes(8))) is not None
+    assert recent.find(changed(one, span_id=(KEPT * 4 - 1).to_bytes(8))) is not None
 
 
 _VALUES = st.recursive(

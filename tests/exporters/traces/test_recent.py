@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporters.traces.call import Call
-from exporters.traces.recent import SLACK_S, Recent
+from exporters.traces.recent import Recent
+from exporters.traces.table import SLACK_S
 
 # Few ids, so that they meet; some are not as long as they should be.
 TRACES = st.sampled_from([b"t" * 16, b"u" * 16, bytes(8) + b"v" * 8, b"short", b"", b"t" * 24])
