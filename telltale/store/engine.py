@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 # Rows are prompts of some kB: a page holds one, so that a write touches few pages.
 PAGE_SIZE = 16384
+_PAUSE_S = 0.02
 
 
 def parse_url(url: str) -> URL:
@@ -42,7 +45,7 @@ def make_engine(url: URL, busy_timeout: float) -> Engine:
     engine = create_engine(
         url, pool_size=1, max_overflow=0, hide_parameters=True, connect_args=_connect_args(busy_timeout)
     )
-    event.listen(engine, "connect", _pragmas)
+    event.listen(engine, "connect", lambda connection, _record: _pragmas(connection, busy_timeout))
     event.listen(engine, "begin", _begin_immediate)
     return engine
 
@@ -67,13 +70,27 @@ def _connect_args(busy_timeout: float) -> dict[str, object]:
     return {"timeout": busy_timeout, "check_same_thread": False, "isolation_level": None}
 
 
-def _pragmas(connection: Any, _record: object) -> None:
+def _pragmas(connection: Any, busy_timeout: float) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA page_size={PAGE_SIZE}")
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _use_wal(cursor, busy_timeout)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _use_wal(cursor: Any, busy_timeout: float) -> None:
+    # SQLite's own busy timeout does not hold where another connection is about to write into a file without WAL: parts
+    # that start together meet there.
+    deadline = time.monotonic() + busy_timeout
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE_S)
 
 
 def _query_only(connection: Any, _record: object) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-from telltale.store import Store, migrations, open_store
+from telltale.store import Store, StoreUnavailable, migrations, open_store
 from telltale.store.schema import metadata
 
 
@@ -35,6 +37,19 @@ def test_parts_that_start_together_migrate_once(url: str) -> None:
     root = str(Path(__file__).parents[3])
     starts = [subprocess.Popen([sys.executable, "-c", code, url], cwd=root) for _ in range(4)]
     assert [start.wait() for start in starts] == [0, 0, 0, 0]
+
+
+def test_a_new_file_that_somebody_else_locks_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself does not wait here: another part that starts at the same moment would be the end of this one."""
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="locked"):
+        open_store(f"sqlite:///{tmp_path}/store.db", busy_timeout=0.2)
+    release = threading.Timer(0.5, lambda: other.execute("ROLLBACK"))
+    release.start()
+    open_store(f"sqlite:///{tmp_path}/store.db", busy_timeout=20.0).close()
+    release.join()
+    other.close()
 
 
 def test_a_store_of_a_newer_telltale_is_refused(url: str) -> None:
