@@ -17,6 +17,7 @@ from exporters.traces.call import Call, Held
 from exporters.traces.logs import SpanKey, Texts, Words
 from exporters.traces.ring import Ring
 from exporters.traces.sampling import Sampler
+from exporters.traces.wire import Malformed
 from telltale.metrics import Metrics
 from telltale.records import Sample
 from telltale.redaction import redact
@@ -109,7 +110,11 @@ class Keeper:
         found = []
         wanted = set(trace_ids)
         for waiting in self.ring.take(wanted) if wanted else ():
-            span = waiting.group.span(waiting.index)
+            try:
+                span = waiting.group.span(waiting.index)
+            except Malformed:
+                # The metrics need less of a span than a sample does.
+                continue
             context = normalise.Context(waiting.tenant, (), self._settings.collector.service_models)
             call = normalise.call(span, context)
             if call is None or call.trace_id not in wanted:
