@@ -33,7 +33,7 @@ MODULES = (
         "sampling",
     ),
     *("conventions/__init__", "conventions/convention", "conventions/otel", "conventions/openllmetry"),
-    *("content", "ring", "keeper", "pipeline"),
+    *("content", "ring", "keeper", "pipeline", "http2"),
 )
 SETUP = """
 from mypyc.build import mypycify

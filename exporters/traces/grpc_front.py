@@ -1,105 +1,319 @@
-"""OTLP/gRPC: bytes in, bytes out; bodies are decompressed by us, within our bound.
+"""OTLP/gRPC (gRPC over HTTP/2, doc/PROTOCOL-HTTP2.md): one message in, one out; bodies are decompressed by us.
 
-gRPC's own per-message decompression is switched off, so a gzip body arrives as it was sent (a protobuf message never
-begins with gzip's magic bytes).
+A front of our own, because the gRPC library's server costs a small request ten times as much as reading it does.
 """
 
 from __future__ import annotations
 
-from concurrent import futures
+import asyncio
+import base64
+import logging
+import socket
+import struct
+import urllib.parse
+from typing import cast
 
-import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.rpc.code_pb2 import RESOURCE_EXHAUSTED, UNAVAILABLE
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
+from exporters.traces import http2
 from exporters.traces.bodies import Refused
 from exporters.traces.front import RETRY_AFTER_S, Busy, Front, Signal
+from exporters.traces.http2 import Stream
+from exporters.traces.pipeline import Batch
 
-GZIP_MAGIC = b"\x1f\x8b"
-COMMIT_TIMEOUT_S = 60.0
-PREFIX = "opentelemetry.proto.collector"
-_CODES = {
-    401: grpc.StatusCode.UNAUTHENTICATED,
-    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    415: grpc.StatusCode.INVALID_ARGUMENT,
+log = logging.getLogger(__name__)
+
+PREFIX = "/opentelemetry.proto.collector."
+SIGNALS: dict[bytes, Signal] = {
+    f"{PREFIX}trace.v1.TraceService/Export".encode(): "traces",
+    f"{PREFIX}logs.v1.LogsService/Export".encode(): "logs",
+    f"{PREFIX}metrics.v1.MetricsService/Export".encode(): "metrics",
 }
+ENCODINGS = b"identity,gzip,deflate,zstd"
+# The prefix of a message: a flag (compressed) and its length.
+LEAD = 5
+
+INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED = 3, 8, 12, 14, 16
+CODES = {401: UNAUTHENTICATED, 413: RESOURCE_EXHAUSTED, 501: UNIMPLEMENTED}
+HEAD = http2.block([(b":status", b"200"), (b"content-type", b"application/grpc")])
+DONE = http2.block([(b"grpc-status", b"0")])
+FAILED = http2.block(
+    [
+        (b":status", b"200"),
+        (b"content-type", b"application/grpc"),
+        (b"grpc-status", b"13"),
+        (b"grpc-message", b"the collector failed: see its log"),
+    ]
+)
+NOT_GRPC = http2.block([(b":status", b"415")])
+# Of an error's message: it goes into one frame of headers.
+MAX_MESSAGE = 1000
+
+MAX_CONNECTIONS = 1000
+MAX_UNREAD = 1 << 20
+GREETING_S = 10.0
+REQUEST_S = 60.0
+SWEEP_S = 5.0
+HTTP1 = (
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+    b"this is the port of OTLP/gRPC; OTLP/HTTP has its own (collector.http_listen, 4318)\n"
+)
 
 
-class AddressInUse(Exception):
-    """The gRPC server could not take its address."""
+class Server:
+    """OTLP/gRPC on a listening socket."""
+
+    def __init__(self, front: Front, limit: int) -> None:
+        """`limit`: bytes of the largest message."""
+        self.front = front
+        self.limit = limit
+        self.connections: set[_Connection] = set()
+
+    async def start(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(lambda: _Connection(self), sock=listener)
+        self._sweeping = asyncio.create_task(self._sweep())
+
+    async def stop(self, grace: float) -> None:
+        """Take no more calls, and wait for those in work, but not longer than `grace` seconds."""
+        self._sweeping.cancel()
+        self._listening.close()
+        for connection in list(self.connections):
+            connection.finish()
+        deadline = asyncio.get_running_loop().time() + grace
+        while self.connections and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.abort()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            for connection in list(self.connections):
+                connection.expire()
 
 
-def start(address: str, front: Front, limit: int) -> grpc.Server:
-    """Serve OTLP/gRPC on an address. Raises AddressInUse."""
-    # Few: each handover between threads costs more than a request does, and a commit is waited for by whole groups.
-    server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=4, thread_name_prefix="otlp-grpc"),
-        options=[
-            ("grpc.max_receive_message_length", limit),
-            ("grpc.per_message_decompression", 0),
-            ("grpc.so_reuseport", 0),
-        ],
-    )
-    server.add_generic_rpc_handlers(
-        (
-            _service(f"{PREFIX}.trace.v1.TraceService", lambda body, context: _export(front, body, context, "traces")),
-            _service(f"{PREFIX}.logs.v1.LogsService", lambda body, context: _export(front, body, context, "logs")),
-            _service(f"{PREFIX}.metrics.v1.MetricsService", lambda _body, _context: _drop(front)),
-        )
-    )
-    try:
-        if server.add_insecure_port(address) == 0:
-            raise AddressInUse(address)
-    except RuntimeError as error:
-        raise AddressInUse(address) from error
-    server.start()
-    return server
+class _Connection(asyncio.Protocol):
+    """One sender's connection."""
 
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._front = server.front
+        self._loop = asyncio.get_running_loop()
+        self._begun = self._loop.time()
+        self._http2 = http2.Connection(server.limit + LEAD, self._begun)
+        self._closing = False
 
-def _service(name: str, handler: object) -> grpc.GenericRpcHandler:
-    return grpc.method_handlers_generic_handler(name, {"Export": grpc.unary_unary_rpc_method_handler(handler)})
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not by isinstance: uvloop's transports are of no asyncio class.
+        self._transport = cast("asyncio.Transport", transport)
+        if len(self._server.connections) >= MAX_CONNECTIONS:
+            log.warning("more than %d connections on collector.grpc_listen: one was closed", MAX_CONNECTIONS)
+            self._transport.abort()
+            return
+        self._server.connections.add(self)
+        self._transport.set_write_buffer_limits(MAX_UNREAD)
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
+    def connection_lost(self, error: Exception | None) -> None:
+        self._server.connections.discard(self)
+        for stream in self._http2.streams:
+            stream.gone = True
+            self._advance(stream)
 
-def _drop(front: Front) -> bytes:
-    """Senders' own metrics: accepted, so that SDKs stay quiet, and not kept."""
-    front.accept("metrics")
-    answer: bytes = ExportMetricsServiceResponse().SerializeToString()
-    return answer
+    def pause_writing(self) -> None:
+        # Answers are small: the peer sends and does not read.
+        self._transport.abort()
 
-
-def _export(front: Front, body: bytes, context: grpc.ServicerContext, signal: Signal) -> bytes:
-    size = len(body)
-    try:
-        front.enter(size)
+    def data_received(self, data: bytes) -> None:
         try:
-            authorization = dict(context.invocation_metadata()).get("authorization", "")
-            encoding = "gzip" if body.startswith(GZIP_MAGIC) else ""
-            batch = front.take(body, encoding, "application/x-protobuf", authorization, signal)
-            if batch.commit is not None:
-                futures.wait([batch.commit], timeout=COMMIT_TIMEOUT_S)
-            answer: bytes = front.finish(batch, signal).SerializeToString()
-            return answer
-        finally:
-            front.leave(size)
-    except Refused as error:
-        context.abort(_CODES.get(error.status, grpc.StatusCode.INVALID_ARGUMENT), str(error))
-    except Busy as error:
-        context.abort_with_status(_Retry(str(error), error.full))
-    raise AssertionError("abort raises")
+            moved = self._http2.receive(data, self._loop.time())
+        except http2.NotHttp2:
+            self._transport.write(HTTP1)
+            self._transport.close()
+            return
+        except http2.Broken as error:
+            log.debug("a gRPC connection was closed: %s", error)
+            self._transport.write(self._http2.output())
+            self._transport.close()
+            return
+        for stream in moved:
+            self._advance(stream)
+        self._flush()
+
+    def expire(self) -> None:
+        """Give up what does not come: the greeting, the rest of a request, room for an answer."""
+        now = self._loop.time()
+        if not self._http2.settled and now > self._begun + GREETING_S:
+            self._transport.abort()
+        for stream in self._http2.streams:
+            if now > stream.since + REQUEST_S and (stream.answered or not stream.ended):
+                self._http2.reset(stream, http2.CANCEL)
+                self._release(stream)
+        self._flush()
+
+    def finish(self) -> None:
+        """Close when the calls in work are answered."""
+        self._closing = True
+        self._http2.close()
+        self._flush()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        out = self._http2.output()
+        if out and not self._transport.is_closing():
+            self._transport.write(out)
+        if self._closing and not self._http2.streams:
+            self._transport.close()
+
+    def _advance(self, stream: Stream) -> None:
+        if stream.working:
+            return
+        if stream.gone:
+            self._http2.drop(stream)
+            self._release(stream)
+            return
+        try:
+            signal = _signal(stream)
+            if stream.size > stream.held:
+                self._front.enter(stream.size - stream.held)
+                stream.held = stream.size
+            self._measure(stream)
+            if stream.ended:
+                self._take(stream, signal)
+        except _NotGrpc:
+            self._http2.answer(stream, NOT_GRPC)
+            self._release(stream)
+        except (Refused, Busy) as error:
+            self._refuse(stream, error)
+        except Exception:  # noqa: BLE001  # a fault in one call must not end the connection's others
+            self._failed(stream)
+
+    def _measure(self, stream: Stream) -> None:
+        """Refuse what is announced as too large before it is here."""
+        if stream.size >= LEAD:
+            size = struct.unpack_from(">I", _lead(stream), 1)[0]
+            if size > self._server.limit:
+                self._front.refuse("too_large")
+                raise Refused("too_large", 413, f"the message is larger than {self._server.limit} bytes")
+            if stream.size > LEAD + size:
+                self._front.refuse("malformed")
+                raise Refused("malformed", 400, "more than one message in a call")
+
+    def _take(self, stream: Stream, signal: Signal) -> None:
+        if signal == "metrics":
+            # Senders' own metrics: accepted, so that SDKs stay quiet, and not kept.
+            self._front.accept("metrics")
+            self._answer(stream, ExportMetricsServiceResponse().SerializeToString())
+            return
+        try:
+            encoding, body = _message(stream)
+        except Refused as error:
+            self._front.refuse(error.reason)
+            raise
+        authorization = stream.fields.get(b"authorization", b"").decode("latin-1")
+        batch = self._front.take(body, encoding, "application/x-protobuf", authorization, signal)
+        if batch.commit is None:
+            self._conclude(stream, batch, signal)
+        else:
+            stream.working = True
+            batch.commit.add_done_callback(
+                lambda _: self._loop.call_soon_threadsafe(self._committed, stream, batch, signal)
+            )
+
+    def _committed(self, stream: Stream, batch: Batch, signal: Signal) -> None:
+        stream.working = False
+        try:
+            self._conclude(stream, batch, signal)
+        except Exception:  # noqa: BLE001  # as above
+            self._failed(stream)
+        self._flush()
+
+    def _conclude(self, stream: Stream, batch: Batch, signal: Signal) -> None:
+        try:
+            self._answer(stream, self._front.finish(batch, signal).SerializeToString())
+        except Busy as error:
+            self._refuse(stream, error)
+
+    def _answer(self, stream: Stream, message: bytes) -> None:
+        self._http2.answer(stream, HEAD, struct.pack(">BI", 0, len(message)) + message, DONE)
+        self._release(stream)
+
+    def _refuse(self, stream: Stream, error: Refused | Busy) -> None:
+        self._http2.answer(stream, _status(error))
+        self._release(stream)
+
+    def _failed(self, stream: Stream) -> None:
+        log.exception("a gRPC call failed")
+        self._http2.answer(stream, FAILED)
+        self._release(stream)
+
+    def _release(self, stream: Stream) -> None:
+        self._front.leave(stream.held)
+        stream.held = 0
+        stream.chunks.clear()
 
 
-class _Retry(grpc.Status):  # type: ignore[misc]  # grpc has no types
-    """UNAVAILABLE, or RESOURCE_EXHAUSTED for a full queue, with RetryInfo, which OTLP exporters honour."""
+class _NotGrpc(Exception):
+    """A request that is not gRPC's."""
 
-    def __init__(self, message: str, full: bool) -> None:
-        self.code = grpc.StatusCode.RESOURCE_EXHAUSTED if full else grpc.StatusCode.UNAVAILABLE
-        self.details = message
+
+def _signal(stream: Stream) -> Signal:
+    """Which of OTLP's services is called. Raises Refused, or _NotGrpc."""
+    fields = stream.fields
+    if fields[b":method"] != b"POST" or not fields.get(b"content-type", b"").startswith(b"application/grpc"):
+        raise _NotGrpc
+    signal = SIGNALS.get(fields[b":path"])
+    if signal is None:
+        raise Refused("not_found", 501, f"no such method: {fields[b':path'].decode('latin-1')}")
+    return signal
+
+
+def _lead(stream: Stream) -> bytes:
+    first = stream.chunks[0]
+    return first if len(first) >= LEAD else b"".join(stream.chunks[:LEAD])[:LEAD]
+
+
+def _message(stream: Stream) -> tuple[str, bytes]:
+    """The encoding and the bytes of a call's one message. Raises Refused."""
+    if stream.size < LEAD:
+        raise Refused("malformed", 400, "the call holds no message")
+    compressed, size = struct.unpack_from(">BI", _lead(stream))
+    if stream.size != LEAD + size:
+        raise Refused("malformed", 400, f"the message is cut off: {stream.size - LEAD} of {size} bytes")
+    chunks = stream.chunks
+    while len(chunks[0]) < LEAD and len(chunks) > 1:
+        chunks[:2] = [chunks[0] + chunks[1]]
+    chunks[0] = chunks[0][LEAD:]
+    encoding = stream.fields.get(b"grpc-encoding", b"identity").decode("latin-1")
+    if not compressed:
+        encoding = "identity"
+    elif encoding == "identity":
+        raise Refused("malformed", 400, "a compressed message without grpc-encoding")
+    return encoding, chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _status(error: Refused | Busy) -> bytes:
+    """Trailers alone: code and message, and RetryInfo, which OTLP exporters honour, where coming again helps."""
+    fields = [(b":status", b"200"), (b"content-type", b"application/grpc")]
+    message = str(error)[:MAX_MESSAGE]
+    if isinstance(error, Refused):
+        # Not to be mended by sending again; an unknown encoding is told what is known.
+        code = UNIMPLEMENTED if error.reason == "encoding" else CODES.get(error.status, INVALID_ARGUMENT)
+        if error.reason == "encoding":
+            fields.append((b"grpc-accept-encoding", ENCODINGS))
+    else:
+        code = RESOURCE_EXHAUSTED if error.full else UNAVAILABLE
         detail = AnyMessage()
         detail.Pack(RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)))
-        rich = Status(code=RESOURCE_EXHAUSTED if full else UNAVAILABLE, message=message, details=[detail])
-        self.trailing_metadata = (("grpc-status-details-bin", rich.SerializeToString()),)
+        rich = Status(code=code, message=message, details=[detail]).SerializeToString()
+        fields.append((b"grpc-status-details-bin", base64.b64encode(rich).rstrip(b"=")))
+    fields.append((b"grpc-status", str(code).encode()))
+    fields.append((b"grpc-message", urllib.parse.quote(message, safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~").encode()))
+    return http2.block(fields)

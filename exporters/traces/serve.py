@@ -33,7 +33,7 @@ def serve(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; what was acknowledged is durable. Returns 0, or 2 for an address in use."""
     _tune_memory()
     listeners: dict[str, socket.socket] = {}
-    for name in ("http_listen", "metrics_listen"):
+    for name in ("grpc_listen", "http_listen", "metrics_listen"):
         address: str = getattr(settings.collector, name)
         try:
             listeners[name] = _listen(address)
@@ -44,9 +44,6 @@ def serve(settings: Settings) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(settings, store, listeners))
-    except grpc_front.AddressInUse:
-        print(f"collector.grpc_listen = {settings.collector.grpc_listen}: Address already in use", file=sys.stderr)
-        return EXIT_USAGE
     finally:
         store.close()
         for listener in listeners.values():
@@ -61,7 +58,8 @@ async def _run(settings: Settings, store: Store, listeners: dict[str, socket.soc
     pipeline = Pipeline(settings, store, registry, time.time)
     front = Front(settings, store, pipeline, registry, time.time)
     limit = settings.collector.max_body_bytes
-    grpc_server = grpc_front.start(settings.collector.grpc_listen, front, limit)
+    grpc_server = grpc_front.Server(front, limit)
+    await grpc_server.start(listeners["grpc_listen"])
     servers = [
         (_server(Otlp(front, limit)), listeners["http_listen"]),
         (_server(Page(registry, pipeline.page)), listeners["metrics_listen"]),
@@ -75,7 +73,7 @@ async def _run(settings: Settings, store: Store, listeners: dict[str, socket.soc
     log.info("OTLP on grpc %s and http %s", settings.collector.grpc_listen, settings.collector.http_listen)
     await stop.wait()
     promoting.cancel()
-    grpc_server.stop(GRACE_S).wait()
+    await grpc_server.stop(GRACE_S)
     for server, _ in servers:
         server.should_exit = True
     await asyncio.gather(*tasks)

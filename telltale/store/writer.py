@@ -34,7 +34,8 @@ class Writer:
     def __init__(self, engine: Engine, queue_rows: int, check: Callable[[], None]) -> None:
         self._engine = engine
         self._check = check
-        self._queue: queue.Queue[_Job | None] = queue.Queue(maxsize=queue_rows)
+        self._limit = queue_rows
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -43,11 +44,10 @@ class Writer:
         """Queue a write; the future is done after its commit. Raises StoreBusy when the queue is full."""
         if self._closed.is_set():
             raise StoreUnavailable("the store is closed")
+        if self._queue.qsize() >= self._limit:
+            raise StoreBusy(f"{self._limit} writes are waiting")
         future: Future[T] = Future()
-        try:
-            self._queue.put_nowait(_Job(write, future))
-        except queue.Full:
-            raise StoreBusy(f"{self._queue.maxsize} writes are waiting") from None
+        self._queue.put(_Job(write, future))
         return future
 
     @property

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 # Those that go through every compiled module, none of which starts a process of the checkout.
 SAME = (
     *("test_wire.py", "test_shortcut.py", "test_conventions.py", "test_registry.py", "test_sampling.py"),
-    *("test_measure.py", "test_recent.py", "test_ring.py", "test_told_twice.py"),
+    *("test_measure.py", "test_recent.py", "test_ring.py", "test_told_twice.py", "test_http2.py"),
 )
 
 

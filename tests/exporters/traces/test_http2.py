@@ -1,0 +1,375 @@
+"""The server's side of HTTP/2 against another's client (h2), and against peers that keep to nothing."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import h2.events
+import hpack
+import pytest
+from http2_peer import HEADERS, client, frame, header_block
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporters.traces import http2
+from exporters.traces.http2 import Broken, Connection, NotHttp2, Stream
+
+MOST = 1 << 20
+HEAD = http2.block([(b":status", b"200"), (b"content-type", b"application/grpc")])
+TAIL = http2.block([(b"grpc-status", b"0"), (b"grpc-message", b"m" * 300)])
+
+
+GREETING = http2.PREFACE + frame(http2.SETTINGS, 0, 0)
+
+
+def greeted() -> Connection:
+    connection = Connection(MOST, 0.0)
+    connection.receive(GREETING, 0.0)
+    connection.output()
+    return connection
+
+
+def goaway_code(out: bytes) -> int:
+    """The code of the GOAWAY that the output ends with."""
+    assert out[-14] == http2.GOAWAY, out
+    return int(struct.unpack(">I", out[-4:])[0])
+
+
+requests = st.lists(
+    st.tuples(
+        st.dictionaries(st.sampled_from(["authorization", "grpc-timeout", "x-a"]), st.text("abc 1é", max_size=40)),
+        st.binary(max_size=60_000),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(requests, st.integers(1, 100_000), st.booleans())
+def test_requests_of_another_client_arrive_whole(
+    sent: list[tuple[dict[str, str], bytes, bool]], step: int, pieces: bool
+) -> None:
+    """However the bytes are cut, and whatever is told again from the table of headers."""
+    peer, connection = client(), Connection(MOST, 0.0)
+    done: dict[int, Stream] = {}
+
+    def deliver() -> None:
+        data = peer.data_to_send()
+        for at in range(0, len(data), step if pieces else len(data) or 1):
+            for stream in connection.receive(data[at : at + (step if pieces else len(data))], 0.0):
+                assert not stream.gone
+                if stream.ended:
+                    done[stream.number] = stream
+        peer.receive_data(connection.output())
+
+    deliver()
+    for index, (fields, body, trailing) in enumerate(sent):
+        number = 2 * index + 1
+        peer.send_headers(number, [*HEADERS, *((k, v.strip()) for k, v in fields.items())])
+        rest = body
+        while rest:
+            room = min(peer.local_flow_control_window(number), peer.max_outbound_frame_size, len(rest))
+            peer.send_data(number, rest[:room])
+            rest = rest[room:]
+            deliver()
+        if trailing:
+            peer.send_headers(number, [("x-trailer", "1")], end_stream=True)
+        else:
+            peer.end_stream(number)
+        deliver()
+        stream = done[number]
+        assert b"".join(stream.chunks) == body
+        assert stream.size == len(body)
+        assert stream.fields[b":path"] == b"/a"
+        assert {name: stream.fields[name.encode()].decode() for name in fields} == {
+            name: value.strip() for name, value in fields.items()
+        }
+        connection.answer(stream, HEAD, body[:100], TAIL)
+        events = peer.receive_data(connection.output())
+        assert [e.data for e in events if isinstance(e, h2.events.DataReceived)] == ([body[:100]] if body else [])
+        assert any(isinstance(e, h2.events.StreamEnded) for e in events)
+    assert not connection.streams
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 300), st.binary(max_size=2000), st.lists(st.integers(1, 500), min_size=1))
+def test_an_answer_keeps_to_the_peers_window(window: int, body: bytes, steps: list[int]) -> None:
+    peer, connection = client(window=window), Connection(MOST, 0.0)
+    peer.send_headers(1, HEADERS, end_stream=True)
+    [stream] = connection.receive(peer.data_to_send(), 0.0)
+    connection.answer(stream, HEAD, body, TAIL)
+    got, ended, turn = b"", False, 0
+    while not ended:
+        # h2 raises if more came than the window lets through.
+        for event in peer.receive_data(connection.output()):
+            if isinstance(event, h2.events.DataReceived):
+                got += event.data
+            ended = ended or isinstance(event, h2.events.StreamEnded)
+        if not ended:
+            assert connection.streams, "nobody waits, and the answer is not whole"
+            peer.increment_flow_control_window(steps[turn % len(steps)], 1)
+            turn += 1
+            connection.receive(peer.data_to_send(), 0.0)
+    assert got == body
+    assert not connection.streams
+
+
+def test_an_early_answer_tells_the_peer_to_stop() -> None:
+    peer, connection = client(), Connection(MOST, 0.0)
+    peer.send_headers(1, HEADERS)
+    peer.send_data(1, b"a" * 500)
+    [stream] = connection.receive(peer.data_to_send(), 0.0)
+    connection.answer(stream, HEAD)
+    events = peer.receive_data(connection.output())
+    assert [e.error_code for e in events if isinstance(e, h2.events.StreamReset)] == [http2.NO_ERROR]
+    # What was on its way is passed over.
+    assert connection.receive(frame(http2.DATA, http2.END_STREAM, 1, b"b" * 500), 0.0) == []
+    assert connection.output() == b""
+
+
+def test_a_body_as_large_as_allowed_needs_no_update_of_its_window() -> None:
+    peer, connection = client(), Connection(MOST, 0.0)
+    connection.receive(peer.data_to_send(), 0.0)
+    peer.receive_data(connection.output())
+    peer.send_headers(1, HEADERS)
+    stream = None
+    for _ in range(MOST // 16384):
+        peer.send_data(1, bytes(16384))
+        [stream] = connection.receive(peer.data_to_send(), 0.0)
+    assert stream is not None
+    assert stream.size == MOST
+    connection.receive(frame(http2.DATA, 0, 1, bytes(200)), 0.0)
+    assert stream.gone, "more than its window"
+
+
+OPEN = frame(http2.HEADERS, http2.END_HEADERS, 1, header_block())
+WHOLE = frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, header_block())
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (frame(http2.DATA, 0, 0, b"a"), http2.PROTOCOL_ERROR),
+        (frame(http2.DATA, 0, 1, b"a"), http2.PROTOCOL_ERROR),
+        (OPEN + frame(http2.DATA, http2.PADDED, 1, b"\x05abc"), http2.PROTOCOL_ERROR),
+        (OPEN + frame(http2.DATA, http2.PADDED, 1, b""), http2.PROTOCOL_ERROR),
+        (frame(http2.HEADERS, http2.END_HEADERS, 0, header_block()), http2.PROTOCOL_ERROR),
+        (frame(http2.HEADERS, http2.END_HEADERS, 2, header_block()), http2.PROTOCOL_ERROR),
+        (frame(http2.HEADERS, http2.END_HEADERS, 1, b"\xff\xff\xff\xff\xff\xff"), http2.COMPRESSION_ERROR),
+        (frame(http2.HEADERS, http2.END_HEADERS | http2.WITH_PRIORITY, 1, b"\0\0"), http2.FRAME_SIZE_ERROR),
+        (frame(http2.HEADERS, 0, 1, header_block()) + frame(http2.PING, 0, 0, bytes(8)), http2.PROTOCOL_ERROR),
+        (frame(http2.HEADERS, 0, 1, b"\x82") + frame(http2.CONTINUATION, 4, 3, b"\x86"), http2.PROTOCOL_ERROR),
+        (frame(http2.CONTINUATION, 4, 1, b"\x82"), http2.PROTOCOL_ERROR),
+        (frame(http2.RST_STREAM, 0, 1, bytes(4)), http2.PROTOCOL_ERROR),
+        (OPEN + frame(http2.RST_STREAM, 0, 1, bytes(3)), http2.FRAME_SIZE_ERROR),
+        (frame(http2.SETTINGS, 0, 1), http2.PROTOCOL_ERROR),
+        (frame(http2.SETTINGS, 0, 0, bytes(5)), http2.FRAME_SIZE_ERROR),
+        (frame(http2.SETTINGS, http2.ACK, 0, bytes(6)), http2.FRAME_SIZE_ERROR),
+        (frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 4, 1 << 31)), http2.FLOW_CONTROL_ERROR),
+        (frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 5, 100)), http2.PROTOCOL_ERROR),
+        (frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 2, 7)), http2.PROTOCOL_ERROR),
+        (frame(http2.PING, 0, 0, bytes(7)), http2.FRAME_SIZE_ERROR),
+        (frame(http2.PING, 0, 1, bytes(8)), http2.PROTOCOL_ERROR),
+        (frame(http2.PUSH_PROMISE, 0, 1, bytes(8)), http2.PROTOCOL_ERROR),
+        (frame(http2.GOAWAY, 0, 1, bytes(8)), http2.PROTOCOL_ERROR),
+        (frame(http2.PRIORITY, 0, 0, bytes(5)), http2.PROTOCOL_ERROR),
+        (frame(http2.WINDOW_UPDATE, 0, 0, bytes(3)), http2.FRAME_SIZE_ERROR),
+        (frame(http2.WINDOW_UPDATE, 0, 0, bytes(4)), http2.PROTOCOL_ERROR),
+        (frame(http2.WINDOW_UPDATE, 0, 1, struct.pack(">I", 1)), http2.PROTOCOL_ERROR),
+        (frame(http2.WINDOW_UPDATE, 0, 0, struct.pack(">I", (1 << 31) - 1)), http2.FLOW_CONTROL_ERROR),
+        (b"\x00\x40\x01" + bytes(6), http2.FRAME_SIZE_ERROR),
+    ],
+)
+def test_what_breaks_the_protocol_ends_the_connection(sent: bytes, code: int) -> None:
+    connection = greeted()
+    with pytest.raises(Broken) as broken:
+        connection.receive(sent, 0.0)
+    assert broken.value.code == code
+    assert goaway_code(connection.output()) == code
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (WHOLE + frame(http2.DATA, 0, 1, b"a" * 200), http2.STREAM_CLOSED),
+        (WHOLE + frame(http2.HEADERS, http2.END_HEADERS, 1, header_block()), http2.STREAM_CLOSED),
+        (OPEN + frame(http2.HEADERS, http2.END_HEADERS, 1, header_block()), http2.PROTOCOL_ERROR),
+        (OPEN + frame(http2.WINDOW_UPDATE, 0, 1, bytes(4)), http2.PROTOCOL_ERROR),
+        (OPEN + frame(http2.WINDOW_UPDATE, 0, 1, struct.pack(">I", (1 << 31) - 1)), http2.FLOW_CONTROL_ERROR),
+        (OPEN + frame(http2.PRIORITY, 0, 1, bytes(4)), http2.FRAME_SIZE_ERROR),
+        *(
+            (frame(http2.HEADERS, http2.END_HEADERS, 1, header_block(fields)), http2.PROTOCOL_ERROR)
+            for fields in (
+                [(":method", "POST"), (":scheme", "http")],
+                [(":method", "POST"), (":scheme", "http"), (":path", "")],
+                [*HEADERS, (":path", "/b")],
+                [*HEADERS, ("x", "1"), (":status", "200")],
+                [*HEADERS, (":status", "200")],
+                [*HEADERS, ("connection", "close")],
+                [*HEADERS, ("te", "gzip")],
+                [*HEADERS, ("X-Upper", "1")],
+                [*HEADERS, ("x", "a\r\nb")],
+            )
+        ),
+    ],
+)
+def test_what_breaks_a_call_ends_that_call_alone(sent: bytes, code: int) -> None:
+    connection = greeted()
+    connection.receive(sent, 0.0)
+    out = connection.output()
+    assert out[-13:] == frame(http2.RST_STREAM, 0, 1, struct.pack(">I", code))
+    [stream] = connection.receive(frame(http2.HEADERS, http2.END_HEADERS, 3, header_block()), 0.0)
+    assert (stream.number, stream.gone) == (3, False)
+
+
+@pytest.mark.parametrize("begin", [b"GET / HTTP/1.1\r\n", b"PRI * HTTP/2.0\r\n\r\nXX", b"\x16\x03\x01\x02\x00", b"\0"])
+def test_other_protocols_are_told_apart(begin: bytes) -> None:
+    with pytest.raises(NotHttp2):
+        Connection(MOST, 0.0).receive(begin, 0.0)
+
+
+def test_settings_come_first() -> None:
+    with pytest.raises(Broken):
+        Connection(MOST, 0.0).receive(http2.PREFACE + frame(http2.PING, 0, 0, bytes(8)), 0.0)
+
+
+def _cancelled(number: int) -> bytes:
+    return frame(http2.HEADERS, http2.END_HEADERS, number, header_block()) + frame(
+        http2.RST_STREAM, 0, number, bytes(4)
+    )
+
+
+FLOODS: dict[str, Callable[[int], bytes]] = {
+    "ping": lambda _: frame(http2.PING, 0, 0, bytes(8)),
+    "settings": lambda _: frame(http2.SETTINGS, 0, 0),
+    "rapid reset": lambda n: _cancelled(2 * n + 3),
+    # The peer makes us reset its streams.
+    "made you reset": lambda n: (
+        frame(http2.HEADERS, http2.END_HEADERS, 2 * n + 3, header_block())
+        + frame(http2.WINDOW_UPDATE, 0, 2 * n + 3, bytes(4))
+    ),
+    "empty data": lambda _: frame(http2.DATA, 0, 1),
+    "crumbs": lambda _: frame(http2.DATA, 0, 1, b"a"),
+    "window": lambda _: frame(http2.WINDOW_UPDATE, 0, 1, struct.pack(">I", 1)),
+    "priority": lambda _: frame(http2.PRIORITY, 0, 1, bytes(5)),
+    "unknown": lambda _: frame(99, 0, 0, b"a"),
+    "data of closed streams": lambda n: _cancelled(2 * n + 3) + frame(http2.DATA, 0, 2 * n + 3),
+}
+
+
+def flood(connection: Connection, made: Callable[[int], bytes], pace_s: float) -> None:
+    for turn in range(3000):
+        for stream in connection.receive(made(turn), turn * pace_s):
+            if stream.gone:
+                connection.drop(stream)
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_floods_are_cut_off(name: str) -> None:
+    connection = greeted()
+    connection.receive(OPEN, 0.0)
+    with pytest.raises(Broken) as broken:
+        flood(connection, FLOODS[name], 0.0)
+    assert broken.value.code == http2.ENHANCE_YOUR_CALM
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_the_same_frames_at_a_humane_pace_are_borne(name: str) -> None:
+    connection = greeted()
+    connection.receive(OPEN, 0.0)
+    flood(connection, FLOODS[name], 0.1)
+
+
+def test_headers_in_many_parts_are_bounded() -> None:
+    connection = greeted()
+    connection.receive(frame(http2.HEADERS, 0, 1, b""), 0.0)
+    with pytest.raises(Broken, match="too many frames"):
+        connection.receive(frame(http2.CONTINUATION, 0, 1, b"") * 3000, 0.0)
+    connection = greeted()
+    connection.receive(frame(http2.HEADERS, 0, 1, b""), 0.0)
+    with pytest.raises(Broken, match="headers of more than"):
+        connection.receive(frame(http2.CONTINUATION, 0, 1, b"\0" * 1000) * 100, 0.0)
+
+
+def test_headers_that_grow_when_they_are_read_are_refused() -> None:
+    """Some kB of references to one long entry of the table."""
+    connection = greeted()
+    encoder = hpack.Encoder()
+    connection.receive(
+        frame(http2.HEADERS, http2.END_HEADERS, 1, bytes(encoder.encode([*HEADERS, ("x", "a" * 3000)]))), 0.0
+    )
+    bomb = bytes(encoder.encode(HEADERS)) + bytes([0x80 | 62]) * 8000
+    with pytest.raises(Broken) as broken:
+        connection.receive(frame(http2.HEADERS, http2.END_HEADERS, 3, bomb), 0.0)
+    assert broken.value.code == http2.COMPRESSION_ERROR
+
+
+def test_more_streams_than_allowed_are_refused() -> None:
+    connection = greeted()
+    for number in range(http2.MAX_STREAMS):
+        connection.receive(frame(http2.HEADERS, http2.END_HEADERS, 2 * number + 1, header_block()), 0.0)
+    connection.output()
+    late = 2 * http2.MAX_STREAMS + 1
+    assert connection.receive(frame(http2.HEADERS, http2.END_HEADERS, late, header_block()), 0.0) == []
+    assert connection.output() == frame(http2.RST_STREAM, 0, late, struct.pack(">I", http2.REFUSED_STREAM))
+    # A stream that the peer gave up counts until its owner is done with it.
+    [stream] = connection.receive(frame(http2.RST_STREAM, 0, 1, bytes(4)), 0.0)
+    connection.receive(frame(http2.HEADERS, http2.END_HEADERS, late + 2, header_block()), 0.0)
+    assert connection.output().startswith(frame(http2.RST_STREAM, 0, late + 2, b"")[3:4], 3)
+    connection.drop(stream)
+    assert len(connection.receive(frame(http2.HEADERS, http2.END_HEADERS, late + 4, header_block()), 0.0)) == 1
+
+
+def test_after_close_no_stream_is_taken_and_those_open_may_end() -> None:
+    peer, connection = client(), Connection(MOST, 0.0)
+    peer.send_headers(1, HEADERS)
+    [stream] = connection.receive(peer.data_to_send(), 0.0)
+    connection.close()
+    assert any(isinstance(e, h2.events.ConnectionTerminated) for e in peer.receive_data(connection.output()))
+    connection.receive(frame(http2.HEADERS, http2.END_HEADERS, 3, header_block()), 0.0)
+    assert connection.output() == frame(http2.RST_STREAM, 0, 3, struct.pack(">I", http2.REFUSED_STREAM))
+    connection.receive(frame(http2.DATA, http2.END_STREAM, 1, b"a" * 200), 0.0)
+    assert stream.ended
+    connection.answer(stream, HEAD, b"b", TAIL)
+    assert not connection.streams
+
+
+pieces_of_frames = st.one_of(
+    st.builds(
+        frame,
+        st.integers(0, 11),
+        st.integers(0, 255),
+        st.integers(0, 9),
+        st.one_of(st.binary(max_size=300), st.just(header_block()), st.just(bytes(4)), st.just(bytes(8))),
+    ),
+    st.binary(max_size=30),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(pieces_of_frames, max_size=40), st.integers(1, 2000))
+def test_no_bytes_bring_it_out_of_step(parts: list[bytes], step: int) -> None:
+    """Whatever comes: streams, or Broken with a GOAWAY; the same however it is cut."""
+
+    def drive(step: int) -> tuple[list[tuple[int, bytes, bool, bool]], int | None]:
+        connection = greeted()
+        streams: dict[int, Stream] = {}
+        data = b"".join(parts)
+        try:
+            for at in range(0, len(data), step):
+                for stream in connection.receive(data[at : at + step], 0.0):
+                    streams[stream.number] = stream
+        except Broken:
+            return [], goaway_code(connection.output())
+        return [(s.number, b"".join(s.chunks), s.ended, s.gone) for s in streams.values()], None
+
+    assert drive(step) == drive(1 << 20)
+
+
+@given(st.lists(st.tuples(st.binary(max_size=300), st.binary(max_size=70_000)), max_size=5))
+def test_header_blocks_are_read_as_written(fields: list[tuple[bytes, bytes]]) -> None:
+    decoder = hpack.Decoder(max_header_list_size=1 << 24)
+    assert [tuple(pair) for pair in decoder.decode(http2.block(fields), raw=True)] == fields
