@@ -89,7 +89,11 @@ class Sampling(Section):
     per_minute: float = Field(
         60.0, gt=0, description="Samples kept per minute for each model, tenant and layer; errors come on top."
     )
-    ring_bytes: int = Field(32 << 20, gt=0, description="Memory for calls not sampled that feedback may still ask for.")
+    ring_bytes: int = Field(
+        16 << 20,
+        gt=0,
+        description="Memory for calls not sampled that feedback may still ask for, compressed as they came.",
+    )
     ring_age: Seconds = Field(15 * 60.0, description="How long a call waits there.")
 
 

@@ -85,12 +85,17 @@ def decode(body: bytes, content_type: str, kind: type[Request]) -> Request:
     raise Refused("content_type", 415, f"Content-Type {media!r}: use application/x-protobuf or application/json")
 
 
-def spans(body: bytes, content_type: str, most: int) -> tuple[list[wire.Group], int]:
+def spans(body: bytes, encoding: str, content_type: str, limit: int, most: int) -> tuple[list[wire.Group], int]:
     """Where the first `most` spans of a trace request are, and how many it has. Raises Refused or wire.Malformed."""
+    plain = decompress(body, encoding, limit)
     if content_type.partition(";")[0].strip().lower() != "application/x-protobuf":
         # One way from here on: what came as JSON is written anew.
-        body = decode(body, content_type, ExportTraceServiceRequest).SerializeToString()
-    return wire.split(body, most)
+        return wire.split(decode(plain, content_type, ExportTraceServiceRequest).SerializeToString(), most)
+    found, seen = wire.split(plain, most)
+    if len(body) < len(plain):
+        for group in found:
+            group.source.body, group.source.encoding = body, encoding
+    return found, seen
 
 
 def _protobuf(body: bytes, kind: type[Request]) -> Request:

@@ -91,10 +91,11 @@ class Front:
         """Decode and queue a body. Raises Refused or Busy."""
         try:
             tenant = self._tenant(authorization)
-            plain = bodies.decompress(body, encoding, self._settings.max_decompressed_bytes)
+            limit = self._settings.max_decompressed_bytes
             if signal == "logs":
+                plain = bodies.decompress(body, encoding, limit)
                 return self._pipeline.hear(bodies.decode(plain, content_type, ExportLogsServiceRequest), tenant)
-            found, seen = bodies.spans(plain, content_type, self._settings.max_spans)
+            found, seen = bodies.spans(body, encoding, content_type, limit, self._settings.max_spans)
             return self._pipeline.take(found, seen, tenant)
         except wire.Malformed as error:
             self.refuse("malformed")

@@ -107,6 +107,8 @@ class _Connection(asyncio.Protocol):
         self._begun = self._loop.time()
         self._http2 = http2.Connection(server.limit + LEAD, self._begun)
         self._closing = False
+        # What waits for its commit.
+        self._working: dict[int, tuple[Stream, Batch, Signal]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not by isinstance: uvloop's transports are of no asyncio class.
@@ -223,11 +225,13 @@ class _Connection(asyncio.Protocol):
             self._conclude(stream, batch, signal)
         else:
             stream.working = True
-            batch.commit.add_done_callback(
-                lambda _: self._loop.call_soon_threadsafe(self._committed, stream, batch, signal)
-            )
+            number = stream.number
+            self._working[number] = stream, batch, signal
+            # By number: a callback that held the batch would be held by it, and nothing of the request would go.
+            batch.commit.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._committed, number))
 
-    def _committed(self, stream: Stream, batch: Batch, signal: Signal) -> None:
+    def _committed(self, number: int) -> None:
+        stream, batch, signal = self._working.pop(number)
         stream.working = False
         try:
             self._conclude(stream, batch, signal)

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 from exporters.traces import content, normalise
 from exporters.traces.call import Call, Held
 from exporters.traces.logs import SpanKey, Texts, Words
-from exporters.traces.ring import Ring
+from exporters.traces.ring import Ring, unpack
 from exporters.traces.sampling import Sampler
 from exporters.traces.wire import Malformed
 from telltale.metrics import Metrics
@@ -60,8 +60,7 @@ class Keeper:
         self._samples = metrics.counter("telltale_samples_total")
         # Calls not kept since they were last counted: once a request, not once a call.
         self.passed = 0
-        for outcome in ("kept", "no_content", "promoted", "not_sampled"):
-            self._samples.labels(outcome)
+        self._outcomes = {name: self.outcome(name) for name in ("kept", "no_content", "promoted", "not_sampled")}
         self._coverage = metrics.gauge("telltale_collector_content_coverage_ratio")
         self._covered: float | None = None
 
@@ -109,9 +108,9 @@ class Keeper:
         """Calls out of the ring that were asked for, as samples outside the statistics."""
         found = []
         wanted = set(trace_ids)
-        for waiting in self.ring.take(wanted) if wanted else ():
+        for waiting, group in unpack(self.ring.take(wanted)) if wanted else ():
             try:
-                span = waiting.group.span(waiting.index)
+                span = group.span(0)
             except Malformed:
                 # The metrics need less of a span than a sample does.
                 continue
@@ -129,7 +128,7 @@ class Keeper:
     def count(self) -> None:
         """Count the calls that were passed over."""
         if self.passed:
-            self._samples.labels("not_sampled").inc(self.passed)
+            self._outcomes["not_sampled"].inc(self.passed)
             self.passed = 0
 
     def expire(self, now: float) -> None:
@@ -140,7 +139,7 @@ class Keeper:
             if waiting.since > now - WAIT_S and len(self._waiting) <= MAX_WAITING:
                 return
             del self._waiting[key]
-            self._samples.labels("no_content").inc()
+            self._outcomes["no_content"].inc()
             self._cover(waiting.call, 0.0)
 
     def _wait(self, key: SpanKey, waiting: Waiting) -> None:
@@ -149,7 +148,7 @@ class Keeper:
             self.expire(waiting.since)
 
     def _keep(self, call: Call, prompt: str, answer: str, probability: float | None, promoted_by: str | None) -> Sample:
-        self._samples.labels("promoted" if promoted_by else "kept").inc()
+        self._outcomes["promoted" if promoted_by else "kept"].inc()
         self._cover(call, 1.0)
         sample = _sample(call, probability, *self._redacted(prompt), *self._redacted(answer))
         return replace(sample, promoted_by=promoted_by) if promoted_by else sample

@@ -46,7 +46,7 @@ def read(groups: list[Group], context: Context, table: Names) -> Told:
         wanted: i64 = 0
         for held in told.calls:
             wanted += held.group.ends[held.index] - held.group.starts[held.index]
-        if wanted * 2 < len(groups[0].body):
+        if wanted * 2 < len(groups[0].source.body):
             # Some calls among many other spans: waiting, they shall not hold the whole request in memory.
             told.calls = [Held(held.call, held.group.part(held.index), 0) for held in told.calls]
     return told
@@ -54,11 +54,12 @@ def read(groups: list[Group], context: Context, table: Names) -> Told:
 
 def _read(group: Group, context: Context, table: Names, told: Told) -> None:
     body, starts, ends = group.body, group.starts, group.ends
-    plain = conventions.is_plain(group.scope)
-    known: str | None = tenant(context, (group.resource,))
+    resource = group.source.resource
+    plain = conventions.is_plain(group.source.scope)
+    known: str | None = tenant(context, (resource,))
     if known == NO_TENANT and not context.tenant:
         known = None
-    model = context.service_models.get(str(group.resource.get("service.name"))) if context.service_models else None
+    model = context.service_models.get(str(resource.get("service.name"))) if context.service_models else None
     short = none = 0
     senders: i64 = hash(known) & 0xFFFFFFFF
     for index in range(i64(len(starts))):

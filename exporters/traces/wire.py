@@ -29,33 +29,54 @@ class Malformed(ValueError):
     """Bytes that are no such message."""
 
 
-class Group:
-    """Where the spans of one resource and scope stand in a request's bytes: from `starts` to `ends`."""
+class Source:
+    """The bytes that spans came in, as they came, and what all of them share.
 
-    __slots__ = ("body", "ends", "resource", "resource_size", "scope", "starts")
+    `body` is in an `encoding` if that is not empty, and of `size` bytes without it.
+    """
+
+    __slots__ = ("body", "encoding", "resource", "resource_size", "scope", "size")
 
     def __init__(self, body: bytes, scope: str, resource: dict[str, Value], resource_size: int = 0) -> None:
         self.body = body
+        self.encoding = ""
+        self.size = len(body)
         self.scope = scope
         self.resource = resource
         self.resource_size = resource_size
+
+
+class Group:
+    """Where the spans of one resource and scope stand in a request's plain bytes: from `starts` to `ends`."""
+
+    __slots__ = ("body", "ends", "source", "starts")
+
+    def __init__(self, body: bytes, source: Source) -> None:
+        self.body = body
+        self.source = source
         self.starts: vec[i64] = vec[i64]()
         self.ends: vec[i64] = vec[i64]()
 
     def span(self, index: int) -> Span:
         """That span, read in full. Raises Malformed."""
+        source = self.source
         try:
-            return _span(self.body, self.starts[index], self.ends[index], self.scope, self.resource)
+            return _span(self.body, self.starts[index], self.ends[index], source.scope, source.resource)
         except (IndexError, UnicodeDecodeError) as error:
             raise Malformed(CUT_OFF) from error
 
     def part(self, index: int) -> Group:
         """A copy of that span alone: it does not hold the whole request in memory."""
-        span = self.body[self.starts[index] : self.ends[index]]
-        alone = Group(span, self.scope, self.resource, self.resource_size)
-        alone.starts = vec[i64]([0])
-        alone.ends = vec[i64]([len(alone.body)])
-        return alone
+        return alone(self.body, self.starts[index], self.ends[index], self.source)
+
+
+def alone(body: bytes, start: int, end: int, source: Source) -> Group:
+    """One span of a body as a group of its own."""
+    span = body[start:end]
+    group = Group(span, Source(span, source.scope, source.resource, source.resource_size))
+    group.starts = vec[i64]([0])
+    group.ends = vec[i64]([len(span)])
+    return group
 
 
 def split(body: bytes, most: int) -> tuple[list[Group], int]:
@@ -88,7 +109,7 @@ def _resource_spans(body: bytes, pos: int, end: int, found: list[Group], seen: i
         for at, until in _children(body, start, stop, 0x0A):
             for first, last in _children(body, at, until, 0x0A):
                 scope = body[first:last].decode()
-        group = Group(body, scope, resource, resource_size)
+        group = Group(body, Source(body, scope, resource, resource_size))
         seen += _spans(group, start, stop, most - seen)
         found.append(group)
     return seen

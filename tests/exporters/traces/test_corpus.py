@@ -52,12 +52,13 @@ def read_case(manifest: dict[str, Any], case: str) -> Told:
         body = (CORPUS / payload["file"]).read_bytes()
         if payload["signal"] not in ("traces", "logs"):
             continue
-        plain = bodies.decompress(body, payload.get("content_encoding") or "", 1 << 26)
+        encoding = payload.get("content_encoding") or ""
         if payload["signal"] == "logs":
+            plain = bodies.decompress(body, encoding, 1 << 26)
             for words in logs.read(bodies.decode(plain, "application/x-protobuf", ExportLogsServiceRequest)):
                 heard[words.span] = (words.prompt, words.answer)
             continue
-        groups, _ = bodies.spans(plain, "application/x-protobuf", 100_000)
+        groups, _ = bodies.spans(body, encoding, "application/x-protobuf", 1 << 26, 100_000)
         found.extend(
             (held.call, span)
             for held in normalise.read(groups, CONTEXT, TABLE).calls
