@@ -140,10 +140,9 @@ class Connection:
         self._noise = max(0.0, self._noise - (now - self._now) * LEAK)
         self._now = now
         self._moved = []
-        if self._rest:
-            data = self._rest + data
         at = 0
         if not self._greeted:
+            data, self._rest = self._rest + data, b""
             if not data.startswith(PREFACE):
                 if len(data) >= len(PREFACE) or not PREFACE.startswith(data):
                     raise NotHttp2
@@ -151,17 +150,14 @@ class Connection:
                 return []
             self._greet()
             at = len(PREFACE)
-        end = len(data)
-        while end - at >= 9:
-            size = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
-            if size > MAX_FRAME:
-                raise self._broken(FRAME_SIZE_ERROR, f"a frame of {size} bytes")
-            start = at + 9
-            stop = start + size
-            if stop > end:
-                break
-            number = (data[at + 5] & 0x7F) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8]
-            self._frame(data[at + 3], data[at + 4], number, data[start:stop])
+        if self._rest:
+            # Only the frame that was begun is put together; what follows is read where it is.
+            begun = self._rest + data[: 9 + MAX_FRAME]
+            at = self._next(begun, 0) - len(self._rest)
+            if at < 0:
+                self._rest = begun
+                return []
+        while (stop := self._next(data, at)) > at:
             at = stop
         self._rest = data[at:]
         for stream in self._moved:
@@ -217,6 +213,21 @@ class Connection:
             SETTINGS, 0, 0, b"".join(key.to_bytes(2, "big") + value.to_bytes(4, "big") for key, value in settings)
         )
         self._put(WINDOW_UPDATE, 0, 0, (WINDOW - DEFAULT_WINDOW).to_bytes(4, "big"))
+
+    def _next(self, data: bytes, at: int) -> int:
+        """Take the frame that begins there. Returns where it ends; where it begins, if it is not whole."""
+        if len(data) - at < 9:
+            return at
+        size = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
+        if size > MAX_FRAME:
+            raise self._broken(FRAME_SIZE_ERROR, f"a frame of {size} bytes")
+        start = at + 9
+        stop = start + size
+        if stop > len(data):
+            return at
+        number = (data[at + 5] & 0x7F) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8]
+        self._frame(data[at + 3], data[at + 4], number, data[start:stop])
+        return stop
 
     def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         if self._block_of and (kind != CONTINUATION or number != self._block_of):
