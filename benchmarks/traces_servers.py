@@ -159,11 +159,11 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def compare_stored(options: argparse.Namespace) -> None:
-    """Everything kept: sent until durable, 100 spans a request."""
+    """Everything kept: sent until durable."""
     with started(options) as servers:
         for content in (False, True):
             for transport in ("grpc", "http"):
-                case = Case(transport, True, content, 100)
+                case = Case(transport, True, content, options.spans or 512)
                 if any(getattr(server, transport) for server in servers[1:]):
                     for server in servers:
                         if getattr(server, transport):

@@ -157,7 +157,7 @@ def _clean(sample: Sample, rules: Mapping[str, str]) -> Sample:
     prompt, in_prompt = redact(sample.prompt, rules)
     response, in_response = redact(sample.response, rules)
     removed = Counter(sample.redactions) + Counter(in_prompt) + Counter(in_response)
-    return replace(sample, prompt=prompt, response=response, redactions=dict(removed))
+    return sample._replace(prompt=prompt, response=response, redactions=dict(removed))
 
 
 def _clean_words(event: Feedback, rules: Mapping[str, str]) -> Feedback:

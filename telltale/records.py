@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 Layer = Literal["client", "gateway", "server"]
 """Where a call was observed. One request is often traced at all three; rates never add across layers."""
@@ -20,9 +21,8 @@ FeedbackSource = Literal["user", "reviewer", "judge", "system"]
 TicketState = Literal["open", "recovering", "blind", "closed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A call kept with its redacted content.
+class Sample(NamedTuple):
+    """A call kept with its redacted content. A tuple, because one is made for every span that is kept.
 
     `inclusion_probability` is the probability, in (0, 1], with which the rate-bounded sampler kept this call;
     it is `None` for a call that was promoted (`promoted_by`), which statistics over traffic must leave out.
@@ -49,7 +49,7 @@ class Sample:
     ttft_s: float | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
-    redactions: Mapping[str, int] = field(default_factory=dict)
+    redactions: Mapping[str, int] = MappingProxyType({})
     id: int | None = None
 
 

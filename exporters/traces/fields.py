@@ -10,6 +10,8 @@ import json
 import math
 from collections.abc import Mapping
 
+from pydantic_core import from_json
+
 from exporters.traces.spans import Value
 
 Attributes = Mapping[str, Value]
@@ -100,10 +102,15 @@ def loose(value: Value) -> Value:
     """What a string holds as JSON or, failing that, as Python's repr; the value itself when it is neither."""
     if not isinstance(value, str) or value[:1] not in '[{"':
         return value
+    parsed: Value
     try:
-        parsed: Value = json.loads(value)
-    except (ValueError, RecursionError):
-        return _repr(value)
+        # Three times as fast as the standard library's, which takes lone surrogates and more levels too.
+        parsed = from_json(value, cache_strings="keys")
+    except ValueError:
+        try:
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            return _repr(value)
     return parsed
 
 

@@ -7,20 +7,21 @@ not kept goes to the ring, out of which feedback may still take it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
-from exporters.traces import content, normalise
+from exporters.traces import content, normalise, shortcut
 from exporters.traces.call import Call, Held
+from exporters.traces.conventions import otel
 from exporters.traces.logs import SpanKey, Texts, Words
 from exporters.traces.ring import Ring, unpack
 from exporters.traces.sampling import Sampler
-from exporters.traces.wire import Malformed
+from exporters.traces.wire import CUT_OFF, Malformed
 from telltale.metrics import Metrics
 from telltale.records import Sample
-from telltale.redaction import redact
+from telltale.redaction import Redactor
 from telltale.settings import Settings
 
 PROMOTED_PER_MINUTE: Final = 20.0
@@ -51,6 +52,7 @@ class Keeper:
 
     def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         self._settings = settings
+        self._redactor = Redactor(settings.redaction.rules)
         self._sampler = Sampler(settings.sampling.per_minute)
         self._promoted = Sampler(PROMOTED_PER_MINUTE)
         self.ring = Ring(settings.sampling.ring_bytes, settings.sampling.ring_age)
@@ -79,7 +81,7 @@ class Keeper:
                 self.passed += 1
                 self.ring.add(held, now)
                 return None
-        prompt, answer = normalise.words(held.group.span(held.index))
+        prompt, answer = _words(held)
         key = (call.trace_id, call.span_id)
         told = self._texts.get(key) if not (prompt and answer) else None
         if told is not None:
@@ -151,17 +153,30 @@ class Keeper:
         self._outcomes["promoted" if promoted_by else "kept"].inc()
         self._cover(call, 1.0)
         sample = _sample(call, probability, *self._redacted(prompt), *self._redacted(answer))
-        return replace(sample, promoted_by=promoted_by) if promoted_by else sample
+        return sample._replace(promoted_by=promoted_by) if promoted_by else sample
 
     def _redacted(self, text: str) -> tuple[str, dict[str, int]]:
         cut = content.text(text)[: self._settings.collector.max_text_bytes]
-        return redact(cut, self._settings.redaction.rules)
+        return self._redactor.redact(cut)
 
     def _cover(self, call: Call, value: float) -> None:
         if call.layer == "server" or call.status != "ok":
             return
         self._covered = value if self._covered is None else RECENT * self._covered + (1 - RECENT) * value
         self._coverage.set(self._covered)
+
+
+def _words(held: Held) -> tuple[str, str]:
+    """Prompt and answer that a call's span holds. Raises Malformed."""
+    group, index = held.group, held.index
+    if held.call.convention == otel.CONVENTION.name:
+        try:
+            found = shortcut.words(group.body, group.starts[index], group.ends[index])
+        except IndexError as error:
+            raise Malformed(CUT_OFF) from error
+        if found is not None:
+            return found
+    return normalise.words(group.span(index))
 
 
 def _told_apart(call: Call) -> str | None:

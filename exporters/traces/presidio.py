@@ -12,7 +12,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 
 from prometheus_client import Counter
 
@@ -57,7 +56,7 @@ class Presidio:
         counts = dict(sample.redactions)
         prompt = self._text(sample.prompt, counts)
         response = self._text(sample.response, counts)
-        return replace(sample, prompt=prompt, response=response, redactions=counts)
+        return sample._replace(prompt=prompt, response=response, redactions=counts)
 
     def _text(self, text: str, counts: dict[str, int]) -> str:
         if not text:

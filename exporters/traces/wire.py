@@ -10,6 +10,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from librt.strings import read_f64_le
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
@@ -137,14 +138,14 @@ def _spans(group: Group, pos: i64, end: i64, most: int) -> int:
             seen += 1
             pos += size
         else:
-            pos = _pass(body, pos - 1, end)
+            pos = past(body, pos - 1, end)
     if pos > end:
         raise Malformed("a field is longer than its message")
     group.starts, group.ends = starts, ends
     return seen
 
 
-def _pass(body: bytes, pos: int, end: int) -> int:
+def past(body: bytes, pos: int, end: int) -> int:
     """Past a field, whatever it is."""
     tag, pos = varint(body, pos)
     return _range(body, pos, end)[1] if tag & 7 == 2 else _skip(body, pos, tag)
@@ -164,7 +165,7 @@ def length(body: bytes, pos: i64) -> tuple[i64, i64]:
     return size, stop
 
 
-def _span(body: bytes, pos: int, end: int, scope: str, resource: dict[str, Value]) -> Span:
+def _span(body: bytes, pos: i64, end: i64, scope: str, resource: dict[str, Value]) -> Span:
     begin = pos
     trace_id = span_id = parent = b""
     name = message = ""
@@ -172,15 +173,15 @@ def _span(body: bytes, pos: int, end: int, scope: str, resource: dict[str, Value
     attributes: dict[str, Value] = {}
     events: list[Event] = []
     while pos < end:
-        tag = body[pos]
+        tag: i64 = body[pos]
         pos += 1
         if tag >= 0x80:
             tag, pos = varint(body, pos - 1)
         if tag & 7 == 2:
-            size = body[pos]
+            size: i64 = body[pos]
             pos += 1
             if size >= 0x80:
-                size, pos = varint(body, pos - 1)
+                size, pos = length(body, pos - 1)
             stop = pos + size
             if stop > end:
                 raise Malformed("a field is longer than its message")
@@ -263,30 +264,33 @@ def _attributes(body: bytes, pos: int, end: int, tag: int, into: dict[str, Value
         into[key] = value
 
 
-def _pair(body: bytes, pos: int, end: int, depth: int) -> tuple[str, Value]:
+def _pair(body: bytes, pos: i64, end: i64, depth: int) -> tuple[str, Value]:
     """A KeyValue. Every SDK writes a short name and then one plain value: that shape is read without further calls."""
-    size = body[pos + 1] if end - pos > 6 and body[pos] == 0x0A else 0x80
+    size: i64 = 0x80
+    if end - pos > 6 and body[pos] == 0x0A:
+        size = body[pos + 1]
     at = pos + 2 + size
     if size < 0x80 and at + 4 <= end and body[at] == 0x12:
-        length = body[at + 1]
+        held: i64 = body[at + 1]
         start = at + 2
-        if length >= 0x80:
-            length, start = varint(body, at + 1)
-        if start + length == end and length > 1:
+        if held >= 0x80:
+            held, start = length(body, at + 1)
+        if start + held == end and held > 1:
             name = _key(body[pos + 2 : at])
-            tag, first = body[start], body[start + 1]
+            tag: i64 = body[start]
+            first: i64 = body[start + 1]
             if tag == 0x0A:
                 text = start + 2
                 if first >= 0x80:
-                    first, text = varint(body, start + 1)
+                    first, text = length(body, start + 1)
                 if text + first == end:
                     return name, body[text:end].decode()
-            elif length == 2 and first < 0x80 and tag == 0x18:
-                return name, first
-            elif length == 2 and first < 0x80 and tag == 0x10:
+            elif held == 2 and first < 0x80 and tag == 0x18:
+                return name, int(first)
+            elif held == 2 and first < 0x80 and tag == 0x10:
                 return name, first != 0
-            elif length == 9 and tag == 0x21:
-                return name, float(_double(body, start + 1)[0])
+            elif held == 9 and tag == 0x21:
+                return name, read_f64_le(body, start + 1)
             return name, any_value(body, start, end, depth)
     return _any_pair(body, pos, end, depth)
 

@@ -47,8 +47,8 @@ def test_holding_twice_is_holding_once_in_any_order(found: list[Feedback]) -> No
 
 
 def test_an_event_finds_its_span_else_the_last_call_as_the_client_saw_it() -> None:
-    first, last = replace(SAMPLE, id=1), replace(SAMPLE, id=2, span_id="2" * 16, observed_at=5.0)
-    server = replace(SAMPLE, id=3, span_id="3" * 16, observed_at=9.0, layer="server")
+    first, last = SAMPLE._replace(id=1), SAMPLE._replace(id=2, span_id="2" * 16, observed_at=5.0)
+    server = SAMPLE._replace(id=3, span_id="3" * 16, observed_at=9.0, layer="server")
     found = [server, first, last]
 
     assert match([replace(EVENT, id=7)], found) == {7: last}

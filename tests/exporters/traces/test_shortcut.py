@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from pathlib import Path
@@ -15,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from exporters.traces import normalise, shortcut, wire
+from exporters.traces import content, normalise, shortcut, spans, wire
 from exporters.traces.call import Call
 from exporters.traces.conventions import MARKS, NAMES
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OTEL_KEYS
@@ -26,6 +27,7 @@ CONTEXT = normalise.Context(None, NAMES_OF_TENANTS, {"vllm": "mistral-7b"})
 NOT_READ = ("name", "labels_hash")
 FIELDS = [name for name in dir(Call()) if not name.startswith("_") and name not in NOT_READ]
 TABLE = shortcut.table(NAMES_OF_TENANTS)
+PROMPT, ANSWER = "gen_ai.input.messages", "gen_ai.output.messages"
 
 KEYS = sorted(
     {key for keys in OTEL_KEYS.values() for key in keys}
@@ -74,6 +76,27 @@ def request(spans: list[Span], scope: str, **resource: str) -> bytes:
     return made.SerializeToString()
 
 
+def field(tag: int, raw: bytes) -> bytes:
+    size, length = len(raw), b""
+    while size >= 0x80:
+        length += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return bytes([tag]) + length + bytes([size]) + raw
+
+
+def spelled(prompt: str, answer: str) -> bytes:
+    """A span's bytes with content as OTel has it."""
+    made = Span(trace_id=b"t" * 16, span_id=b"s" * 8, name="chat m")
+    for key, role, text in ((PROMPT, "user", prompt), (ANSWER, "assistant", answer)):
+        message = {"role": role, "parts": [{"type": "text", "content": text}]}
+        made.attributes.add(key=key, value=AnyValue(string_value=json.dumps([message])))
+    return made.SerializeToString()
+
+
+def span_alone(body: bytes) -> spans.Span:
+    return wire.alone(body, 0, len(body), wire.Source(body, "", {})).span(0)
+
+
 def values(call: Call) -> dict[str, Any]:
     return {name: getattr(call, name) for name in FIELDS}
 
@@ -95,6 +118,29 @@ def short_ways(body: bytes) -> int:
     )
 
 
+# Messages as they come: parts, plain text, tool calls, what is no list, no JSON, or JSON that few parsers take.
+PARTS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "tool_call", "reasoning", "image_url"]), "content": st.text(max_size=8)},
+    optional={"name": st.just("look_up"), "arguments": st.just({"big": 2**70, "at": 1.5})},
+)
+MESSAGES = st.lists(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["user", "assistant", "system"])},
+        optional={"parts": st.lists(PARTS, max_size=3), "content": st.text(max_size=8) | st.none() | st.integers()},
+    ),
+    max_size=3,
+)
+RAW_MESSAGES = st.builds(
+    lambda messages, escape: json.dumps(messages, ensure_ascii=escape).encode(), MESSAGES, st.booleans()
+) | st.sampled_from(
+    [
+        *(b"", b"plain", b"[", b"[]", b"{}", b'"word"', b"[NaN]", b"{'role': 'user', 'content': 'repr'}", b" []"),
+        *(b'[{"role":"user","content":"\\ud800"}]', b'["\xff"]', b"[[" * 300 + b"]]" * 300, b"[1] x", b"\xff"),
+        b'[{"role":"user","content":"once","content":"twice"}]',
+    ]
+)
+
+
 def test_it_is_these_files_that_are_tested() -> None:
     assert (shortcut.__file__ or "").startswith(os.environ.get("TELLTALE_TEST_FROM", str(Path(__file__).parents[3])))
 
@@ -108,6 +154,43 @@ def test_it_is_these_files_that_are_tested() -> None:
 def test_the_same_calls_as_the_long_way(spans: list[Span], scope: str, resource: dict[str, str]) -> None:
     body = request(spans, scope, **resource)
     assert told(body) == long_way(body)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.lists(st.tuples(st.sampled_from([PROMPT, ANSWER, ANSWER]), RAW_MESSAGES, st.booleans()), max_size=3),
+    st.lists(PAIRS, max_size=3),
+)
+def test_the_same_words_as_the_long_way(messages: list[tuple[str, bytes, bool]], more: list[KeyValue]) -> None:
+    body = Span(
+        trace_id=b"t" * 16, span_id=b"s" * 8, attributes=more, events=[Span.Event(name="x")]
+    ).SerializeToString()
+    for key, raw, as_bytes in messages:
+        value = AnyValue(bytes_value=raw).SerializeToString()
+        # A text's bytes may be no UTF-8, which protobuf's own writer does not let through.
+        body += field(0x4A, field(0x0A, key.encode()) + field(0x12, value if as_bytes else b"\x0a" + value[1:]))
+    told = shortcut.words(body, 0, len(body))
+    if told is not None:
+        assert told == content.of_messages(span_alone(body))
+
+
+def test_ordinary_content_takes_the_short_way() -> None:
+    for prompt, answer in (("Capital of France?", "Paris."), ("수도는?", "파리입니다 😀"), ("", "x" * 5000)):
+        body = spelled(prompt, answer)
+        assert shortcut.words(body, 0, len(body)) == (prompt, answer) == normalise.words(span_alone(body))
+
+
+@given(st.integers(0, 400), st.integers(0, 255))
+def test_broken_content_is_left_to_the_long_way_or_refused(at: int, byte: int) -> None:
+    whole = spelled("Capital of France?", "Paris.")
+    body = bytearray(whole)
+    body[at % len(body)] = byte
+    for broken in (bytes(body), whole[: at % len(whole)]):
+        try:
+            told = shortcut.words(broken, 0, len(broken))
+        except (wire.Malformed, IndexError):
+            continue
+        assert told is None or (isinstance(told[0], str) and isinstance(told[1], str))
 
 
 @settings(deadline=None, max_examples=200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
 
 from telltale.records import Feedback, Sample, Score, Ticket
 from telltale.store import (
@@ -63,6 +64,23 @@ def test_same_span_is_stored_once(store: Store) -> None:
     with store.read() as connection:
         texts = [row.prompt for row in samples.load(connection)]
     assert (first, again, texts) == (2, 1, ["p", "p", "p"])
+
+
+def test_many_samples_at_once_are_each_stored_once(store: Store) -> None:
+    rows = [sample(number, redactions={"ip": 1} if number % 7 == 0 else {}) for number in range(1, 151)]
+    assert store.write(lambda c: samples.save(c, rows[40:60], now=1.0)) == 20
+    assert store.write(lambda c: samples.save(c, [*rows, *rows[100:], rows[3]], now=2.0)) == 130
+    with store.read() as connection:
+        found = samples.load(connection)
+    assert [row._replace(id=None) for row in found] == rows
+
+
+def test_of_many_samples_with_a_fault_in_one_none_is_stored(store: Store) -> None:
+    rows = [sample(number, inclusion_probability=2.0 if number == 90 else 0.5) for number in range(1, 151)]
+    with pytest.raises(IntegrityError):
+        store.write(lambda c: samples.save(c, rows, now=1.0))
+    assert store.write(samples.count) == 0
+    assert store.write(lambda c: samples.save(c, rows[:89], now=1.0)) == 89
 
 
 def test_samples_are_found_by_model_time_and_sampling(store: Store) -> None:
