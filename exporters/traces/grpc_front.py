@@ -5,13 +5,10 @@ A front of our own, because the gRPC library's server costs a small request ten 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import logging
-import socket
 import struct
 import urllib.parse
-from typing import cast
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -19,10 +16,11 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
-from exporters.traces import http2
+from exporters.traces import http2, listening
 from exporters.traces.bodies import Refused
 from exporters.traces.front import RETRY_AFTER_S, Busy, Front, Signal
 from exporters.traces.http2 import Stream
+from exporters.traces.listening import REQUEST_S, Server
 from exporters.traces.pipeline import Batch
 
 log = logging.getLogger(__name__)
@@ -53,95 +51,48 @@ NOT_GRPC = http2.block([(b":status", b"415")])
 # Of an error's message: it goes into one frame of headers.
 MAX_MESSAGE = 1000
 
-MAX_CONNECTIONS = 1000
-MAX_UNREAD = 1 << 20
 GREETING_S = 10.0
-REQUEST_S = 60.0
-SWEEP_S = 5.0
 HTTP1 = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     b"this is the port of OTLP/gRPC; OTLP/HTTP has its own (collector.http_listen, 4318)\n"
 )
 
 
-class Server:
-    """OTLP/gRPC on a listening socket."""
-
-    def __init__(self, front: Front, limit: int) -> None:
-        """`limit`: bytes of the largest message."""
-        self.front = front
-        self.limit = limit
-        self.connections: set[_Connection] = set()
-
-    async def start(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(lambda: _Connection(self), sock=listener)
-        self._sweeping = asyncio.create_task(self._sweep())
-
-    async def stop(self, grace: float) -> None:
-        """Take no more calls, and wait for those in work, but not longer than `grace` seconds."""
-        self._sweeping.cancel()
-        self._listening.close()
-        for connection in list(self.connections):
-            connection.finish()
-        deadline = asyncio.get_running_loop().time() + grace
-        while self.connections and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
-        for connection in list(self.connections):
-            connection.abort()
-
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            for connection in list(self.connections):
-                connection.expire()
-
-
-class _Connection(asyncio.Protocol):
+class Connection(listening.Connection):
     """One sender's connection."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._front = server.front
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, server: Server, front: Front, limit: int) -> None:
+        """`limit`: bytes of the largest message."""
+        super().__init__(server)
+        self._front = front
+        self._limit = limit
         self._begun = self._loop.time()
-        self._http2 = http2.Connection(server.limit + LEAD, self._begun)
+        self._http2 = http2.Connection(limit + LEAD, self._begun)
         self._closing = False
         # What waits for its commit.
         self._working: dict[int, tuple[Stream, Batch, Signal]] = {}
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not by isinstance: uvloop's transports are of no asyncio class.
-        self._transport = cast("asyncio.Transport", transport)
-        if len(self._server.connections) >= MAX_CONNECTIONS:
-            log.warning("more than %d connections on collector.grpc_listen: one was closed", MAX_CONNECTIONS)
-            self._transport.abort()
-            return
-        self._server.connections.add(self)
-        self._transport.set_write_buffer_limits(MAX_UNREAD)
-        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-
     def connection_lost(self, error: Exception | None) -> None:
-        self._server.connections.discard(self)
+        super().connection_lost(error)
         for stream in self._http2.streams:
             stream.gone = True
             self._advance(stream)
 
     def pause_writing(self) -> None:
         # Answers are small: the peer sends and does not read.
-        self._transport.abort()
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         try:
             moved = self._http2.receive(data, self._loop.time())
         except http2.NotHttp2:
-            self._transport.write(HTTP1)
-            self._transport.close()
+            self.transport.write(HTTP1)
+            self.transport.close()
             return
         except http2.Broken as error:
             log.debug("a gRPC connection was closed: %s", error)
-            self._transport.write(self._http2.output())
-            self._transport.close()
+            self.transport.write(self._http2.output())
+            self.transport.close()
             return
         for stream in moved:
             self._advance(stream)
@@ -151,7 +102,7 @@ class _Connection(asyncio.Protocol):
         """Give up what does not come: the greeting, the rest of a request, room for an answer."""
         now = self._loop.time()
         if not self._http2.settled and now > self._begun + GREETING_S:
-            self._transport.abort()
+            self.transport.abort()
         for stream in self._http2.streams:
             if now > stream.since + REQUEST_S and (stream.answered or not stream.ended):
                 self._http2.reset(stream, http2.CANCEL)
@@ -164,15 +115,12 @@ class _Connection(asyncio.Protocol):
         self._http2.close()
         self._flush()
 
-    def abort(self) -> None:
-        self._transport.abort()
-
     def _flush(self) -> None:
         out = self._http2.output()
-        if out and not self._transport.is_closing():
-            self._transport.write(out)
+        if out and not self.transport.is_closing():
+            self.transport.write(out)
         if self._closing and not self._http2.streams:
-            self._transport.close()
+            self.transport.close()
 
     def _advance(self, stream: Stream) -> None:
         if stream.working:
@@ -201,9 +149,9 @@ class _Connection(asyncio.Protocol):
         """Refuse what is announced as too large before it is here."""
         if stream.size >= LEAD:
             size = struct.unpack_from(">I", _lead(stream), 1)[0]
-            if size > self._server.limit:
+            if size > self._limit:
                 self._front.refuse("too_large")
-                raise Refused("too_large", 413, f"the message is larger than {self._server.limit} bytes")
+                raise Refused("too_large", 413, f"the message is larger than {self._limit} bytes")
             if stream.size > LEAD + size:
                 self._front.refuse("malformed")
                 raise Refused("malformed", 400, "more than one message in a call")

@@ -1,11 +1,11 @@
-"""OTLP/HTTP (opentelemetry-proto, docs/specification.md §OTLP/HTTP) and the page of metrics, as plain ASGI."""
+"""OTLP/HTTP (opentelemetry-proto, docs/specification.md §OTLP/HTTP) and the page of metrics."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
+from itertools import count
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -17,106 +17,124 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from exporters.traces.bodies import Refused
 from exporters.traces.front import RETRY_AFTER_S, Busy, Front, Signal
+from exporters.traces.http1 import TEXT, Request
+from exporters.traces.pipeline import Batch
 from exporters.traces.scores import INGESTION, SCORES
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
 JSON = "application/json"
-PROTOBUF = "application/x-protobuf"
+PROTOBUF = b"application/x-protobuf"
 SIGNALS: dict[str, Signal] = {"/v1/traces": "traces", "/api/public/otel/v1/traces": "traces", "/v1/logs": "logs"}
 # Senders' own metrics are accepted, so that SDKs that send all three signals raise no errors; nothing is kept of them.
 METRICS = "/v1/metrics"
 PATHS = {*SIGNALS, METRICS, SCORES, INGESTION}
+# Bytes that a request for a page may bring along.
+MAX_ASKED = 65536
 
 
 class Otlp:
-    """The OTLP/HTTP front."""
+    """The OTLP/HTTP front: what answers requests on its port."""
 
     def __init__(self, front: Front, limit: int) -> None:
+        """`limit`: bytes of the largest body."""
         self._front = front
         self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        # What waits for its commit, by number: a callback that held the batch would be held by it, and nothing of the
+        # request would go.
+        self._working: dict[int, tuple[Request, Batch, Signal]] = {}
+        self._numbers = count()
+        self._scoring: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+    def begin(self, request: Request) -> None:
+        if request.method != "POST" or _path(request) not in PATHS:
+            status = 404 if request.method == "POST" else 405
+            _refuse(request, Refused("not_found", status, "POST to /v1/traces or /v1/logs"))
+        elif request.announced > self._limit:
+            self._too_large(request)
+
+    def grow(self, request: Request) -> None:
+        if request.size > self._limit:
+            self._too_large(request)
             return
-        path = scope["path"].rstrip("/")
-        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        content_type = headers.get("content-type", "")
-        as_json = content_type.partition(";")[0].strip() == JSON
         try:
-            message = await self._answer(scope["method"], path, headers, content_type, receive)
-        except Refused as error:
-            await _send(send, error.status, Status(code=3, message=str(error)), as_json)
-        except Busy as error:
-            status = Status(code=14, message=str(error))
-            code = 429 if error.full else 503
-            await _send(send, code, status, as_json, [(b"retry-after", str(RETRY_AFTER_S).encode())])
+            self._front.enter(request.size - request.held)
+        except (Refused, Busy) as error:
+            _refuse(request, error)
         else:
-            if isinstance(message, bytes):
-                await _raw(send, 207 if path == INGESTION else 200, message, JSON.encode())
-            else:
-                await _send(send, 200, message, as_json)
+            request.held = request.size
 
-    async def _answer(
-        self, method: str, path: str, headers: dict[str, str], content_type: str, receive: Receive
-    ) -> Message | bytes:
-        if method != "POST" or path not in PATHS:
-            raise Refused("not_found", 404 if method == "POST" else 405, "POST to /v1/traces or /v1/logs")
-        body = await self._body(headers, receive)
+    def take(self, request: Request) -> None:
+        path = _path(request)
         if path == METRICS:
             self._front.accept("metrics")
-            return ExportMetricsServiceResponse()
-        if path not in SIGNALS:
-            return await self._score(body, headers, path)
-        signal = SIGNALS[path]
-        self._front.enter(len(body))
-        try:
-            batch = self._front.take(
-                body,
-                headers.get("content-encoding", "").lower(),
-                content_type,
-                headers.get("authorization", ""),
-                signal,
-            )
-            if batch.commit is not None:
-                await asyncio.wait([asyncio.wrap_future(batch.commit)])
-            return self._front.finish(batch, signal)
-        finally:
-            self._front.leave(len(body))
+            _answer(request, 200, ExportMetricsServiceResponse())
+        elif path in SIGNALS:
+            self._take(request, SIGNALS[path])
+        else:
+            # Held until it is done: a task that nobody holds may be gone before.
+            task = asyncio.create_task(self._score(request, path))
+            self._scoring.add(task)
+            task.add_done_callback(self._scoring.discard)
 
-    async def _score(self, body: bytes, headers: dict[str, str], path: str) -> bytes:
-        self._front.enter(len(body))
+    def release(self, request: Request) -> None:
+        self._front.leave(request.held)
+        request.held = 0
+
+    def _too_large(self, request: Request) -> None:
+        self._front.refuse("too_large")
+        _refuse(request, Refused("too_large", 413, f"the body is larger than {self._limit} bytes"))
+
+    def _take(self, request: Request, signal: Signal) -> None:
+        encoding, authorization = request.field(b"content-encoding").lower(), request.field(b"authorization")
         try:
-            encoding, authorization = headers.get("content-encoding", "").lower(), headers.get("authorization", "")
-            kept, refused = await asyncio.to_thread(self._front.score, body, encoding, path, authorization)
-        finally:
-            self._front.leave(len(body))
+            batch = self._front.take(request.body(), encoding, request.field(b"content-type"), authorization, signal)
+        except (Refused, Busy) as error:
+            _refuse(request, error)
+            return
+        if batch.commit is None:
+            self._conclude(request, batch, signal)
+        else:
+            number = next(self._numbers)
+            self._working[number] = request, batch, signal
+            batch.commit.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._committed, number))
+
+    def _committed(self, number: int) -> None:
+        request, batch, signal = self._working.pop(number)
+        try:
+            self._conclude(request, batch, signal)
+        except Exception:  # noqa: BLE001  # as in `http1`: it must be answered
+            request.fail()
+
+    def _conclude(self, request: Request, batch: Batch, signal: Signal) -> None:
+        try:
+            _answer(request, 200, self._front.finish(batch, signal))
+        except Busy as error:
+            _refuse(request, error)
+
+    async def _score(self, request: Request, path: str) -> None:
+        encoding, authorization = request.field(b"content-encoding").lower(), request.field(b"authorization")
+        try:
+            kept, refused = await asyncio.to_thread(self._front.score, request.body(), encoding, path, authorization)
+        except (Refused, Busy) as error:
+            _refuse(request, error)
+            return
+        except Exception:  # noqa: BLE001  # as in `http1`: it must be answered
+            request.fail()
+            return
         failed = {identity for identity, _ in refused}
         stored = [event.idempotency_key.removeprefix("langfuse:") for event in kept]
         if path == SCORES and refused:
-            raise Refused("malformed", 400, "; ".join(f"{identity}: {why}" for identity, why in refused[:5]))
+            why = "; ".join(f"{identity}: {why}" for identity, why in refused[:5])
+            _refuse(request, Refused("malformed", 400, why))
+            return
         answer = {
             "successes": [{"id": identity, "status": 201} for identity in stored if identity not in failed],
             "errors": [{"id": identity, "status": 400, "message": why} for identity, why in refused],
         }
-        return json.dumps(answer if path == INGESTION else {"id": stored[0] if stored else None}).encode()
-
-    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
-        size = headers.get("content-length", "0")
-        chunks, total = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Refused("malformed", 400, "the body is cut off")
-            chunks.append(message.get("body", b""))
-            total += len(chunks[-1])
-            if total > self._limit or (size.isdigit() and int(size) > self._limit):
-                self._front.refuse("too_large")
-                raise Refused("too_large", 413, f"the body is larger than {self._limit} bytes")
-            if not message.get("more_body"):
-                return b"".join(chunks)
+        if path == SCORES:
+            request.answer(200, JSON.encode(), json.dumps({"id": stored[0] if stored else None}).encode())
+        else:
+            request.answer(207, JSON.encode(), json.dumps(answer).encode())
 
 
 class Page:
@@ -126,37 +144,46 @@ class Page:
         self._registry = registry
         self._calls = calls
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        if scope["path"] in ("/-/healthy", "/-/ready"):
-            await _raw(send, 200, b"ok\n", b"text/plain")
-        elif scope["path"] == "/metrics":
-            accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
-            if "application/openmetrics-text" in accept:
-                page, kind = openmetrics.generate_latest(self._registry), openmetrics.CONTENT_TYPE_LATEST  # type: ignore[no-untyped-call]  # no types there
-                page = self._calls(True).encode() + page
-            else:
-                page, kind = generate_latest(self._registry), "text/plain; version=0.0.4; charset=utf-8"
-                page = self._calls(False).encode() + page
-            await _raw(send, 200, page, kind.encode())
+    def begin(self, request: Request) -> None:
+        if request.method not in ("GET", "HEAD"):
+            request.answer(405, TEXT, b"GET /metrics\n")
+
+    def grow(self, request: Request) -> None:
+        if request.size > MAX_ASKED:
+            request.answer(413, TEXT, b"GET /metrics\n")
+
+    def take(self, request: Request) -> None:
+        if request.path in ("/-/healthy", "/-/ready"):
+            request.answer(200, TEXT, b"ok\n")
+        elif request.path != "/metrics":
+            request.answer(404, TEXT, b"see /metrics\n")
+        elif "application/openmetrics-text" in request.field(b"accept"):
+            page = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]  # no types there
+            kind = openmetrics.CONTENT_TYPE_LATEST.encode()
+            request.answer(200, kind, self._calls(True).encode() + page)
         else:
-            await _raw(send, 404, b"see /metrics\n", b"text/plain")
+            page = self._calls(False).encode() + generate_latest(self._registry)
+            request.answer(200, b"text/plain; version=0.0.4; charset=utf-8", page)
+
+    def release(self, request: Request) -> None:
+        """Nothing is held."""
 
 
-async def _send(
-    send: Send, status: int, message: Message, as_json: bool, headers: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    if as_json:
-        await _raw(send, status, json_format.MessageToJson(message).encode(), JSON.encode(), headers)
+def _path(request: Request) -> str:
+    return request.path.rstrip("/")
+
+
+def _refuse(request: Request, error: Refused | Busy) -> None:
+    if isinstance(error, Refused):
+        _answer(request, error.status, Status(code=3, message=str(error)))
     else:
-        await _raw(send, status, message.SerializeToString(), PROTOBUF.encode(), headers)
+        again = (b"retry-after", str(RETRY_AFTER_S).encode())
+        _answer(request, 429 if error.full else 503, Status(code=14, message=str(error)), again)
 
 
-async def _raw(
-    send: Send, status: int, body: bytes, kind: bytes, headers: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    await send(
-        {"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), *(headers or [])]}
-    )
-    await send({"type": "http.response.body", "body": body})
+def _answer(request: Request, status: int, message: Message, *more: tuple[bytes, bytes]) -> None:
+    """In the form in which the request came."""
+    if request.field(b"content-type").partition(";")[0].strip() == JSON:
+        request.answer(status, JSON.encode(), json_format.MessageToJson(message).encode(), *more)
+    else:
+        request.answer(status, PROTOBUF, message.SerializeToString(), *more)

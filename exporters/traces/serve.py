@@ -11,13 +11,13 @@ import socket
 import sys
 import time
 
-import uvicorn
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from exporters.traces import grpc_front
+from exporters.traces import grpc_front, http1
 from exporters.traces.front import Front
 from exporters.traces.http import Otlp, Page
+from exporters.traces.listening import Server
 from exporters.traces.pipeline import Pipeline
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, feedback, open_configured, samples
@@ -59,26 +59,24 @@ async def _run(settings: Settings, store: Store, listeners: dict[str, socket.soc
     pipeline = Pipeline(settings, store, registry, time.time)
     front = Front(settings, store, pipeline, registry, time.time)
     limit = settings.collector.max_body_bytes
-    grpc_server = grpc_front.Server(front, limit)
-    await grpc_server.start(listeners["grpc_listen"])
+    otlp, page = Otlp(front, limit), Page(registry, pipeline.page)
     servers = [
-        (_server(Otlp(front, limit)), listeners["http_listen"]),
-        (_server(Page(registry, pipeline.page)), listeners["metrics_listen"]),
+        Server("collector.grpc_listen", lambda server: grpc_front.Connection(server, front, limit)),
+        Server("collector.http_listen", lambda server: http1.Connection(server, otlp)),
+        Server("collector.metrics_listen", lambda server: http1.Connection(server, page)),
     ]
+    for server, listener in zip(servers, listeners.values(), strict=True):
+        await server.start(listener)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    tasks = [asyncio.create_task(server.serve(sockets=[listener])) for server, listener in servers]
     background = [asyncio.create_task(_promote(store, pipeline, newest)), asyncio.create_task(_trim())]
     log.info("OTLP on grpc %s and http %s", settings.collector.grpc_listen, settings.collector.http_listen)
     await stop.wait()
     for task in background:
         task.cancel()
-    await grpc_server.stop(GRACE_S)
-    for server, _ in servers:
-        server.should_exit = True
-    await asyncio.gather(*tasks)
+    await asyncio.gather(*(server.stop(GRACE_S) for server in servers))
     return 0
 
 
@@ -100,28 +98,6 @@ async def _trim() -> None:
     while trim is not None:
         await asyncio.sleep(TRIM_S)
         trim(0)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the collector stops its servers itself, in order."""
-
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # uvicorn's own signature
-        import contextlib
-
-        return contextlib.nullcontext()
-
-
-def _server(app: object) -> _Server:
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # plain ASGI callables
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    return _Server(config)
 
 
 async def _promote(store: Store, pipeline: Pipeline, after: int) -> None:

@@ -20,21 +20,18 @@ from pathlib import Path
 
 import grpc
 import pytest
-import uvloop
 import zstandard
 from collector_process import Collector, chat, until
+from front_in_process import InProcess
 from http2_peer import HEADERS, client, frame, header_block
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from ports import free_address
-from prometheus_client import CollectorRegistry
 
-from exporters.traces import grpc_front, http2
+from exporters.traces import grpc_front, http2, listening
 from exporters.traces.front import Front
-from exporters.traces.pipeline import Batch, Pipeline
-from telltale.settings import Settings
-from telltale.store import open_store, samples
+from exporters.traces.pipeline import Batch
+from telltale.store import samples
 
 SERVICE = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 FIELDS = [*((k, SERVICE if k == ":path" else v) for k, v in HEADERS), ("content-type", "application/grpc")]
@@ -46,6 +43,10 @@ def body(**options: object) -> bytes:
 
 def message(data: bytes, compressed: bool = False) -> bytes:
     return struct.pack(">BI", compressed, len(data)) + data
+
+
+def connect_to(front: Front) -> Callable[[listening.Server], listening.Connection]:
+    return lambda server: grpc_front.Connection(server, front, 1 << 20)
 
 
 def connect(collector: Collector) -> socket.socket:
@@ -269,54 +270,36 @@ console.log(JSON.stringify(answers));
     assert collector.value("telltale_requests_total") == 40
 
 
-def test_nothing_of_a_request_stays_once_it_is_answered(tmp_path: Path) -> None:
+def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -> None:
     """Without the collector of cycles, which the collector rarely runs: what must go has to go by itself."""
-    host, _, port = free_address().rpartition(":")
-    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
-    registry = CollectorRegistry()
-    pipeline = Pipeline(Settings(), store, registry, time.time)
-    front = Front(Settings(), store, pipeline, registry, time.time)
 
     def calls() -> None:
-        with grpc.insecure_channel(f"{host}:{port}") as channel:
+        with grpc.insecure_channel(f"{in_process.host}:{in_process.port}") as channel:
             for _ in range(30):
                 channel.unary_unary(SERVICE)(body(), timeout=10)
 
     async def drive() -> int:
-        server = grpc_front.Server(front, 1 << 20)
-        await server.start(socket.create_server((host, int(port))))
         await asyncio.to_thread(calls)
         held = sum(isinstance(item, Batch | http2.Stream) for item in gc.get_objects())
-        await server.stop(1.0)
         return held
 
     gc.collect()
     gc.disable()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            # The last one may still be named by a local of the code that answered it.
-            assert runner.run(drive()) <= 2
+        # The last one may still be named by a local of the code that answered it.
+        assert in_process.drive(connect_to(in_process.front), drive) <= 2
     finally:
         gc.enable()
-    with store.read() as connection:
+    with in_process.store.read() as connection:
         assert samples.count(connection) == 30
-    store.close()
 
 
-def test_what_does_not_come_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """A greeting, the rest of a body, a window for the answer; what is in work is left alone."""
-    monkeypatch.setattr(grpc_front, "SWEEP_S", 0.05)
+    monkeypatch.setattr(listening, "SWEEP_S", 0.05)
     monkeypatch.setattr(grpc_front, "REQUEST_S", 0.3)
     monkeypatch.setattr(grpc_front, "GREETING_S", 0.3)
-    host, _, port = free_address().rpartition(":")
-    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
-    registry = CollectorRegistry()
-    pipeline = Pipeline(Settings(), store, registry, time.time)
-    front = Front(Settings(), store, pipeline, registry, time.time)
     reset = frame(http2.RST_STREAM, 0, 1, struct.pack(">I", http2.CANCEL))
-
-    def held() -> float:
-        return registry.get_sample_value("telltale_collector_queue_bytes") or 0.0
 
     async def until_closed(reader: asyncio.StreamReader) -> bytes:
         try:
@@ -325,15 +308,13 @@ def test_what_does_not_come_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
             return b""
 
     async def drive() -> None:
-        server = grpc_front.Server(front, 1 << 20)
-        await server.start(socket.create_server((host, int(port))))
 
-        silent, writer = await asyncio.open_connection(host, int(port))
+        silent, writer = await asyncio.open_connection(in_process.host, in_process.port)
         assert await until_closed(silent) == b""
         writer.close()
 
         for waits_for_window in (False, True):
-            reader, writer = await asyncio.open_connection(host, int(port))
+            reader, writer = await asyncio.open_connection(in_process.host, in_process.port)
             window = struct.pack(">HI", http2.INITIAL_WINDOW_SIZE, 0 if waits_for_window else 65535)
             writer.write(http2.PREFACE + frame(http2.SETTINGS, 0, 0, window))
             writer.write(frame(http2.HEADERS, http2.END_HEADERS, 1, header_block(FIELDS)))
@@ -342,37 +323,29 @@ def test_what_does_not_come_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
             got = b""
             while reset not in got:
                 got += await asyncio.wait_for(reader.read(1000), 5)
-            assert held() == 0
+            assert in_process.held() == 0
             # The connection goes on.
             writer.write(frame(http2.PING, 0, 0, b"12345678"))
             await asyncio.wait_for(reader.readuntil(b"12345678"), 5)
             writer.close()
-        await server.stop(1.0)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(drive())
-    store.close()
+    in_process.drive(connect_to(in_process.front), drive)
 
 
-def test_a_fault_in_one_call_ends_that_call_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host, _, port = free_address().rpartition(":")
-    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
-    registry = CollectorRegistry()
-    pipeline = Pipeline(Settings(), store, registry, time.time)
-    front = Front(Settings(), store, pipeline, registry, time.time)
+def test_a_fault_in_one_call_ends_that_call_alone(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = iter([True, False])
-    take = front.take
+    take = in_process.front.take
 
     def faulty(*args: object) -> object:
         if next(faults):
             raise ZeroDivisionError
         return take(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(front, "take", faulty)
+    monkeypatch.setattr(in_process.front, "take", faulty)
 
     def call() -> list[grpc.StatusCode]:
         found = []
-        with grpc.insecure_channel(f"{host}:{port}") as channel:
+        with grpc.insecure_channel(f"{in_process.host}:{in_process.port}") as channel:
             for _ in range(2):
                 try:
                     channel.unary_unary(SERVICE)(body(), timeout=10)
@@ -382,13 +355,7 @@ def test_a_fault_in_one_call_ends_that_call_alone(tmp_path: Path, monkeypatch: p
         return found
 
     async def drive() -> list[grpc.StatusCode]:
-        server = grpc_front.Server(front, 1 << 20)
-        await server.start(socket.create_server((host, int(port))))
-        found = await asyncio.to_thread(call)
-        await server.stop(1.0)
-        return found
+        return await asyncio.to_thread(call)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        assert runner.run(drive()) == [grpc.StatusCode.INTERNAL, grpc.StatusCode.OK]
-    assert registry.get_sample_value("telltale_collector_queue_bytes") == 0
-    store.close()
+    assert in_process.drive(connect_to(in_process.front), drive) == [grpc.StatusCode.INTERNAL, grpc.StatusCode.OK]
+    assert in_process.held() == 0
