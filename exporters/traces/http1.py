@@ -127,6 +127,8 @@ class Connection(listening.Connection):
 
     def data_received(self, data: bytes) -> None:
         self._beside += len(data)
+        # What this makes ready is answered when all of it is read.
+        self._advancing = True
         while data and self._parser is not None:
             rest = b""
             try:
@@ -140,7 +142,8 @@ class Connection(listening.Connection):
         request = self._coming
         if request is not None and self._beside > MAX_HEADERS + CHUNKING * request.size:
             self._refuse(request, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large")
-        self._throttle()
+        self._advancing = False
+        self._advance()
 
     def expire(self) -> None:
         now, coming = self._loop.time(), self._coming
@@ -216,7 +219,6 @@ class Connection(listening.Connection):
         self._beside = 0
         if request is not None:
             request.ended = True
-            self._advance()
 
     def answer(self, request: Request, status: int, kind: bytes, body: bytes, more: tuple[Field, ...]) -> None:
         if request.reply is not None:
@@ -231,17 +233,20 @@ class Connection(listening.Connection):
         self._advance()
 
     def _advance(self) -> None:
-        """Answer in order what is ready, and have the next one that is here taken."""
+        """Answer in order what is ready, and have the next one that is here taken; then it is others' turn."""
         if self._advancing:
             return
-        self._advancing = True
+        self._advancing, took = True, False
         requests = self._requests
         while requests and self._stuck_since is None:
             request = requests[0]
             if request.reply is None:
                 if request.taken or not request.ended:
                     break
-                request.taken = True
+                if took:
+                    self._loop.call_soon(self._advance)
+                    break
+                request.taken = took = True
                 self._ask(self._application.take, request)
                 continue
             if not request.written:

@@ -405,6 +405,33 @@ def test_a_peer_that_does_not_read_is_waited_for_and_then_cut_off(
     in_process.drive(lambda server: http1.Connection(server, Large()), drive)
 
 
+def test_requests_sent_ahead_leave_others_their_turn(in_process: InProcess) -> None:
+    """A scrape costs milliseconds: one peer's thousand must not be one long stop of everything."""
+    order: list[str] = []
+
+    class Counting:
+        def begin(self, request: http1.Request) -> None: ...
+
+        def grow(self, request: http1.Request) -> None: ...
+
+        def take(self, request: http1.Request) -> None:
+            order.append("taken")
+            asyncio.get_running_loop().call_soon(order.append, "turn")
+            request.answer(200, http1.TEXT, b"")
+
+        def release(self, request: http1.Request) -> None: ...
+
+    async def drive() -> None:
+        reader, writer = await asyncio.open_connection(in_process.host, in_process.port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n" * 500)
+        for _ in range(500):
+            assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(OK)
+        writer.close()
+
+    in_process.drive(lambda server: http1.Connection(server, Counting()), drive)
+    assert order == ["taken", "turn"] * 500
+
+
 async def _go_on(writer: asyncio.StreamWriter) -> None:
     for _ in range(200):
         writer.write(b"x" * 1000)
