@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 from exporters.traces import content, normalise, shortcut
 from exporters.traces.call import Call, Held
 from exporters.traces.conventions import otel
+from exporters.traces.coverage import Coverage
 from exporters.traces.logs import SpanKey, Texts, Words
 from exporters.traces.ring import Ring, unpack
 from exporters.traces.sampling import Sampler
@@ -32,7 +33,6 @@ GUARDRAILS: Final = frozenset(
         *("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"),
     )
 )
-RECENT: Final = 0.99
 WAIT_S: Final = 60.0
 MAX_WAITING: Final = 5_000
 
@@ -60,11 +60,10 @@ class Keeper:
         self._waiting: OrderedDict[SpanKey, Waiting] = OrderedDict()
         metrics = Metrics(registry)
         self._samples = metrics.counter("telltale_samples_total")
-        # Calls not kept since they were last counted: once a request, not once a call.
-        self.passed = 0
+        # Since they were last counted, which is once a request and not once a call.
+        self._passed = self._kept = self._asked_for = 0
         self._outcomes = {name: self.outcome(name) for name in ("kept", "no_content", "promoted", "not_sampled")}
-        self._coverage = metrics.gauge("telltale_collector_content_coverage_ratio")
-        self._covered: float | None = None
+        self._coverage = Coverage(registry)
 
     def outcome(self, name: str) -> Counter:
         """The counter of samples that ended so."""
@@ -78,7 +77,7 @@ class Keeper:
         if probability is None:
             promoted_by = _told_apart(call)
             if promoted_by is None or self._promoted.keep(call, now) is None:
-                self.passed += 1
+                self._passed += 1
                 self.ring.add(held, now)
                 return None
         prompt, answer = _words(held)
@@ -125,13 +124,18 @@ class Keeper:
             prompt, answer = prompt or told[0], answer or told[1]
             if prompt or answer:
                 found.append(self._keep(call, prompt, answer, None, reason))
+        self.count()
         return found
 
     def count(self) -> None:
-        """Count the calls that were passed over."""
-        if self.passed:
-            self._outcomes["not_sampled"].inc(self.passed)
-            self.passed = 0
+        """Count what became of calls since the last time."""
+        if self._passed:
+            self._outcomes["not_sampled"].inc(self._passed)
+        if self._kept:
+            self._outcomes["kept"].inc(self._kept)
+        if self._asked_for:
+            self._outcomes["promoted"].inc(self._asked_for)
+        self._passed = self._kept = self._asked_for = 0
 
     def expire(self, now: float) -> None:
         """Give up calls whose content did not come, and those in the ring that are too old."""
@@ -150,7 +154,10 @@ class Keeper:
             self.expire(waiting.since)
 
     def _keep(self, call: Call, prompt: str, answer: str, probability: float | None, promoted_by: str | None) -> Sample:
-        self._outcomes["promoted" if promoted_by else "kept"].inc()
+        if promoted_by is None:
+            self._kept += 1
+        else:
+            self._asked_for += 1
         self._cover(call, 1.0)
         sample = _sample(call, probability, *self._redacted(prompt), *self._redacted(answer))
         return sample._replace(promoted_by=promoted_by) if promoted_by else sample
@@ -160,10 +167,8 @@ class Keeper:
         return self._redactor.redact(cut)
 
     def _cover(self, call: Call, value: float) -> None:
-        if call.layer == "server" or call.status != "ok":
-            return
-        self._covered = value if self._covered is None else RECENT * self._covered + (1 - RECENT) * value
-        self._coverage.set(self._covered)
+        if call.layer != "server" and call.status == "ok":
+            self._coverage.add(value)
 
 
 def _words(held: Held) -> tuple[str, str]:

@@ -75,6 +75,7 @@ class Pipeline:
         """Join content in logs with calls that wait for it, and take evaluations as feedback."""
         with self._lock:
             heard = [found for words in logs.read(request) if (found := self._keeper.hear(words))]
+            self._keeper.count()
             judged = self._judged(request, tenant)
             told = [event for event in judged if event is not None]
             refused = len(judged) - len(told)

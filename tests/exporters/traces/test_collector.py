@@ -352,6 +352,13 @@ def test_requests_and_their_lag_are_counted(collector: Collector) -> None:
     assert collector.value("telltale_collector_lag_seconds_sum") < 60
 
 
+def test_coverage_is_not_told_before_there_is_a_call(collector: Collector) -> None:
+    name = "\ntelltale_collector_content_coverage_ratio "
+    assert name not in collector.page()
+    send(collector, chat())
+    assert f"{name}1.0\n" in collector.page()
+
+
 def test_the_page_is_valid_openmetrics_with_trace_exemplars(collector: Collector) -> None:
     send(collector, chat())
     page = httpx.get(f"http://{collector.metrics}/metrics", headers={"Accept": "application/openmetrics-text"}).text

@@ -1,0 +1,33 @@
+"""How many of the ordinary calls that were kept brought their content; not told before there was one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from telltale.metrics import gauge_family
+
+# The weight of all that came before, with each call.
+RECENT: Final = 0.99
+
+
+class Coverage(Collector):
+    """A moving average over the last hundred or so."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._ratio: float | None = None
+        registry.register(self)
+
+    def add(self, covered: float) -> None:
+        """1 for a call with content, 0 for one without."""
+        self._ratio = covered if self._ratio is None else RECENT * self._ratio + (1 - RECENT) * covered
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = gauge_family("telltale_collector_content_coverage_ratio")
+        if self._ratio is not None:
+            family.add_metric([], self._ratio)
+        yield family
