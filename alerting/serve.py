@@ -49,7 +49,10 @@ def _run(settings: Settings, store: Store, listener: socket.socket) -> None:
     app = create_app(settings, store, metrics, time.time)
     last_success = metrics.gauge("telltale_ticket_reconcile_last_success_timestamp_seconds")
     reconciler = Reconciler(store, settings, last_success, time.time)
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10)
+    # h11, because it ends a request whose headers do not; uvicorn would take httptools where that is installed.
+    config = uvicorn.Config(
+        app, http="h11", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10
+    )
     # uvicorn raises the signal again once it has stopped; the default answer would end us before the store is closed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _heard)

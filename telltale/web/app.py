@@ -22,6 +22,7 @@ from telltale.metrics import Metrics
 from telltale.settings import Settings, SettingsError, is_loopback
 from telltale.store import Store, access, open_configured
 from telltale.web import health, home, signin
+from telltale.web.bounded import Bounded
 from telltale.web.guard import Guard
 from telltale.web.limits import Buckets, Remembered, Seen
 from telltale.web.pages import STATIC, Nav, Router, make_templates
@@ -86,6 +87,7 @@ def serve(app: FastAPI, listener: socket.socket) -> None:
     # Forwarded headers must reach the sign-in as they are: it trusts nobody who was forwarded.
     config = uvicorn.Config(
         app,
+        http=Bounded,
         log_config=None,
         log_level="warning",
         access_log=False,
