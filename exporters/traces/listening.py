@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import cast
 
@@ -48,7 +49,7 @@ class Server:
                 connection.expire()
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, ABC):
     """One peer's connection."""
 
     transport: asyncio.Transport
@@ -71,10 +72,10 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._server.connections.discard(self)
 
+    @abstractmethod
     def expire(self) -> None:
         """Give up what does not come: called every SWEEP_S seconds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self) -> None:
         """Close when the requests in work are answered."""
-        raise NotImplementedError

@@ -11,8 +11,6 @@ import socket
 import sqlite3
 import struct
 import subprocess
-import threading
-import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -200,13 +198,16 @@ def test_a_sender_that_is_gone_holds_nothing(collector: Collector) -> None:
     until(lambda: collector.value("telltale_collector_queue_bytes") == 0)
 
 
-def test_an_acknowledged_call_is_stored_though_its_sender_left(collector: Collector, tmp_path: Path) -> None:
+def test_an_acknowledged_call_is_stored_though_its_sender_left(
+    make_collector: Callable[..., Collector], tmp_path: Path
+) -> None:
     """The commit waits for a lock while the call is cancelled: what is in work is not lost from the books."""
+    collector = make_collector(TELLTALE_STORE__BUSY_TIMEOUT="20s")
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     with grpc.insecure_channel(collector.grpc) as channel:
         waiting = channel.unary_unary(SERVICE).future(body())
-        time.sleep(0.1)
+        until(lambda: collector.value("telltale_collector_queue_bytes") > 0)
         waiting.cancel()
     other.execute("ROLLBACK")
     other.close()
@@ -215,16 +216,19 @@ def test_an_acknowledged_call_is_stored_though_its_sender_left(collector: Collec
     assert collector.value("telltale_requests_total") == 1
 
 
-def test_a_call_in_work_is_answered_when_the_collector_ends(collector: Collector, tmp_path: Path) -> None:
+def test_a_call_in_work_is_answered_when_the_collector_ends(
+    make_collector: Callable[..., Collector], tmp_path: Path
+) -> None:
+    collector = make_collector(TELLTALE_STORE__BUSY_TIMEOUT="20s")
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     assert collector.popen is not None
     with grpc.insecure_channel(collector.grpc) as channel:
         waiting = channel.unary_unary(SERVICE).future(body())
-        time.sleep(0.1)
+        until(lambda: collector.value("telltale_collector_queue_bytes") > 0)
         collector.popen.terminate()
-        time.sleep(0.05)
-        threading.Timer(0.05, lambda: other.execute("ROLLBACK")).start()
+        until(lambda: not collector.is_ready())
+        other.execute("ROLLBACK")
         assert waiting.result(timeout=10) == b""
     assert collector.popen.wait(timeout=20) == 0
     assert len(collector.samples()) == 1

@@ -11,7 +11,6 @@ import socket
 import sqlite3
 import subprocess
 import threading
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -224,7 +223,10 @@ def test_a_body_too_large_is_refused_before_it_is_here(make_collector: Callable[
     assert collector.value("telltale_collector_rejected_total", reason="too_large") == 2
 
 
-def test_a_request_in_work_is_answered_when_the_collector_ends(collector: Collector, tmp_path: Path) -> None:
+def test_a_request_in_work_is_answered_when_the_collector_ends(
+    make_collector: Callable[..., Collector], tmp_path: Path
+) -> None:
+    collector = make_collector(TELLTALE_STORE__BUSY_TIMEOUT="20s")
     lock = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     with connect(collector.http) as link, connect(collector.http) as idle:
@@ -234,7 +236,7 @@ def test_a_request_in_work_is_answered_when_the_collector_ends(collector: Collec
         stopped: list[int] = []
         ending = threading.Thread(target=lambda: stopped.append(collector.stop()))
         ending.start()
-        time.sleep(0.1)
+        until(lambda: not collector.is_ready())
         lock.execute("COMMIT")
         [(status, fields, _)] = answers(link, 1)
         assert (status, fields["connection"]) == (200, "close")
@@ -478,8 +480,7 @@ def test_more_connections_than_there_may_be_are_closed(in_process: InProcess, mo
             assert answers(link, 1)[0][0] == 200
         assert ask(address, b"") == b""
         links.pop().close()
-        time.sleep(0.1)
-        assert ask(address, post(b"", "Connection: close")).startswith(OK)
+        until(lambda: ask(address, post(b"", "Connection: close")).startswith(OK))
         for link in links:
             link.close()
 

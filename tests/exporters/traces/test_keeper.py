@@ -30,3 +30,15 @@ def test_a_call_that_cannot_be_read_in_full_does_not_stop_the_others() -> None:
         keeper.ring.add(one, 1.0)
     [sample] = keeper.promote([broken.call.trace_id, whole.call.trace_id], "feedback")
     assert (sample.trace_id, sample.tenant, sample.promoted_by) == (whole.call.trace_id.hex(), "acme", "feedback")
+
+
+def test_content_that_cannot_be_read_refuses_no_request() -> None:
+    """Else a request of many calls would be refused or taken by whether this one is drawn for a sample."""
+    settings = Settings.model_validate({"sampling": {"per_minute": 1000}})
+    registry = CollectorRegistry()
+    keeper = Keeper(settings, registry)
+    broken = held(encode_spans(chat(prompt="xyz")).SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
+    whole = held(encode_spans(chat()).SerializeToString())
+    assert [keeper.decide(one, 1.0) is not None for one in (broken, whole)] == [False, True]
+    keeper.expire(1000.0)
+    assert registry.get_sample_value("telltale_samples_total", {"outcome": "no_content"}) == 1
