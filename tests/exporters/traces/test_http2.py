@@ -281,6 +281,9 @@ def test_the_same_frames_at_a_humane_pace_are_borne(name: str) -> None:
     connection = greeted()
     connection.receive(OPEN, 0.0)
     flood(connection, FLOODS[name], 0.1)
+    connection.output()
+    connection.receive(frame(http2.PING, 0, 0, b"12345678"), 300.0)
+    assert connection.output() == frame(http2.PING, http2.ACK, 0, b"12345678")
 
 
 def test_headers_in_many_parts_are_bounded() -> None:
