@@ -16,29 +16,17 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MODULES = (
-    *(
-        "call",
-        "spans",
-        "names",
-        "wire",
-        "shortcut",
-        "fields",
-        "normalise",
-        "table",
-        "recent",
-        "registry",
-        "measure",
-        "errors",
-        "sampling",
-    ),
-    *("conventions/__init__", "conventions/convention", "conventions/otel", "conventions/openllmetry"),
-    *("content", "ring", "keeper", "pipeline", "http2"),
+# Below exporters/traces/.
+_TRACES = (
+    *("call", "spans", "names", "wire", "shortcut", "fields", "normalise", "table", "recent", "registry", "measure"),
+    *("errors", "sampling", "conventions/__init__", "conventions/convention", "conventions/otel"),
+    *("conventions/openllmetry", "content", "ring", "keeper", "pipeline", "http2"),
 )
+MODULES = ("telltale/redaction", *(f"exporters/traces/{name}" for name in _TRACES))
 SETUP = """
 from mypyc.build import mypycify
 from setuptools import setup
-files = [f"exporters/traces/{name}.py" for name in %r]
+files = [f"{name}.py" for name in %r]
 setup(name="compiled", packages=[], ext_modules=mypycify(["--config-file", %r, *files], opt_level="3"))
 """
 

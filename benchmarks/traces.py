@@ -44,10 +44,11 @@ def payload(count: int, content: bool, seed: int) -> bytes:
     )
     scope_spans = resource_spans.scope_spans.add()
     for _ in range(count):
-        start = 1_790_000_000_000_000_000 + draw.randrange(10**12)
+        # Spans come in the order in which they end, a batch of an SDK's within some seconds.
+        end = 1_790_000_000_000_000_000 + seed * 10**9 + draw.randrange(5 * 10**9)
         span = scope_spans.spans.add(
             trace_id=draw.randbytes(16), span_id=draw.randbytes(8), name="chat m", kind=3,
-            start_time_unix_nano=start, end_time_unix_nano=start + draw.randrange(10**9, 9 * 10**9),
+            start_time_unix_nano=end - draw.randrange(10**9, 9 * 10**9), end_time_unix_nano=end,
         )  # fmt: skip
         model = f"model-{draw.randrange(10)}"
         span.attributes.extend([

@@ -60,14 +60,14 @@ def of_reply(value: Value) -> str:
         for name in ("choices", "output", "generations", "message"):
             held = parsed.get(name)
             if isinstance(held, list):
-                return "\n".join(filter(None, (of_reply(item) for item in held)))
+                return _lines([of_reply(item) for item in held])
             if held:
                 return of_reply(held)
         if parsed.get("type") == "function_call":
             return tool_call(str(parsed.get("name")), parsed.get("arguments"))
         return output(parsed) or text(parsed.get("text"))
     if isinstance(parsed, list):
-        return "\n".join(filter(None, (of_reply(item) for item in parsed)))
+        return _lines([of_reply(item) for item in parsed])
     return text(parsed)
 
 
@@ -130,7 +130,11 @@ def _role(message: Message) -> Value:
 
 
 def _text(messages: list[Message]) -> str:
-    return "\n".join(filter(None, (_message(message) for message in messages)))
+    return _lines([_message(message) for message in messages])
+
+
+def _lines(texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else "\n".join([text for text in texts if text])
 
 
 def _message(message: Message) -> str:
@@ -144,10 +148,11 @@ def _message(message: Message) -> str:
         written = text(content)
     else:
         parts = content if isinstance(content, list) else [content]
-        written = "\n".join(filter(None, (_part(part) for part in parts)))
+        written = _lines([_part(part) for part in parts])
     calls = message.get("tool_calls")
-    called = [_called(item) for item in calls if isinstance(item, dict)] if isinstance(calls, list) else []
-    return "\n".join(filter(None, (written, *called)))
+    if not isinstance(calls, list):
+        return written
+    return _lines([written, *(_called(item) for item in calls if isinstance(item, dict))])
 
 
 def _called(item: Message) -> str:

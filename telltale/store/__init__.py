@@ -34,7 +34,7 @@ class Store:
         self._identity = self._inode()
         self._engine = make_engine(url, busy_timeout)
         self._reader = make_reader(url, busy_timeout)
-        self._writer = Writer(self._engine, queue_rows, self._check)
+        self._writer = Writer(self._engine, queue_rows, self._is_replaced)
 
     def submit(self, write: Callable[[Connection], T]) -> Future[T]:
         """Queue a write; its future is done after the commit.
@@ -76,18 +76,23 @@ class Store:
         except OSError:
             return None
 
-    def _check(self) -> None:
-        """Refuse to write into a SQLite file that is no longer there: the open handle would take it all in silence."""
+    def _is_replaced(self) -> bool:
+        """Whether SQLite's file is another one now, with our tables: the open handle would take it all in silence.
+
+        Raises StoreUnavailable when it is gone, or has other tables.
+        """
         if self._file is None:
-            return
+            return False
         inode = self._inode()
+        if inode == self._identity:
+            return False
         if inode is None:
             raise StoreUnavailable(f"{self._file} is gone")
-        if inode != self._identity:
-            self._engine.dispose()
-            self._reader.dispose()
-            _require_schema(self)
-            self._identity = inode
+        self._engine.dispose()
+        self._reader.dispose()
+        _require_schema(self)
+        self._identity = inode
+        return True
 
 
 def open_store(url: str, busy_timeout: float = 5.0, queue_rows: int = 10_000) -> Store:

@@ -4,46 +4,70 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 
-from sqlalchemy import Connection, Row, delete, func, select, tuple_
+from sqlalchemy import CTE, Connection, Row, delete, func, select, tuple_
 
 from telltale.records import Sample
-from telltale.store.schema import samples
+from telltale.store.schema import samples, unhex
 
 _COLUMNS = [samples.c[name] for name in Sample._fields]
-# All but the last two, `redactions` and `id`.
-_PLAIN = Sample._fields[:-2]
-_COUNT = len(_PLAIN) + 2
-# Rows in one statement, where there are many: SQLite's thread asks for Python's lock once for them, not once a row.
-_TOGETHER = 32
+# As `_values` puts them: all but `id`, which the database gives, and the time of storing.
+_NAMES = (*Sample._fields[:-1], "stored_at")
+# How many rows go into one statement, few sizes of which are all prepared before long: a statement of its own for each
+# row takes as long again as the row, and asks for Python's lock each time.
+_TOGETHER = (64, 32, 16, 8, 4, 2, 1)
 
-
-def _insert(rows: int, mark: str, otherwise: str = "") -> str:
-    """Written out, as the drivers take it: through the expression language a row costs several times its insert."""
-    row = f"({', '.join([mark] * _COUNT)})"
-    return (
-        f"INSERT {otherwise} INTO samples ({', '.join(_PLAIN)}, redactions, stored_at)"  # noqa: S608  # names of our own
-        f" VALUES {', '.join([row] * rows)} ON CONFLICT (trace_id, span_id) DO NOTHING"
-    )
-
-
-_ONE = {"sqlite": _insert(1, "?"), "postgresql": _insert(1, "%s")}
-# A fault ends the transaction anyway: SQLite need not keep what the statement alone would have to undo.
-_MANY = _insert(_TOGETHER, "?", "OR FAIL")
+Columns = Sequence[Sequence[object]]
 
 
 def save(connection: Connection, rows: Sequence[Sample], now: float) -> int:
     """Store samples; one already stored under its (trace_id, span_id) stays as it is. Returns how many were new."""
-    values = [(*row[:-2], json.dumps(row.redactions) if row.redactions else "{}", now) for row in rows]
-    done = new = 0
-    if connection.dialect.name == "sqlite":
-        for done in range(_TOGETHER, len(values) + 1, _TOGETHER):
-            many = tuple(chain.from_iterable(values[done - _TOGETHER : done]))
-            new += connection.exec_driver_sql(_MANY, many).rowcount
-    if values[done:]:
-        new += connection.exec_driver_sql(_ONE[connection.dialect.name], values[done:]).rowcount
+    if not rows:
+        return 0
+    columns = _values(rows, now)
+    if connection.dialect.name != "sqlite":
+        return connection.exec_driver_sql(_insert(1, _NAMES, "%s"), list(zip(*columns, strict=True))).rowcount
+    new = start = 0
+    for size in _TOGETHER:
+        while start + size <= len(rows):
+            new += _save_together(connection, [column[start : start + size] for column in columns])
+            start += size
     return new
+
+
+def _values(rows: Sequence[Sample], now: float) -> Columns:
+    trace_ids, span_ids, *others, redactions, _ = zip(*rows, strict=True)
+    return (
+        # Not as bytes, which Python's driver would look up an adapter for, at the cost of ten numbers.
+        [unhex(one) for one in trace_ids],
+        [unhex(one) for one in span_ids],
+        *others,
+        [json.dumps(counts) if counts else "{}" for counts in redactions],
+        [now] * len(rows),
+    )
+
+
+def _save_together(connection: Connection, columns: Columns) -> int:
+    size = len(columns[0])
+    # A column in which nothing is known is left out: for None the driver looks too.
+    held = [place for place, column in enumerate(columns) if column[0] is not None or column.count(None) < size]
+    statement = _insert(size, tuple([_NAMES[place] for place in held]), "?")
+    values = zip(*[columns[place] for place in held], strict=True)
+    return connection.exec_driver_sql(statement, tuple(chain.from_iterable(values))).rowcount
+
+
+@lru_cache(maxsize=256)
+def _insert(rows: int, names: tuple[str, ...], mark: str) -> str:
+    """Written out, as the drivers take it: through the expression language a row costs several times its insert."""
+    row = f"({', '.join([mark] * len(names))})"
+    # A fault ends the transaction anyway: SQLite need not keep what the statement alone would have to undo.
+    otherwise = " OR FAIL" if mark == "?" else ""
+    return (
+        f"INSERT{otherwise} INTO samples ({', '.join(names)})"
+        f" VALUES {', '.join([row] * rows)} ON CONFLICT (trace_id, span_id) DO NOTHING"
+    )
 
 
 def load(
@@ -107,19 +131,27 @@ def last_id(connection: Connection) -> int:
 
 
 def models(connection: Connection, since: float) -> list[str]:
-    """Models that have samples observed since then."""
-    query = select(samples.c.model).where(samples.c.observed_at >= since).distinct().order_by(samples.c.model)
-    return list(connection.execute(query).scalars())
+    """Models that have samples observed since then, in the order of their names."""
+    return [model for model, _, _ in activity(connection, since)]
 
 
 def activity(connection: Connection, since: float) -> list[tuple[str, int, float]]:
-    """(model, samples, time of the last one) of samples observed since then."""
-    query = (
-        select(samples.c.model, func.count(), func.max(samples.c.observed_at))
-        .where(samples.c.observed_at >= since)
-        .group_by(samples.c.model)
-    )
-    return [(model, number, last) for model, number, last in connection.execute(query)]
+    """(model, samples, time of the last one) of samples observed since then, in the order of the models' names."""
+    models = _models()
+    lately = (samples.c.model == models.c.model, samples.c.observed_at >= since)
+    query = select(
+        models.c.model,
+        select(func.count()).where(*lately).scalar_subquery().label("number"),
+        select(func.max(samples.c.observed_at)).where(*lately).scalar_subquery(),
+    ).order_by(models.c.model)
+    return [(model, number, last) for model, number, last in connection.execute(query) if number]
+
+
+def _models() -> CTE:
+    """Every model there is, by one step in the index for each: `DISTINCT` would look at every sample."""
+    models = select(func.min(samples.c.model).label("model")).cte("models", recursive=True)
+    following = select(func.min(samples.c.model)).where(samples.c.model > models.c.model).scalar_subquery()
+    return models.union_all(select(following).where(models.c.model.is_not(None)))
 
 
 def count(connection: Connection) -> int:
@@ -128,7 +160,9 @@ def count(connection: Connection) -> int:
 
 def prune(connection: Connection, before: float) -> int:
     """Delete samples observed before that time. Returns how many."""
-    return connection.execute(delete(samples).where(samples.c.observed_at < before)).rowcount
+    old = delete(samples).where(samples.c.observed_at < before)
+    known = connection.execute(select(_models().c.model)).scalars()
+    return sum(connection.execute(old.where(samples.c.model == model)).rowcount for model in known.all())
 
 
 def _record(row: Row[tuple[object, ...]]) -> Sample:

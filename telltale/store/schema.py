@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 
@@ -36,12 +39,33 @@ def _id() -> Column[int]:
     return Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
 
 
+class Hex(TypeDecorator[str]):
+    """Bytes in the database, hexadecimal text in records: ids are what an index over samples mostly consists of."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Any) -> bytearray | None:
+        return None if value is None else unhex(value)
+
+    def process_result_value(self, value: bytes | None, _dialect: Any) -> str | None:
+        return None if value is None else value.hex()
+
+
+def unhex(text: str) -> bytearray:
+    """The bytes of an id; none for text that is no id, which is like no other then."""
+    try:
+        return bytearray.fromhex(text)
+    except ValueError:
+        return bytearray()
+
+
 samples = Table(
     "samples",
     metadata,
     _id(),
-    Column("trace_id", String(32), nullable=False),
-    Column("span_id", String(16), nullable=False),
+    Column("trace_id", Hex, nullable=False),
+    Column("span_id", Hex, nullable=False),
     Column("observed_at", Double, nullable=False),
     Column("stored_at", Double, nullable=False),
     Column("tenant", Text, nullable=False),
@@ -62,9 +86,9 @@ samples = Table(
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
     Column("redactions", JSON, nullable=False),
+    # Each index more is another page that every stored sample writes anew.
     UniqueConstraint("trace_id", "span_id"),
     Index(None, "model", "observed_at"),
-    Index(None, "observed_at"),
     CheckConstraint("inclusion_probability > 0 AND inclusion_probability <= 1", name="probability"),
 )
 

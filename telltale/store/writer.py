@@ -20,6 +20,8 @@ from telltale.store.errors import StoreBusy, StoreUnavailable, is_passing
 T = TypeVar("T")
 Write = Callable[[Connection], T]
 MAX_GROUP = 512
+# A connection that nobody used for so long goes back to the pool, which sees to it that it still stands.
+IDLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,11 @@ class _Job:
 class Writer:
     """Group commit. A write is a function of a connection; it may run twice, so it must do nothing but use it."""
 
-    def __init__(self, engine: Engine, queue_rows: int, check: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, queue_rows: int, is_replaced: Callable[[], bool]) -> None:
+        """`is_replaced` says whether what the engine connected to is another one now. Raises StoreUnavailable."""
         self._engine = engine
-        self._check = check
+        self._is_replaced = is_replaced
+        self._connection: Connection | None = None
         self._limit = queue_rows
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -66,10 +70,15 @@ class Writer:
             jobs, last = self._take()
             self._commit(jobs)
             if last:
+                self._let_go()
                 return
 
     def _take(self) -> tuple[list[_Job], bool]:
-        first = self._queue.get()
+        try:
+            first = self._queue.get(timeout=IDLE_S)
+        except queue.Empty:
+            self._let_go()
+            first = self._queue.get()
         if first is None:
             return [], True
         jobs = [first]
@@ -96,13 +105,22 @@ class Writer:
             job.future.set_result(result)
 
     def _transaction(self, jobs: list[_Job]) -> list[Any]:
-        self._check()
-        with self._engine.begin() as connection:
+        if self._is_replaced():
+            self._let_go()
+        # Kept from one commit to the next: to ask the pool for it each time takes as long as to commit a row.
+        connection = self._connection = self._connection or self._engine.connect()
+        with connection.begin():
             return [job.write(connection) for job in jobs]
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _refuse(self, jobs: list[_Job], error: Exception) -> None:
         if is_passing(error) or isinstance(error, StoreUnavailable):
             # A broken connection must not be used for the next group.
+            self._let_go()
             self._engine.dispose()
             refusal = error if isinstance(error, StoreUnavailable) else StoreUnavailable(_reason(error))
             for job in jobs:

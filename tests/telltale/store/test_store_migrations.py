@@ -9,20 +9,25 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-from telltale.store import Store, StoreUnavailable, migrations, open_store
+from telltale.store import Store, StoreUnavailable, migrations, open_store, samples
 from telltale.store.schema import metadata
 
 
-def test_head_is_the_newest_revision() -> None:
+def scripts() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+    return config
+
+
+def test_head_is_the_newest_revision() -> None:
+    assert ScriptDirectory.from_config(scripts()).get_current_head() == migrations.HEAD
 
 
 def test_migrated_tables_are_the_schema(store: Store) -> None:
@@ -30,6 +35,42 @@ def test_migrated_tables_are_the_schema(store: Store) -> None:
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
+
+
+def test_samples_of_the_first_tables_are_kept(url: str) -> None:
+    engine = create_engine(url)
+    row = {
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "span_id": "00f067aa0ba902b7",
+        "prompt": "일",
+        "response": "r",
+    }
+    with engine.begin() as connection:
+        config = scripts()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for number in (7, 9):
+            connection.execute(
+                text(
+                    "INSERT INTO samples (id, trace_id, span_id, observed_at, stored_at, tenant, model, version, layer,"
+                    " operation, status, prompt, response, inclusion_probability, redactions) VALUES (:id, :trace_id,"
+                    " :span_id, 5, 6, 't', 'm', 'v', 'client', 'chat', 'ok', :prompt, :response, 0.5, '{\"ip\": 1}')"
+                ).bindparams(id=number, **row | {"span_id": f"{number:016x}"})
+            )
+    engine.dispose()
+
+    store = open_store(url)
+    with store.read() as connection:
+        found = samples.load(connection, trace_ids=[row["trace_id"]])
+    again = store.write(lambda c: samples.save(c, found, 8.0))
+    store.close()
+
+    assert [(one.id, one.trace_id, one.span_id) for one in found] == [
+        (number, row["trace_id"], f"{number:016x}") for number in (7, 9)
+    ]
+    assert {(one.prompt, one.response, one.observed_at) for one in found} == {("일", "r", 5.0)}
+    assert [one.redactions for one in found] == [{"ip": 1}] * 2
+    assert again == 0, "the same spans were stored a second time"
 
 
 def test_parts_that_start_together_migrate_once(url: str) -> None:
