@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
@@ -11,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from telltale.records import Feedback
-from telltale.redaction import redact
+from telltale.redaction import pseudonym, redact
 
 MAX_COMMENT = 16_384
 THUMBS: Mapping[object, float] = {"up": 1.0, "down": 0.0}
@@ -106,16 +104,12 @@ def to_event(
 
 def subject_hash(key: bytes, tenant: str, subject: str) -> str:
     """The name under which a tenant's person is stored."""
-    return _keyed(key, f"{tenant}\0{subject}")
+    return pseudonym(key, f"{tenant}\0{subject}")
 
 
 def fingerprint(submission: Submission, key: bytes) -> str:
     """Equal for equal bodies. Keyed, because a plain hash of a short comment could be guessed."""
-    return _keyed(key, json.dumps(submission.model_dump(), sort_keys=True))
-
-
-def _keyed(key: bytes, text: str) -> str:
-    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    return pseudonym(key, json.dumps(submission.model_dump(), sort_keys=True))
 
 
 def _thumb(value: object) -> float | None:

@@ -7,6 +7,8 @@ remainder, a date of birth, an address that parses), so that order numbers and v
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
@@ -63,6 +65,11 @@ def redact(text: str, extra_rules: Mapping[str, str] | None = None) -> tuple[str
     """
     [redacted], counts = _redactor(tuple(sorted((extra_rules or {}).items()))).redact(text)
     return redacted, counts
+
+
+def pseudonym(key: bytes, name: str) -> str:
+    """What stands for a name wherever the same one is told from others: only who has the key can make it."""
+    return hmac.new(key, name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from exporters.traces.sampling import Sampler
 from exporters.traces.wire import CUT_OFF, Malformed
 from telltale.metrics import Metrics
 from telltale.records import Sample
-from telltale.redaction import Redactor
+from telltale.redaction import Redactor, pseudonym
 from telltale.settings import Settings
 
 PROMOTED_PER_MINUTE: Final = 20.0
@@ -52,8 +52,10 @@ class Waiting:
 class Keeper:
     """Samples calls. Not safe to use from several threads at once: its owner locks."""
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+    def __init__(self, settings: Settings, registry: CollectorRegistry, key: bytes) -> None:
+        """`key` is the installation's own, for names of conversations that would tell who had them."""
         self._settings = settings
+        self._key = key
         self._redactor = Redactor(settings.redaction.rules)
         self._sampler = Sampler(settings.sampling.per_minute)
         self._promoted = Sampler(PROMOTED_PER_MINUTE)
@@ -169,7 +171,13 @@ class Keeper:
         self._cover(call, 1.0)
         limit = self._settings.collector.max_text_bytes
         looked_at = limit + BEYOND
-        texts, removed = self._redactor.redact(content.text(prompt)[:looked_at], content.text(answer)[:looked_at])
+        conversation = call.conversation_id or ""
+        texts, removed = self._redactor.redact(
+            content.text(prompt)[:looked_at], content.text(answer)[:looked_at], conversation
+        )
+        if texts[2] != conversation:
+            # A name of somebody, which must still hold the conversation together.
+            call.conversation_id = pseudonym(self._key, f"{call.tenant}\0{conversation}")
         return _sample(call, texts[0][:limit], texts[1][:limit], probability, promoted_by, removed)
 
     def _cover(self, call: Call, value: float) -> None:

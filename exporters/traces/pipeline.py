@@ -21,7 +21,7 @@ from exporters.traces.wire import Group
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
-from telltale.store import Store, StoreUnavailable, feedback, samples
+from telltale.store import Store, StoreUnavailable, access, feedback, samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,9 @@ class Pipeline:
         self._store = store
         self._clock = clock
         self._measure = Measure(settings.prices, settings.collector.max_series)
-        self._keeper = Keeper(settings, registry)
+        self._keeper = Keeper(
+            settings, registry, store.write(lambda connection: access.secret(connection, "conversation"))
+        )
         self._recent = Recent()
         metrics = Metrics(registry)
         failed = self._keeper.outcome("redaction_failed")

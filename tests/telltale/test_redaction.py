@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -146,6 +147,18 @@ def test_planted_data_never_survives_between_any_words(before: str, planted: tup
 
     assert planted[1] not in redacted
     assert sum(counts.values()) >= 1
+
+
+PIECES = st.lists(st.sampled_from([secret for _, secret in PLANTED] + HARMLESS + ["b1", "1b", "", "\n"]), max_size=3)
+
+
+@given(st.lists(PIECES.map("".join), max_size=4), st.sampled_from([{}, {"ends": "^b1|1b$"}]))
+def test_several_texts_at_once_become_what_each_becomes_alone(texts: list[str], rules: dict[str, str]) -> None:
+    together, counts = Redactor(rules).redact(*texts)
+
+    alone = [redact(text, rules) for text in texts]
+    assert together == [text for text, _ in alone]
+    assert counts == sum((Counter(found) for _, found in alone), Counter())
 
 
 @given(st.lists(st.sampled_from([secret for _, secret in PLANTED] + HARMLESS), max_size=6))

@@ -260,7 +260,7 @@ SECRETS = ("ada@example.org", "4111 1111 1111 1111", "sk-proj4bcd3fGh1jKlmn0pQrS
 def test_planted_secrets_reach_neither_store_nor_metrics_nor_log(collector: Collector, tmp_path: Path) -> None:
     text = "My data: " + ", ".join(SECRETS)
     send(collector, chat(prompt=text, answer=text))
-    send(collector, chat(prompt=text, answer=text, failed=True))
+    send(collector, chat(prompt=text, answer=text, failed=True, **{"gen_ai.conversation.id": f"of {SECRETS[0]}"}))
     collector.stop()
     [stored, _] = collector.samples()
     assert sum(stored.redactions.values()) >= 8

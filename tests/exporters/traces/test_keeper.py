@@ -20,7 +20,7 @@ def held(body: bytes) -> Held:
 
 
 def test_a_call_that_cannot_be_read_in_full_does_not_stop_the_others() -> None:
-    keeper = Keeper(Settings(), CollectorRegistry())
+    keeper = Keeper(Settings(), CollectorRegistry(), b"key")
     good, bad = encode_spans(chat()), encode_spans(chat())
     bad.resource_spans[0].scope_spans[0].spans[0].attributes.add(key="nobody.reads.it").value.string_value = "xyz"
     # Not UTF-8, in a place that the short way passes over.
@@ -36,9 +36,29 @@ def test_content_that_cannot_be_read_refuses_no_request() -> None:
     """Else a request of many calls would be refused or taken by whether this one is drawn for a sample."""
     settings = Settings.model_validate({"sampling": {"per_minute": 1000}})
     registry = CollectorRegistry()
-    keeper = Keeper(settings, registry)
+    keeper = Keeper(settings, registry, b"key")
     broken = held(encode_spans(chat(prompt="xyz")).SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
     whole = held(encode_spans(chat()).SerializeToString())
     assert [keeper.decide(one, 1.0) is not None for one in (broken, whole)] == [False, True]
     keeper.expire(1000.0)
     assert registry.get_sample_value("telltale_samples_total", {"outcome": "no_content"}) == 1
+
+
+def test_what_a_length_limit_cuts_in_two_is_still_known_for_what_it_is() -> None:
+    limits = {"sampling": {"per_minute": 1000}, "collector": {"max_text_bytes": 1024}}
+    keeper = Keeper(Settings.model_validate(limits), CollectorRegistry(), b"key")
+    prompt = "x" * 1010 + " mina.kim@example.com and more"
+    sample = keeper.decide(held(encode_spans(chat(prompt=prompt)).SerializeToString()), 1.0)
+    assert sample is not None
+    assert (sample.prompt, sample.redactions) == ("x" * 1010 + " [EMAIL] and m", {"email": 1})
+
+
+def test_a_conversation_named_after_a_person_is_kept_together_without_the_name() -> None:
+    keeper = Keeper(Settings.model_validate({"sampling": {"per_minute": 1000}}), CollectorRegistry(), b"key")
+    names = ("mina@example.com", "mina@example.com", "lee@example.com", "7f1c-42", None)
+    told = [{"gen_ai.conversation.id": name} if name else {} for name in names]
+    kept = [keeper.decide(held(encode_spans(chat(**one)).SerializeToString()), 1.0) for one in told]
+    first, second, other, plain, none = [sample.conversation_id if sample else "?" for sample in kept]
+    assert first == second != other
+    assert not any("example" in (name or "") for name in (first, other))
+    assert (plain, none) == ("7f1c-42", None)
