@@ -20,18 +20,20 @@ class Call:
     `duration_s`, `ttft_s` and `tpot_s` are seconds; token counts follow OTel: `input_tokens` includes cached tokens,
     `output_tokens` includes reasoning tokens. `ttft_s` is set only when the call is known to have streamed. None means
     "not known", never zero. `labels_hash` is the same for calls with the same labels, or 0 where nobody worked it out.
+    A call of which only the stream was told has in `streamed_s` how long that took, in `asked` what finds its wait (see
+    `waits`), and its end as its start.
 
     Ids and numbers are kept as machine words, because an object for each would cost more than reading a span; the path
     of every call reads these: `trace_high`, `trace_low`, `span` and `parent` (0: none), and `ttft`, `tpot`, `given`,
-    `output`, `cached` and `reasoned`, which are less than 0 where they are not known. Written out, not a dataclass:
-    mypyc compiles this constructor, a dataclass's stays Python.
+    `output`, `cached`, `reasoned` and `duration_s`, which are less than 0 where they are not known. Written out, not a
+    dataclass: mypyc compiles this constructor, a dataclass's stays Python.
     """
 
     __slots__ = (
-        "cached", "convention", "conversation_id", "duration_s", "error_type", "finish_reasons", "given",
+        "asked", "cached", "convention", "conversation_id", "duration_s", "error_type", "finish_reasons", "given",
         "labels_hash", "layer", "model_requested", "model_served", "odd_ids", "operation", "output", "parent",
-        "provider", "reasoned", "response_id", "span", "start_unix_s", "status", "streaming", "tenant", "tpot",
-        "trace_high", "trace_low", "ttft",
+        "provider", "reasoned", "response_id", "span", "start_unix_s", "status", "streamed_s", "streaming", "tenant",
+        "tpot", "trace_high", "trace_low", "ttft",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -63,6 +65,8 @@ class Call:
         self.response_id: str | None = None
         self.conversation_id: str | None = None
         self.labels_hash: i64 = 0
+        self.asked = 0
+        self.streamed_s = -1.0
 
     def name(self, trace_id: bytes, span_id: bytes, parent_span_id: bytes) -> None:
         """Set the ids, as they are on the wire."""
@@ -129,7 +133,7 @@ class Call:
 
     @property
     def end_unix_s(self) -> float:
-        return self.start_unix_s + self.duration_s
+        return self.start_unix_s + max(0.0, self.duration_s)
 
 
 @mypyc_attr(acyclic=True)

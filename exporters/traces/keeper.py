@@ -234,7 +234,7 @@ def _sample(
         call.conversation_id,
         call.finish_reasons[0] if call.finish_reasons else None,
         call.error_type,
-        call.duration_s,
+        call.duration_s if call.duration_s >= 0.0 else None,
         call.ttft_s,
         call.input_tokens,
         call.output_tokens,

@@ -107,7 +107,8 @@ class Measure:
         if call.odd_ids is not None:
             # Nobody would find it by its id.
             high, low = 0, 0
-        row.duration.observe(call.duration_s, high, low)
+        if call.duration_s >= 0.0:
+            row.duration.observe(call.duration_s, high, low)
         if call.ttft >= 0.0:
             if row.ttft is None:
                 row.ttft = self.registry.histogram(_NAMES[call.layer == "server"][1], *row.call)

@@ -16,6 +16,7 @@ from exporters.traces.call import Call, Held, seconds, tokens
 from exporters.traces.conventions.convention import Context, Convention, Found
 from exporters.traces.names import Names
 from exporters.traces.spans import Span, Value
+from exporters.traces.waits import Wait
 from exporters.traces.wire import CUT_OFF, Group, Malformed
 
 STATUS_ERROR: Final = 2
@@ -28,13 +29,14 @@ __all__ = ["Context", "Told", "call", "read", "tenant", "words"]
 class Told:
     """What the spans of a request say: calls with where each stands, spans by convention, what senders dropped."""
 
-    __slots__ = ("calls", "conventions", "dropped_attributes", "dropped_events")
+    __slots__ = ("calls", "conventions", "dropped_attributes", "dropped_events", "waits")
 
     def __init__(self) -> None:
         self.calls: list[Held] = []
         self.conventions: dict[str, int] = {}
         self.dropped_attributes = 0
         self.dropped_events = 0
+        self.waits: list[Wait] = []
 
 
 def read(groups: list[Group], context: Context, table: Names) -> Told:
@@ -84,6 +86,8 @@ def _read(group: Group, context: Context, table: Names, told: Told) -> None:
             found = call(span, context)
             if found is None:
                 none += 1
+                if conventions.of(span).waits(span):
+                    told.waits.append(Wait(asked(span), span.start_ns / 1e9, span.end_ns / 1e9))
                 continue
             told.conventions[found.convention] = told.conventions.get(found.convention, 0) + 1
         told.calls.append(Held(found, group, index))
@@ -98,6 +102,13 @@ def call(span: Span, context: Context) -> Call | None:
     if not convention.is_call(span):
         return None
     return _call(span, convention, convention.read(span), context)
+
+
+def asked(span: Span) -> int:
+    """The same for two spans of one process that tell of the same question."""
+    service = (span.resource.get("service.name"), span.resource.get("service.instance.id"))
+    question = tuple(span.attributes.get(name) for name in ("request_data", "gen_ai.input.messages"))
+    return hash(repr((service, question)))
 
 
 def words(span: Span) -> tuple[str, str]:
@@ -115,6 +126,9 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.start_unix_s = span.start_ns / 1e9
     duration = found.get("duration_s")
     call.duration_s = max(0.0, (span.end_ns - span.start_ns) / 1e9) if duration is None else duration
+    streamed = found.get("streamed_s")
+    if streamed is not None:
+        call.asked, call.streamed_s, call.duration_s = asked(span), streamed, -1.0
     call.provider = found["provider"]
     call.model_requested = found["model_requested"]
     call.model_served = found["model_served"]

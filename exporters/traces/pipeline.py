@@ -17,6 +17,7 @@ from exporters.traces.keeper import Keeper, Waiting
 from exporters.traces.measure import Measure
 from exporters.traces.presidio import Presidio
 from exporters.traces.recent import VENDOR, Recent
+from exporters.traces.waits import Waits
 from exporters.traces.wire import Group
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
@@ -49,6 +50,7 @@ class Pipeline:
             settings, registry, store.write(lambda connection: access.secret(connection, "conversation"))
         )
         self._recent = Recent()
+        self._waits = Waits()
         metrics = Metrics(registry)
         failed = self._keeper.outcome("redaction_failed")
         self._presidio = Presidio(settings.redaction, failed) if settings.redaction.presidio_url else None
@@ -152,11 +154,15 @@ class Pipeline:
         # A vendor's SDK tells of a call without content: where both came, the other span counts.
         if VENDOR in told.conventions:
             told.calls.sort(key=lambda held: held.call.convention == VENDOR)
+        for wait in told.waits:
+            self._waits.add(wait)
         now = self._clock()
         calls: list[Call] = []
         kept: list[Sample] = []
         for held in told.calls:
             call = held.call
+            if call.asked != 0:
+                self._waits.mend(call)
             seen = self._recent.find(call)
             if seen is None:
                 self._recent.add(call)

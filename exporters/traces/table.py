@@ -68,7 +68,7 @@ class Table:
         self._parents = append(self._parents, call.parent)
         self._responses = append(self._responses, response)
         self._starts = append(self._starts, call.start_unix_s)
-        self._ends = append(self._ends, call.start_unix_s + call.duration_s)
+        self._ends = append(self._ends, call.start_unix_s + max(0.0, call.duration_s))
         self._gone = append(self._gone, False)
         self.with_content = append(self.with_content, False)
         self.conventions.append(call.convention)

@@ -76,12 +76,17 @@ def _nothing(_span: Span, _found: Found) -> None:
     return
 
 
+def _no_wait(_span: Span) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Convention:
     """One way of writing calls into spans.
 
     `keys` names the attributes of each field, first non-empty wins; fields it leaves out are read as OTel has them.
-    `refine` mends what the attributes alone get wrong; it may set any field of a Call.
+    `refine` mends what the attributes alone get wrong; it may set any field of a Call. `waits` says whether a span that
+    is no call is the wait for one.
     """
 
     name: str
@@ -89,6 +94,7 @@ class Convention:
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     refine: Callable[[Span, Found], None] = _nothing
     words: Callable[[Span], tuple[str, str]] = content.of_messages
+    waits: Callable[[Span], bool] = _no_wait
     layer: str = "client"
     operation: str = "chat"
     table: dict[str, tuple[str, int, Callable[[Value], Any]]] = field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""Logfire and pydantic-ai. Logfire tells of a streamed call in two spans that nothing links: the request's, over in
-milliseconds, and a log at the stream's end with duration, tokens and answer. The log is the call, unless the request
-failed. Its duration runs from the answer's headers, not from the request."""
+"""Logfire and pydantic-ai. Logfire tells of a streamed call in two spans that nothing links: the request's, over when
+the answer's headers are here, and a log at the stream's end with the stream's duration, tokens and answer. The log is
+the call, the other its wait, unless the request failed."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ def _is_call(span: Span) -> bool:
         return False
     if a.get(_LOG) == "log":
         return "duration" in a and ("request_data" in a or operation is not None)
-    request = fields.tree(a.get("request_data"))
-    if span.status != 2 and (request.get("stream") is True or _is_request_half(span)):
-        return False
-    return operation is not None or "model" in request
+    return not _is_wait(span) and (operation is not None or "model" in fields.tree(a.get("request_data")))
 
 
-def _is_request_half(span: Span) -> bool:
-    """Whether this is a chat by Logfire that did not fail and tells of no answer: a stream, which has just begun."""
+def _is_wait(span: Span) -> bool:
+    """Whether this is a request that did not fail and asked for a stream, or tells of no answer: it has just begun."""
     a = span.attributes
+    if a.get(_LOG) == "log" or span.status == 2:
+        return False
+    if fields.tree(a.get("request_data")).get("stream") is True:
+        return True
     return (
         a.get(_LOG) == "span"
         and span.scope.startswith("logfire")
@@ -48,7 +49,7 @@ def _refine(span: Span, found: Found) -> None:
         found["streaming"] = request.get("stream") is True
     if a.get(_LOG) == "log":
         found["streaming"] = True
-        found["duration_s"] = fields.seconds(a, "duration")
+        found["streamed_s"] = fields.seconds(a, "duration")
     if found["model_served"] == found["model_requested"] and (a.get(_LOG) == "log" or span.status == 2):
         # On streams and refusals it is the request's name again.
         found["model_served"] = None
@@ -88,4 +89,5 @@ CONVENTION = Convention(
     keys={"ttft_s": ("gen_ai.client.operation.time_to_first_chunk", "gen_ai.response.time_to_first_chunk")},
     refine=_refine,
     words=_words,
+    waits=_is_wait,
 )
