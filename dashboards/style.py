@@ -19,7 +19,13 @@ UNKNOWN = "#808080"
 LIMIT = "dark-red"
 
 QUANTILES = {"p50": "light-blue", "p95": "blue", "p99": "dark-blue"}
-TOKENS = {"input": "purple", "output": "yellow", "cached_input": "light-purple", "reasoning_output": "light-yellow"}
+TOKENS = {
+    "input": "purple",
+    "output": "yellow",
+    "cached_input": "light-purple",
+    "cache_write_input": "super-light-purple",
+    "reasoning_output": "light-yellow",
+}
 STATES = (("no data", UNKNOWN), ("ok", GOOD), ("suspect", WARN), ("alert", BAD))
 """The states of a monitor, by the number that panels give them: 0 too few rows, 1 ok, 2 suspect, 3 alert."""
 

@@ -91,7 +91,7 @@ INFERENCE = (
         "counter",
         "",
         (*_USE, "kind"),
-        "Tokens by kind: input (with cached), output (with reasoning), cached_input, reasoning_output.",
+        "Tokens by kind: input (with cached_input and cache_write_input), output (with reasoning_output).",
     ),
     Metric(
         "telltale_cost_usd_total",

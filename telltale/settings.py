@@ -119,7 +119,8 @@ class Price(Section):
     model: str = Field(description="Served or requested model id; a trailing * matches any ending.")
     input: float = Field(ge=0, description="USD per million input tokens.")
     output: float = Field(ge=0, description="USD per million output tokens.")
-    cached_input: float | None = Field(None, ge=0, description="USD per million cached input tokens.")
+    cached_input: float | None = Field(None, ge=0, description="USD per million input tokens read from a cache.")
+    cache_write_input: float | None = Field(None, ge=0, description="USD per million written into a cache.")
     since: str = Field("1970-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="First day of validity.")
 
 

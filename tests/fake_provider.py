@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One call and its truth. Tokens are as OTel counts them: input includes cached, output includes reasoning.
+    """One call and its truth. Tokens are as OTel counts them: input includes cached and written, output reasoning.
 
     `usage` is whether the application asks a stream for its usage; the provider tells it to those who ask.
     """
@@ -43,6 +43,7 @@ class Case:
     input: int = 23
     output: int = 17
     cached: int = 0
+    written: int = 0
     reasoning: int = 0
 
     @property
@@ -80,7 +81,7 @@ CASES = {
         Case("cut", stream=True, cut=True),
         Case("vectors", operation="embeddings", output=0),
         Case("message", api="anthropic"),
-        Case("message-thrifty", api="anthropic", input=96, cached=64),
+        Case("message-thrifty", api="anthropic", input=96, cached=64, written=20),
         Case("message-stream", api="anthropic", stream=True),
         Case("message-limited", api="anthropic", code=429),
     )
@@ -215,9 +216,9 @@ def _chunks(case: Case, usage_wanted: bool) -> Iterator[str]:
 
 def _anthropic_usage(case: Case) -> Json:
     return {
-        "input_tokens": case.input - case.cached,
+        "input_tokens": case.input - case.cached - case.written,
         "cache_read_input_tokens": case.cached,
-        "cache_creation_input_tokens": 0,
+        "cache_creation_input_tokens": case.written,
         "output_tokens": case.output,
     }
 

@@ -17,23 +17,24 @@ MOST_TOKENS: Final = 1 << 53
 class Call:
     """One model call, normalised from a span.
 
-    `duration_s`, `ttft_s` and `tpot_s` are seconds; token counts follow OTel: `input_tokens` includes cached tokens,
-    `output_tokens` includes reasoning tokens. `ttft_s` is set only when the call is known to have streamed. None means
-    "not known", never zero. `labels_hash` is the same for calls with the same labels, or 0 where nobody worked it out.
-    A call of which only the stream was told has in `streamed_s` how long that took, in `asked` what finds its wait (see
-    `waits`), and its end as its start.
+    `duration_s`, `ttft_s` and `tpot_s` are seconds; token counts follow OTel: `input_tokens` includes tokens read from
+    a cache (`cached_input_tokens`) and written into one (`cache_write_input_tokens`), `output_tokens` includes
+    reasoning tokens. `ttft_s` is set only when the call is known to have streamed. None means "not known", never zero.
+    `labels_hash` is the same for calls with the same labels, or 0 where nobody worked it out. A call of which only the
+    stream was told has in `streamed_s` how long that took, in `asked` what finds its wait (see `waits`), and its end as
+    its start.
 
     Ids and numbers are kept as machine words, because an object for each would cost more than reading a span; the path
     of every call reads these: `trace_high`, `trace_low`, `span` and `parent` (0: none), and `ttft`, `tpot`, `given`,
-    `output`, `cached`, `reasoned` and `duration_s`, which are less than 0 where they are not known. Written out, not a
-    dataclass: mypyc compiles this constructor, a dataclass's stays Python.
+    `output`, `cached`, `written`, `reasoned` and `duration_s`, which are less than 0 where they are not known. Written
+    out, not a dataclass: mypyc compiles this constructor, a dataclass's stays Python.
     """
 
     __slots__ = (
         "asked", "cached", "convention", "conversation_id", "duration_s", "error_type", "finish_reasons", "given",
         "labels_hash", "layer", "model_requested", "model_served", "odd_ids", "operation", "output", "parent",
         "provider", "reasoned", "response_id", "span", "start_unix_s", "status", "streamed_s", "streaming", "tenant",
-        "tpot", "trace_high", "trace_low", "ttft",
+        "tpot", "trace_high", "trace_low", "ttft", "written",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -60,6 +61,7 @@ class Call:
         self.given: i64 = -1
         self.output: i64 = -1
         self.cached: i64 = -1
+        self.written: i64 = -1
         self.reasoned: i64 = -1
         self.finish_reasons: tuple[str, ...] = ()
         self.response_id: str | None = None
@@ -116,6 +118,10 @@ class Call:
     @property
     def cached_input_tokens(self) -> int | None:
         return int(self.cached) if self.cached >= 0 else None
+
+    @property
+    def cache_write_input_tokens(self) -> int | None:
+        return int(self.written) if self.written >= 0 else None
 
     @property
     def reasoning_output_tokens(self) -> int | None:

@@ -14,7 +14,7 @@ from exporters.traces.registry import Counter, Histogram, Registry
 from telltale.settings import Price
 
 OTHER: Final = "other"
-KINDS: Final = ("input", "output", "cached_input", "reasoning_output")
+KINDS: Final = ("input", "output", "cached_input", "cache_write_input", "reasoning_output")
 MILLION: Final = 1_000_000
 DAY: Final = 86_400
 MAX_LABEL: Final = 128
@@ -120,7 +120,8 @@ class Measure:
         self._add(row, 0, call.given)
         self._add(row, 1, call.output)
         self._add(row, 2, call.cached)
-        self._add(row, 3, call.reasoned)
+        self._add(row, 3, call.written)
+        self._add(row, 4, call.reasoned)
         if self._prices:
             self._price(call, row)
 
@@ -193,8 +194,12 @@ def cost(call: Call, price: Price) -> float:
     """US dollars of a call whose tokens are known."""
     given, output = call.input_tokens or 0, call.output_tokens or 0
     cached = min(call.cached_input_tokens or 0, given)
-    cached_price = price.input if price.cached_input is None else price.cached_input
-    return ((given - cached) * price.input + cached * cached_price + output * price.output) / MILLION
+    written = min(call.cache_write_input_tokens or 0, given - cached)
+    read_price = price.input if price.cached_input is None else price.cached_input
+    write_price = price.input if price.cache_write_input is None else price.cache_write_input
+    fresh = given - cached - written
+    used = fresh * price.input + cached * read_price + written * write_price + output * price.output
+    return used / MILLION
 
 
 def _matches(pattern: str, call: Call) -> bool:

@@ -1,7 +1,7 @@
 """From spans to `Call`s, whatever convention they are written in.
 
 What cannot be true is absent: a time to first token of a call that did not stream, or longer than the call; a NaN or
-negative count; more cached tokens than input tokens.
+negative count; more tokens out of a cache, or into one, than input tokens.
 """
 
 from __future__ import annotations
@@ -138,6 +138,7 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.given = tokens(found["input_tokens"])
     call.output = tokens(found["output_tokens"])
     call.cached = tokens(found["cached_input_tokens"])
+    call.written = tokens(found["cache_write_input_tokens"])
     call.reasoned = tokens(found["reasoning_output_tokens"])
     call.finish_reasons = found["finish_reasons"]
     call.response_id = found["response_id"]
@@ -173,6 +174,10 @@ def settle(call: Call, failed: bool, aborted: bool, native_ttft: bool, service_m
         call.reasoned = -1
     if call.cached > call.given:
         call.cached = call.given
+    # Of those read from the cache none was written into it.
+    fresh = call.given if call.cached < 0 else call.given - call.cached
+    if call.written > fresh:
+        call.written = fresh
     if service_model is not None and (call.layer == "server" or call.model_requested is None):
         call.model_requested = service_model
 

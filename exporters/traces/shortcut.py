@@ -45,12 +45,13 @@ _AGGREGATE: Final = 15
 _MESSAGES: Final = 16
 _TENANT: Final = 17
 _ROUTE: Final = 18
+_WRITTEN: Final = 19
 
 _FIELDS: Final = {
     "operation": _OPERATION, "provider": _PROVIDER, "model_requested": _REQUESTED, "model_served": _SERVED,
     "streaming": _STREAMING, "ttft_s": _TTFT, "input_tokens": _INPUT, "output_tokens": _OUTPUT,
-    "cached_input_tokens": _CACHED, "reasoning_output_tokens": _REASONING, "finish_reasons": _FINISH,
-    "response_id": _RESPONSE, "conversation_id": _CONVERSATION, "error_type": _LEAVE,
+    "cached_input_tokens": _CACHED, "cache_write_input_tokens": _WRITTEN, "reasoning_output_tokens": _REASONING,
+    "finish_reasons": _FINISH, "response_id": _RESPONSE, "conversation_id": _CONVERSATION, "error_type": _LEAVE,
 }  # fmt: skip
 _NAMES: Final = {name.encode() for name in NAMES}
 _NAME_SIZES: Final = {len(name) for name in _NAMES}
@@ -171,6 +172,8 @@ def read(body: bytes, pos: i64, end: i64, table: Names, tenant: str | None) -> C
                 call.conversation_id = _id(body, at, stop)
             elif code == _CACHED:
                 call.cached = _whole(body, at, stop)
+            elif code == _WRITTEN:
+                call.written = _whole(body, at, stop)
             elif code == _REASONING:
                 call.reasoned = _whole(body, at, stop)
             elif code == _AGGREGATE:

@@ -40,6 +40,10 @@ OTEL_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
         *("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
         *("gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.cached_tokens"),
     ),
+    "cache_write_input_tokens": (
+        *("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
+        *("gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.details.cache_write_tokens"),
+    ),
     "reasoning_output_tokens": (
         *("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "llm.usage.reasoning_tokens"),
         "gen_ai.usage.details.reasoning_tokens",
@@ -57,6 +61,7 @@ _READERS: Final[Mapping[str, Callable[[Value], Any]]] = {
     "input_tokens": fields.whole,
     "output_tokens": fields.whole,
     "cached_input_tokens": fields.whole,
+    "cache_write_input_tokens": fields.whole,
     "reasoning_output_tokens": fields.whole,
     "finish_reasons": fields.words,
 }

@@ -16,8 +16,10 @@ def _refine(span: Span, found: Found) -> None:
     details = fields.tree(span.attributes.get("langsmith.metadata.usage_metadata"))
     if found["input_tokens"] is None:
         found |= {name: value for name, value in usage.tokens(details).items() if value is not None}
-    read = fields.count(fields.tree(details.get("input_token_details")), "cache_read")
-    found["cached_input_tokens"] = found["cached_input_tokens"] if read is None else read
+    parts = fields.tree(details.get("input_token_details"))
+    for name, part in (("cached_input_tokens", "cache_read"), ("cache_write_input_tokens", "cache_creation")):
+        told = fields.count(parts, part)
+        found[name] = found[name] if told is None else told
     if found["provider"] == "langchain":
         found["provider"] = None
 
@@ -34,6 +36,7 @@ CONVENTION = Convention(
         "streaming": ("langsmith.request.streaming",),
         "conversation_id": ("langsmith.metadata.session_id", "langsmith.metadata.thread_id"),
         "cached_input_tokens": ("cache_read_input_tokens", "gen_ai.usage.cache_read.input_tokens"),
+        "cache_write_input_tokens": ("cache_creation_input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
     },
     refine=_refine,
     words=_words,

@@ -58,7 +58,7 @@ def _names(span: Span, found: Found) -> tuple[str | None, str | None]:
 def _count(span: Span, found: Found) -> None:
     used = fields.tree(span.attributes.get("metadata.usage_object"))
     details = usage.tokens(used)
-    for name in ("cached_input_tokens", "reasoning_output_tokens"):
+    for name in usage.DETAILS:
         if found[name] is None:
             found[name] = details[name]
     # Releases around 1.81 count themselves when a stream was not asked for its usage. A provider's own has details.

@@ -68,6 +68,7 @@ CONVENTION = Convention(
         "input_tokens": ("llm.token_count.prompt",),
         "output_tokens": ("llm.token_count.completion",),
         "cached_input_tokens": ("llm.token_count.prompt_details.cache_read",),
+        "cache_write_input_tokens": ("llm.token_count.prompt_details.cache_write",),
         "reasoning_output_tokens": ("llm.token_count.completion_details.reasoning",),
         "finish_reasons": ("llm.finish_reason",),
         "conversation_id": ("session.id",),

@@ -28,7 +28,7 @@ def _refine(span: Span, found: Found) -> None:
     # On a stream, token details are there exactly when the provider told its usage; else the numbers are guesses.
     if found["streaming"] and not any(name in span.attributes for name in _REAL):
         found["input_tokens"] = found["output_tokens"] = None
-        found["reasoning_output_tokens"] = found["cached_input_tokens"] = None
+        found["reasoning_output_tokens"] = found["cached_input_tokens"] = found["cache_write_input_tokens"] = None
 
 
 def _words(span: Span) -> tuple[str, str]:

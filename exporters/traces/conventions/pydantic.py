@@ -57,7 +57,7 @@ def _refine(span: Span, found: Found) -> None:
         found["streaming"] = True
     otel.finish_of_messages(span, found)
     details = usage.tokens(fields.tree(a.get("gen_ai.usage.raw")))
-    for name in ("cached_input_tokens", "reasoning_output_tokens"):
+    for name in usage.DETAILS:
         found[name] = details[name] if found[name] is None else found[name]
     # pydantic-ai says nothing else of an answer that broke off.
     nothing = not (found["model_served"] or found["finish_reasons"] or found["output_tokens"] or found["response_id"])

@@ -9,17 +9,19 @@ from exporters.traces import fields
 from exporters.traces.conventions.convention import Found
 from exporters.traces.spans import Value
 
+DETAILS = ("cached_input_tokens", "cache_write_input_tokens", "reasoning_output_tokens")
 _ANTHROPIC_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 def tokens(usage: dict[str, Value], *, flat_is_disjoint: bool = False) -> Found:
-    """The four token counts of a Call out of a usage object; an empty object gives four times None."""
+    """The token counts of a Call out of a usage object; an empty object gives None for each."""
     given = fields.count(usage, "prompt_tokens", "input_tokens", "input")
     cached = fields.count(
         fields.tree(usage.get("prompt_tokens_details") or usage.get("input_tokens_details")), "cached_tokens"
     )
     if cached is None:
         cached = fields.count(usage, "cache_read_input_tokens", "input_cached_tokens", "input_cached")
+    written = fields.count(usage, "cache_creation_input_tokens", "input_cache_creation", "input_cache_write_tokens")
     reasoning = fields.count(
         fields.tree(usage.get("completion_tokens_details") or usage.get("output_tokens_details")), "reasoning_tokens"
     )
@@ -34,12 +36,14 @@ def tokens(usage: dict[str, Value], *, flat_is_disjoint: bool = False) -> Found:
         "input_tokens": given,
         "output_tokens": output,
         "cached_input_tokens": cached,
+        "cache_write_input_tokens": written,
         "reasoning_output_tokens": reasoning,
     }
 
 
 def _apart(usage: dict[str, Value], flat_is_disjoint: bool) -> list[str]:
     """The buckets that input tokens do not include."""
+    apart = [name for name in _ANTHROPIC_CACHE if name in usage]
     if flat_is_disjoint and "input" in usage:
-        return [name for name in usage if name.startswith("input_") and not name.endswith("_details")]
-    return [name for name in _ANTHROPIC_CACHE if name in usage]
+        apart += [name for name in usage if name.startswith("input_") and not name.endswith("_details")]
+    return apart

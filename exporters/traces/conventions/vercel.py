@@ -59,6 +59,10 @@ CONVENTION = Convention(
             *("gen_ai.usage.cache_read.input_tokens", "ai.usage.cachedInputTokens"),
             "ai.usage.inputTokenDetails.cacheReadTokens",
         ),
+        "cache_write_input_tokens": (
+            *("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
+            "ai.usage.inputTokenDetails.cacheWriteTokens",
+        ),
         "reasoning_output_tokens": (
             *("gen_ai.usage.reasoning.output_tokens", "ai.usage.reasoningTokens"),
             "ai.usage.outputTokenDetails.reasoningTokens",

@@ -21,11 +21,13 @@ S = 1_000_000_000
 # Compiled, a class has no __slots__.
 WORKED_OUT = {
     *("trace_id", "span_id", "parent_span_id", "ttft_s", "tpot_s", "input_tokens", "output_tokens"),
-    *("cached_input_tokens", "reasoning_output_tokens", "model", "version", "end_unix_s", "name"),
+    *("cached_input_tokens", "cache_write_input_tokens", "reasoning_output_tokens", "model", "version", "end_unix_s"),
+    "name",
 }
 FIELDS = [name for name in dir(Call()) if not name.startswith("_") and name not in WORKED_OUT]
 TRACE = bytes.fromhex("0af7651916cd43dd8448eb211c80319c")
 CONTEXT = normalise.Context(None, ("tenant.id",), {"tgi": "mistral-7b"})
+OTEL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
 
 
 def span(attributes: dict[str, Any], **values: Any) -> Span:
@@ -267,25 +269,53 @@ def test_a_call_that_lost_its_oldest_attributes_is_known_by_scope_and_name() -> 
 
 
 @pytest.mark.parametrize(
-    ("usage", "given", "output", "cached"),
+    ("usage", "counts"),
     [
-        ({"prompt_tokens": 100, "completion_tokens": 30, "prompt_tokens_details": {"cached_tokens": 64}}, 100, 30, 64),
-        ({"input": 11, "output": 5, "input_cached_tokens": 3}, 14, 5, 3),
-        ({"input_tokens": 11, "output_tokens": 5, "cache_read_input_tokens": 200,
-          "cache_creation_input_tokens": 30}, 241, 5, 200),
-        ({"input_tokens": 10, "output_tokens": 46, "input_tokens_details": {"cached_tokens": 4}}, 10, 46, 4),
-        ({}, None, None, None),
+        ({"prompt_tokens": 100, "completion_tokens": 30, "prompt_tokens_details": {"cached_tokens": 64}},
+         (100, 30, 64, None)),
+        ({"input": 11, "output": 5, "input_cached_tokens": 3}, (14, 5, 3, None)),
+        ({"input": 11, "output": 5, "input_cached_tokens": 3, "input_cache_creation": 2}, (16, 5, 3, 2)),
+        # As Langfuse's documentation has it for Anthropic.
+        ({"input": 11, "output": 5, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30},
+         (241, 5, 200, 30)),
+        ({"input_tokens": 11, "output_tokens": 5, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30},
+         (241, 5, 200, 30)),
+        ({"input_tokens": 10, "output_tokens": 46, "input_tokens_details": {"cached_tokens": 4}}, (10, 46, 4, None)),
+        ({}, (None, None, None, None)),
     ],
 )  # fmt: skip
 def test_usage_that_includes_cached_tokens_and_usage_that_does_not(
-    usage: dict[str, Any], given: int | None, output: int | None, cached: int | None
+    usage: dict[str, Any], counts: tuple[int | None, ...]
 ) -> None:
     attributes = {"langfuse.observation.type": "generation", "langfuse.observation.usage_details": json.dumps(usage)}
     found = call(attributes, scope="langfuse-sdk")
-    assert (found.input_tokens, found.output_tokens, found.cached_input_tokens) == (given, output, cached)
+    told = found.input_tokens, found.output_tokens, found.cached_input_tokens, found.cache_write_input_tokens
+    assert told == counts
 
 
-OTEL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+@pytest.mark.parametrize(
+    ("attributes", "values"),
+    [
+        ({**OTEL, "gen_ai.usage.input_tokens": 90, "gen_ai.usage.cache_write.input_tokens": 30}, {}),
+        ({**OTEL, "gen_ai.usage.input_tokens": 90, "gen_ai.usage.cache_creation.input_tokens": 30},
+         {"scope": "openlit"}),
+        ({**OTEL, "gen_ai.usage.input_tokens": 90, "gen_ai.usage.cache_creation_input_tokens": 30},
+         {"scope": "opentelemetry.instrumentation.anthropic"}),
+        ({**OTEL, "gen_ai.usage.input_tokens": 90, "gen_ai.usage.details.cache_write_tokens": 30},
+         {"scope": "pydantic-ai"}),
+        ({**OTEL, "gen_ai.usage.input_tokens": 90,
+          "metadata.usage_object": "{'prompt_tokens': 90, 'cache_creation_input_tokens': 30}"}, {"scope": "litellm"}),
+        ({"openinference.span.kind": "LLM", "llm.token_count.prompt": 90,
+          "llm.token_count.prompt_details.cache_write": 30}, {}),
+        ({"ai.operationId": "ai.generateText.doGenerate", "ai.usage.inputTokens": 90,
+          "ai.usage.inputTokenDetails.cacheWriteTokens": 30}, {"scope": "ai"}),
+        ({"langsmith.span.kind": "llm", "gen_ai.usage.input_tokens": 90,
+          "langsmith.metadata.usage_metadata": '{"input_token_details": {"cache_creation": 30}}'}, {}),
+    ],
+)  # fmt: skip
+def test_tokens_written_into_a_cache_in_each_convention(attributes: dict[str, Any], values: dict[str, Any]) -> None:
+    found = call(attributes, **values)
+    assert (found.input_tokens, found.cache_write_input_tokens) == (90, 30)
 
 
 @pytest.mark.parametrize(
@@ -322,9 +352,11 @@ def test_streams_that_ended_early_are_aborted(attributes: dict[str, Any], status
     assert call({**OTEL, **attributes}).status == status
 
 
-def test_cached_tokens_are_no_more_than_input_tokens() -> None:
-    found = call({**OTEL, "gen_ai.usage.input_tokens": 11, "gen_ai.usage.cache_read.input_tokens": 200})
-    assert (found.input_tokens, found.cached_input_tokens) == (11, 11)
+@pytest.mark.parametrize(("read", "written", "told"), [(200, 200, (11, 11, 0)), (5, 9, (11, 5, 6)), (5, 6, (11, 5, 6))])
+def test_cached_tokens_are_no_more_than_input_tokens(read: int, written: int, told: tuple[int, ...]) -> None:
+    cache = {"gen_ai.usage.cache_read.input_tokens": read, "gen_ai.usage.cache_write.input_tokens": written}
+    found = call({**OTEL, "gen_ai.usage.input_tokens": 11, **cache})
+    assert (found.input_tokens, found.cached_input_tokens, found.cache_write_input_tokens) == told
 
 
 def test_the_same_call_by_two_instrumentations_is_found_by_id_across_traces_and_by_nesting() -> None:

@@ -204,7 +204,8 @@ def tokens(emitter: Emitter, told: Told, case: Case) -> Iterator[tuple[str, str,
     known = emitter.knows_usage(case)
     for what, kind, truth in (
         ("in", "input", case.input), ("out", "output", case.output),
-        ("cached", "cached_input", case.cached), ("reasoning", "reasoning_output", case.reasoning),
+        ("cached", "cached_input", case.cached), ("written", "cache_write_input", case.written),
+        ("reasoning", "reasoning_output", case.reasoning),
     ):  # fmt: skip
         mine = told.sum("telltale_tokens_total", case, kind=kind)
         if known and truth:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.traces.call import Call
 from exporters.traces.measure import OTHER, Measure
+from telltale.settings import Price
 
 LABELS = st.fixed_dictionaries({
     "operation": st.sampled_from(["chat", "embeddings"]), "provider": st.sampled_from(["openai", None]),
@@ -42,6 +44,25 @@ def test_a_hash_that_many_labels_share_changes_nothing(
         hashed.add(call(labels, labels_hash))
         looked_up.add(call(labels, 0))
     assert page(hashed) == page(looked_up)
+
+
+def test_tokens_out_of_a_cache_and_into_one_cost_what_their_own_price_says() -> None:
+    with_prices = Price(model="m", input=3.0, output=15.0, cached_input=0.3, cache_write_input=3.75)
+    without = Price(model="n", input=3.0, output=15.0)
+    measure = Measure((with_prices, without), 10)
+    for model in ("m", "n"):
+        one = call({"model_requested": model}, 0)
+        one.given, one.cached, one.written, one.output = 1000, 600, 300, 10
+        measure.add(one)
+    costs = {
+        dict(labels)["model"]: value
+        for (name, labels), value in page(measure).items()
+        if name == "telltale_cost_usd_total"
+    }
+    assert costs == {
+        "m": pytest.approx((100 * 3.0 + 600 * 0.3 + 300 * 3.75 + 10 * 15.0) / 1e6),
+        "n": pytest.approx((1000 * 3.0 + 10 * 15.0) / 1e6),
+    }
 
 
 def test_each_call_beyond_the_bound_is_counted_as_folded() -> None:
