@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import zlib
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import deflate
 import zstandard
-from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from exporters.traces import wire
+from exporters.traces import otlp_json, wire
 
 Request = TypeVar("Request", bound=Message)
 
@@ -23,7 +19,8 @@ GZIP_WINDOW = 31
 GZIP_PLAIN_HEADER = b"\x1f\x8b\x08\0"
 # No DEFLATE stream grows by more.
 MOST_RATIO = 1032
-ID_KEYS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
+PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
 
 
 class Refused(Exception):
@@ -79,20 +76,21 @@ def _at_once(body: bytes, limit: int) -> bytes | None:
 
 def decode(body: bytes, content_type: str, kind: type[Request]) -> Request:
     """An OTLP request of that kind. Raises Refused."""
+    return _protobuf(_json(body, kind) if _media(content_type) == JSON else body, kind)
+
+
+def _media(content_type: str) -> str:
     media = content_type.partition(";")[0].strip().lower()
-    if media == "application/x-protobuf":
-        return _protobuf(body, kind)
-    if media == "application/json":
-        return _json(body, kind)
-    raise Refused("content_type", 415, f"Content-Type {media!r}: use application/x-protobuf or application/json")
+    if media not in (PROTOBUF, JSON):
+        raise Refused("content_type", 415, f"Content-Type {media!r}: use {PROTOBUF} or {JSON}")
+    return media
 
 
 def spans(body: bytes, encoding: str, content_type: str, limit: int, most: int) -> tuple[list[wire.Group], int]:
     """Where the first `most` spans of a trace request are, and how many it has. Raises Refused or wire.Malformed."""
     plain = decompress(body, encoding, limit)
-    if content_type.partition(";")[0].strip().lower() != "application/x-protobuf":
-        # One way from here on: what came as JSON is written anew.
-        return wire.split(decode(plain, content_type, ExportTraceServiceRequest).SerializeToString(), most)
+    if _media(content_type) == JSON:
+        return wire.split(_json(plain, ExportTraceServiceRequest), most)
     found, seen = wire.split(plain, most)
     if len(body) < len(plain):
         for group in found:
@@ -107,23 +105,11 @@ def _protobuf(body: bytes, kind: type[Request]) -> Request:
         raise Refused("malformed", 400, f"the body is not an {kind.__name__}") from error
 
 
-def _json(body: bytes, kind: type[Request]) -> Request:
+def _json(body: bytes, kind: type[Message]) -> bytes:
     try:
-        tree = _hex_ids(json.loads(body))
-        return json_format.ParseDict(tree, kind(), ignore_unknown_fields=True)
-    except (ValueError, json_format.ParseError, binascii.Error, RecursionError) as error:
+        return otlp_json.encode(body, kind)
+    except otlp_json.NotOtlp as error:
+        raise Refused("malformed", 400, f"the body is not an {kind.__name__} in JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        # Not the error's own text, which may quote the body.
         raise Refused("malformed", 400, f"the body is not an {kind.__name__} in JSON") from error
-
-
-def _hex_ids(node: Any) -> Any:
-    """OTLP/JSON writes ids in hex where protobuf's own JSON means base64 (OTLP specification, JSON encoding)."""
-    if isinstance(node, list):
-        return [_hex_ids(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: base64.b64encode(bytes.fromhex(value)).decode()
-        if key in ID_KEYS and isinstance(value, str)
-        else _hex_ids(value)
-        for key, value in node.items()
-    }

@@ -14,7 +14,19 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 # Those that go through every compiled module, none of which starts a process of the checkout.
-TRACES = ("wire", "shortcut", "conventions", "registry", "sampling", "measure", "recent", "ring", "told_twice", "http2")
+TRACES = (
+    "wire",
+    "shortcut",
+    "conventions",
+    "registry",
+    "sampling",
+    "measure",
+    "recent",
+    "ring",
+    "told_twice",
+    "http2",
+    "otlp_json",
+)
 SAME = ("telltale/test_redaction.py", *(f"exporters/traces/test_{name}.py" for name in TRACES))
 
 

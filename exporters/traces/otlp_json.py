@@ -1,0 +1,183 @@
+"""OTLP/JSON into protobuf's wire format, by the messages' own descriptors: from there on there is one way.
+
+OTLP's JSON is protobuf's with ids in hexadecimal and enums as numbers (OTLP specification, JSON Protobuf encoding).
+Senders take liberties, which cost nothing to allow: 64-bit integers as numbers or as text, NaN as a number, `null` for
+what is not there, names of enums, fields of tomorrow. What is no such message is refused by the name of the field.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from struct import pack
+from typing import Any, Final
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from pydantic_core import from_json
+
+ID_FIELDS: Final = ("trace_id", "span_id", "parent_span_id")
+
+_MESSAGE: Final = 0
+_STRING: Final = 1
+_VARINT: Final = 2
+_DOUBLE: Final = 3
+_FIXED64: Final = 4
+_FIXED32: Final = 5
+_BOOL: Final = 6
+_ENUM: Final = 7
+_BYTES: Final = 8
+_ID: Final = 9
+_KINDS: Final = {
+    FieldDescriptor.TYPE_MESSAGE: _MESSAGE, FieldDescriptor.TYPE_STRING: _STRING, FieldDescriptor.TYPE_INT64: _VARINT,
+    FieldDescriptor.TYPE_UINT64: _VARINT, FieldDescriptor.TYPE_INT32: _VARINT, FieldDescriptor.TYPE_UINT32: _VARINT,
+    FieldDescriptor.TYPE_DOUBLE: _DOUBLE, FieldDescriptor.TYPE_FIXED64: _FIXED64,
+    FieldDescriptor.TYPE_FIXED32: _FIXED32, FieldDescriptor.TYPE_BOOL: _BOOL, FieldDescriptor.TYPE_ENUM: _ENUM,
+    FieldDescriptor.TYPE_BYTES: _BYTES,
+}  # fmt: skip
+_WIRE_TYPES: Final = (2, 2, 0, 1, 1, 5, 0, 0, 2, 2)
+_BITS: Final = (1 << 64) - 1
+
+
+class NotOtlp(ValueError):
+    """JSON that is no such message; the text names the field and holds nothing of its value."""
+
+
+class _Field:
+    """How a field is written."""
+
+    __slots__ = ("is_list", "is_sized", "kind", "message", "name", "names", "tag")
+
+    def __init__(self, field: Any) -> None:
+        self.name: str = field.name
+        self.kind = _ID if field.name in ID_FIELDS else _KINDS[field.type]
+        self.tag = varint(field.number << 3 | _WIRE_TYPES[self.kind])
+        self.is_sized = _WIRE_TYPES[self.kind] == 2
+        self.is_list = bool(field.is_repeated)
+        self.message: str = field.message_type.full_name if field.message_type else ""
+        self.names: dict[str, int] = {one.name: one.number for one in field.enum_type.values} if field.enum_type else {}
+
+
+# A message's fields by their names in JSON and in the schema, by the message's name.
+_messages: Final[dict[str, dict[str, _Field]]] = {}
+
+
+def encode(body: bytes, kind: type[Message]) -> bytes:
+    """The body as a message of that kind on the wire.
+
+    Raises NotOtlp for what is no such message, ValueError or RecursionError for what is no JSON.
+    """
+    message: Any = kind.DESCRIPTOR
+    _learn(message)
+    try:
+        # Faster than the standard library's, which takes halves of surrogate pairs too, as JavaScript cuts texts.
+        tree = from_json(body, cache_strings="keys")
+    except ValueError:
+        tree = json.loads(body)
+    return _message(tree, _messages[message.full_name], message.name)
+
+
+def _learn(message: Any) -> None:
+    if message.full_name in _messages:
+        return
+    fields = _messages[message.full_name] = {}
+    for field in message.fields:
+        fields[field.json_name] = fields[field.name] = _Field(field)
+        if field.message_type is not None:
+            _learn(field.message_type)
+
+
+def _message(tree: object, fields: dict[str, _Field], name: str) -> bytes:
+    if not isinstance(tree, dict):
+        raise NotOtlp(f"{name} is no object")
+    parts: list[bytes] = []
+    for key, value in tree.items():
+        field = fields.get(key)
+        if field is None or value is None:
+            continue
+        if field.is_list and not isinstance(value, list):
+            raise NotOtlp(f"{field.name} is no list")
+        for item in value if field.is_list else (value,):
+            parts.append(field.tag)
+            if field.kind == _MESSAGE:
+                written = _message(item, _messages[field.message], field.name)
+            else:
+                written = _scalar(item, field)
+            if field.is_sized:
+                parts.append(varint(len(written)))
+            parts.append(written)
+    return b"".join(parts)
+
+
+def _scalar(value: object, field: _Field) -> bytes:
+    """The value without what says how long it is."""
+    kind = field.kind
+    if kind == _STRING:
+        if not isinstance(value, str):
+            raise NotOtlp(f"{field.name} is no text")
+        return value.encode("utf-8", "replace")
+    if kind == _VARINT:
+        return varint(_whole(value, field, 64) & _BITS)
+    if kind == _DOUBLE:
+        return pack("<d", _number(value, field))
+    if kind == _BOOL:
+        if not isinstance(value, bool):
+            raise NotOtlp(f"{field.name} is neither true nor false")
+        return b"\1" if value else b"\0"
+    if kind == _FIXED64:
+        return pack("<Q", _whole(value, field, 64) & _BITS)
+    if kind == _ENUM and isinstance(value, str) and value in field.names:
+        return varint(field.names[value])
+    if kind == _ENUM:
+        return varint(_whole(value, field, 32) & _BITS)
+    if kind == _FIXED32:
+        return pack("<I", _whole(value, field, 32) & 0xFFFFFFFF)
+    return _bytes(value, field)
+
+
+def varint(number: int) -> bytes:
+    """A number that is not negative, seven bits a byte."""
+    if number < 0x80:
+        return bytes((number,))
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _whole(value: object, field: _Field, bits: int) -> int:
+    try:
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ValueError
+        number = int(value)
+        if isinstance(value, float) and number != value:
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise NotOtlp(f"{field.name} is no whole number") from None
+    if not -(1 << (bits - 1)) <= number < 1 << bits:
+        raise NotOtlp(f"{field.name} has more than {bits} bits")
+    return number
+
+
+def _number(value: object, field: _Field) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise NotOtlp(f"{field.name} is no number")
+    try:
+        # Python reads NaN and Infinity as JSON's protobuf writes them.
+        return float(value)
+    except (ValueError, OverflowError):
+        raise NotOtlp(f"{field.name} is no number") from None
+
+
+def _bytes(value: object, field: _Field) -> bytes:
+    if not isinstance(value, str):
+        raise NotOtlp(f"{field.name} is no text")
+    try:
+        if field.kind == _ID:
+            return bytes.fromhex(value)
+        plain = value.replace("-", "+").replace("_", "/")
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
+        raise NotOtlp(f"{field.name} is not in {'hexadecimal' if field.kind == _ID else 'base64'}") from None
