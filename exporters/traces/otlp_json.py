@@ -71,7 +71,7 @@ def encode(body: bytes, kind: type[Message]) -> bytes:
     _learn(message)
     try:
         # Faster than the standard library's, which takes halves of surrogate pairs too, as JavaScript cuts texts.
-        tree = from_json(body, cache_strings="keys")
+        tree = from_json(body, cache_strings="all")
     except ValueError:
         tree = json.loads(body)
     return _message(tree, _messages[message.full_name], message.name)

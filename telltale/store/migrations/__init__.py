@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.engine import URL
 
 from telltale.store.engine import database_file, make_engine
+
+log = logging.getLogger(__name__)
 
 HEAD = "0002"
 """The newest revision in `versions/`; a test keeps the two equal."""
@@ -30,8 +33,11 @@ def upgrade(url: URL, busy_timeout: float) -> None:
     """Run the migrations that are missing. Raises RuntimeError for a store written by a newer Telltale."""
     engine = make_engine(url, busy_timeout)
     try:
-        if current(engine) == HEAD:
+        found = current(engine)
+        if found == HEAD:
             return
+        if found is not None:
+            log.warning("bringing the store from revision %s to %s: a large one takes minutes", found, HEAD)
         with _alone(url, engine):
             _run(engine)
     finally:
