@@ -12,10 +12,11 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from collector_process import until
 from sqlalchemy import Connection, text
 
 from telltale.records import Sample
-from telltale.store import Conflict, Store, StoreBusy, StoreUnavailable, open_store, samples
+from telltale.store import Conflict, Store, StoreBusy, StoreUnavailable, open_store, samples, writer
 
 
 def row(number: int) -> Sample:
@@ -113,6 +114,29 @@ def test_a_file_that_is_gone_takes_no_writes(tmp_path: Path) -> None:
     (tmp_path / "moved.db").rename(tmp_path / "s.db")
     assert store.write(lambda c: save(1, c)) == 1
     store.close()
+
+
+def test_a_file_that_goes_while_it_is_written_takes_no_more(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    assert store.write(lambda c: save(0, c)) == 1
+    (tmp_path / "s.db").rename(tmp_path / "moved.db")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="gone"):
+            store.write(lambda c: save(1, c))
+    (tmp_path / "moved.db").rename(tmp_path / "s.db")
+    assert store.write(lambda c: save(2, c)) == 1
+    with store.read() as connection:
+        assert [int(one.trace_id, 16) for one in samples.load(connection)] == [0, 2]
+    store.close()
+
+
+def test_a_connection_that_nobody_uses_goes_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "IDLE_S", 0.05)
+    assert store.write(lambda c: save(1, c)) == 1
+    # The one that was waited with when the limit changed, and the next.
+    assert store.write(lambda c: save(2, c)) == 1
+    until(lambda: store._engine.pool.checkedout() == 0)  # type: ignore[attr-defined]  # a queue's, which both have
+    assert store.write(lambda c: save(3, c)) == 1
 
 
 KILLED = """
