@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from telltale.cli import COMMANDS
+from telltale.store.migrations import HEAD
 
 ROOT = Path(__file__).parents[3]
 
@@ -83,7 +84,7 @@ def test_people_and_keys_from_the_command(tmp_path: Path) -> None:
 
 def test_db_status_tells_the_revision(tmp_path: Path) -> None:
     assert telltale("db", "upgrade", cwd=tmp_path).returncode == 0
-    assert "0001" in telltale("db", "status", cwd=tmp_path).stdout
+    assert f"revision {HEAD}, newest {HEAD}" in telltale("db", "status", cwd=tmp_path).stdout
 
 
 def test_a_store_that_cannot_be_reached_is_said_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,10 @@ def litellm_sdk() -> None:
         except Exception as error:  # noqa: BLE001 - its own classes, OpenAI's and httpx's, by how the stream ends
             calls.said(case, error)
     executor.shutdown(wait=True)
+    # It tells of a stream that broke off in a thread of its own, which nothing of its waits for.
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(10)
     trace.get_tracer_provider().shutdown()
 
 
