@@ -7,8 +7,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, event, inspect, text
 from sqlalchemy.engine import URL
 
 from telltale.store.engine import database_file, make_engine
@@ -32,6 +33,8 @@ def current(engine: Engine) -> str | None:
 def upgrade(url: URL, busy_timeout: float) -> None:
     """Run the migrations that are missing. Raises RuntimeError for a store written by a newer Telltale."""
     engine = make_engine(url, busy_timeout)
+    if database_file(url):
+        event.listen(engine, "connect", _spill)
     try:
         found = current(engine)
         if found == HEAD:
@@ -42,6 +45,11 @@ def upgrade(url: URL, busy_timeout: float) -> None:
             _run(engine)
     finally:
         engine.dispose()
+
+
+def _spill(connection: Any, _record: object) -> None:
+    # A table that is rewritten may be more than memory holds. Not within the migration: SQLite heeds it before a BEGIN.
+    connection.execute("PRAGMA cache_spill=ON")
 
 
 def _run(engine: Engine) -> None:

@@ -27,8 +27,6 @@ def upgrade() -> None:
 
 def _rewrite() -> None:
     """SQLite changes no column's type: the rows move into a new table, by one pass."""
-    # It may be more than memory holds.
-    op.execute("PRAGMA cache_spill=ON")
     op.drop_index("ix_samples_model_observed_at", "samples")
     op.rename_table("samples", "samples_before")
     op.create_table(
