@@ -90,7 +90,7 @@ class Redactor:
             (kind, text, _always) for kind, text in sorted((extra_rules or {}).items())
         ]
         # Somebody else's expression may ask for a text's beginning or end.
-        self._apart = bool(expressions)
+        self._one_by_one = bool(expressions)
         expressions += [("secret", text, _has_digit) for text in _SECRETS]
         expressions += [("email", _EMAIL, _always), ("iban", _IBAN, _iban), ("kr_rrn", _KR_RRN, _rrn)]
         expressions += [("card", _DIGITS, _card), ("us_ssn", _US_SSN, _ssn)]
@@ -109,7 +109,7 @@ class Redactor:
         """As the function `redact`, of several texts at once: one look finds that there is nothing in any of them."""
         cleaned, counts = [_resolve_escapes(text) for text in texts], Counts()
         # Of rules that match over a border, none finds anything in the texts themselves.
-        looked_at = cleaned if self._apart else ["\n".join(cleaned)]
+        looked_at = cleaned if self._one_by_one else ["\n".join(cleaned)]
         found = [index for text in looked_at for index in self._set.Match(text) or ()]
         # In the rules' order: a card's digits must go before a phone pattern can take half of them.
         for index in sorted(set(found)):

@@ -235,7 +235,11 @@ class Settings(BaseSettings):
     collector: Collector = Field(default_factory=Collector)
     sampling: Sampling = Field(default_factory=Sampling)
     redaction: Redaction = Field(default_factory=Redaction)
-    prices: tuple[Price, ...] = Field((), description="Price table; a model without a price has no cost series.")
+    prices: tuple[Price, ...] = Field(
+        (),
+        description="Price table: `[[prices]]` with model, input, output (USD per million tokens) and, where they "
+        "differ, cached_input, cache_write_input, since; a model without a price has no cost series.",
+    )
     gpu: Gpu = Field(default_factory=Gpu)
     monitor: Monitor = Field(default_factory=Monitor)
     alerts: Alerts = Field(default_factory=Alerts)

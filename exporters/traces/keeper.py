@@ -90,6 +90,7 @@ class Keeper:
             # As in `promote`. The request holds others' calls too, and this one is counted if it is not drawn.
             prompt = answer = ""
         if prompt and answer and self._texts.bytes == 0:
+            # Most calls, where nobody tells anything in logs: no key is needed.
             return self._keep(call, prompt, answer, probability, promoted_by)
         key = (call.trace_id, call.span_id)
         told = self._texts.get(key) if not (prompt and answer) else None
@@ -177,8 +178,9 @@ class Keeper:
         )
         if texts[2] != conversation:
             # A name of somebody, which must still hold the conversation together.
-            call.conversation_id = pseudonym(self._key, f"{call.tenant}\0{conversation}")
-        return _sample(call, texts[0][:limit], texts[1][:limit], probability, promoted_by, removed)
+            conversation = pseudonym(self._key, f"{call.tenant}\0{conversation}")
+        prompt, answer = texts[0][:limit], texts[1][:limit]
+        return _sample(call, prompt, answer, conversation or None, probability, promoted_by, removed)
 
     def _cover(self, call: Call, value: float) -> None:
         if call.layer != "server" and call.status == "ok":
@@ -212,6 +214,7 @@ def _sample(
     call: Call,
     prompt: str,
     response: str,
+    conversation: str | None,
     probability: float | None,
     promoted_by: str | None,
     removed: dict[str, int],
@@ -231,7 +234,7 @@ def _sample(
         response,
         probability,
         promoted_by,
-        call.conversation_id,
+        conversation,
         call.finish_reasons[0] if call.finish_reasons else None,
         call.error_type,
         call.duration_s if call.duration_s >= 0.0 else None,

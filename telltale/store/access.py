@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.store.schema import api_keys, people, secrets, sessions
 
@@ -152,8 +153,11 @@ def secret(connection: Connection, name: str) -> bytes:
     """The installation's own random key of that name, made at its first use (call it in a write)."""
     found = connection.execute(select(secrets.c.value).where(secrets.c.name == name)).scalar()
     if found is None:
-        found = random.token_bytes(32)
-        connection.execute(secrets.insert().values(name=name, value=found))
+        # Of several that start together the first one's counts.
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        made = insert(secrets).values(name=name, value=random.token_bytes(32))
+        connection.execute(made.on_conflict_do_nothing(index_elements=["name"]))
+        found = connection.execute(select(secrets.c.value).where(secrets.c.name == name)).scalar_one()
     return bytes(found)
 
 

@@ -43,7 +43,7 @@ def tokens(usage: dict[str, Value], *, flat_is_disjoint: bool = False) -> Found:
 
 def _apart(usage: dict[str, Value], flat_is_disjoint: bool) -> list[str]:
     """The buckets that input tokens do not include."""
-    apart = [name for name in _ANTHROPIC_CACHE if name in usage]
     if flat_is_disjoint and "input" in usage:
-        apart += [name for name in usage if name.startswith("input_") and not name.endswith("_details")]
-    return apart
+        # Langfuse, "Model Usage & Cost Tracking": every type whose name holds `input` is a part of the input.
+        return [name for name in usage if "input" in name and name != "input" and not name.endswith("_details")]
+    return [name for name in _ANTHROPIC_CACHE if name in usage]

@@ -275,7 +275,7 @@ def test_a_call_that_lost_its_oldest_attributes_is_known_by_scope_and_name() -> 
          (100, 30, 64, None)),
         ({"input": 11, "output": 5, "input_cached_tokens": 3}, (14, 5, 3, None)),
         ({"input": 11, "output": 5, "input_cached_tokens": 3, "input_cache_creation": 2}, (16, 5, 3, 2)),
-        # As Langfuse's documentation has it for Anthropic.
+        # Names as Anthropic has them: they hold `input`, by which Langfuse goes.
         ({"input": 11, "output": 5, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30},
          (241, 5, 200, 30)),
         ({"input_tokens": 11, "output_tokens": 5, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30},

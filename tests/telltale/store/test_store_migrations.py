@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, make_url, text
 
 from telltale.store import Store, StoreUnavailable, migrations, open_store, samples
 from telltale.store.schema import metadata
@@ -71,6 +71,19 @@ def test_samples_of_the_first_tables_are_kept(url: str) -> None:
     assert {(one.prompt, one.response, one.observed_at) for one in found} == {("일", "r", 5.0)}
     assert [one.redactions for one in found] == [{"ip": 1}] * 2
     assert again == 0, "the same spans were stored a second time"
+
+
+def test_a_migration_needs_no_memory_for_all_that_it_rewrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    def look(engine: Engine) -> None:
+        with engine.begin() as connection:
+            told.append(connection.execute(text("PRAGMA cache_spill")).scalar_one())
+
+    monkeypatch.setattr(migrations, "_run", look)
+    migrations.upgrade(make_url(f"sqlite:///{tmp_path / 'store.db'}"), 1.0)
+    assert told
+    assert told[0] > 0
 
 
 def test_parts_that_start_together_migrate_once(url: str) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +19,7 @@ from telltale.store import (
     audit,
     evidence,
     feedback,
+    open_store,
     references,
     retention,
     samples,
@@ -91,12 +96,15 @@ def test_samples_are_found_by_model_time_and_sampling(store: Store) -> None:
         assert [row.observed_at for row in samples.load(connection, model="m", sampled_only=True)] == [1.0]
         assert [row.observed_at for row in samples.load(connection, since=2.0, until=3.0)] == [2.0]
         assert samples.models(connection, since=0.0) == ["m", "other"]
+        assert samples.load(connection, trace_ids=["what a vote may name"]) == []
 
 
 def test_prune_deletes_only_what_is_older(store: Store) -> None:
-    store.write(lambda c: samples.save(c, [sample(1), sample(2)], now=1.0))
-    assert store.write(lambda c: samples.prune(c, before=2.0)) == 1
-    assert store.write(samples.count) == 1
+    rows = [sample(1), sample(2), sample(3, model="a", observed_at=1.5), sample(4, model="z", observed_at=9.0)]
+    store.write(lambda c: samples.save(c, rows, now=1.0))
+    assert store.write(lambda c: samples.prune(c, before=2.0)) == 2
+    with store.read() as connection:
+        assert [row.observed_at for row in samples.load(connection)] == [2.0, 9.0]
 
 
 def test_retention_deletes_scores_with_their_evidence_and_keeps_the_rest(store: Store) -> None:
@@ -194,6 +202,24 @@ def test_audit_chain_shows_a_changed_entry(store: Store) -> None:
     store.write(lambda c: c.execute(update(audit_log).where(audit_log.c.subject == "1").values(actor="mallory")))
     with store.read() as connection:
         assert audit.verify(connection) == 2
+
+
+def test_of_two_that_make_a_secret_at_once_both_have_the_first_ones(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = [open_store(url), open_store(url)]
+    # Both have looked before either writes, where the database lets two write at once.
+    both = threading.Barrier(2)
+
+    def drawn(size: int) -> bytes:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(1.0)
+        return os.urandom(size)
+
+    monkeypatch.setattr("telltale.store.access.random.token_bytes", drawn)
+    futures = [store.submit(lambda c: access.secret(c, "conversation")) for store in stores]
+    first, second = [future.result(20) for future in futures]
+    for store in stores:
+        store.close()
+    assert (first, len(first)) == (second, 32)
 
 
 def test_api_key_lives_until_revoked_or_expired(store: Store) -> None:
