@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
-from sqlalchemy import CTE, Connection, Row, delete, func, select, tuple_
+from sqlalchemy import CTE, Connection, CursorResult, Row, and_, delete, func, select, tuple_
 
 from telltale.records import Sample
+from telltale.store import sample_traces
 from telltale.store.schema import samples, unhex
 
 _COLUMNS = [samples.c[name] for name in Sample._fields]
@@ -23,18 +25,39 @@ Columns = Sequence[Sequence[object]]
 
 
 def save(connection: Connection, rows: Sequence[Sample], now: float) -> int:
-    """Store samples; one already stored under its (trace_id, span_id) stays as it is. Returns how many were new."""
+    """Store samples; a call that is already stored stays as it is. Returns how many were new.
+
+    A call is the same when its model, end, trace and span are: a sender repeats what it sent.
+    """
     if not rows:
         return 0
     columns = _values(rows, now)
-    if connection.dialect.name != "sqlite":
-        return connection.exec_driver_sql(_insert(1, _NAMES, "%s"), list(zip(*columns, strict=True))).rowcount
-    new = start = 0
-    for size in _TOGETHER:
-        while start + size <= len(rows):
-            new += _save_together(connection, [column[start : start + size] for column in columns])
-            start += size
+    new, newest = (
+        _save_sqlite(connection, columns) if connection.dialect.name == "sqlite" else _save(connection, columns)
+    )
+    sample_traces.settle(connection, newest, new)
     return new
+
+
+def _save(connection: Connection, columns: Columns) -> tuple[int, int]:
+    """How many were new, and the newest one's id."""
+    statement = f"WITH new AS ({_insert(1, _NAMES, '%s')} RETURNING id, trace_id) {sample_traces.ADD} new"
+    new = connection.exec_driver_sql(statement, list(zip(*columns, strict=True))).rowcount
+    return new, last_id(connection)
+
+
+def _save_sqlite(connection: Connection, columns: Columns) -> tuple[int, int]:
+    new = newest = start = 0
+    for size in _TOGETHER:
+        while start + size <= len(columns[0]):
+            inserted = _save_together(connection, [column[start : start + size] for column in columns])
+            if inserted.rowcount:
+                new, newest = new + inserted.rowcount, inserted.lastrowid
+            start += size
+    if new:
+        # Nobody else writes meanwhile, so they have the last ids.
+        connection.exec_driver_sql(f"{sample_traces.ADD} samples WHERE id > ?", (newest - new,))
+    return new, newest
 
 
 def _values(rows: Sequence[Sample], now: float) -> Columns:
@@ -49,13 +72,13 @@ def _values(rows: Sequence[Sample], now: float) -> Columns:
     )
 
 
-def _save_together(connection: Connection, columns: Columns) -> int:
+def _save_together(connection: Connection, columns: Columns) -> CursorResult[Any]:
     size = len(columns[0])
     # A column in which nothing is known is left out: for None the driver looks too.
     held = [place for place, column in enumerate(columns) if column[0] is not None or column.count(None) < size]
     statement = _insert(size, tuple([_NAMES[place] for place in held]), "?")
     values = zip(*[columns[place] for place in held], strict=True)
-    return connection.exec_driver_sql(statement, tuple(chain.from_iterable(values))).rowcount
+    return connection.exec_driver_sql(statement, tuple(chain.from_iterable(values)))
 
 
 @lru_cache(maxsize=256)
@@ -66,7 +89,7 @@ def _insert(rows: int, names: tuple[str, ...], mark: str) -> str:
     otherwise = " OR FAIL" if mark == "?" else ""
     return (
         f"INSERT{otherwise} INTO samples ({', '.join(names)})"
-        f" VALUES {', '.join([row] * rows)} ON CONFLICT (trace_id, span_id) DO NOTHING"
+        f" VALUES {', '.join([row] * rows)} ON CONFLICT (model, observed_at, trace_id, span_id) DO NOTHING"
     )
 
 
@@ -90,7 +113,7 @@ def load(
     if until is not None:
         query = query.where(samples.c.observed_at < until)
     if trace_ids is not None:
-        query = query.where(samples.c.trace_id.in_(list(trace_ids)))
+        query = query.where(sample_traces.of_traces(trace_ids))
     if ids is not None:
         query = query.where(samples.c.id.in_(list(ids)))
     if sampled_only:
@@ -160,9 +183,15 @@ def count(connection: Connection) -> int:
 
 def prune(connection: Connection, before: float) -> int:
     """Delete samples observed before that time. Returns how many."""
-    old = delete(samples).where(samples.c.observed_at < before)
-    known = connection.execute(select(_models().c.model)).scalars()
-    return sum(connection.execute(old.where(samples.c.model == model)).rowcount for model in known.all())
+    models = _models().c.model
+    known = connection.scalars(select(models).where(models.is_not(None))).all()
+    return sum(_prune(connection, model, before) for model in known)
+
+
+def _prune(connection: Connection, model: str, before: float) -> int:
+    old = and_(samples.c.model == model, samples.c.observed_at < before)
+    sample_traces.forget(connection, old)
+    return connection.execute(delete(samples).where(old)).rowcount
 
 
 def _record(row: Row[tuple[object, ...]]) -> Sample:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -86,10 +87,19 @@ samples = Table(
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
     Column("redactions", JSON, nullable=False),
-    # Each index more is another page that every stored sample writes anew.
-    UniqueConstraint("trace_id", "span_id"),
-    Index(None, "model", "observed_at"),
+    # Each index more is another page that every stored sample writes anew. This one grows at its models' ends only; by
+    # trace, which are random numbers, `sample_traces` leads.
+    Index("uq_samples", "model", "observed_at", "trace_id", "span_id", unique=True),
     CheckConstraint("inclusion_probability > 0 AND inclusion_probability <= 1", name="probability"),
+)
+
+sample_traces = Table(
+    "sample_traces",
+    metadata,
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("trace_tail", Hex, primary_key=True),
+    Column("sample_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 feedback = Table(
