@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telltale.redaction import Redactor, redact
+from telltale.redaction import Redactor, _apply, redact
 
 PLANTED = [
     ("email", "mina.kim+work@example.co.kr"),
@@ -159,6 +159,20 @@ def test_several_texts_at_once_become_what_each_becomes_alone(texts: list[str], 
     alone = [redact(text, rules) for text in texts]
     assert together == [text for text, _ in alone]
     assert counts == sum((Counter(found) for _, found in alone), Counter())
+
+
+FRAGMENTS = ["@", "://", ":", "/", "a", "Zz", "9", "12", ".", "-", " ", "\n", "_", "+", "é", "한", "https", "a1@b2.co"]
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS + [secret for _, secret in PLANTED]), max_size=12).map("".join))
+def test_the_first_look_passes_over_nothing_that_a_rule_finds(text: str) -> None:
+    redactor = Redactor()
+    [redacted], counts = redactor.redact(text)
+
+    expected, removed = text, dict[str, int]()
+    for rule in redactor._rules:
+        expected = _apply(rule, expected, removed)
+    assert (redacted, counts) == (expected, removed)
 
 
 @given(st.lists(st.sampled_from([secret for _, secret in PLANTED] + HARMLESS), max_size=6))
