@@ -57,8 +57,7 @@ _IPV4 = r"\d{1,3}(?:\.\d{1,3}){3}"
 _IPV6 = r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?"
 
 # What a match cannot be without, which the first look takes in place of the expression. One that counts has a state for
-# each count, and two of them one for each pair: too many for the processor's cache, on real text an eighth to a third of
-# the time.
+# each count, and two of them one for each pair: on real text that took an eighth to a third of the time.
 _SIGNS = {
     _URL: r"://[^\s/@]*@",
     _EMAIL: r"(?i)[a-z0-9._%+'\x{80}-\x{10FFFF}-]@[a-z0-9\x{80}-\x{10FFFF}-]",
