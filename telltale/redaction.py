@@ -115,25 +115,26 @@ class Redactor:
 
     def redact(self, *texts: str) -> tuple[list[str], Counts]:
         """As the function `redact`, of several texts at once: one look finds that there is nothing in any of them."""
-        cleaned, counts = [_resolve_escapes(text) for text in texts], Counts()
-        try:
-            looked_at = self._encoded(cleaned)
-        except UnicodeEncodeError:
-            # UTF-8 has no lone surrogates.
-            cleaned = [text.encode("utf-8", "replace").decode() for text in cleaned]
-            looked_at = self._encoded(cleaned)
-        found = [index for text in looked_at for index in self._set.Match(text) or ()]
+        cleaned, counts = [_storable(_resolve_escapes(text)) for text in texts], Counts()
+        last = -1
         # In the rules' order: a card's digits must go before a phone pattern can take half of them.
-        for index in sorted(set(found)):
-            rule = self._rules[index]
-            cleaned = [_apply(rule, text, counts) for text in cleaned]
+        while due := sorted(index for index in self._look(cleaned) if index > last):
+            for last in due:
+                applied = [_apply(self._rules[last], text, counts) for text in cleaned]
+                changed = self._one_by_one and [text for text, _ in applied] != cleaned
+                cleaned = [text for text, _ in applied]
+                if changed or any(joined for _, joined in applied):
+                    # A later rule may find now what it did not, such as a word that begins where this one's ended.
+                    break
+            else:
+                break
         return cleaned, counts
 
-    def _encoded(self, texts: list[str]) -> list[bytes]:
-        if self._one_by_one:
-            return [text.encode() for text in texts]
+    def _look(self, texts: list[str]) -> set[int]:
+        """The places of the rules that may find something in any of these texts."""
         # Of rules that match over a border, none finds anything in the texts themselves.
-        return ["\n".join(texts).encode()]
+        looked_at = texts if self._one_by_one else ["\n".join(texts)]
+        return {index for text in looked_at for index in self._set.Match(text.encode()) or ()}
 
 
 @lru_cache(maxsize=8)
@@ -151,17 +152,25 @@ def _compile(kind: str, expression: str, options: Any) -> Any:
     return compiled
 
 
-def _apply(rule: Rule, text: str, counts: Counts) -> str:
+def _apply(rule: Rule, text: str, counts: Counts) -> tuple[str, bool]:
+    """The text without what the rule finds, and whether a mark now stands joined to other characters.
+
+    Between spaces a mark lets no other built-in rule find anything new: none of them reaches across both.
+    """
     mark = f"[{rule.kind.upper()}]"
+    joined: list[int] = []
 
     def replace(match: Any) -> str:
         replaced, removed = rule.check(match, mark)
         if removed:
             counts[rule.kind] = counts.get(rule.kind, 0) + removed
+            start, end = match.start(), match.end()
+            if replaced != mark or (text[max(0, start - 1) : start] + text[end : end + 1]).strip():
+                joined.append(start)
         return replaced
 
     result: str = rule.pattern.sub(replace, text)
-    return result
+    return result, bool(joined)
 
 
 _ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})(?:\\+u([dD][c-fC-F][0-9a-fA-F]{2}))?")
@@ -173,6 +182,16 @@ def _resolve_escapes(text: str) -> str:
         text = _ESCAPE.sub(_unescape, text)
     # PostgreSQL's text has no NUL.
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _storable(text: str) -> str:
+    # UTF-8 has no lone surrogates.
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def _unescape(match: re.Match[str]) -> str:
