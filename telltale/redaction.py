@@ -165,7 +165,7 @@ def _apply(rule: Rule, text: str, counts: Counts) -> tuple[str, bool]:
         if removed:
             counts[rule.kind] = counts.get(rule.kind, 0) + removed
             start, end = match.start(), match.end()
-            if replaced != mark or (text[max(0, start - 1) : start] + text[end : end + 1]).strip():
+            if replaced != mark or (text[max(0, start - 1) : start] + text[end : end + 1]).strip(_SPACES):
                 joined.append(start)
         return replaced
 
@@ -173,6 +173,8 @@ def _apply(rule: Rule, text: str, counts: Counts) -> tuple[str, bool]:
     return result, bool(joined)
 
 
+# As RE2 has them: to a rule any other space is a character like letters.
+_SPACES = " \t\n\f\r"
 _ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})(?:\\+u([dD][c-fC-F][0-9a-fA-F]{2}))?")
 
 
