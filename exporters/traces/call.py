@@ -11,6 +11,8 @@ from exporters.traces.wire import Group
 from telltale.records import Layer, Status
 
 MOST_TOKENS: Final = 1 << 53
+# No call lasts longer; a clock that was set does. One such time would be in a histogram's sum for good.
+MOST_S: Final = 86_400.0
 
 
 @mypyc_attr(acyclic=True)
@@ -162,5 +164,10 @@ def tokens(number: int | None) -> i64:
 
 
 def seconds(number: float | None) -> float:
-    """A time as a call keeps it: less than 0 where it is not known."""
-    return -1.0 if number is None else number
+    """A time as a call keeps it: less than 0 where it is not known or cannot be true."""
+    return -1.0 if number is None else possible(number)
+
+
+def possible(number: float) -> float:
+    """A time that can be true; less than 0 for any other."""
+    return number if 0.0 <= number <= MOST_S else -1.0

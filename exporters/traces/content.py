@@ -16,6 +16,7 @@ from exporters.traces.spans import Span, Value
 Message = dict[str, Value]
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=_-]+")
+_NUMBER = re.compile(r"[0-9]{1,6}")
 _WORDS = ("text", "input_text", "output_text", None)
 _QUIET = ("reasoning", "thinking", "redacted_thinking")
 
@@ -78,7 +79,7 @@ def indexed(attributes: Mapping[str, Value], prefix: str, infix: str = "") -> li
         if not key.startswith(prefix):
             continue
         number, _, rest = key[len(prefix) :].partition(".")
-        if number.isdigit() and rest:
+        if _NUMBER.fullmatch(number) and rest:
             rows.setdefault(int(number), {})[rest.removeprefix(infix)] = value
     return [_unflatten(rows[number]) for number in sorted(rows)]
 

@@ -7,7 +7,7 @@ import re
 from exporters.traces import fields
 from exporters.traces.spans import Span
 
-_CODE = re.compile(r"\b([45]\d\d)\b")
+_CODE = re.compile(r"\b([45]\d\d)\b", re.ASCII)
 _CODES = {
     400: "bad_request", 401: "authentication", 403: "permission", 404: "not_found", 408: "timeout",
     413: "bad_request", 422: "bad_request", 429: "rate_limit", 499: "cancelled", 503: "overloaded", 504: "timeout",
@@ -33,7 +33,7 @@ def kind(span: Span, error_type: str | None) -> str:
     told = exception.attributes if exception else {}
     code = fields.count(a, "http.response.status_code", "error.code", "http.status_code")
     name = error_type or fields.word(told, "exception.type") or ""
-    if name.isdigit():
+    if _CODE.fullmatch(name):
         code = int(name)
     if code is not None and 400 <= code < 600:
         return _by_code(code)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
-import math
+import sys
 from collections.abc import Mapping
 
 from pydantic_core import from_json
@@ -19,6 +19,8 @@ Attributes = Mapping[str, Value]
 MAX_WORD = 256
 # A repr longer than this is not parsed: it is content, not usage.
 MAX_REPR = 20_000
+# As many levels as the quick parser takes. Content and usage have a handful; reading them, a function calls itself.
+MAX_LEVELS = 200
 
 
 def word(attributes: Attributes, *names: str) -> str | None:
@@ -37,7 +39,7 @@ def short(value: Value) -> str | None:
         value = value[1:-1]
     if not value or value == "None" or value == "null":
         return None
-    return value[:MAX_WORD].replace("\0", "")
+    return _storable(value)
 
 
 def whole(value: Value) -> int | None:
@@ -71,7 +73,8 @@ def number(value: Value) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 <= value < math.inf else None
+    # JSON's whole numbers have no bound, and one that no float holds is an error.
+    return float(value) if 0 <= value <= sys.float_info.max else None
 
 
 def flag(attributes: Attributes, *names: str) -> bool | None:
@@ -95,7 +98,13 @@ def words(value: Value) -> tuple[str, ...] | None:
     if isinstance(value, str):
         value = loose(value) if value[:1] in '["' else value
     items = value if isinstance(value, list) else [value]
-    return tuple([item[:MAX_WORD] for item in items if isinstance(item, str) and item]) or None
+    return tuple([_storable(item) for item in items if isinstance(item, str) and item]) or None
+
+
+def _storable(word: str) -> str:
+    """A word that every store takes: without NUL, and without half of a surrogate pair, which JSON may hold."""
+    word = word[:MAX_WORD].replace("\0", "")
+    return word if word.isascii() else word.encode("utf-8", "replace").decode()
 
 
 def loose(value: Value) -> Value:
@@ -104,14 +113,26 @@ def loose(value: Value) -> Value:
         return value
     parsed: Value
     try:
-        # Three times as fast as the standard library's, which takes lone surrogates and more levels too.
+        # Three times as fast as the standard library's, which takes lone surrogates too.
         parsed = from_json(value, cache_strings="keys")
     except ValueError:
         try:
             parsed = json.loads(value)
         except (ValueError, RecursionError):
             return _repr(value)
+        if _is_deep(parsed):
+            return value
     return parsed
+
+
+def _is_deep(value: Value) -> bool:
+    level = [value]
+    for _ in range(MAX_LEVELS):
+        inner = [list(held.values()) if isinstance(held, dict) else held for held in level]
+        level = [item for held in inner if isinstance(held, list) for item in held]
+        if not level:
+            return False
+    return True
 
 
 def tree(value: Value) -> dict[str, Value]:

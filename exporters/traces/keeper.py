@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
@@ -26,11 +27,12 @@ from telltale.redaction import Redactor, pseudonym
 from telltale.settings import Settings
 
 PROMOTED_PER_MINUTE: Final = 20.0
-# What ends an answer that a guardrail or a provider's filter stopped: OpenAI, Azure, Bedrock, Anthropic, Gemini.
+# What ends an answer that a guardrail or a provider's filter stopped: OpenAI, Azure, Bedrock, Anthropic, Gemini. Their
+# instrumentations write it as `content-filter` and as `FinishReason.SAFETY` too.
 GUARDRAILS: Final = frozenset(
     (
-        *("content_filter", "content_filtered", "guardrail_intervened", "refusal"),
-        *("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"),
+        *("content_filter", "content_filtered", "guardrail_intervened", "refusal", "safety", "image_safety"),
+        *("prohibited_content", "image_prohibited_content", "blocklist", "spii", "recitation"),
     )
 )
 # Redacted with a text that is too long, so that what its end cuts in two is known for what it is.
@@ -205,9 +207,14 @@ def _told_apart(call: Call) -> str | None:
     if call.status == "error":
         return "error"
     for reason in call.finish_reasons:
-        if reason in GUARDRAILS:
+        if _is_guardrail(reason):
             return "guardrail"
     return None
+
+
+@lru_cache(maxsize=256)
+def _is_guardrail(reason: str) -> bool:
+    return reason.rpartition(".")[2].lower().replace("-", "_") in GUARDRAILS
 
 
 def _sample(

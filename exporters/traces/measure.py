@@ -32,7 +32,10 @@ Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str]
 class _Row:
     """The series of one label set, so that a call costs one look-up; and the price of its model on a day."""
 
-    __slots__ = ("call", "cost", "day", "duration", "price", "requests", "tokens", "tpot", "ttft", "unpriced", "use")
+    __slots__ = (
+        "call", "cost", "day", "duration", "price", "requested", "requests", "served", "tokens", "tpot", "ttft",
+        "unpriced", "use",
+    )  # fmt: skip
 
     def __init__(self, use: tuple[str, ...], call: tuple[str, ...], requests: Counter, duration: Histogram) -> None:
         self.use = use
@@ -43,6 +46,8 @@ class _Row:
         self.duration = duration
         self.ttft: Histogram | None = None
         self.day = -1
+        self.requested: str | None = None
+        self.served: str | None = None
         self.price: Price | None = None
         self.cost: Counter | None = None
         self.unpriced: Counter | None = None
@@ -96,9 +101,10 @@ class Measure:
         if calls:
             newest, end = calls[0], 0.0
             for call in calls:
-                if call.start_unix_s + call.duration_s > end:
-                    newest, end = call, call.start_unix_s + call.duration_s
-            self._lag.observe(max(0.0, now - end), newest.trace_high, newest.trace_low)
+                if call.end_unix_s > end:
+                    newest, end = call, call.end_unix_s
+            if end > 0.0:
+                self._lag.observe(max(0.0, now - end), newest.trace_high, newest.trace_low)
 
     def add(self, call: Call) -> None:
         row = self._row(call)
@@ -152,11 +158,14 @@ class Measure:
         counter.value += float(tokens)
 
     def _price(self, call: Call, row: _Row) -> None:
-        if call.input_tokens is None or call.output_tokens is None:
+        # Of embeddings nobody tells output tokens.
+        if call.given < 0 or (call.output < 0 and call.operation != "embeddings"):
             return
         day = int(call.start_unix_s // DAY)
-        if row.day != day:
-            row.day, row.price = day, price(call, self._prices)
+        if row.day != day or row.requested != call.model_requested or row.served != call.model_served:
+            # Folded calls share a row, whatever their model is.
+            row.day, row.requested, row.served = day, call.model_requested, call.model_served
+            row.price = price(call, self._prices)
         if row.price is None:
             if row.unpriced is None:
                 row.unpriced = self.registry.counter("telltale_unpriced_calls_total", row.use[1])

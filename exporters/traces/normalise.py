@@ -123,9 +123,11 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.tenant = tenant(context, (span.resource, span.attributes))
     call.layer = found["layer"]
     call.operation = found["operation"]
-    call.start_unix_s = span.start_ns / 1e9
+    call.start_unix_s = (span.start_ns or span.end_ns) / 1e9
     duration = found.get("duration_s")
-    call.duration_s = max(0.0, (span.end_ns - span.start_ns) / 1e9) if duration is None else duration
+    if duration is None and span.start_ns:
+        duration = (span.end_ns - span.start_ns) / 1e9
+    call.duration_s = seconds(duration)
     streamed = found.get("streamed_s")
     if streamed is not None:
         call.asked, call.streamed_s, call.duration_s = asked(span), streamed, -1.0

@@ -17,7 +17,7 @@ from mypy_extensions import i64
 from pydantic_core import from_json
 
 from exporters.traces import content, fields
-from exporters.traces.call import Call, tokens
+from exporters.traces.call import Call, possible, tokens
 from exporters.traces.conventions import MARKS, NAMES
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OPERATIONS, OTEL_KEYS
 from exporters.traces.conventions.otel import ROUTE
@@ -237,8 +237,10 @@ def read(body: bytes, pos: i64, end: i64, table: Names, tenant: str | None) -> C
     if start_ns < 0 or end_ns < 0:
         # Beyond the year 2262: unsigned, for numbers without an end.
         return None
-    call.start_unix_s = float(start_ns) / 1e9
-    call.duration_s = float(end_ns - start_ns) / 1e9 if end_ns > start_ns else 0.0
+    if start_ns == 0:
+        call.start_unix_s, call.duration_s = float(end_ns) / 1e9, -1.0
+    else:
+        call.start_unix_s, call.duration_s = float(start_ns) / 1e9, possible(float(end_ns - start_ns) / 1e9)
     if tenant is not None:
         call.tenant = tenant
     call.labels_hash = labels

@@ -65,11 +65,14 @@ NAMES = {
 
 def of(span: Span) -> Convention:
     """The convention that a span is written in; OTel's own when nothing speaks for another."""
-    found = _by_scope(span.scope) or NAMES.get(span.name)
+    found = _by_scope(span.scope)
     if found is not None:
         return found
+    found = NAMES.get(span.name)
+    if found is not None and found.speaks(span):
+        return found
     for mark, convention in MARKS:
-        if mark in span.attributes:
+        if mark in span.attributes and convention.speaks(span):
             return convention
     return vercel.CONVENTION if span.scope == "ai" else otel.CONVENTION
 

@@ -85,13 +85,18 @@ def _no_wait(_span: Span) -> bool:
     return False
 
 
+def _always(_span: Span) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Convention:
     """One way of writing calls into spans.
 
     `keys` names the attributes of each field, first non-empty wins; fields it leaves out are read as OTel has them.
     `refine` mends what the attributes alone get wrong; it may set any field of a Call. `waits` says whether a span that
-    is no call is the wait for one.
+    is no call is the wait for one. `speaks` says whether a span that has its mark or its name is written in it indeed,
+    where others use the same word.
     """
 
     name: str
@@ -100,6 +105,7 @@ class Convention:
     refine: Callable[[Span, Found], None] = _nothing
     words: Callable[[Span], tuple[str, str]] = content.of_messages
     waits: Callable[[Span], bool] = _no_wait
+    speaks: Callable[[Span], bool] = _always
     layer: str = "client"
     operation: str = "chat"
     table: dict[str, tuple[str, int, Callable[[Value], Any]]] = field(default_factory=dict)

@@ -22,7 +22,9 @@ def _refine(span: Span, found: Found) -> None:
     found["model_served"] = found["model_served"] or fields.word(told, "model")
     found["response_id"] = found["response_id"] or fields.word(told, "id")
     found["streaming"] = fields.flag(given, "stream") or (False if given else None)
-    counted = usage.tokens(fields.tree(a.get("mlflow.chat.tokenUsage")) or fields.tree(told.get("usage")))
+    used = fields.tree(a.get("mlflow.chat.tokenUsage"))
+    # MLflow names the buckets as Anthropic does, and counts as OTel does.
+    counted = usage.tokens(used, is_inclusive=True) if used else usage.tokens(fields.tree(told.get("usage")))
     found |= {name: value for name, value in counted.items() if value is not None}
     choices = told.get("choices")
     if isinstance(choices, list) and not found["finish_reasons"]:

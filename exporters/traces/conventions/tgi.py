@@ -9,6 +9,8 @@ from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.spans import Span, Value
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|ms|µs|us|ns)")
+# What the router times beside the whole.
+_TIMES = ("validation_time", "queue_time", "inference_time", "time_per_token")
 _UNITS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
 
 
@@ -19,7 +21,8 @@ def duration(value: Value) -> float | None:
 
 
 def _is_call(span: Span) -> bool:
-    return "total_time" in span.attributes
+    a = span.attributes
+    return duration(a.get("total_time")) is not None and any(name in a for name in _TIMES)
 
 
 def _refine(span: Span, found: Found) -> None:
@@ -41,4 +44,5 @@ CONVENTION = Convention(
     refine=_refine,
     words=_words,
     layer="server",
+    speaks=_is_call,
 )

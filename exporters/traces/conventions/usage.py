@@ -13,19 +13,24 @@ DETAILS = ("cached_input_tokens", "cache_write_input_tokens", "reasoning_output_
 _ANTHROPIC_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-def tokens(usage: dict[str, Value], *, flat_is_disjoint: bool = False) -> Found:
-    """The token counts of a Call out of a usage object; an empty object gives None for each."""
+def tokens(usage: dict[str, Value], *, flat_is_disjoint: bool = False, is_inclusive: bool = False) -> Found:
+    """The token counts of a Call out of a usage object; an empty object gives None for each.
+
+    `is_inclusive`: its writer has added the cached ones up already, whatever their names are.
+    """
     given = fields.count(usage, "prompt_tokens", "input_tokens", "input")
     cached = fields.count(
         fields.tree(usage.get("prompt_tokens_details") or usage.get("input_tokens_details")), "cached_tokens"
     )
     if cached is None:
-        cached = fields.count(usage, "cache_read_input_tokens", "input_cached_tokens", "input_cached")
+        cached = fields.count(
+            usage, "cache_read_input_tokens", "input_cached_tokens", "input_cached", "input_cache_read"
+        )
     written = fields.count(usage, "cache_creation_input_tokens", "input_cache_creation", "input_cache_write_tokens")
     reasoning = fields.count(
         fields.tree(usage.get("completion_tokens_details") or usage.get("output_tokens_details")), "reasoning_tokens"
     )
-    if given is not None and "prompt_tokens" not in usage:
+    if given is not None and "prompt_tokens" not in usage and not is_inclusive:
         given += sum(fields.count(usage, name) or 0 for name in _apart(usage, flat_is_disjoint))
     output = fields.count(usage, "completion_tokens", "output_tokens", "output")
     if flat_is_disjoint and "output" in usage:

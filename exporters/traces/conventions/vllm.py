@@ -10,6 +10,11 @@ def _is_call(span: Span) -> bool:
     return span.name == "llm_request" or "gen_ai.latency.e2e" in span.attributes
 
 
+def _speaks(span: Span) -> bool:
+    a = span.attributes
+    return "gen_ai.request.id" in a or any(name.startswith("gen_ai.latency.") for name in a)
+
+
 def _refine(span: Span, found: Found) -> None:
     found["operation"] = "chat"
     if found["provider"] is None:
@@ -25,5 +30,5 @@ _KEYS = {
     "cached_input_tokens": ("gen_ai.usage.cached_tokens",),
 }
 
-CONVENTION = Convention("vllm", _is_call, _KEYS, _refine, layer="server")
+CONVENTION = Convention("vllm", _is_call, _KEYS, _refine, layer="server", speaks=_speaks)
 SGLANG = Convention("sglang", _is_call, _KEYS, _refine, layer="server")

@@ -219,6 +219,48 @@ def test_tgi_speaks_in_rusts_durations_and_names_no_model() -> None:
     assert (found.model_requested, found.input_tokens, found.output_tokens) == ("mistral-7b", 7, 20)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "name", "told"),
+    [
+        ({"total_time": 1.3}, "render page", None),
+        ({"total_time": "1.3s"}, "render page", None),
+        ({"total_time": "fast", "queue_time": "1ms"}, "render page", None),
+        ({**OTEL, "total_time": 1.3, "gen_ai.usage.input_tokens": 10}, "chat m", ("otel", "client", 10)),
+        ({}, "llm_request", None),
+        ({**OTEL, "gen_ai.usage.input_tokens": 10}, "llm_request", ("otel", "client", 10)),
+        ({"gen_ai.request.id": "r-1", "gen_ai.usage.prompt_tokens": 7}, "llm_request", ("vllm", "server", 7)),
+    ],
+)
+def test_a_servers_words_in_anothers_span_make_it_none_of_the_servers(
+    attributes: dict[str, Any], name: str, told: tuple[str, str, int] | None
+) -> None:
+    found = normalise.call(span(attributes, name=name), CONTEXT)
+    assert (found and (found.convention, found.layer, found.input_tokens)) == told
+
+
+@pytest.mark.parametrize(
+    ("start_ns", "end_ns", "began", "lasted"),
+    [
+        (0, 12 * S, 12.0, None),
+        (12 * S, 10 * S, 12.0, None),
+        (12 * S, 0, 12.0, None),
+        (10 * S, 90_000 * S, 10.0, None),
+        (10 * S, 10 * S, 10.0, 0.0),
+    ],
+)
+def test_a_time_that_cannot_be_true_is_absent(start_ns: int, end_ns: int, began: float, lasted: float | None) -> None:
+    found = call(OTEL, start_ns=start_ns, end_ns=end_ns)
+    assert (found.start_unix_s, found.duration_s) == (began, -1.0 if lasted is None else lasted)
+
+
+def test_what_a_server_says_of_its_times_must_be_possible_too() -> None:
+    told = {"gen_ai.request.id": "r-1", "gen_ai.latency.e2e": 1e308, "gen_ai.latency.time_to_first_token": 0.2}
+    found = call(told, name="llm_request")
+    assert (found.duration_s, found.ttft_s) == (-1.0, None)
+    tgi = call({"total_time": "1.5s", "time_per_token": "90000s"}, resource={"service.name": "tgi"})
+    assert tgi.tpot_s is None
+
+
 def test_triton_counts_requests_and_not_what_runs_inside() -> None:
     found = call({"triton.model_name": "ensemble", "triton.model_version": 3}, name="InferRequest")
     assert (found.model_requested, found.model_served, found.layer) == ("ensemble", "ensemble:3", "server")
@@ -275,6 +317,9 @@ def test_a_call_that_lost_its_oldest_attributes_is_known_by_scope_and_name() -> 
          (100, 30, 64, None)),
         ({"input": 11, "output": 5, "input_cached_tokens": 3}, (14, 5, 3, None)),
         ({"input": 11, "output": 5, "input_cached_tokens": 3, "input_cache_creation": 2}, (16, 5, 3, 2)),
+        # Langfuse's handler for LangChain.
+        ({"input": 1000, "output": 50, "input_cache_read": 9000, "input_cache_creation": 500},
+         (10500, 50, 9000, 500)),
         # Names as Anthropic has them: they hold `input`, by which Langfuse goes.
         ({"input": 11, "output": 5, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30},
          (241, 5, 200, 30)),
@@ -291,6 +336,12 @@ def test_usage_that_includes_cached_tokens_and_usage_that_does_not(
     found = call(attributes, scope="langfuse-sdk")
     told = found.input_tokens, found.output_tokens, found.cached_input_tokens, found.cache_write_input_tokens
     assert told == counts
+
+
+def test_mlflows_usage_includes_cached_tokens_under_anthropics_names() -> None:
+    usage = {"input_tokens": 1200, "output_tokens": 20, "cache_read_input_tokens": 1024}
+    found = call({**MLFLOW, "mlflow.chat.tokenUsage": json.dumps(usage)})
+    assert (found.input_tokens, found.cached_input_tokens, found.output_tokens) == (1200, 1024, 20)
 
 
 @pytest.mark.parametrize(
@@ -330,6 +381,9 @@ def test_tokens_written_into_a_cache_in_each_convention(attributes: dict[str, An
         ({"error.type": "openai.APIConnectionError"}, {}, "connection"),
         ({"error.type": "RemoteProtocolError"}, {}, "connection"),
         ({"error.type": "' OR 1=1; --"}, {}, "other"),
+        ({"error.type": "\N{SUPERSCRIPT TWO}"}, {}, "other"),
+        ({"error.type": "9" * 5000}, {}, "other"),
+        ({}, {"status": 2, "events": [Event("exception", 0, {"exception.type": "\N{SUPERSCRIPT TWO}"})]}, "other"),
     ],
 )
 def test_errors_have_few_names(attributes: dict[str, Any], values: dict[str, Any], kind: str) -> None:
@@ -386,8 +440,17 @@ def test_only_so_many_calls_are_remembered_and_the_newest_stay() -> None:
     assert recent.find(changed(one, span_id=(KEPT * 4 - 1).to_bytes(8))) is not None
 
 
+# What some function of Python's takes for a digit, levels without an end, half of a surrogate pair, a number that no
+# float holds.
+_ODD = st.sampled_from(
+    [
+        *("\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT FOUR}" * 3, "9" * 5000, '{"input": 1' + "0" * 400 + "}"),
+        *("[" * 900 + "]" * 900, '{"a":' * 900 + "}" * 900, "{'a':" * 300 + "1" + "}" * 300),
+        *('["\\ud800"]', '{"model": "\\ud800"}'),
+    ]
+)
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.binary(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.binary(max_size=8) | _ODD,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
@@ -396,6 +459,7 @@ _KEYS = sorted(
     | {"langfuse.observation.type", "openinference.span.kind", "llm.input_messages.0.message.content", "total_time"}
     | {"langfuse.observation.usage_details", "langfuse.observation.completion_start_time", "metadata.usage_object"}
     | {"gen_ai.input.messages", "gen_ai.output.messages", "uri", "triton.model_version", "llm.invocation_parameters"}
+    | {"error.type", "gen_ai.latency.e2e", "gen_ai.prompt.\N{SUPERSCRIPT TWO}.content"}
 )
 
 
@@ -427,6 +491,16 @@ def test_no_attribute_of_any_type_breaks_it_or_gets_an_impossible_number_through
     for number in (found.duration_s, found.ttft_s, found.tpot_s, found.input_tokens, found.output_tokens):
         assert number is None or (math.isfinite(number) and number >= 0)
     assert found.ttft_s is None or found.ttft_s <= found.duration_s
+    for word in (found.model_requested, found.model_served, found.provider, found.response_id, *found.finish_reasons):
+        assert word is None or word.encode()
     prompt, answer = normalise.words(made)
     assert isinstance(prompt, str)
     assert isinstance(answer, str)
+
+
+@pytest.mark.parametrize("key", ["mlflow.spanOutputs", "mlflow.spanInputs"])
+@pytest.mark.parametrize("levels", ["[" * 900 + "]" * 900, '{"message":' * 900 + "1" + "}" * 900])
+def test_content_in_levels_without_an_end_breaks_nothing(key: str, levels: str) -> None:
+    made = span({**MLFLOW, key: levels})
+    assert normalise.call(made, CONTEXT) is not None
+    assert all(isinstance(words, str) for words in normalise.words(made))

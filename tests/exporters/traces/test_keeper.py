@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from collector_process import chat
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from prometheus_client import CollectorRegistry
@@ -42,6 +43,24 @@ def test_content_that_cannot_be_read_refuses_no_request() -> None:
     assert [keeper.decide(one, 1.0) is not None for one in (broken, whole)] == [False, True]
     keeper.expire(1000.0)
     assert registry.get_sample_value("telltale_samples_total", {"outcome": "no_content"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "promoted_by"),
+    [
+        *[(reason, "guardrail") for reason in ("content_filter", "content-filter", "SAFETY", "FinishReason.SAFETY")],
+        *[(reason, "guardrail") for reason in ("RECITATION", "refusal", "guardrail_intervened")],
+        *[(reason, None) for reason in ("stop", "length", "FinishReason.STOP")],
+    ],
+)
+def test_what_a_guardrail_stopped_is_kept_whoever_writes_it(reason: str, promoted_by: str | None) -> None:
+    keeper = Keeper(Settings.model_validate({"sampling": {"per_minute": 1e-6}}), CollectorRegistry(), b"key")
+    told = {"gen_ai.response.finish_reasons": [reason]}
+    decided = [keeper.decide(held(encode_spans(chat(**told)).SerializeToString()), 1.0) for _ in range(20)]
+    # The first ones are drawn, as of every model.
+    not_drawn = [sample for sample in decided if sample is None or sample.inclusion_probability is None]
+    assert not_drawn
+    assert {sample.promoted_by if sample else None for sample in not_drawn} == {promoted_by}
 
 
 def test_what_a_length_limit_cuts_in_two_is_still_known_for_what_it_is() -> None:

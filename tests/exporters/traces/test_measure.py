@@ -65,6 +65,46 @@ def test_tokens_out_of_a_cache_and_into_one_cost_what_their_own_price_says() -> 
     }
 
 
+def test_embeddings_cost_their_input() -> None:
+    measure = Measure((Price(model="e", input=2.0, output=0.0),), 10)
+    for model in ("e", "nobody-knows"):
+        one = call({"operation": "embeddings", "model_requested": model}, 0)
+        one.given = 1_000_000
+        measure.add(one)
+    one = call({"operation": "chat", "model_requested": "e"}, 0)
+    one.given = 1_000_000
+    measure.add(one)
+    costs = [value for (name, _), value in page(measure).items() if name == "telltale_cost_usd_total"]
+    unpriced = [value for (name, _), value in page(measure).items() if name == "telltale_unpriced_calls_total"]
+    assert (costs, unpriced) == ([2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    "models", [("cheap", "dear", "unknown"), ("dear", "unknown", "cheap"), ("unknown", "dear", "cheap")]
+)
+def test_folded_calls_cost_what_their_own_model_does(models: tuple[str, ...]) -> None:
+    prices = (Price(model="cheap", input=1.0, output=0.0), Price(model="dear", input=100.0, output=0.0))
+    measure = Measure(prices, 0)
+    for model in models:
+        one = call({"model_requested": model}, 7)
+        one.given, one.output = 1_000_000, 0
+        measure.add(one)
+    found = {name: value for (name, _), value in page(measure).items()}
+    assert (found["telltale_cost_usd_total"], found["telltale_unpriced_calls_total"]) == (101.0, 1.0)
+
+
+def test_calls_without_any_time_say_nothing_of_the_lag() -> None:
+    measure = Measure((), 10)
+    one = call({}, 0)
+    one.duration_s = -1.0
+    measure.take([one], 1e9)
+    found = page(measure)
+    assert found["telltale_collector_lag_seconds_count", frozenset()] == 0
+    one.start_unix_s = 1e9 - 2.0
+    measure.take([one], 1e9)
+    assert page(measure)["telltale_collector_lag_seconds_sum", frozenset()] == 2.0
+
+
 def test_each_call_beyond_the_bound_is_counted_as_folded() -> None:
     measure = Measure((), 1)
     labels: dict[str, str | None] = {"tenant": "acme", "model_requested": "m"}
