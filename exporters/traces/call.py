@@ -11,6 +11,8 @@ from exporters.traces.wire import Group
 from telltale.records import Layer, Status
 
 MOST_TOKENS: Final = 1 << 53
+# Of calls whose tenant nobody names.
+NO_TENANT: Final = "unknown"
 # No call lasts longer; a clock that was set does. One such time would be in a histogram's sum for good.
 MOST_S: Final = 86_400.0
 

@@ -32,13 +32,14 @@ Place = tuple[str, str]
 def read(
     request: ExportLogsServiceRequest,
     tenant_of: Callable[[Sequence[Mapping[str, Value]]], str],
-    place_of: Callable[[str], tuple[bytes, bytes] | None],
+    place_of: Callable[[str, str], tuple[bytes, bytes] | None],
     now: float,
     rules: Mapping[str, str],
 ) -> Iterator[Feedback | None]:
     """Every evaluation as feedback; None for one that cannot be used.
 
-    `tenant_of` names the tenant by the attributes of resource and record, `place_of` finds a call by its response id.
+    `tenant_of` names the tenant by the attributes of resource and record, `place_of` finds a call by its response id
+    and tenant.
     """
     for resource_logs in request.resource_logs:
         resource = plain(resource_logs.resource.attributes)
@@ -46,15 +47,16 @@ def read(
             attributes = plain(record.attributes)
             if event_name(record, attributes) != EVENT:
                 continue
+            tenant = tenant_of([resource, attributes])
             response = fields.word(attributes, "gen_ai.response.id")
             found: tuple[bytes, bytes] | None = (record.trace_id, record.span_id)
             if not record.trace_id and response:
-                found = place_of(response)
+                found = place_of(response, tenant)
             if found is None or not found[0]:
                 yield None
                 continue
             place = (found[0].hex(), found[1].hex())
-            yield _feedback(attributes, place, record.time_unix_nano, tenant_of([resource, attributes]), now, rules)
+            yield _feedback(attributes, place, record.time_unix_nano, tenant, now, rules)
 
 
 def _feedback(

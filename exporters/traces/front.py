@@ -138,9 +138,12 @@ class Front:
         try:
             if batch.commit is not None:
                 batch.commit.result()
-        except StoreUnavailable as error:
+        except BaseException as error:
+            # Whatever it was, it will be sent again, and would be taken for a repeated one.
             self._pipeline.forget(batch)
-            raise self._busy(error) from error
+            if isinstance(error, StoreUnavailable):
+                raise self._busy(error) from error
+            raise
         self._pipeline.done(batch)
         self.accept(signal)
         answer = ExportLogsServiceResponse() if signal == "logs" else ExportTraceServiceResponse()

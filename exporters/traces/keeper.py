@@ -17,7 +17,8 @@ from exporters.traces import content, normalise, shortcut
 from exporters.traces.call import Call, Held
 from exporters.traces.conventions import otel
 from exporters.traces.coverage import Coverage
-from exporters.traces.logs import SpanKey, Texts, Words
+from exporters.traces.logs import Pieces, SpanKey, Texts, Words
+from exporters.traces.recent import Recent
 from exporters.traces.ring import Ring, unpack
 from exporters.traces.sampling import Sampler
 from exporters.traces.wire import CUT_OFF, Malformed
@@ -51,6 +52,15 @@ class Waiting:
     since: float
 
 
+class Outcomes:
+    """How many calls were passed over, kept, and kept because they were asked for or told apart."""
+
+    __slots__ = ("asked_for", "kept", "passed")
+
+    def __init__(self) -> None:
+        self.passed = self.kept = self.asked_for = 0
+
+
 class Keeper:
     """Samples calls. Not safe to use from several threads at once: its owner locks."""
 
@@ -66,8 +76,10 @@ class Keeper:
         self._waiting: OrderedDict[SpanKey, Waiting] = OrderedDict()
         metrics = Metrics(registry)
         self._samples = metrics.counter("telltale_samples_total")
-        # Since they were last counted, which is once a request and not once a call.
-        self._passed = self._kept = self._asked_for = 0
+        # Of the request in work, which is counted when it is durable, and once, not once a call.
+        self._now = Outcomes()
+        # What was known in logs of spans before this request used it up or added to it.
+        self._told: list[tuple[SpanKey, Pieces | None]] = []
         self._outcomes = {name: self.outcome(name) for name in ("kept", "no_content", "promoted", "not_sampled")}
         self._coverage = Coverage(registry)
 
@@ -83,7 +95,7 @@ class Keeper:
         if probability is None:
             promoted_by = _told_apart(call)
             if promoted_by is None or self._promoted.keep(call, now) is None:
-                self._passed += 1
+                self._now.passed += 1
                 self.ring.add(held, now)
                 return None
         try:
@@ -101,18 +113,40 @@ class Keeper:
         if not (prompt or answer) or (told is not None and not answer and call.status == "ok"):
             self._wait(key, Waiting(call, probability, promoted_by, now))
             return None
-        self._texts.take(key)
+        self._use(key)
         return self._keep(call, prompt, answer, probability, promoted_by)
+
+    def fill(self, held: Held, first: SpanKey, now: float) -> tuple[Waiting, Sample] | None:
+        """The sample of a call whose first span was drawn and waits for its content, which this other one holds."""
+        waiting = self._waiting.get(first)
+        if waiting is None:
+            # Not drawn. Feedback may still ask for it.
+            self.ring.add(held, now)
+            return None
+        try:
+            prompt, answer = _words(held)
+        except Malformed:
+            return None
+        if not (answer or (prompt and held.call.status != "ok")):
+            return None
+        del self._waiting[first]
+        return waiting, self._keep(held.call, prompt, answer, waiting.probability, waiting.promoted_by)
 
     def hear(self, words: Words) -> tuple[Waiting, Sample] | None:
         """A call that waited for this content and its sample, once the answer is here."""
+        self._told.append((words.span, self._texts.get(words.span)))
         prompt, answer = self._texts.add(words)
         waiting = self._waiting.get(words.span)
         if waiting is None or not (answer or waiting.call.status != "ok"):
             return None
         del self._waiting[words.span]
-        self._texts.take(words.span)
+        self._use(words.span)
         return waiting, self._keep(waiting.call, prompt, answer, waiting.probability, waiting.promoted_by)
+
+    def tell_again(self, told: list[tuple[SpanKey, Pieces | None]]) -> None:
+        """Know of logs what was known before a request that was refused."""
+        for span, pieces in reversed(told):
+            self._texts.put(span, pieces)
 
     def wait_again(self, waiting: Waiting) -> None:
         """The content was not stored and will come again."""
@@ -120,8 +154,8 @@ class Keeper:
 
     def promote(self, trace_ids: list[bytes], reason: str) -> list[Sample]:
         """Calls out of the ring that were asked for, as samples outside the statistics."""
-        found = []
-        wanted = set(trace_ids)
+        found: list[Sample] = []
+        wanted, known = set(trace_ids), Recent()
         for waiting, group in unpack(self.ring.take(wanted)) if wanted else ():
             try:
                 span = group.span(0)
@@ -133,22 +167,34 @@ class Keeper:
             if call is None or call.trace_id not in wanted:
                 continue
             prompt, answer = normalise.words(span)
-            told = self._texts.take((call.trace_id, call.span_id)) or ("", "")
+            told = self._use((call.trace_id, call.span_id)) or ("", "")
             prompt, answer = prompt or told[0], answer or told[1]
-            if prompt or answer:
+            # Two may have told of it, both with its content.
+            if (prompt or answer) and known.find(call) is None:
+                known.add(call)
                 found.append(self._keep(call, prompt, answer, None, reason))
-        self.count()
+        self.count(self._now)
+        self._now = Outcomes()
+        self._told = []
         return found
 
-    def count(self) -> None:
-        """Count what became of calls since the last time."""
-        if self._passed:
-            self._outcomes["not_sampled"].inc(self._passed)
-        if self._kept:
-            self._outcomes["kept"].inc(self._kept)
-        if self._asked_for:
-            self._outcomes["promoted"].inc(self._asked_for)
-        self._passed = self._kept = self._asked_for = 0
+    def settle(self, told: list[tuple[SpanKey, Pieces | None]], outcomes: Outcomes) -> None:
+        """Add what became of calls since the last time, and what was known of them in logs before."""
+        told += self._told
+        outcomes.passed += self._now.passed
+        outcomes.kept += self._now.kept
+        outcomes.asked_for += self._now.asked_for
+        self._now = Outcomes()
+        self._told = []
+
+    def count(self, outcomes: Outcomes) -> None:
+        """Count what became of the calls of a request."""
+        if outcomes.passed:
+            self._outcomes["not_sampled"].inc(outcomes.passed)
+        if outcomes.kept:
+            self._outcomes["kept"].inc(outcomes.kept)
+        if outcomes.asked_for:
+            self._outcomes["promoted"].inc(outcomes.asked_for)
 
     def expire(self, now: float) -> None:
         """Give up calls whose content did not come, and those in the ring that are too old."""
@@ -161,6 +207,12 @@ class Keeper:
             self._outcomes["no_content"].inc()
             self._cover(waiting.call, 0.0)
 
+    def _use(self, key: SpanKey) -> Pieces | None:
+        known = self._texts.take(key)
+        if known is not None:
+            self._told.append((key, known))
+        return known
+
     def _wait(self, key: SpanKey, waiting: Waiting) -> None:
         self._waiting[key] = waiting
         if len(self._waiting) > MAX_WAITING:
@@ -168,9 +220,9 @@ class Keeper:
 
     def _keep(self, call: Call, prompt: str, answer: str, probability: float | None, promoted_by: str | None) -> Sample:
         if promoted_by is None:
-            self._kept += 1
+            self._now.kept += 1
         else:
-            self._asked_for += 1
+            self._now.asked_for += 1
         self._cover(call, 1.0)
         limit = self._settings.collector.max_text_bytes
         looked_at = limit + BEYOND

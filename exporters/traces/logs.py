@@ -20,6 +20,8 @@ CHOICE = "gen_ai.choice"
 _INPUTS = {"gen_ai.user.message": "user", "gen_ai.system.message": "system", "gen_ai.tool.message": "tool"}
 
 SpanKey = tuple[bytes, bytes]
+Pieces = tuple[str, str]
+"""Prompt and answer, as far as they have come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +68,37 @@ class Texts:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._texts: OrderedDict[SpanKey, tuple[str, str]] = OrderedDict()
+        self._texts: OrderedDict[SpanKey, Pieces] = OrderedDict()
         self.bytes = 0
 
-    def add(self, words: Words) -> tuple[str, str]:
+    def add(self, words: Words) -> Pieces:
         """What is known of the span's content with this record."""
         prompt, answer = self.take(words.span) or ("", "")
         # The newest prompt wins; several choices of an answer stand together.
         joined = (words.prompt or prompt, "\n".join(filter(None, (answer, words.answer))))
-        self._texts[words.span] = joined
-        self.bytes += _size(joined)
-        while self.bytes > self._max_bytes and self._texts:
-            self.bytes -= _size(self._texts.popitem(last=False)[1])
+        self.put(words.span, joined)
         return joined
 
-    def get(self, span: SpanKey) -> tuple[str, str] | None:
+    def put(self, span: SpanKey, texts: Pieces | None) -> None:
+        """Have this of a span, or nothing."""
+        self.take(span)
+        if texts is None:
+            return
+        self._texts[span] = texts
+        self.bytes += _size(texts)
+        while self.bytes > self._max_bytes and self._texts:
+            self.bytes -= _size(self._texts.popitem(last=False)[1])
+
+    def get(self, span: SpanKey) -> Pieces | None:
         return self._texts.get(span)
 
-    def take(self, span: SpanKey) -> tuple[str, str] | None:
+    def take(self, span: SpanKey) -> Pieces | None:
         texts = self._texts.pop(span, None)
         if texts is not None:
             self.bytes -= _size(texts)
         return texts
 
 
-def _size(texts: tuple[str, str]) -> int:
+def _size(texts: Pieces) -> int:
     # The fixed part is what the keys and the tuple take beside the texts.
     return 500 + len(texts[0]) + len(texts[1])

@@ -123,6 +123,13 @@ class Measure:
             if row.tpot is None:
                 row.tpot = self.registry.histogram("gen_ai_server_time_per_output_token_seconds", *row.call)
             row.tpot.observe(call.tpot, high, low)
+        self._add_tokens(row, call)
+
+    def add_tokens(self, call: Call) -> None:
+        """Count the tokens of a call that is counted already, by a span that said none."""
+        self._add_tokens(self._row(call), call)
+
+    def _add_tokens(self, row: _Row, call: Call) -> None:
         self._add(row, 0, call.given)
         self._add(row, 1, call.output)
         self._add(row, 2, call.cached)

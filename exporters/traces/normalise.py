@@ -12,7 +12,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from exporters.traces import conventions, errors, fields, shortcut
-from exporters.traces.call import Call, Held, seconds, tokens
+from exporters.traces.call import NO_TENANT, Call, Held, seconds, tokens
 from exporters.traces.conventions.convention import Context, Convention, Found
 from exporters.traces.names import Names
 from exporters.traces.spans import Span, Value
@@ -20,7 +20,6 @@ from exporters.traces.waits import Wait
 from exporters.traces.wire import CUT_OFF, Group, Malformed
 
 STATUS_ERROR: Final = 2
-NO_TENANT: Final = "unknown"
 STOPPED: Final = ("error", "cancelled", "canceled")
 
 __all__ = ["Context", "Told", "call", "read", "tenant", "words"]

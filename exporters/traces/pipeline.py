@@ -5,35 +5,48 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from exporters.traces import evaluations, logs, normalise, shortcut
-from exporters.traces.call import Call
-from exporters.traces.keeper import Keeper, Waiting
+from exporters.traces.call import Call, Held
+from exporters.traces.keeper import Keeper, Outcomes, Waiting
+from exporters.traces.logs import Pieces, SpanKey
 from exporters.traces.measure import Measure
 from exporters.traces.presidio import Presidio
 from exporters.traces.recent import VENDOR, Recent
+from exporters.traces.table import Seen
 from exporters.traces.waits import Waits
 from exporters.traces.wire import Group
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
-from telltale.store import Store, StoreUnavailable, access, feedback, samples
+from telltale.store import Store, access, feedback, samples
 
 
-@dataclass(frozen=True, slots=True)
 class Batch:
-    """What became of a request: its calls, items refused with the reason, the commit to wait for (None: nothing)."""
+    """What became of a request: its calls, items refused with the reason, the commit to wait for (None: nothing).
 
-    calls: tuple[Call, ...] = ()
-    waited: tuple[Waiting, ...] = ()
-    refused: int = 0
-    reason: str = ""
-    commit: Future[int] | None = None
+    The rest is what it takes to act as if the request had not come, when it is refused after all.
+    """
+
+    __slots__ = ("again", "calls", "commit", "marked", "outcomes", "reason", "refused", "tokens", "told", "waited")
+
+    def __init__(self, refused: int = 0, reason: str = "") -> None:
+        self.refused = refused
+        self.reason = reason
+        self.commit: Future[int] | None = None
+        # To be counted, and spans that tell of calls again: of `tokens` the call had said none.
+        self.calls: list[Call] = []
+        self.again: list[Call] = []
+        self.tokens: list[tuple[Call, Seen]] = []
+        # Calls counted before that have a sample now, or no longer wait for their content.
+        self.marked: list[Seen] = []
+        self.waited: list[Waiting] = []
+        self.told: list[tuple[SpanKey, Pieces | None]] = []
+        self.outcomes = Outcomes()
 
 
 class Pipeline:
@@ -69,28 +82,48 @@ class Pipeline:
         context = normalise.Context(tenant, settings.tenant_attributes, settings.service_models)
         told = normalise.read(found, context, self._table)
         refused = seen - sum(len(group.starts) for group in found)
-        reason = f"more than {seen - refused} spans in one request" if refused else ""
+        batch = Batch(refused, f"more than {seen - refused} spans in one request" if refused else "")
         with self._lock:
             self._count(told)
-            calls, kept = self._sort_out(told)
-            return self._queue(Batch(calls, refused=refused, reason=reason), kept, [])
+            try:
+                kept = self._sort_out(told, batch)
+                self._queue(batch, kept, [])
+            except BaseException:
+                # Whatever it was, the request will be sent again, and would be taken for a repeated one.
+                self._forget(batch)
+                raise
+        return batch
 
     def hear(self, request: ExportLogsServiceRequest, tenant: str | None) -> Batch:
         """Join content in logs with calls that wait for it, and take evaluations as feedback."""
+        batch = Batch()
         with self._lock:
-            heard = [found for words in logs.read(request) if (found := self._keeper.hear(words))]
-            self._keeper.count()
-            judged = self._judged(request, tenant)
-            told = [event for event in judged if event is not None]
-            refused = len(judged) - len(told)
-            waited = tuple(waiting for waiting, _ in heard)
-            batch = Batch(waited=waited, refused=refused, reason=evaluations.WHY if refused else "")
-            return self._queue(batch, [sample for _, sample in heard], told)
+            try:
+                kept = []
+                for words in logs.read(request):
+                    found = self._keeper.hear(words)
+                    if found is not None:
+                        batch.waited.append(found[0])
+                        kept.append(found[1])
+                self._keeper.settle(batch.told, batch.outcomes)
+                judged = self._judged(request, tenant)
+                told = [event for event in judged if event is not None]
+                batch.refused = len(judged) - len(told)
+                batch.reason = evaluations.WHY if batch.refused else ""
+                self._queue(batch, kept, told)
+            except BaseException:
+                # As in `take`.
+                self._forget(batch)
+                raise
+        return batch
 
     def done(self, batch: Batch) -> None:
         """Count a request's calls, once its samples are durable: what a sender must send again is counted once."""
         with self._lock:
             self._measure.take(batch.calls, self._clock())
+            for call, _ in batch.tokens:
+                self._measure.add_tokens(call)
+            self._keeper.count(batch.outcomes)
 
     def forget(self, batch: Batch) -> None:
         """A request that will be sent again: its calls are not duplicates then."""
@@ -109,19 +142,15 @@ class Pipeline:
         with self._lock:
             return self._measure.registry.page(openmetrics)
 
-    def _queue(self, batch: Batch, kept: list[Sample], judged: list[Feedback]) -> Batch:
+    def _queue(self, batch: Batch, kept: list[Sample], judged: list[Feedback]) -> None:
         if not (kept or judged):
-            return batch
+            return
         now = self._clock()
         if self._presidio is not None and kept:
             store = self._store
-            commit = self._presidio.submit(kept, lambda seen: store.write(_save(seen, judged, now)))
-            return replace(batch, commit=commit)
-        try:
-            return replace(batch, commit=self._store.submit(_save(kept, judged, now)))
-        except StoreUnavailable:
-            self._forget(batch)
-            raise
+            batch.commit = self._presidio.submit(kept, lambda seen: store.write(_save(seen, judged, now)))
+        else:
+            batch.commit = self._store.submit(_save(kept, judged, now))
 
     def _judged(self, request: ExportLogsServiceRequest, tenant: str | None) -> list[Feedback | None]:
         context = normalise.Context(tenant, self._settings.collector.tenant_attributes, {})
@@ -137,10 +166,18 @@ class Pipeline:
         )
 
     def _forget(self, batch: Batch) -> None:
+        self._keeper.settle(batch.told, batch.outcomes)
         for call in batch.calls:
             self._recent.forget(call)
+        for call in batch.again:
+            self._recent.forget(call)
+        for _, seen in batch.tokens:
+            seen.has_tokens = False
+        for seen in batch.marked:
+            seen.has_content = False
         for waiting in batch.waited:
             self._keeper.wait_again(waiting)
+        self._keeper.tell_again(batch.told)
 
     def _count(self, told: normalise.Told) -> None:
         for name, number in told.conventions.items():
@@ -149,34 +186,56 @@ class Pipeline:
             self._dropped.labels("attributes").inc(told.dropped_attributes)
             self._dropped.labels("events").inc(told.dropped_events)
 
-    def _sort_out(self, told: normalise.Told) -> tuple[tuple[Call, ...], list[Sample]]:
-        """Calls that are not counted yet, and samples."""
+    def _sort_out(self, told: normalise.Told, batch: Batch) -> list[Sample]:
+        """Put calls that are not counted yet into the batch; returns samples."""
         # A vendor's SDK tells of a call without content: where both came, the other span counts.
         if VENDOR in told.conventions:
             told.calls.sort(key=lambda held: held.call.convention == VENDOR)
         for wait in told.waits:
             self._waits.add(wait)
         now = self._clock()
-        calls: list[Call] = []
+        calls = batch.calls
         kept: list[Sample] = []
         for held in told.calls:
             call = held.call
             if call.asked != 0:
                 self._waits.mend(call)
             seen = self._recent.find(call)
-            if seen is None:
-                self._recent.add(call)
-                calls.append(call)
-            else:
-                self._duplicates.labels(seen.pair(call)).inc()
-                if seen.has_content or seen.convention != VENDOR:
-                    continue
+            if seen is not None:
+                sample = self._sort_out_again(held, seen, batch, now)
+                if sample is not None:
+                    kept.append(sample)
+                continue
+            self._recent.add(call)
+            calls.append(call)
             sample = self._keeper.decide(held, now)
             if sample is not None:
-                (seen or self._recent.newest()).has_content = True
+                self._recent.newest().has_content = True
                 kept.append(sample)
-        self._keeper.count()
-        return tuple(calls), kept
+        self._keeper.settle(batch.told, batch.outcomes)
+        return kept
+
+    def _sort_out_again(self, held: Held, seen: Seen, batch: Batch, now: float) -> Sample | None:
+        """Of another span of a call take what the first did not hold; a call is drawn once, by its first."""
+        call = held.call
+        self._duplicates.labels(seen.pair(call)).inc()
+        if seen.is_resent(call):
+            return None
+        self._recent.add_again(call, seen)
+        batch.again.append(call)
+        if not seen.has_tokens and (call.given >= 0 or call.output >= 0):
+            seen.has_tokens = True
+            batch.tokens.append((call, seen))
+        if seen.has_content:
+            return None
+        found = self._keeper.fill(held, seen.ids, now)
+        if found is None:
+            return None
+        waiting, sample = found
+        batch.waited.append(waiting)
+        batch.marked.append(seen)
+        seen.has_content = True
+        return sample
 
 
 def _save(kept: list[Sample], judged: list[Feedback], now: float) -> Callable[[Connection], int]:

@@ -1,18 +1,19 @@
 """Calls told of lately, to find a second span of the same call: another instrumentation, another trace, a resend.
 
-Two spans of one layer are one call when they share the response id, or when one is the other's parent, both name the
-same model and their times overlap. Of a failed call both Anthropic's SDK and another instrumentation may tell, in two
-traces and without an id: one of them lies within the other. Spans of different layers are different views, never
-duplicates.
+Two spans of one layer are one call when they share the response id, tenant and time, or when one is the other's parent,
+both name the same model and their times overlap; also by way of a third. Of a failed call both Anthropic's SDK and
+another instrumentation may tell, in two traces and without an id: one of them lies within the other. Spans of different
+layers are different views, never duplicates.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
 from exporters.traces.call import Call
-from exporters.traces.table import KEPT, Seen, Table, response_mark, trace_mark
+from exporters.traces.table import ANSWER_SLACK_S, KEPT, Seen, Table, response_mark, trace_mark
 
 VENDOR: Final = "anthropic"
 # Failed calls whose other half may come, and how far apart two clocks of one process may read.
@@ -42,7 +43,8 @@ class Recent:
         if place >= 0:
             return Seen(old, place)
         if call.response_id is not None:
-            same = self._response(call.layer, call.response_id)
+            since, until = call.start_unix_s - ANSWER_SLACK_S, call.end_unix_s + ANSWER_SLACK_S
+            same = self._answered(call.layer, call.response_id, call.tenant, since, until)
             if same is not None:
                 return same
         if trace >= 0:
@@ -57,38 +59,50 @@ class Recent:
 
     def add(self, call: Call) -> None:
         """Remember a call that is counted."""
-        if self._new.size >= KEPT:
-            self._old, self._new = self._new, Table()
+        self._make_room()
         self._new.add(call)
         if _is_failed(call):
             self._failed.append(_Failed(call, self.newest()))
+
+    def add_again(self, call: Call, seen: Seen) -> None:
+        """Remember a span that tells of such a call again: a third one may be known by this one alone."""
+        self._make_room()
+        if seen.table is self._new:
+            self._new.add(call, seen.place)
+        else:
+            newer = Seen(self._new, self._new.add(call))
+            newer.has_content, newer.has_tokens = seen.has_content, seen.has_tokens
 
     def newest(self) -> Seen:
         """The call that was remembered last."""
         return Seen(self._new, self._new.size - 1)
 
-    def by_response(self, response_id: str) -> tuple[bytes, bytes] | None:
-        """Trace and span of the call with that response id, as the client, else the gateway or server, told of it."""
+    def by_response(self, response_id: str, tenant: str) -> tuple[bytes, bytes] | None:
+        """Trace and span of a tenant's call with that response id, as the client, else the gateway or server has it."""
         for layer in ("client", "gateway", "server"):
-            seen = self._response(layer, response_id)
+            seen = self._answered(layer, response_id, tenant, 0.0, math.inf)
             if seen is not None:
-                return seen.table.ids(seen.place)
+                return seen.ids
         return None
 
     def forget(self, call: Call) -> None:
-        """A call whose request was refused: it will be told of again."""
+        """A span whose request was refused: it will be told of again."""
         self._new.forget(call)
         self._old.forget(call)
         if _is_failed(call):
             self._failed = deque((held for held in self._failed if held.call is not call), FAILED)
 
-    def _response(self, layer: str, response_id: str) -> Seen | None:
+    def _answered(self, layer: str, response_id: str, tenant: str, since: float, until: float) -> Seen | None:
         mark = response_mark(layer, response_id)
-        place = self._new.response(mark)
+        place = self._new.answered(mark, tenant, since, until)
         if place >= 0:
             return Seen(self._new, place)
-        place = self._old.response(mark)
+        place = self._old.answered(mark, tenant, since, until)
         return Seen(self._old, place) if place >= 0 else None
+
+    def _make_room(self) -> None:
+        if self._new.size >= KEPT:
+            self._old, self._new = self._new, Table()
 
     def _other_half(self, call: Call) -> Seen | None:
         span = call.trace_id + call.span_id

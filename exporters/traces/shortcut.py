@@ -20,7 +20,7 @@ from exporters.traces import content, fields
 from exporters.traces.call import Call, possible, tokens
 from exporters.traces.conventions import MARKS, NAMES
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OPERATIONS, OTEL_KEYS
-from exporters.traces.conventions.otel import ROUTE
+from exporters.traces.conventions.otel import ROUTE, SERVER
 from exporters.traces.names import Meaning, Meanings, Names
 from exporters.traces.spans import Value
 from exporters.traces.wire import Malformed, any_value, past
@@ -53,6 +53,8 @@ _FIELDS: Final = {
     "cached_input_tokens": _CACHED, "cache_write_input_tokens": _WRITTEN, "reasoning_output_tokens": _REASONING,
     "finish_reasons": _FINISH, "response_id": _RESPONSE, "conversation_id": _CONVERSATION, "error_type": _LEAVE,
 }  # fmt: skip
+# In the hash of labels, which tell a gateway's calls from its clients'.
+_SERVED_SIGN: Final = 0x5DEECE66D
 _NAMES: Final = {name.encode() for name in NAMES}
 _NAME_SIZES: Final = {len(name) for name in _NAMES}
 _STRING: Final = 0x0A
@@ -92,7 +94,7 @@ def read(body: bytes, pos: i64, end: i64, table: Names, tenant: str | None) -> C
     `tenant` is known already, or None: then the span may name one. Raises Malformed, IndexError, UnicodeDecodeError.
     """
     call = Call()
-    has_model = has_messages = is_aggregate = is_route = False
+    has_model = has_messages = is_aggregate = is_route = is_served = False
     told: i64 = 0
     start_ns: i64 = 0
     end_ns: i64 = 0
@@ -218,6 +220,7 @@ def read(body: bytes, pos: i64, end: i64, table: Names, tenant: str | None) -> C
             end_ns = _u64(body, pos, end)
             pos += 8
         elif tag == 0x30 and body[pos] < 0x80:
+            is_served = body[pos] == SERVER
             pos += 1
         elif tag == 0x85 and pos + 5 <= end and body[pos] == 0x01:
             pos += 5
@@ -243,6 +246,9 @@ def read(body: bytes, pos: i64, end: i64, table: Names, tenant: str | None) -> C
         call.start_unix_s, call.duration_s = float(start_ns) / 1e9, possible(float(end_ns - start_ns) / 1e9)
     if tenant is not None:
         call.tenant = tenant
+    if is_served:
+        call.layer = "gateway"
+        labels ^= _SERVED_SIGN
     call.labels_hash = labels
     return call
 

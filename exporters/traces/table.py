@@ -12,11 +12,14 @@ from typing import Final
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
-from exporters.traces.call import Call
+from exporters.traces.call import NO_TENANT, Call
 from exporters.traces.names import id_bytes, spread
 
 KEPT: Final = 10_000
+# How far apart the times of two spans of one call may be: one within the other, and with the same response id, which
+# says less than it seems to. Ollama draws its ids out of a thousand, and a gateway's cache repeats its answers.
 SLACK_S: Final = 0.05
+ANSWER_SLACK_S: Final = 1.0
 
 _SLOTS: Final = 32_768
 _EMPTY: Final = vec[i64]([0] * _SLOTS)
@@ -24,19 +27,21 @@ _SEED: Final[i64] = i64(int.from_bytes(os.urandom(7), "little"))
 # Whoever makes ids fall together, or puts all into one trace, is not found again; he does not make others wait.
 _MOST_STEPS: Final = 64
 _MOST_OF_A_TRACE: Final = 1_024
+_MOST_OF_AN_ANSWER: Final = 64
 _NONE: Final = -1
 _UPPER: Final = -0x100000000
 
 
 class Table:
-    """At most KEPT calls, and where the newest of a trace and that of a response id are (open addressing)."""
+    """At most KEPT spans of calls, and where the newest of a trace and of a response id are (open addressing)."""
 
     def __init__(self) -> None:
         self.size: i64 = 0
         # A slot is 0, or half of a mark and the place of its call, counted from 1.
         self._slots: vec[i64] = _EMPTY[:]
-        # By place. `_before` is the call before in the same trace.
+        # By place. `_before` is the one before in the same trace, `_older` the one before with the same response id.
         self._before: vec[i64] = vec[i64](capacity=KEPT)
+        self._older: vec[i64] = vec[i64](capacity=KEPT)
         self._highs: vec[i64] = vec[i64](capacity=KEPT)
         self._lows: vec[i64] = vec[i64](capacity=KEPT)
         self._spans: vec[i64] = vec[i64](capacity=KEPT)
@@ -46,21 +51,30 @@ class Table:
         self._ends: vec[float] = vec[float](capacity=KEPT)
         self._gone: vec[bool] = vec[bool](capacity=KEPT)
         self.with_content: vec[bool] = vec[bool](capacity=KEPT)
+        self.with_tokens: vec[bool] = vec[bool](capacity=KEPT)
         self.conventions: list[str] = []
         self._layers: list[str] = []
+        self._tenants: list[str] = []
         self._requested: list[str | None] = []
         self._served: list[str | None] = []
         # Ids that are not as long as they should be.
         self._odd: dict[int, tuple[bytes, bytes, bytes]] = {}
+        # Of what only tells of a call again, the place of the span that was counted.
+        self._first: dict[int, int] = {}
 
-    def add(self, call: Call) -> i64:
+    def add(self, call: Call, first: i64 = _NONE) -> i64:
+        """Remember a call; given `first`, as another span of the call there."""
         place = self.size
         self.size += 1
+        if first >= 0:
+            self._first[place] = first
         high, low, span = call.trace_high, call.trace_low, call.span
         response: i64 = 0
+        older: i64 = _NONE
         if call.response_id is not None:
             response = response_mark(call.layer, call.response_id)
-            self._put(response, place)
+            older = self._put(response, place)
+        self._older = append(self._older, older)
         self._before = append(self._before, self._put(trace_mark(high, low), place))
         self._highs = append(self._highs, high)
         self._lows = append(self._lows, low)
@@ -71,8 +85,10 @@ class Table:
         self._ends = append(self._ends, call.start_unix_s + max(0.0, call.duration_s))
         self._gone = append(self._gone, False)
         self.with_content = append(self.with_content, False)
+        self.with_tokens = append(self.with_tokens, call.given >= 0 or call.output >= 0)
         self.conventions.append(call.convention)
         self._layers.append(call.layer)
+        self._tenants.append(call.tenant)
         self._requested.append(call.model_requested)
         self._served.append(call.model_served)
         if call.odd_ids is not None:
@@ -92,18 +108,29 @@ class Table:
             return _NONE
         return (self._slots[slot] & 0xFFFFFFFF) - 1
 
-    def response(self, mark: i64) -> i64:
-        """The place of the call with that response id, or less than 0."""
+    def first(self, place: i64) -> i64:
+        """The place of the span that was counted of the call there."""
+        return self._first.get(place, place) if self._first else place
+
+    def answered(self, mark: i64, tenant: str, since: float, until: float) -> i64:
+        """The place of the newest call with that response id, of that tenant and within that time; or less than 0."""
         place = self.of(mark)
-        if place < 0 or self._responses[place] != mark or self._gone[place]:
-            return _NONE
-        return place
+        steps: i64 = 0
+        while place >= 0 and steps < _MOST_OF_AN_ANSWER:
+            if self._responses[place] == mark and self._starts[place] <= until and since <= self._ends[place]:
+                known = self._tenants[place]
+                # One of two who tell of a call may not know whose it is.
+                if (known == tenant or NO_TENANT in (known, tenant)) and not self._is_gone(place):
+                    return place
+            place = self._older[place]
+            steps += 1
+        return _NONE
 
     def span(self, place: i64, high: i64, low: i64, span: i64) -> i64:
         """The place of that span, given the newest of its trace; or less than 0."""
         steps: i64 = 0
         while place >= 0 and steps < _MOST_OF_A_TRACE:
-            if self.is_span(place, high, low, span) and not self._gone[place]:
+            if self.is_span(place, high, low, span) and not self._is_gone(place):
                 return place
             place = self._before[place]
             steps += 1
@@ -115,7 +142,7 @@ class Table:
         steps: i64 = 0
         while place >= 0 and steps < _MOST_OF_A_TRACE:
             is_near = (span != 0 and self._parents[place] == span) or (parent != 0 and self._spans[place] == parent)
-            is_here = self._lows[place] == low and self._highs[place] == high and not self._gone[place]
+            is_here = self._lows[place] == low and self._highs[place] == high and not self._is_gone(place)
             if is_near and is_here and self._is_one(place, call):
                 return place
             place = self._before[place]
@@ -124,6 +151,9 @@ class Table:
 
     def is_span(self, place: i64, high: i64, low: i64, span: i64) -> bool:
         return self._spans[place] == span and self._lows[place] == low and self._highs[place] == high
+
+    def _is_gone(self, place: i64) -> bool:
+        return self._gone[place] or self._gone[self.first(place)]
 
     def _is_one(self, place: i64, call: Call) -> bool:
         """Whether a call and the one within it or around it are the same: of one layer, model and time."""
@@ -161,13 +191,14 @@ class Table:
 
 
 class Seen:
-    """A call that was told of before."""
+    """A call that was told of before: the span that was counted, and the one by which it was found."""
 
-    __slots__ = ("place", "table")
+    __slots__ = ("found", "place", "table")
 
-    def __init__(self, table: Table, place: i64) -> None:
+    def __init__(self, table: Table, found: i64) -> None:
         self.table = table
-        self.place = place
+        self.found = found
+        self.place = table.first(found)
 
     @property
     def convention(self) -> str:
@@ -175,18 +206,34 @@ class Seen:
 
     @property
     def has_content(self) -> bool:
-        """Whether a sample could be made of one of its spans."""
+        """Whether a sample was made of one of its spans."""
         return self.table.with_content[self.place]
 
     @has_content.setter
     def has_content(self, value: bool) -> None:
         self.table.with_content[self.place] = value
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether one of its spans said how many tokens it took."""
+        return self.table.with_tokens[self.place]
+
+    @has_tokens.setter
+    def has_tokens(self, value: bool) -> None:
+        self.table.with_tokens[self.place] = value
+
+    @property
+    def ids(self) -> tuple[bytes, bytes]:
+        """The trace and the span that were counted."""
+        return self.table.ids(self.place)
+
+    def is_resent(self, call: Call) -> bool:
+        """Whether this very span was told of before."""
+        return self.table.is_span(self.found, call.trace_high, call.trace_low, call.span)
+
     def pair(self, call: Call) -> str:
         """Which conventions told of one call twice."""
-        if self.table.is_span(self.place, call.trace_high, call.trace_low, call.span):
-            return "resent"
-        return "+".join(sorted((self.convention, call.convention)))
+        return "resent" if self.is_resent(call) else "+".join(sorted((self.convention, call.convention)))
 
 
 def trace_mark(high: i64, low: i64) -> i64:

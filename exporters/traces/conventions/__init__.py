@@ -40,6 +40,14 @@ _SCOPES = (
     ("opentelemetry.instrumentation.openai", openllmetry.CONVENTION),
     ("opentelemetry.instrumentation.anthropic", openllmetry.CONVENTION),
 )
+# OpenLLMetry's other packages: their spans have marks, but for those that lost the oldest of their attributes.
+_WITH_MARKS = tuple(
+    f"opentelemetry.instrumentation.{name}"
+    for name in (
+        *("bedrock", "cohere", "google_generativeai", "groq", "langchain", "llamaindex", "mistralai", "ollama"),
+        *("replicate", "sagemaker", "together", "transformers", "vertexai", "watsonx", "writer"),
+    )
+)
 # Attributes that only one of them writes, or that need a second look; the first that is there.
 MARKS = (
     ("litellm.call_id", litellm.CONVENTION),
@@ -74,6 +82,8 @@ def of(span: Span) -> Convention:
     for mark, convention in MARKS:
         if mark in span.attributes and convention.speaks(span):
             return convention
+    if span.dropped_attributes and span.scope.startswith(_WITH_MARKS):
+        return openllmetry.CONVENTION
     return vercel.CONVENTION if span.scope == "ai" else otel.CONVENTION
 
 

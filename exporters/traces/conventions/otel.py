@@ -11,6 +11,7 @@ _FINISH = re.compile(r'"finish_reason"\s*:\s*"(\w+)"')
 _TAIL = 400
 # A web framework's span of a request has one.
 ROUTE = "http.route"
+SERVER = 2
 
 
 def _is_call(span: Span) -> bool:
@@ -29,4 +30,11 @@ def finish_of_messages(span: Span, found: Found) -> None:
         found["finish_reasons"] = tuple(_FINISH.findall(output[-_TAIL:])[-1:])
 
 
-CONVENTION = Convention("otel", _is_call, refine=finish_of_messages)
+def _refine(span: Span, found: Found) -> None:
+    finish_of_messages(span, found)
+    if span.kind == SERVER:
+        # Whoever answers others by the conventions of clients stands between them and a model.
+        found["layer"] = "gateway"
+
+
+CONVENTION = Convention("otel", _is_call, refine=_refine)

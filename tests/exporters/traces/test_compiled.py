@@ -24,6 +24,8 @@ TRACES = (
     "recent",
     "ring",
     "told_twice",
+    "told_again",
+    "keeper",
     "http2",
     "otlp_json",
 )

@@ -311,6 +311,25 @@ def test_a_call_that_lost_its_oldest_attributes_is_known_by_scope_and_name() -> 
 
 
 @pytest.mark.parametrize(
+    ("package", "name", "convention"),
+    [
+        ("bedrock", "bedrock.completion", "openllmetry"),
+        ("ollama", "ollama.chat", "openllmetry"),
+        ("redis", "GET", None),
+    ],
+)
+def test_so_is_one_of_their_other_packages(package: str, name: str, convention: str | None) -> None:
+    left = {"gen_ai.completion.0.content": "Paris.", "gen_ai.usage.prompt_tokens": 860}
+    made = span(left, scope=f"opentelemetry.instrumentation.{package}", name=name, dropped_attributes=132)
+    found = normalise.call(made, CONTEXT)
+    assert (found.convention if found else None) == convention
+
+
+def test_who_answers_others_in_otels_convention_is_a_gateway() -> None:
+    assert [call(OTEL, kind=kind).layer for kind in (1, 2, 3)] == ["client", "gateway", "client"]
+
+
+@pytest.mark.parametrize(
     ("usage", "counts"),
     [
         ({"prompt_tokens": 100, "completion_tokens": 30, "prompt_tokens_details": {"cached_tokens": 64}},
@@ -383,7 +402,7 @@ def test_tokens_written_into_a_cache_in_each_convention(attributes: dict[str, An
         ({"error.type": "' OR 1=1; --"}, {}, "other"),
         ({"error.type": "\N{SUPERSCRIPT TWO}"}, {}, "other"),
         ({"error.type": "9" * 5000}, {}, "other"),
-        ({}, {"status": 2, "events": [Event("exception", 0, {"exception.type": "\N{SUPERSCRIPT TWO}"})]}, "other"),
+        ({}, {"status": 2, "events": (Event("exception", 0, {"exception.type": "\N{SUPERSCRIPT TWO}"}),)}, "other"),
     ],
 )
 def test_errors_have_few_names(attributes: dict[str, Any], values: dict[str, Any], kind: str) -> None:
