@@ -22,6 +22,8 @@ from telltale.redaction import redact
 
 EVENT = "gen_ai.evaluation.result"
 MAX_WORDS = 8000
+# Before a hash of all that was told.
+PREFIX = "evaluation:"
 WHY = f"{EVENT} needs a span or the response id of a call seen lately, and a score in [0, 1] or a label"
 _NAME = re.compile(r"[^\w.:/ -]")
 
@@ -52,7 +54,7 @@ def read(
             found: tuple[bytes, bytes] | None = (record.trace_id, record.span_id)
             if not record.trace_id and response:
                 found = place_of(response, tenant)
-            if found is None or not found[0]:
+            if found is None or (len(found[0]), len(found[1])) not in ((16, 8), (16, 0)):
                 yield None
                 continue
             place = (found[0].hex(), found[1].hex())
@@ -81,6 +83,6 @@ def _feedback(
         name=name,
         value=score,
         source="judge",
-        idempotency_key=f"evaluation:{hashlib.sha256(told.encode()).hexdigest()}",
+        idempotency_key=f"{PREFIX}{hashlib.sha256(told.encode()).hexdigest()}",
         comment=redact(words[:MAX_WORDS], rules)[0] if words else None,
     )

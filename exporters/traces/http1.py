@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 # Of a request without its body.
 MAX_HEADERS = 16384
 MAX_FIELDS = 100
+# How many parts of a body are kept as they came.
+MOST_PARTS = 256
 # How much longer a body in chunks may be than what it holds.
 CHUNKING = 8
 KEEP_ALIVE_S = 120.0
@@ -55,8 +57,8 @@ class Request:
     """One request. Where a header field came twice, the last counts; `held` is the application's to use."""
 
     __slots__ = (
-        "announced", "chunks", "close", "connection", "ended", "fields", "held", "method", "path", "reply", "since",
-        "size", "taken", "url", "written",
+        "_gathered", "announced", "chunks", "close", "connection", "ended", "fields", "held", "method", "path", "reply",
+        "since", "size", "taken", "url", "written",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, since: float) -> None:
@@ -67,6 +69,8 @@ class Request:
         self.fields: dict[bytes, bytes] = {}
         self.announced = self.size = self.held = 0
         self.chunks: list[bytes] = []
+        # Of a body in very many parts, the first ones: each by itself takes many times the bytes that it holds.
+        self._gathered = bytearray()
         self.reply: bytes | None = None
         self.ended = self.taken = self.written = self.close = False
 
@@ -74,8 +78,23 @@ class Request:
         """That header field, or an empty text."""
         return self.fields.get(name, b"").decode("latin-1")
 
+    def add(self, part: bytes) -> None:
+        """Take the body's next part."""
+        self.chunks.append(part)
+        if len(self.chunks) == MOST_PARTS:
+            self._gathered += b"".join(self.chunks)
+            self.chunks.clear()
+
     def body(self) -> bytes:
+        """What has come of the body."""
+        if self._gathered:
+            return b"".join((self._gathered, *self.chunks))
         return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+
+    def clear(self) -> None:
+        """Let go of the body."""
+        self.chunks.clear()
+        self._gathered = bytearray()
 
     def answer(self, status: int, kind: bytes, body: bytes, *more: Field) -> None:
         """Answer with a body of that media type, and more header fields. Of several answers the first counts."""
@@ -210,7 +229,7 @@ class Connection(listening.Connection):
             request.size += len(body)
             self._ask(self._application.grow, request)
             if request.reply is None:
-                request.chunks.append(body)
+                request.add(body)
 
     def on_message_complete(self) -> None:
         if self._offered:
@@ -327,7 +346,7 @@ class Connection(listening.Connection):
 
     def _release(self, request: Request) -> None:
         self._application.release(request)
-        request.chunks.clear()
+        request.clear()
 
 
 def _size(fields: dict[bytes, bytes]) -> int:

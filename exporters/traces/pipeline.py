@@ -32,7 +32,9 @@ class Batch:
     The rest is what it takes to act as if the request had not come, when it is refused after all.
     """
 
-    __slots__ = ("again", "calls", "commit", "marked", "outcomes", "reason", "refused", "tokens", "told", "waited")
+    __slots__ = (
+        *("again", "calls", "commit", "marked", "outcomes", "reason", "refused", "resent", "told", "tokens", "waited"),
+    )
 
     def __init__(self, refused: int = 0, reason: str = "") -> None:
         self.refused = refused
@@ -41,12 +43,20 @@ class Batch:
         # To be counted, and spans that tell of calls again: of `tokens` the call had said none.
         self.calls: list[Call] = []
         self.again: list[Call] = []
+        # Spans that came before, perhaps in a request that is not durable yet.
+        self.resent: set[SpanKey] = set()
         self.tokens: list[tuple[Call, Seen]] = []
         # Calls counted before that have a sample now, or no longer wait for their content.
         self.marked: list[Seen] = []
         self.waited: list[Waiting] = []
         self.told: list[tuple[SpanKey, Pieces | None]] = []
         self.outcomes = Outcomes()
+
+    def holds(self, spans: set[SpanKey]) -> bool:
+        """Whether one of these spans came in this request."""
+        if any(span in spans for span, _ in self.told):
+            return True
+        return any((call.trace_id, call.span_id) in spans for told in (self.calls, self.again) for call in told)
 
 
 class Pipeline:
@@ -71,6 +81,8 @@ class Pipeline:
         self._duplicates = metrics.counter("telltale_collector_duplicates_total")
         self._dropped = metrics.counter("telltale_collector_dropped_total")
         self._table = shortcut.table(settings.collector.tenant_attributes)
+        # Those that are not durable yet.
+        self._pending: list[Batch] = []
         self._lock = threading.Lock()
 
     def take(self, found: list[Group], seen: int, tenant: str | None) -> Batch:
@@ -106,6 +118,7 @@ class Pipeline:
                         batch.waited.append(found[0])
                         kept.append(found[1])
                 self._keeper.settle(batch.told, batch.outcomes)
+                batch.resent.update(span for span, _ in batch.told)
                 judged = self._judged(request, tenant)
                 told = [event for event in judged if event is not None]
                 batch.refused = len(judged) - len(told)
@@ -120,6 +133,7 @@ class Pipeline:
     def done(self, batch: Batch) -> None:
         """Count a request's calls, once its samples are durable: what a sender must send again is counted once."""
         with self._lock:
+            self._settle(batch)
             self._measure.take(batch.calls, self._clock())
             for call, _ in batch.tokens:
                 self._measure.add_tokens(call)
@@ -143,8 +157,23 @@ class Pipeline:
             return self._measure.registry.page(openmetrics)
 
     def _queue(self, batch: Batch, kept: list[Sample], judged: list[Feedback]) -> None:
-        if not (kept or judged):
-            return
+        before: list[Future[int]] = []
+        if batch.resent:
+            # The sender did not wait for the answer. This one must not say more than that one will.
+            before = [held.commit for held in self._pending if held.commit is not None and held.holds(batch.resent)]
+        if kept or judged:
+            self._submit(batch, kept, judged)
+            self._pending.append(batch)
+        if batch.commit is not None and before:
+            before.append(batch.commit)
+        if before:
+            batch.commit = before[0] if len(before) == 1 else _together(before)
+
+    def _settle(self, batch: Batch) -> None:
+        if batch in self._pending:
+            self._pending.remove(batch)
+
+    def _submit(self, batch: Batch, kept: list[Sample], judged: list[Feedback]) -> None:
         now = self._clock()
         if self._presidio is not None and kept:
             store = self._store
@@ -166,6 +195,7 @@ class Pipeline:
         )
 
     def _forget(self, batch: Batch) -> None:
+        self._settle(batch)
         self._keeper.settle(batch.told, batch.outcomes)
         for call in batch.calls:
             self._recent.forget(call)
@@ -220,6 +250,7 @@ class Pipeline:
         call = held.call
         self._duplicates.labels(seen.pair(call)).inc()
         if seen.is_resent(call):
+            batch.resent.add((call.trace_id, call.span_id))
             return None
         self._recent.add_again(call, seen)
         batch.again.append(call)
@@ -245,7 +276,30 @@ def _save(kept: list[Sample], judged: list[Feedback], now: float) -> Callable[[C
         stored = samples.save(connection, kept, now)
         for event in judged:
             # The key is a hash of all that was told: the same evaluation again is no conflict.
-            feedback.append(connection, event, event.idempotency_key)
+            feedback.append(connection, event, event.idempotency_key.removeprefix(evaluations.PREFIX))
         return stored
 
     return write
+
+
+def _together(commits: list[Future[int]]) -> Future[int]:
+    """Done when all of these are; failed when one is."""
+    whole: Future[int] = Future()
+    left = len(commits)
+    lock = threading.Lock()
+
+    def one_is_done(_: Future[int]) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            if left:
+                return
+        failed = next((error for commit in commits if (error := commit.exception()) is not None), None)
+        if failed is None:
+            whole.set_result(sum(commit.result() for commit in commits))
+        else:
+            whole.set_exception(failed)
+
+    for commit in commits:
+        commit.add_done_callback(one_is_done)
+    return whole

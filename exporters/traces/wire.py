@@ -19,6 +19,11 @@ from exporters.traces.spans import Event, Span, Value
 MAX_DEPTH: Final = 90
 CUT_OFF: Final = "the message is cut off or holds text that is not UTF-8"
 _MAX_KEYS: Final = 4096
+_MAX_KEY: Final = 128
+# An empty item takes two bytes here and a hundred times as many once it is read; a packed body of them takes nearly
+# none. No honest message has so many attributes, list items, scopes or resources, nor so much to say of a resource.
+MAX_ITEMS: Final = 100_000
+MAX_RESOURCE: Final = 256 * 1024
 
 _double: Final = Struct("<d").unpack_from
 _fixed64: Final = Struct("<Q").unpack_from
@@ -103,13 +108,17 @@ def _resource_spans(body: bytes, pos: int, end: int, found: list[Group], seen: i
     resource_size = 0
     # A resource may stand behind its spans.
     for start, stop in _children(body, pos, end, 0x0A):
-        _attributes(body, start, stop, 0x0A, resource)
         resource_size += stop - start
+        if resource_size > MAX_RESOURCE:
+            raise Malformed(f"a resource's attributes are larger than {MAX_RESOURCE} bytes")
+        _attributes(body, start, stop, 0x0A, resource)
     for start, stop in _children(body, pos, end, 0x12):
         scope = ""
         for at, until in _children(body, start, stop, 0x0A):
             for first, last in _children(body, at, until, 0x0A):
                 scope = body[first:last].decode()
+        if len(found) == MAX_ITEMS:
+            raise Malformed(f"more than {MAX_ITEMS} scopes")
         group = Group(body, Source(body, scope, resource, resource_size))
         seen += _spans(group, start, stop, most - seen)
         found.append(group)
@@ -172,6 +181,7 @@ def _span(body: bytes, pos: i64, end: i64, scope: str, resource: dict[str, Value
     kind = start_ns = end_ns = status = dropped_attributes = dropped_events = 0
     attributes: dict[str, Value] = {}
     events: list[Event] = []
+    items: i64 = 0
     while pos < end:
         tag: i64 = body[pos]
         pos += 1
@@ -185,6 +195,9 @@ def _span(body: bytes, pos: i64, end: i64, scope: str, resource: dict[str, Value
             stop = pos + size
             if stop > end:
                 raise Malformed("a field is longer than its message")
+            items += 1
+            if items > MAX_ITEMS:
+                raise Malformed(f"a span has more than {MAX_ITEMS} attributes and events")
             if tag == 0x4A:
                 key, held = _pair(body, pos, stop, 0)
                 attributes[key] = held
@@ -315,7 +328,7 @@ def _key(raw: bytes) -> str:
     key = _keys.get(raw)
     if key is None:
         key = raw.decode()
-        if len(_keys) < _MAX_KEYS:
+        if len(raw) <= _MAX_KEY and len(_keys) < _MAX_KEYS:
             _keys[raw] = key
     return key
 
@@ -366,6 +379,8 @@ def _children(body: bytes, pos: int, end: int, wanted: int) -> list[tuple[int, i
         if tag & 7 == 2:
             start, pos = _range(body, pos, end)
             if tag == wanted:
+                if len(found) == MAX_ITEMS:
+                    raise Malformed(f"a field comes more than {MAX_ITEMS} times in one message")
                 found.append((start, pos))
         else:
             pos = _skip(body, pos, tag)

@@ -29,19 +29,19 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
-def make_engine(url: URL, busy_timeout: float) -> Engine:
+def make_engine(url: URL, busy_timeout: float, *, is_patient: bool = False) -> Engine:
     """An engine whose every SQLite transaction begins with the lock it will need (`BEGIN IMMEDIATE`).
 
-    Parameters are people's words: they stay out of every error's message.
+    On PostgreSQL, too, nobody waits for a lock longer than `busy_timeout`, unless `is_patient`, nor for a server that
+    does not take what is sent to it. Parameters are people's words: they stay out of every error's message.
     """
     if url.get_backend_name() == "postgresql":
-        return create_engine(
-            url,
-            pool_size=4,
-            pool_pre_ping=True,
-            hide_parameters=True,
-            connect_args={"connect_timeout": max(1, int(busy_timeout))},
+        server = create_engine(
+            url, pool_size=4, pool_pre_ping=True, hide_parameters=True, connect_args=_patience(url, busy_timeout)
         )
+        if not is_patient:
+            event.listen(server, "connect", lambda connection, _record: _lock_timeout(connection, busy_timeout))
+        return server
     engine = create_engine(
         url, pool_size=1, max_overflow=0, hide_parameters=True, connect_args=_connect_args(busy_timeout)
     )
@@ -63,6 +63,23 @@ def make_reader(url: URL, busy_timeout: float) -> Engine:
 def database_file(url: URL) -> Path | None:
     """The file of a SQLite URL; None for a database server."""
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _patience(url: URL, busy_timeout: float) -> dict[str, object]:
+    # In seconds, tcp_user_timeout in milliseconds; what the URL says goes before. Without them a host that is gone
+    # is waited for two hours.
+    seconds = max(1, int(busy_timeout))
+    found: dict[str, object] = {
+        "connect_timeout": seconds, "tcp_user_timeout": seconds * 1000, "keepalives_idle": seconds,
+        "keepalives_interval": seconds, "keepalives_count": 2,
+    }  # fmt: skip
+    return {name: value for name, value in found.items() if name not in url.query}
+
+
+def _lock_timeout(connection: Any, busy_timeout: float) -> None:
+    # Not as a parameter of the connection's start, which a pooler in between refuses.
+    connection.execute(f"SET lock_timeout = {max(1, int(busy_timeout * 1000))}")
+    connection.commit()
 
 
 def _connect_args(busy_timeout: float) -> dict[str, object]:

@@ -32,7 +32,7 @@ def current(engine: Engine) -> str | None:
 
 def upgrade(url: URL, busy_timeout: float) -> None:
     """Run the migrations that are missing. Raises RuntimeError for a store written by a newer Telltale."""
-    engine = make_engine(url, busy_timeout)
+    engine = make_engine(url, busy_timeout, is_patient=True)
     if database_file(url):
         event.listen(engine, "connect", _spill)
     try:

@@ -166,15 +166,17 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(
     assert collector.post(body()).status_code == 200
 
 
+def most_memory(collector: Collector) -> int:
+    """The most that was resident, in KiB."""
+    assert collector.popen is not None
+    status = Path(f"/proc/{collector.popen.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 @pytest.mark.parametrize("endless", [b"A: b\r\n", b"b", b"\r\n"])
 @pytest.mark.parametrize("port", ["http", "metrics"])
 def test_headers_without_end_take_no_memory(collector: Collector, endless: bytes, port: str) -> None:
-    def most() -> int:
-        assert collector.popen is not None
-        status = Path(f"/proc/{collector.popen.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0])
-
-    before = most()
+    before = most_memory(collector)
     start = b"" if endless == b"\r\n" else b"GET /metrics HTTP/1.1\r\nHost: h\r\nA: b"
     with connect(getattr(collector, port)) as link:
         link.sendall(start)
@@ -183,7 +185,7 @@ def test_headers_without_end_take_no_memory(collector: Collector, endless: bytes
                 link.sendall(endless * (100_000 // len(endless)))
         except (ConnectionResetError, BrokenPipeError):
             pass
-    assert most() - before < 4_000
+    assert most_memory(collector) - before < 4_000
     assert collector.is_ready()
 
 
@@ -192,6 +194,19 @@ def test_chunks_that_are_nearly_all_frame_are_refused(collector: Collector) -> N
         link.sendall(post(b"", "Transfer-Encoding: chunked"))
         link.sendall((b"1;" + b"x" * 1000 + b"\r\ny\r\n") * 100)
         assert answers(link, 1)[0][0] == 431
+
+
+def test_a_body_in_very_many_parts_takes_what_it_holds(collector: Collector) -> None:
+    """Two bytes as an object of their own take forty."""
+    before = most_memory(collector)
+    with connect(collector.http) as link:
+        link.sendall(post(b"", "Transfer-Encoding: chunked"))
+        for _ in range(40):
+            link.sendall(b"2\r\n\xff\xff\r\n" * 25_000)
+        until(lambda: collector.value("telltale_collector_queue_bytes") == 2_000_000)
+        link.sendall(b"0\r\n\r\n")
+        assert answers(link, 1)[0][0] == 400
+    assert most_memory(collector) - before < 20_000
 
 
 def test_bodies_count_as_they_come(make_collector: Callable[..., Collector]) -> None:

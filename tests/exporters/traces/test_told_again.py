@@ -6,6 +6,7 @@ import itertools
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.traces.front import Busy, Front
-from exporters.traces.pipeline import Pipeline
+from exporters.traces.pipeline import Batch, Pipeline
 from telltale.records import Sample
 from telltale.settings import Price, Settings
 from telltale.store import open_store, samples
 
+PROTOBUF = "application/x-protobuf"
 NOW = 1_790_000_000.0
 BARE = {
     "gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.response.finish_reasons": ["stop"],
@@ -34,6 +36,17 @@ WORDS = {
     "gen_ai.input.messages": messages("user", "Capital of France?"),
     "gen_ai.output.messages": messages("assistant", "Paris."),
 }
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
 
 
 class Collecting:
@@ -54,32 +67,31 @@ class Collecting:
         return NOW
 
     def send(self, *spans: Span, scope: str = "app") -> None:
+        self.front.finish(self.take(*spans, scope=scope))
+
+    def take(self, *spans: Span, scope: str = "app") -> Batch:
         request = ExportTraceServiceRequest()
         scope_spans = request.resource_spans.add().scope_spans.add()
         scope_spans.scope.name = scope
         scope_spans.spans.extend(spans)
-        self._finish(request.SerializeToString(), "traces")
+        return self.front.take(request.SerializeToString(), "", PROTOBUF, "")
 
     def log(self, span: Span, **attributes: str) -> None:
+        self.front.finish(self.hear(span, **attributes), "logs")
+
+    def hear(self, span: Span, **attributes: str) -> Batch:
         request = ExportLogsServiceRequest()
         record = LogRecord(trace_id=span.trace_id, span_id=span.span_id)
         record.event_name = "gen_ai.client.inference.operation.details"
         for key, value in attributes.items():
             record.attributes.add(key=key.replace("__", "."), value=AnyValue(string_value=value))
         request.resource_logs.add().scope_logs.add().log_records.append(record)
-        self._finish(request.SerializeToString(), "logs")
-
-    def _finish(self, body: bytes, signal: Any) -> None:
-        self.front.finish(self.front.take(body, "", "application/x-protobuf", "", signal), signal)
+        return self.front.take(request.SerializeToString(), "", PROTOBUF, "", "logs")
 
     def refused(self, *spans: Span, scope: str = "app") -> None:
         """Send while the store takes nothing."""
-        other = sqlite3.connect(self.path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Busy):
+        with locked(self.path), pytest.raises(Busy):
             self.send(*spans, scope=scope)
-        other.execute("ROLLBACK")
-        other.close()
 
     def counted(self, name: str, **labels: str) -> float:
         return sum(
@@ -220,6 +232,38 @@ def test_a_refused_span_gives_its_content_when_it_comes_again(collecting: Collec
     assert [sample.response for sample in collecting.samples()] == ["Paris."]
     assert collecting.counted("telltale_tokens_total", kind="input") == 20
     assert (collecting.counted("telltale_requests_total"), collecting.outcome("kept")) == (1, 1)
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_what_is_sent_again_before_it_is_stored_is_not_said_to_be(collecting: Collecting, is_stored: bool) -> None:
+    told, more = span({**BARE, **WORDS}), span({**BARE, **WORDS})
+    with locked(collecting.path):
+        batches = [collecting.take(told), collecting.take(told), collecting.take(told, more)]
+        assert not any(batch.commit is None or batch.commit.done() for batch in batches)
+        if not is_stored:
+            for batch in batches:
+                with pytest.raises(Busy):
+                    collecting.front.finish(batch)
+    if is_stored:
+        for batch in reversed(batches):
+            collecting.front.finish(batch)
+    else:
+        collecting.send(told, more)
+    assert (collecting.counted("telltale_requests_total"), len(collecting.samples())) == (2, 2)
+    assert collecting.take(told).commit is None, "nothing is waited for that is done"
+
+
+def test_nor_is_a_log(collecting: Collecting) -> None:
+    silent = span(BARE)
+    collecting.send(silent)
+    words = {key.replace(".", "__"): value for key, value in WORDS.items()}
+    with locked(collecting.path):
+        first, second = collecting.hear(silent, **words), collecting.hear(silent, **words)
+        for batch in (second, first):
+            with pytest.raises(Busy):
+                collecting.front.finish(batch, "logs")
+    collecting.log(silent, **words)
+    assert [sample.response for sample in collecting.samples()] == ["Paris."]
 
 
 def test_content_in_logs_outlives_a_refused_span(collecting: Collecting) -> None:

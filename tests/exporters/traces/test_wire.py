@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
 from dataclasses import fields
 from typing import Any
 
@@ -141,3 +142,49 @@ def test_deep_nesting_is_refused() -> None:
     span = field(0x4A, field(0x0A, b"k") + field(0x12, value))
     with pytest.raises(wire.Malformed):
         wire.read(field(0x0A, field(0x12, field(0x12, span))), 100)
+
+
+def nested(tag: int, inner: bytes) -> bytes:
+    size, length = len(inner), b""
+    while size >= 0x80:
+        length += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return bytes([tag]) + length + bytes([size]) + inner
+
+
+EMPTIES = 200_000
+SCOPE = nested(0x12, b"")
+VALUES = nested(0x12, nested(0x2A, b"\x0a\x00" * EMPTIES))
+PAIR = nested(0x0A, b"key") + VALUES
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        nested(0x0A, SCOPE * EMPTIES),
+        nested(0x0A, b"") * EMPTIES,
+        nested(0x0A, SCOPE) * EMPTIES,
+        nested(0x0A, nested(0x0A, nested(0x0A, PAIR))),
+        nested(0x0A, nested(0x0A, nested(0x0A, nested(0x0A, b"k" * 300_000)))),
+        nested(0x0A, nested(0x12, nested(0x12, b"\x4a\x00" * EMPTIES))),
+        nested(0x0A, nested(0x12, nested(0x12, b"\x5a\x00" * EMPTIES))),
+        nested(0x0A, nested(0x12, nested(0x12, nested(0x4A, PAIR)))),
+    ],
+)
+def test_what_takes_two_bytes_here_and_hundreds_read_is_bounded(body: bytes) -> None:
+    with pytest.raises(wire.Malformed, match=r"more than 100000|100000 times|larger than"):
+        wire.read(body, 100)
+
+
+def test_names_without_end_are_not_remembered() -> None:
+    """Of each that is as large as a body may be, a process would hold four thousand for good."""
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            span = Span(trace_id=bytes(16), span_id=bytes(8))
+            span.attributes.add(key=f"{number}" + "k" * 200_000).value.int_value = 1
+            wire.read(nested(0x0A, nested(0x12, nested(0x12, span.SerializeToString()))), 1)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2_000_000

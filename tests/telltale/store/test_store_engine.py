@@ -1,11 +1,11 @@
-"""SQLite is opened the durable way."""
+"""SQLite is opened the durable way; nobody waits for a lock without end."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from telltale.store import StoreUnavailable, open_store, samples
 
@@ -32,4 +32,19 @@ def test_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
             return samples.count(connection)
 
     assert store.write(read_meanwhile) == 0
+    store.close()
+
+
+def test_a_lock_is_waited_for_only_so_long(url: str) -> None:
+    store = open_store(url, busy_timeout=0.3)
+    other = create_engine(url)
+    with other.connect() as connection:
+        # SQLite has one lock, and its transaction begins with the first change.
+        lock = "DELETE FROM samples" if url.startswith("sqlite") else "LOCK TABLE samples"
+        connection.execute(text(lock))
+        with pytest.raises(StoreUnavailable):
+            store.submit(lambda c: c.execute(text("DELETE FROM samples")).rowcount).result(10)
+        connection.rollback()
+    assert store.write(lambda c: c.execute(text("DELETE FROM samples")).rowcount) == 0
+    other.dispose()
     store.close()
