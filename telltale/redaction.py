@@ -22,6 +22,17 @@ Counts = dict[str, int]
 Check = Callable[[Any, str], tuple[str, int]]
 
 _URL = r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@]{0,128}:[^\s/@]{1,256}@"
+# Groq, xAI, Perplexity, Replicate, Jina, Stripe's hooks, Linear, Grafana, Shopify, DigitalOcean, LangSmith.
+_PREFIXES = (
+    r"\b(?:gsk_|xai-|pplx-|r8_|jina_|whsec_|lin_api_|gl(?:sa|c)_|shp(?:at|ca|pa|ss)_|do[opr]_v1_|lsv2_(?:pt|sk)_)"
+)
+# NVIDIA, Tavily, Vault, Google, Docker, PyPI.
+_DASHED_PREFIXES = r"\b(?:nvapi-|tvly-|hv[bs]\.|ya29\.|GOCSPX-|dckr_pat_|pypi-AgE)"
+_KEY_OF = r"(?i)\b(?:aws_secret_access_key|(?:account|sharedaccess)key)"
+_GIVEN = r"""\\*["']?\s{0,3}[:=]\s{0,3}\\*["']?"""
+_PREFIXED = _PREFIXES + r"[A-Za-z0-9]{30,}(?:_[A-Za-z0-9]+)?"
+_PREFIXED_DASHED = _DASHED_PREFIXES + r"[A-Za-z0-9_-]{20,}"
+_NAMED_KEY = _KEY_OF + _GIVEN + r"[A-Za-z0-9/+=]{40,}"
 _SECRETS = (
     # Cut off by a length limit, a private key has no end line: then it reaches to the end of the text.
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]|-[^-])*(?:-----END [A-Z ]*PRIVATE KEY-----)?",
@@ -37,9 +48,15 @@ _SECRETS = (
     r"\bnpm_[A-Za-z0-9]{30,}",
     r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}",
     r"\btt_[0-9a-f]{8}_[A-Za-z0-9_-]{32,}",
+    _PREFIXED,
+    _PREFIXED_DASHED,
+    r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+    r"\bdapi[0-9a-f]{32}",
+    _NAMED_KEY,
     r"(?i)\bbearer[ \t]+[A-Za-z0-9._~+/=-]{16,}",
     _URL,
 )
+_BASIC = r"(?i)\bauthorization" + _GIVEN + r"basic[ \t]+[A-Za-z0-9+/=]{8,}"
 _EMAIL = (
     r"(?i)(?:[a-z0-9._%+'-]{1,64}|[\x{80}-\x{10FFFF}]{1,32})"
     r"@[a-z0-9\x{80}-\x{10FFFF}-]{1,63}(?:\.[a-z0-9\x{80}-\x{10FFFF}-]{2,63})+"
@@ -59,6 +76,10 @@ _IPV6 = r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?"
 # What a match cannot be without, which the first look takes in place of the expression. One that counts has a state for
 # each count, and two of them one for each pair: on real text that took an eighth to a third of the time.
 _SIGNS = {
+    _PREFIXED: _PREFIXES,
+    _PREFIXED_DASHED: _DASHED_PREFIXES,
+    _NAMED_KEY: _KEY_OF,
+    _BASIC: r"(?i)\bauthorization",
     _URL: r"://[^\s/@]*@",
     _EMAIL: r"(?i)[a-z0-9._%+'\x{80}-\x{10FFFF}-]@[a-z0-9\x{80}-\x{10FFFF}-]",
 }
@@ -100,7 +121,12 @@ class Redactor:
         # Somebody else's expression may ask for a text's beginning or end.
         self._one_by_one = bool(expressions)
         expressions += [("secret", text, _has_digit) for text in _SECRETS]
-        expressions += [("email", _EMAIL, _always), ("iban", _IBAN, _iban), ("kr_rrn", _KR_RRN, _rrn)]
+        expressions += [
+            ("secret", _BASIC, _always),
+            ("email", _EMAIL, _always),
+            ("iban", _IBAN, _iban),
+            ("kr_rrn", _KR_RRN, _rrn),
+        ]
         expressions += [("card", _DIGITS, _card), ("us_ssn", _US_SSN, _ssn)]
         expressions += [("phone", text, _apart) for text in _PHONES]
         expressions += [("ip", _IPV4, _ip), ("ip", _IPV6, _ip)]
