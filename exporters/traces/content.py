@@ -15,7 +15,14 @@ from exporters.traces.spans import Span, Value
 
 Message = dict[str, Value]
 
-_DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=_-]+")
+_DATA_URI = re.compile(
+    r'data:(?:[\w.+-]+\\*/[\w.+-]+)?(?:;[\w.+-]+=[\w.+"-]+)*;base64,(?:[A-Za-z0-9+/=_-]|\\+[nr/]|%[0-9A-F]{2}|\r?\n)+',
+    re.ASCII | re.IGNORECASE,
+)
+# Of a tool's arguments and answers: what is no words. Hashes and ids are shorter, coordinates fewer.
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{256,}={0,2}")
+_MEDIA = ("image", "input_image", "image_url", "audio", "input_audio", "file", "document", "video", "blob")
+_MOST_NUMBERS = 16
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _WORDS = ("text", "input_text", "output_text", None)
 _QUIET = ("reasoning", "thinking", "redacted_thinking")
@@ -89,7 +96,7 @@ def text(value: Value) -> str:
     if not isinstance(value, str):
         return ""
     # One character is found fifty times faster than a word.
-    return _DATA_URI.sub("[media]", value) if ";" in value and "data:" in value else value
+    return _DATA_URI.sub("[media]", value) if ";" in value and ";base64," in value.lower() else value
 
 
 def tool_call(name: str, arguments: Value) -> str:
@@ -98,7 +105,27 @@ def tool_call(name: str, arguments: Value) -> str:
 
 
 def _written(value: Value) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    held = fields.loose(value)
+    left = _without_media(held)
+    # As it came, where nothing was to be left out.
+    left = value if left == held else left
+    return text(left) if isinstance(left, str) else json.dumps(left, ensure_ascii=False, default=str)
+
+
+def _without_media(value: Value) -> Value:
+    """A value with the kind of media, and of vectors, in their place."""
+    if isinstance(value, str):
+        return "[media]" if len(value) > 256 and _BASE64.fullmatch(value) else text(value)
+    if isinstance(value, dict):
+        kind = value.get("type")
+        if kind in _MEDIA:
+            return f"[{kind}]"
+        return {name: _without_media(held) for name, held in value.items()}
+    if isinstance(value, list):
+        if len(value) > _MOST_NUMBERS and all(isinstance(item, int | float) for item in value):
+            return "[vector]"
+        return [_without_media(item) for item in value]
+    return value
 
 
 def _unflatten(row: Message) -> Message:

@@ -18,7 +18,7 @@ from exporters.traces import fields
 from exporters.traces.logs import event_name
 from exporters.traces.spans import Value, plain
 from telltale.records import Feedback
-from telltale.redaction import redact
+from telltale.redaction import redact_within
 
 EVENT = "gen_ai.evaluation.result"
 MAX_WORDS = 8000
@@ -73,7 +73,9 @@ def _feedback(
     name = _NAME.sub("_", fields.word(attributes, "gen_ai.evaluation.name") or "evaluation")[:64]
     said = attributes.get("gen_ai.evaluation.explanation")
     words = "\n".join(part for part in (label, said) if isinstance(part, str) and part)
-    told = json.dumps([*place, name, score, words, time_ns])
+    comment = redact_within(words, MAX_WORDS, rules) if words else None
+    # Of what is left: whoever has the hash could try what was removed.
+    told = json.dumps([*place, name, score, comment, time_ns])
     return Feedback(
         received_at=now,
         tenant=tenant,
@@ -84,5 +86,5 @@ def _feedback(
         value=score,
         source="judge",
         idempotency_key=f"{PREFIX}{hashlib.sha256(told.encode()).hexdigest()}",
-        comment=redact(words[:MAX_WORDS], rules)[0] if words else None,
+        comment=comment,
     )

@@ -24,7 +24,7 @@ from exporters.traces.sampling import Sampler
 from exporters.traces.wire import CUT_OFF, Malformed
 from telltale.metrics import Metrics
 from telltale.records import Sample
-from telltale.redaction import Redactor, pseudonym
+from telltale.redaction import BEYOND, Redactor, pseudonym, within
 from telltale.settings import Settings
 
 PROMOTED_PER_MINUTE: Final = 20.0
@@ -36,8 +36,6 @@ GUARDRAILS: Final = frozenset(
         *("prohibited_content", "image_prohibited_content", "blocklist", "spii", "recitation"),
     )
 )
-# Redacted with a text that is too long, so that what its end cuts in two is known for what it is.
-BEYOND: Final = 512
 WAIT_S: Final = 60.0
 MAX_WAITING: Final = 5_000
 
@@ -225,15 +223,13 @@ class Keeper:
             self._now.asked_for += 1
         self._cover(call, 1.0)
         limit = self._settings.collector.max_text_bytes
-        looked_at = limit + BEYOND
         conversation = call.conversation_id or ""
-        texts, removed = self._redactor.redact(
-            content.text(prompt)[:looked_at], content.text(answer)[:looked_at], conversation
-        )
+        prompt, answer = content.text(prompt), content.text(answer)
+        texts, removed = self._redactor.redact(prompt[: limit + BEYOND], answer[: limit + BEYOND], conversation)
         if texts[2] != conversation:
             # A name of somebody, which must still hold the conversation together.
             conversation = pseudonym(self._key, f"{call.tenant}\0{conversation}")
-        prompt, answer = texts[0][:limit], texts[1][:limit]
+        prompt, answer = within(texts[0], len(prompt), limit), within(texts[1], len(answer), limit)
         return _sample(call, prompt, answer, conversation or None, probability, promoted_by, removed)
 
     def _cover(self, call: Call, value: float) -> None:

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPException
 
 from prometheus_client import Counter
 
@@ -82,7 +83,7 @@ class Presidio:
         try:
             with urllib.request.urlopen(request, timeout=self._settings.presidio_timeout) as answer:  # noqa: S310 - as above
                 return [(int(one["start"]), int(one["end"]), str(one["entity_type"])) for one in json.load(answer)]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, HTTPException, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             # Not the error's own text: an answer may hold the prompt.
             reason = error.reason if isinstance(error, urllib.error.URLError) else type(error).__name__
             raise Unavailable(f"redaction.presidio_url = {self._settings.presidio_url}: {reason}") from None

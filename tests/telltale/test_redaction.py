@@ -16,6 +16,9 @@ PLANTED = [
     ("email", "mina.kim+work@example.co.kr"),
     ("email", "o'brien@xn--bcher-kva.example"),
     ("email", "lee@예시.한국"),
+    ("email", "jürgen.müller@firma.example"),
+    ("email", "дмитрий.petrov@почта.рф"),
+    ("email", "john@m.x.example"),
     ("phone", "010-1234-5678"),
     ("phone", "01012345678"),
     ("phone", "02-312-4567"),
@@ -23,6 +26,10 @@ PLANTED = [
     ("phone", "+44 20 7946 0958"),
     ("phone", "+14155550123"),
     ("phone", "(415) 555-0123"),
+    ("phone", "(415)555-0123"),
+    ("phone", "+91 98765 43210"),
+    ("phone", "(02)312-4567"),
+    ("phone", "02) 312-4567"),
     ("card", "4111 1111 1111 1111"),
     ("card", "4111111111111111"),
     ("card", "3782-822463-10005"),
@@ -37,6 +44,8 @@ PLANTED = [
     ("ip", "2001:db8::8a2e:370:7334"),
     ("ip", "::ffff:10.1.2.3"),
     ("ip", "fe80::1"),
+    ("ip", "2a00:1450:4864:20::135"),
+    ("ip", "::1"),
     ("secret", "sk-proj-4f9Kd83jLm2Qx7Tz1Vb5"),
     ("secret", "sk-ant-api03-Zk29fjw83kfLq0_dkw9"),
     ("secret", "sk_live_51Hc8sKJd93kfl2L"),
@@ -71,6 +80,10 @@ PLANTED = [
     ("secret", "postgresql://admin:hunter2@"),
     ("secret", "-----BEGIN RSA PRIVATE KEY-----\nMIIB-x\n-----END RSA PRIVATE KEY-----"),
     ("secret", "-----BEGIN PRIVATE KEY-----\nMIIBVgIBADANBgkq"),
+    ("secret", "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOYBF-x\n-----END PGP PRIVATE KEY BLOCK-----"),
+    ("secret", "https://hooks.slack.com/services/T0000000A/B0000000B/a1B2c3D4e5a1B2c3D4e5"[8:]),
+    ("secret", "xapp-1-A012ABCDEF-1234567890123-0a1b2c3d"),
+    ("secret", 'SecretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'),
 ]
 HARMLESS = [
     "Order 1234567890123456 is late",
@@ -80,6 +93,9 @@ HARMLESS = [
     "xai-methods-for-explainable-models-2026, a pypi-publish-action-version-2-for-everyone",
     "gsk_learn_2_fast_and_slow_is_long, a nvapi-rest and jina_embeddings_v2_base_en",
     "authorization: basic and advanced; the account key = none yet, aws_secret_access_key is unset",
+    "0.4221165755827173, 0.5412398765432104, x = a+1000000, +27.61099044, lodash@4.17.21",
+    "arr[::2], x[1::2], OID 1.3.6.1.4.1.311.21.20, CUDA 12.4.1.105.3, Chrome/120.0.0.0, 20250103040140",
+    "SU57 region ten branch region in and yet it board at, 20240115093000, rows 4 1111 1111 1111 111",
     "call f(x, y) = 3.14159 * 42; 2026-11-23T21:20:00Z",
     "e-mail me @ noon; a@b",
     "GB00WEST12345698765432 has a wrong check",
@@ -92,7 +108,7 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize(("kind", "secret"), PLANTED)
-@pytest.mark.parametrize("around", ["{}", "my number: {}, thanks", "전화{}번", '{{"v":"{}"}}', "<{}>\n"])
+@pytest.mark.parametrize("around", ["{}", "my number: {}, thanks", "전화{}번", '{{"v":"{}"}}', "<{}>\n", "k:\\n{}\\tx"])
 def test_planted_data_is_replaced_by_its_kind(kind: str, secret: str, around: str) -> None:
     text, counts = redact(around.replace("{{", "{").replace("}}", "}").replace("{}", secret))
 
@@ -227,3 +243,27 @@ def test_any_address_is_removed(address: ipaddress.IPv4Address | ipaddress.IPv6A
 def test_long_hostile_text_is_finished() -> None:
     for unit in ("a@", "1-", "::", "4111 ", "GB82 ", "+1", "\\u0061", "eyJ", "a:b@", "-----BEGIN "):
         redact(unit * 50_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ('{"a": "k:\\nmina@example.com"}', '{"a": "k:\\n[EMAIL]"}'),
+        ('{"a": "\\npostgres://u:p4ss@db\\r"}', '{"a": "\\n[SECRET]db\\r"}'),
+        ('"import x\\n\\n@app.route(1)\\n@pytest.fixture"', '"import x\\n\\n@app.route(1)\\n@pytest.fixture"'),
+        ("C:\\new\\table\\x \x01\x02", "C:\\new\\table\\x \x01\x02"),
+        ("In FY24 we paid DE89 3704 0044 0532 0130 00 twice", "In FY24 we paid [IBAN] twice"),
+        ("DE89370400440532013000 GB82WEST12345698765432", "[IBAN] [IBAN]"),
+        ("from mx ([IPv6:2a00:1450:4864:20::135])", "from mx ([IPv6:[IP]])"),
+        ("ping: 2001:db8::1: No route to host", "ping: [IP]: No route to host"),
+        ("client:2001:db8::1 and client:fe80::1:22", "client:[IP] and client:[IP]"),
+    ],
+)
+def test_what_stands_beside_is_told_apart(text: str, cleaned: str) -> None:
+    assert redact(text)[0] == cleaned
+
+
+def test_backslashes_without_end_take_no_longer() -> None:
+    """They took a second at 40,000 and ten minutes at a million."""
+    text = "\\" * 1_000_000 + " \\u"
+    assert redact(text) == (text, {})

@@ -523,3 +523,24 @@ def test_content_in_levels_without_an_end_breaks_nothing(key: str, levels: str) 
     made = span({**MLFLOW, key: levels})
     assert normalise.call(made, CONTEXT) is not None
     assert all(isinstance(words, str) for words in normalise.words(made))
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ({"type": "tool_result", "content": [{"type": "image", "source": {"type": "base64", "data": "iVBOR" * 99}}]},
+         '[tool answer: ["[image]"]]'),
+        ({"type": "tool_call_response", "response": {"embedding": [0.1, 0.25] * 20, "ok": True}},
+         '[tool answer: {"embedding": "[vector]", "ok": true}]'),
+        ({"type": "tool_call", "name": "see", "arguments": json.dumps({"image_base64": "iVBOR/+" * 99, "at": [1, 2]})},
+         '[tool call see: {"image_base64": "[media]", "at": [1, 2]}]'),
+        ({"type": "tool_call", "name": "see", "arguments": '{"at":  [1, 2]}'}, '[tool call see: {"at":  [1, 2]}]'),
+        ({"type": "text", "content": "DATA:audio/wav;rate=16000;BASE64,UklG+/= and data:;base64,iVBO\r\nRw0K."},
+         "[media] and [media]."),
+        ({"type": "text", "content": 'see data:image\\/png;base64,iVBO%2BRw0K\\nGgo"'}, 'see [media]"'),
+    ],
+)  # fmt: skip
+def test_media_and_vectors_are_left_out_wherever_they_stand(part: dict[str, Any], text: str) -> None:
+    messages = json.dumps([{"role": "user", "parts": [part]}])
+    prompt, _ = normalise.words(span({**OTEL, "gen_ai.input.messages": messages}))
+    assert prompt == text

@@ -95,3 +95,10 @@ def test_the_keys_tenant_beats_what_the_resource_claims(make_collector: Callable
     store.close()
     post(collector, evaluation(**{"score.value": 0.9}), authorization=f"Bearer {secret}")
     assert [judged.tenant for judged in stored(collector)] == ["real"]
+
+
+def test_an_explanation_that_is_too_long_is_cut_after_it_was_redacted(collector: Collector) -> None:
+    told = evaluation(**{"score.value": 0.2, "explanation": "x" * 7_990 + " mina.kim@example.com"})
+    post(collector, told)
+    [judged] = stored(collector)
+    assert judged.comment == "x" * 7_990 + " [EMAIL]"

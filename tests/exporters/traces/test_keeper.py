@@ -81,3 +81,14 @@ def test_a_conversation_named_after_a_person_is_kept_together_without_the_name()
     assert first == second != other
     assert not any("example" in (name or "") for name in (first, other))
     assert (plain, none) == ("7f1c-42", None)
+
+
+def test_nor_is_one_cut_by_the_end_of_what_was_looked_at() -> None:
+    """Marks make a text shorter: what stood behind the limit stands before it then."""
+    limits = {"sampling": {"per_minute": 1000}, "collector": {"max_text_bytes": 1024}}
+    keeper = Keeper(Settings.model_validate(limits), CollectorRegistry(), b"key")
+    for shift in range(20):
+        prompt = "192.168.100.107 " * 90 + "x" * (76 + shift) + " mina.kim@example.com and more"
+        sample = keeper.decide(held(encode_spans(chat(prompt=prompt)).SerializeToString()), 1.0)
+        assert sample is not None
+        assert "mina" not in sample.prompt
