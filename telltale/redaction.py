@@ -62,8 +62,9 @@ _SECRETS = (
     _URL,
 )
 _BASIC = r"(?i)\bauthorization" + _GIVEN + r"basic[ \t]+[A-Za-z0-9+/=]{8,}"
+# A name is in Latin, Greek and Cyrillic letters, or in others alone: words of those stand right before an address.
 _EMAIL = (
-    r"(?i)(?:[\p{Latin}\p{Greek}\p{Cyrillic}\p{Mn}0-9._%+'-]{1,64}|[\x{80}-\x{10FFFF}]{1,32})"
+    r"(?i)(?:[a-z0-9\x{C0}-\x{52F}\x{1E00}-\x{1FFF}._%+'-]{1,64}|[\x{80}-\x{10FFFF}]{1,32})"
     r"@(?:[a-z0-9\x{80}-\x{10FFFF}-]{1,63}\.)+[a-z\x{80}-\x{10FFFF}][a-z0-9\x{80}-\x{10FFFF}-]{1,62}"
 )
 # The IBAN registry of SWIFT: countries by how many characters their numbers have.

@@ -19,6 +19,7 @@ PLANTED = [
     ("email", "jürgen.müller@firma.example"),
     ("email", "дмитрий.petrov@почта.рф"),
     ("email", "john@m.x.example"),
+    ("email", "nguyễn.trần@example.vn"),
     ("phone", "010-1234-5678"),
     ("phone", "01012345678"),
     ("phone", "02-312-4567"),
