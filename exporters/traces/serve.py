@@ -19,12 +19,12 @@ from exporters.traces.front import Front
 from exporters.traces.http import Otlp, Page
 from exporters.traces.listening import Server
 from exporters.traces.pipeline import Pipeline
+from exporters.traces.promote import Promoter
 from telltale.settings import Settings
-from telltale.store import Store, StoreUnavailable, feedback, open_configured, samples
+from telltale.store import Store, feedback, open_configured
 
 log = logging.getLogger(__name__)
 
-POLL_S = 1.0
 # Pages that were given back are faulted in anew: where everything is stored, each ten seconds cost six percent.
 TRIM_S = 60.0
 GRACE_S = 10
@@ -72,7 +72,7 @@ async def _run(settings: Settings, store: Store, listeners: dict[str, socket.soc
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    background = [asyncio.create_task(_promote(store, pipeline, newest)), asyncio.create_task(_trim())]
+    background = [asyncio.create_task(Promoter(store, pipeline, newest).run()), asyncio.create_task(_trim())]
     log.info("OTLP on grpc %s and http %s", settings.collector.grpc_listen, settings.collector.http_listen)
     await stop.wait()
     for task in background:
@@ -99,25 +99,6 @@ async def _trim() -> None:
     while trim is not None:
         await asyncio.sleep(TRIM_S)
         trim(0)
-
-
-async def _promote(store: Store, pipeline: Pipeline, after: int) -> None:
-    """Each second, store the unsampled calls that people have voted on since feedback number `after`."""
-    while True:
-        await asyncio.sleep(POLL_S)
-        try:
-            after = await asyncio.to_thread(_promote_once, store, pipeline, after)
-        except StoreUnavailable as error:
-            log.warning("feedback cannot be read: %s", error)
-
-
-def _promote_once(store: Store, pipeline: Pipeline, after: int) -> int:
-    with store.read() as connection:
-        events = feedback.load(connection, after_id=after)
-    found = pipeline.promote([bytes.fromhex(event.trace_id) for event in events], "feedback")
-    if found:
-        store.write(lambda c: samples.save(c, found, time.time()))
-    return events[-1].id or after if events else after
 
 
 def _listen(address: str) -> socket.socket:

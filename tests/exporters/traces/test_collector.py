@@ -6,6 +6,7 @@ import gzip
 import json
 import signal
 import sqlite3
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -313,6 +314,60 @@ def test_feedback_through_one_replica_promotes_a_call_that_another_holds(
     address = f"http://{other.http}/api/public/scores"
     assert httpx.post(address, json=score, auth=("pk-lf-1", secret)).status_code == 200
     until(lambda: any(found.promoted_by == "feedback" for found in holder.samples() if found.trace_id == trace))
+
+
+def test_calls_that_were_voted_on_are_stored_once_a_locked_store_is_free(
+    make_collector: Callable[..., Collector], tmp_path: Path
+) -> None:
+    collector = make_collector(TELLTALE_SAMPLING__PER_MINUTE="0.001")
+    first, second = _unsampled(collector)[:2]
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    _vote(other, first)
+    other.execute("COMMIT")
+    other.execute("BEGIN IMMEDIATE")
+    until(lambda: "locked" in collector.log.read_text())
+    assert "1 sample of a call that somebody voted on is not stored yet" in collector.log.read_text()
+    other.execute("ROLLBACK")
+    until(lambda: first in _promoted(collector))
+    _vote(other, second)
+    until(lambda: second in _promoted(collector))
+    other.close()
+
+
+def test_a_vote_that_cannot_be_followed_does_not_keep_others_from_it(
+    make_collector: Callable[..., Collector], tmp_path: Path
+) -> None:
+    collector = make_collector(TELLTALE_SAMPLING__PER_MINUTE="0.001")
+    trace = _unsampled(collector)[0]
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    _vote(other, "not hexadecimal")
+    until(lambda: "ValueError" in collector.log.read_text())
+    _vote(other, trace)
+    until(lambda: trace in _promoted(collector))
+    other.close()
+
+
+def _unsampled(collector: Collector) -> list[str]:
+    """Traces of calls that the ring holds."""
+    # The first call of a stratum is always kept: its rate is not known yet.
+    send(collector, chat(count=200))
+    missed = chat(count=40)
+    send(collector, missed)
+    kept = {stored.trace_id for stored in collector.samples()}
+    return [trace for span in missed if (trace := trace_of(span)) not in kept]
+
+
+def _vote(connection: sqlite3.Connection, trace: str) -> None:
+    connection.execute(
+        "INSERT INTO feedback (received_at, tenant, trace_id, kind, name, value, source, idempotency_key, body_sha256)"
+        " VALUES (?, 'acme', ?, 'thumb', 'helpful', 0, 'user', ?, 'h')",
+        (time.time(), trace, trace),
+    )
+
+
+def _promoted(collector: Collector) -> set[str]:
+    return {found.trace_id for found in collector.samples() if found.promoted_by == "feedback"}
 
 
 def test_an_answer_that_a_guardrail_stopped_is_kept_beyond_the_budget(make_collector: Callable[..., Collector]) -> None:
