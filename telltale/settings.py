@@ -262,9 +262,18 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        """The store's SQLAlchemy URL, with the password that `store.url_file` holds."""
+        """The store's SQLAlchemy URL, with the password that `store.url_file` holds.
+
+        Raises SettingsError when that file cannot be read.
+        """
         if self.store.url_file:
-            return self.store.url_file.read_text().strip()
+            try:
+                return self.store.url_file.read_text().strip()
+            except OSError as error:
+                why = f"cannot be read: {error.strerror}"
+            except UnicodeDecodeError:
+                why = "is not text"
+            raise SettingsError(f"store.url_file = {self.store.url_file}: {why} (a file that holds the store's URL)")
         return self.store.url or f"sqlite:///{self.data_dir.absolute() / 'telltale.db'}"
 
     @property

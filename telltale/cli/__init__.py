@@ -64,17 +64,20 @@ def _guarded(module: Command, args: argparse.Namespace) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
-    except _store_errors() as error:
+    except _store_errors("StoreUnusable") as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except _store_errors("StoreUnavailable") as error:
         print(f"store: {error} (store.url; `telltale check` tells more)", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
 
 
-def _store_errors() -> tuple[type[Exception], ...]:
-    """The store's own errors, where a store is in use: a GPU node has none installed."""
+def _store_errors(name: str) -> tuple[type[Exception], ...]:
+    """The store's own error of that name, where a store is in use: a GPU node has none installed."""
     module = sys.modules.get("telltale.store.errors")
-    return (module.StoreUnavailable,) if module else ()
+    return (getattr(module, name),) if module else ()
 
 
 def start_logging(level: str) -> None:

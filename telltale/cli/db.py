@@ -13,17 +13,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from telltale.store import open_configured
-    from telltale.store.engine import make_reader, parse_url
+    from telltale.store.engine import explained, make_reader, parse_url
     from telltale.store.migrations import HEAD, current
 
     settings = load(args.config)
     if args.action == "upgrade":
         open_configured(settings).close()
     url = parse_url(settings.store_url)
-    engine = make_reader(url, settings.store.busy_timeout)
-    try:
-        found = current(engine)
-    finally:
-        engine.dispose()
+    with explained(url):
+        engine = make_reader(url, settings.store.busy_timeout)
+        try:
+            found = current(engine)
+        finally:
+            engine.dispose()
     print(f"{url.render_as_string(hide_password=True)}: revision {found or 'none'}, newest {HEAD}")
     return 0 if found == HEAD else 1

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from telltale.store.engine import database_file, make_engine, make_reader, parse_url
-from telltale.store.errors import Conflict, StoreBusy, StoreUnavailable, is_passing
+from telltale.store.engine import database_file, explained, make_engine, make_reader, parse_url
+from telltale.store.errors import Conflict, StoreBusy, StoreUnavailable, StoreUnusable, is_passing
 from telltale.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Conflict", "Store", "StoreBusy", "StoreUnavailable", "open_configured", "open_store"]
+__all__ = ["Conflict", "Store", "StoreBusy", "StoreUnavailable", "StoreUnusable", "open_configured", "open_store"]
 
 
 class Store:
@@ -98,25 +98,26 @@ class Store:
 def open_store(url: str, busy_timeout: float = 5.0, queue_rows: int = 10_000) -> Store:
     """Open the store at `url`, bringing its tables up to date first.
 
-    Raises ValueError for a URL that is none, StoreUnavailable when the database cannot be reached.
+    Raises StoreUnusable for a URL or a store that can never be ours, StoreUnavailable when it cannot be reached now.
     """
     from telltale.store.migrations import upgrade
 
     parsed = parse_url(url)
-    try:
+    with explained(parsed):
         if file := database_file(parsed):
             file.parent.mkdir(parents=True, exist_ok=True)
         upgrade(parsed, busy_timeout)
-    except Exception as error:
-        if is_passing(error):
-            raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
-        raise
     return Store(parsed, busy_timeout, queue_rows)
 
 
 def open_configured(settings: Settings) -> Store:
-    """Open the store that the settings name."""
-    return open_store(settings.store_url, settings.store.busy_timeout, settings.store.queue_rows)
+    """Open the store that the settings name. Raises SettingsError for a file that tells no URL, and as `open_store`."""
+    try:
+        return open_store(settings.store_url, settings.store.busy_timeout, settings.store.queue_rows)
+    except StoreUnusable as error:
+        if settings.store.url_file is None:
+            raise
+        raise StoreUnusable(f"store.url_file = {settings.store.url_file}: {error}") from error
 
 
 def _require_schema(store: Store) -> None:

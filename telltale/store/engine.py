@@ -4,29 +4,62 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from telltale.store.errors import StoreUnavailable, StoreUnusable, is_passing, reason
 
 # Rows are prompts of some kB: a page holds one, so that a write touches few pages.
 PAGE_SIZE = 16384
 _PAUSE_S = 0.02
+_MEND = "write sqlite:///path/to/file.db or postgresql://user:password@host/database"
 
 
 def parse_url(url: str) -> URL:
-    """The URL with its driver named. Raises ValueError that does not repeat the password."""
+    """The URL with its driver named. Raises StoreUnusable, which does not repeat the password."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ValueError("store.url is not a database URL: write sqlite:///path or postgresql://…") from error
+    except (ArgumentError, ValueError) as error:
+        # Not the value: nobody knows where in it a password is. Nor the cause, which repeats it.
+        raise StoreUnusable(f"store.url = (secret): no database URL: {_MEND}") from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
+        raise StoreUnusable(f"{named(parsed)}: {parsed.drivername} is not supported: {_MEND}")
     if parsed.drivername in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise ValueError(f"store.url: {parsed.drivername} is not supported: use sqlite or postgresql")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise StoreUnusable(f"{named(parsed)}: names no file, and one part's memory is no other's: {_MEND}")
     return parsed
+
+
+def named(url: URL) -> str:
+    """The setting with its value, for an error's message. A password may be among the options too."""
+    shown = url.set(query={}).render_as_string(hide_password=True)
+    # As it was written, where there is no password whose characters could mean something.
+    return f"store.url = {unquote(shown) if url.get_backend_name() == 'sqlite' else shown}"
+
+
+@contextmanager
+def explained(url: URL) -> Iterator[None]:
+    """What goes wrong with a store at its opening. Raises StoreUnusable, or StoreUnavailable where it may pass."""
+    try:
+        yield
+    except (NoSuchModuleError, ImportError) as error:
+        driver = f"the driver {url.drivername} is missing ({error})"
+        raise StoreUnusable(f"{named(url)}: {driver}: write postgresql://…, install telltale-llm[postgres]") from error
+    except Exception as error:
+        if is_passing(error):
+            raise StoreUnavailable(reason(error)) from error
+        if not isinstance(error, DBAPIError):
+            raise
+        mend = "name another file, or bring back this one's copy" if database_file(url) else "see to that there"
+        raise StoreUnusable(f"{named(url)}: {reason(error)}: {mend}") from error
 
 
 def make_engine(url: URL, busy_timeout: float, *, is_patient: bool = False) -> Engine:

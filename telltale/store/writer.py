@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from telltale.store.errors import StoreBusy, StoreUnavailable, is_passing
+from telltale.store.errors import StoreBusy, StoreUnavailable, is_passing, reason
 
 T = TypeVar("T")
 Write = Callable[[Connection], T]
@@ -122,7 +122,7 @@ class Writer:
             # A broken connection must not be used for the next group.
             self._let_go()
             self._engine.dispose()
-            refusal = error if isinstance(error, StoreUnavailable) else StoreUnavailable(_reason(error))
+            refusal = error if isinstance(error, StoreUnavailable) else StoreUnavailable(reason(error))
             for job in jobs:
                 job.future.set_exception(refusal)
         elif len(jobs) == 1:
@@ -139,8 +139,3 @@ class Writer:
             self._refuse([job], error)
         else:
             job.future.set_result(result)
-
-
-def _reason(error: Exception) -> str:
-    # The driver's own words without the statement, which would carry the row's content into logs.
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]

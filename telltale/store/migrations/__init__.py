@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Engine, event, inspect, text
 from sqlalchemy.engine import URL
 
-from telltale.store.engine import database_file, make_engine
+from telltale.store.engine import database_file, make_engine, named
+from telltale.store.errors import StoreUnusable
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def current(engine: Engine) -> str | None:
 
 
 def upgrade(url: URL, busy_timeout: float) -> None:
-    """Run the migrations that are missing. Raises RuntimeError for a store written by a newer Telltale."""
+    """Run the migrations that are missing. Raises StoreUnusable for a store whose revision is none of ours."""
     engine = make_engine(url, busy_timeout, is_patient=True)
     if database_file(url):
         event.listen(engine, "connect", _spill)
@@ -39,10 +40,12 @@ def upgrade(url: URL, busy_timeout: float) -> None:
         found = current(engine)
         if found == HEAD:
             return
+        if found is not None and found > HEAD:
+            raise _foreign(url, found)
         if found is not None:
             log.warning("bringing the store from revision %s to %s: a large one takes minutes", found, HEAD)
         with _alone(url, engine):
-            _run(engine)
+            _run(url, engine)
     finally:
         engine.dispose()
 
@@ -52,7 +55,7 @@ def _spill(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA cache_spill=ON")
 
 
-def _run(engine: Engine) -> None:
+def _run(url: URL, engine: Engine) -> None:
     # Alembic costs 0.2 s to import: only a store that is behind pays for it.
     from alembic import command
     from alembic.config import Config
@@ -65,7 +68,12 @@ def _run(engine: Engine) -> None:
         try:
             command.upgrade(config, "head")
         except CommandError as error:
-            raise RuntimeError(f"the store was written by a newer Telltale: {error}") from error
+            raise _foreign(url, current(engine)) from error
+
+
+def _foreign(url: URL, found: str | None) -> StoreUnusable:
+    what = f"written by a newer Telltale, or by another program (revision {found}; this one knows {HEAD})"
+    return StoreUnusable(f"{named(url)}: {what}: start that version, or name another store")
 
 
 @contextmanager

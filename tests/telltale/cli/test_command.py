@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from ports import free_address
 
 from telltale.cli import COMMANDS
 from telltale.store.migrations import HEAD
@@ -92,6 +95,56 @@ def test_a_store_that_cannot_be_reached_is_said_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "store" in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://u:hunter2@h/d", ("store.url = mysql://u:***@h/d", "mysql is not supported", "postgresql://")),
+        ("hunter2", ("store.url = (secret)", "sqlite:///")),
+        ("postgresql://u:hunter2@h:port/d", ("store.url = (secret)", "postgresql://")),
+        ("postgresql+nothing://u@h/d?password=hunter2", ("store.url = postgresql+nothing://u@h/d:", "driver")),
+        ("sqlite://", ("store.url = sqlite://:", "names no file", "sqlite:///")),
+        ("sqlite:///:memory:", ("store.url = sqlite:///:memory:", "names no file")),
+        ("sqlite:///text.db", ("store.url = sqlite:///text.db:", "not a database", "another file")),
+        ("sqlite:///newer.db", ("store.url = sqlite:///newer.db:", "newer Telltale", "9999", HEAD)),
+    ],
+)
+@pytest.mark.parametrize("command", ["collect", "db status"])
+def test_a_store_that_can_never_be_ours_is_a_wrong_setting(
+    tmp_path: Path, command: str, url: str, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "text.db").write_text("no database " * 100)
+    with closing(sqlite3.connect(tmp_path / "newer.db")) as newer:
+        newer.executescript(
+            "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES (9999)"
+        )
+    listen = {f"TELLTALE_COLLECTOR__{name}_LISTEN": free_address() for name in ("HTTP", "GRPC", "METRICS")}
+    done = telltale(*command.split(), cwd=tmp_path, TELLTALE_STORE__URL=url, **listen)
+    if (command, url) == ("db status", "sqlite:///newer.db"):
+        assert (done.returncode, "revision 9999" in done.stdout) == (1, True)
+        return
+    assert done.returncode == 2, done.stderr
+    [line] = done.stderr.splitlines()
+    assert [word for word in words if word not in line] == []
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, ("cannot be read: No such file",)),
+        (b"\xff", ("is not text",)),
+        (b"mysql://h/d", ("store.url = mysql://h/d: ",)),
+    ],
+)
+def test_a_file_that_holds_no_url_is_named(tmp_path: Path, content: bytes | None, words: tuple[str, ...]) -> None:
+    if content is not None:
+        (tmp_path / "url").write_bytes(content)
+    done = telltale("db", "upgrade", cwd=tmp_path, TELLTALE_STORE__URL_FILE="url")
+    assert done.returncode == 2, done.stderr
+    [line] = done.stderr.splitlines()
+    assert [word for word in ("store.url_file = url: ", *words) if word not in line] == []
 
 
 def test_healthy_says_when_a_part_is_not(tmp_path: Path) -> None:

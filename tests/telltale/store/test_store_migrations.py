@@ -14,9 +14,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import URL, Engine, create_engine, make_url, text
 
-from telltale.store import Store, StoreUnavailable, migrations, open_store, samples
+from telltale.store import Store, StoreUnavailable, StoreUnusable, migrations, open_store, samples
 from telltale.store.schema import metadata
 
 
@@ -76,7 +76,7 @@ def test_samples_of_the_first_tables_are_kept(url: str) -> None:
 def test_a_migration_needs_no_memory_for_all_that_it_rewrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
 
-    def look(engine: Engine) -> None:
+    def look(_: URL, engine: Engine) -> None:
         with engine.begin() as connection:
             told.append(connection.execute(text("PRAGMA cache_spill")).scalar_one())
 
@@ -110,10 +110,10 @@ def test_a_store_of_a_newer_telltale_is_refused(url: str) -> None:
     store = open_store(url)
     store.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
     store.close()
-    with pytest.raises(RuntimeError, match="newer Telltale"):
+    with pytest.raises(StoreUnusable, match="newer Telltale"):
         open_store(url)
 
 
 def test_unsupported_url_names_the_setting() -> None:
-    with pytest.raises(ValueError, match=r"store\.url.*mysql"):
+    with pytest.raises(StoreUnusable, match=r"store\.url.*mysql"):
         open_store("mysql://x/y")
