@@ -20,7 +20,7 @@ from exporters.traces import http2, listening
 from exporters.traces.bodies import Refused
 from exporters.traces.front import RETRY_AFTER_S, Busy, Front, Signal
 from exporters.traces.http2 import Stream
-from exporters.traces.listening import REQUEST_S, Server
+from exporters.traces.listening import REQUEST_S, Server, call_back
 from exporters.traces.pipeline import Batch
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class Connection(listening.Connection):
             number = stream.number
             self._working[number] = stream, batch, signal
             # By number: a callback that held the batch would be held by it, and nothing of the request would go.
-            batch.commit.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._committed, number))
+            batch.commit.add_done_callback(lambda _: call_back(self._loop, self._committed, number))
 
     def _committed(self, number: int) -> None:
         stream, batch, signal = self._working.pop(number)

@@ -18,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from exporters.traces.bodies import Refused
 from exporters.traces.front import RETRY_AFTER_S, Busy, Front, Signal
 from exporters.traces.http1 import TEXT, Request
+from exporters.traces.listening import call_back
 from exporters.traces.pipeline import Batch
 from exporters.traces.scores import INGESTION, SCORES
 
@@ -96,7 +97,7 @@ class Otlp:
         else:
             number = next(self._numbers)
             self._working[number] = request, batch, signal
-            batch.commit.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._committed, number))
+            batch.commit.add_done_callback(lambda _: call_back(self._loop, self._committed, number))
 
     def _committed(self, number: int) -> None:
         request, batch, signal = self._working.pop(number)

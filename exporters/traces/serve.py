@@ -75,6 +75,7 @@ async def _run(settings: Settings, store: Store, listeners: dict[str, socket.soc
     background = [asyncio.create_task(Promoter(store, pipeline, newest).run()), asyncio.create_task(_trim())]
     log.info("OTLP on grpc %s and http %s", settings.collector.grpc_listen, settings.collector.http_listen)
     await stop.wait()
+    store.hasten()
     for task in background:
         task.cancel()
     await asyncio.gather(*(server.stop(GRACE_S) for server in servers))

@@ -26,7 +26,7 @@ __all__ = ["Conflict", "Store", "StoreBusy", "StoreUnavailable", "StoreUnusable"
 
 
 class Store:
-    """An open store. Close it to commit what is queued."""
+    """An open store. Close it to commit what is queued, as long as the database takes it."""
 
     def __init__(self, url: URL, busy_timeout: float, queue_rows: int) -> None:
         self.url = url
@@ -64,6 +64,10 @@ class Store:
     def waiting(self) -> int:
         """Writes that wait for the writer."""
         return self._writer.waiting
+
+    def hasten(self) -> None:
+        """Say that the end is near: a refusal is then one of all writes that wait, lest each wait for a lock."""
+        self._writer.hasten()
 
     def close(self) -> None:
         self._writer.close()

@@ -41,6 +41,7 @@ class Writer:
         self._limit = queue_rows
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = threading.Event()
+        self._hasty = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -58,8 +59,13 @@ class Writer:
     def waiting(self) -> int:
         return self._queue.qsize()
 
+    def hasten(self) -> None:
+        """The end is near: what refuses one group from now on refuses all that wait, which would each wait for it."""
+        self._hasty.set()
+
     def close(self) -> None:
-        """Commit everything that was queued, then stop."""
+        """Commit everything that was queued, as long as the store takes it, then stop."""
+        self.hasten()
         if not self._closed.is_set():
             self._closed.set()
             self._queue.put(None)
@@ -125,12 +131,23 @@ class Writer:
             refusal = error if isinstance(error, StoreUnavailable) else StoreUnavailable(reason(error))
             for job in jobs:
                 job.future.set_exception(refusal)
+            if self._hasty.is_set():
+                self._refuse_waiting(refusal)
         elif len(jobs) == 1:
             jobs[0].future.set_exception(error)
         else:
             # One write of the group is at fault; alone, only that one fails.
             for job in jobs:
                 self._commit_alone(job)
+
+    def _refuse_waiting(self, refusal: StoreUnavailable) -> None:
+        # As many as there are now: whoever is refused may come again at once.
+        for _ in range(self._queue.qsize()):
+            job = self._queue.get()
+            if job is None:
+                self._queue.put(None)
+            elif job.future.set_running_or_notify_cancel():
+                job.future.set_exception(refusal)
 
     def _commit_alone(self, job: _Job) -> None:
         try:

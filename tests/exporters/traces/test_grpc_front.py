@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import struct
 import subprocess
+import threading
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -296,6 +297,27 @@ def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -
         gc.enable()
     with in_process.store.read() as connection:
         assert samples.count(connection) == 30
+
+
+def test_a_commit_after_the_grace_calls_nobody_back(in_process: InProcess, caplog: pytest.LogCaptureFixture) -> None:
+    released = threading.Event()
+    held = in_process.store.submit(lambda _: released.wait(10))
+
+    async def drive() -> None:
+        _, writer = await asyncio.open_connection(in_process.host, in_process.port)
+        peer = client()
+        peer.send_headers(1, FIELDS)
+        peer.send_data(1, message(body()), end_stream=True)
+        writer.write(peer.data_to_send())
+        while not in_process.store.waiting:
+            await asyncio.sleep(0.01)
+        writer.close()
+
+    in_process.drive(connect_to(in_process.front), drive)
+    released.set()
+    assert held.result(10)
+    in_process.store.close()
+    assert caplog.records == []
 
 
 def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -354,6 +354,24 @@ def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -
     assert in_process.held() == 0
 
 
+def test_a_commit_after_the_grace_calls_nobody_back(in_process: InProcess, caplog: pytest.LogCaptureFixture) -> None:
+    released = threading.Event()
+    held = in_process.store.submit(lambda _: released.wait(10))
+
+    async def drive() -> None:
+        _, writer = await asyncio.open_connection(in_process.host, in_process.port)
+        writer.write(post(body()))
+        while not in_process.store.waiting:
+            await asyncio.sleep(0.01)
+        writer.close()
+
+    in_process.drive(otlp(in_process), drive)
+    released.set()
+    assert held.result(10)
+    in_process.store.close()
+    assert caplog.records == []
+
+
 def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """A first request, the rest of one, the rest of one that was refused, room for an answer."""
     for module, name, value in (

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -86,6 +87,30 @@ def test_a_locked_database_is_unavailable_and_then_recovers(tmp_path: Path) -> N
     assert store.write(lambda c: save(1, c)) == 1
     other.close()
     store.close()
+
+
+def test_what_waits_at_the_end_is_refused_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each on its own would wait for the lock: many of them longer than whoever ends this process does."""
+    monkeypatch.setattr(writer, "MAX_GROUP", 1)
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}", busy_timeout=1.0)
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    futures = [store.submit(lambda c, n=n: save(n, c)) for n in range(20)]
+    store.hasten()
+    begun = time.monotonic()
+    for future in futures:
+        with pytest.raises(StoreUnavailable, match="locked"):
+            future.result(20)
+    assert time.monotonic() - begun < 5.0
+    other.execute("ROLLBACK")
+    assert store.write(lambda c: save(1, c)) == 1, "what comes then may still be stored"
+    other.execute("BEGIN IMMEDIATE")
+    futures = [store.submit(lambda c, n=n: save(n, c)) for n in range(20)]
+    begun = time.monotonic()
+    store.close()
+    assert time.monotonic() - begun < 5.0
+    assert all(isinstance(future.exception(0), StoreUnavailable) for future in futures)
+    other.close()
 
 
 def test_a_full_disk_is_unavailable_and_then_recovers(tmp_path: Path) -> None:
