@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
+import time
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 
 from exporters.traces import bodies, scores, wire
 from exporters.traces.bodies import Refused
+from exporters.traces.complaints import Complaints
 from exporters.traces.pipeline import Batch, Pipeline
 from exporters.traces.scores import Refusal
 from telltale.metrics import Metrics
@@ -69,6 +71,7 @@ class Front:
         self._lock = threading.Lock()
         self._tenants: dict[tuple[str, str], tuple[str | None, float]] = {}
         self._rules = settings.redaction.rules
+        self._complaints = Complaints(time.monotonic)
 
     def enter(self, size: int) -> None:
         """Account for a body. Raises Refused when it is too large, Busy when too much is in work."""
@@ -126,11 +129,24 @@ class Front:
             raise
         except StoreUnavailable as error:
             raise self._busy(error) from error
+        self._complaints.over()
         self.accept("scores")
         return kept, refused
 
+    def unready(self) -> str | None:
+        """Why senders had better go elsewhere, in one line: the store did not take the last write.
+
+        Asking has it tried again, for nobody sends to what is not ready.
+        """
+        refusal = self._store.refusal
+        if refusal is None:
+            return None
+        self._store.try_again()
+        return f"the store took no write: {refusal}"
+
     def _busy(self, error: StoreUnavailable) -> Busy:
         self.refuse("store_unavailable")
+        self._complaints.add(str(error))
         return Busy(str(error), full=isinstance(error, StoreBusy))
 
     def finish(self, batch: Batch, signal: Signal = "traces") -> Answer:
@@ -144,6 +160,8 @@ class Front:
             if isinstance(error, StoreUnavailable):
                 raise self._busy(error) from error
             raise
+        if batch.commit is not None:
+            self._complaints.over()
         self._pipeline.done(batch)
         self.accept(signal)
         answer = ExportLogsServiceResponse() if signal == "logs" else ExportTraceServiceResponse()

@@ -141,9 +141,13 @@ class Otlp:
 class Page:
     """/metrics in the format that is asked for, /-/healthy and /-/ready."""
 
-    def __init__(self, registry: CollectorRegistry, calls: Callable[[bool], str]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, calls: Callable[[bool], str], unready: Callable[[], str | None]
+    ) -> None:
+        """`calls`: the calls' metrics, in OpenMetrics or not; `unready`: why the collector is not, or None."""
         self._registry = registry
         self._calls = calls
+        self._unready = unready
 
     def begin(self, request: Request) -> None:
         if request.method not in ("GET", "HEAD"):
@@ -154,7 +158,10 @@ class Page:
             request.answer(413, TEXT, b"GET /metrics\n")
 
     def take(self, request: Request) -> None:
-        if request.path in ("/-/healthy", "/-/ready"):
+        why = self._unready() if request.path == "/-/ready" else None
+        if why is not None:
+            request.answer(503, TEXT, f"{why}\n".encode())
+        elif request.path in ("/-/healthy", "/-/ready"):
             request.answer(200, TEXT, b"ok\n")
         elif request.path != "/metrics":
             request.answer(404, TEXT, b"see /metrics\n")

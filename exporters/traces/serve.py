@@ -60,7 +60,7 @@ async def _run(settings: Settings, store: Store, listeners: dict[str, socket.soc
     pipeline = Pipeline(settings, store, registry, time.time)
     front = Front(settings, store, pipeline, registry, time.time)
     limit = settings.collector.max_body_bytes
-    otlp, page = Otlp(front, limit), Page(registry, pipeline.page)
+    otlp, page = Otlp(front, limit), Page(registry, pipeline.page, front.unready)
     servers = [
         Server("collector.grpc_listen", lambda server: grpc_front.Connection(server, front, limit)),
         Server("collector.http_listen", lambda server: http1.Connection(server, otlp)),

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
 from telltale.store.engine import database_file, explained, make_engine, make_reader, parse_url
@@ -64,6 +64,21 @@ class Store:
     def waiting(self) -> int:
         """Writes that wait for the writer."""
         return self._writer.waiting
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the database did not take the last write; None when it did."""
+        return self._writer.refusal
+
+    def try_again(self) -> None:
+        """After a refusal find out whether the database takes writes again: who waits for that may write nothing."""
+        if self.refusal is None or self.waiting:
+            return
+        with suppress(StoreUnavailable):
+            # What is there already, but written: a full disk answers a question.
+            self.submit(
+                lambda connection: connection.execute(text("UPDATE alembic_version SET version_num=version_num"))
+            )
 
     def hasten(self) -> None:
         """Say that the end is near: a refusal is then one of all writes that wait, lest each wait for a lock."""

@@ -38,6 +38,7 @@ class Writer:
         self._engine = engine
         self._is_replaced = is_replaced
         self._connection: Connection | None = None
+        self.refusal: str | None = None
         self._limit = queue_rows
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -116,7 +117,9 @@ class Writer:
         # Kept from one commit to the next: to ask the pool for it each time takes as long as to commit a row.
         connection = self._connection = self._connection or self._engine.connect()
         with connection.begin():
-            return [job.write(connection) for job in jobs]
+            results = [job.write(connection) for job in jobs]
+        self.refusal = None
+        return results
 
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None
@@ -129,6 +132,7 @@ class Writer:
             self._let_go()
             self._engine.dispose()
             refusal = error if isinstance(error, StoreUnavailable) else StoreUnavailable(reason(error))
+            self.refusal = reason(refusal)
             for job in jobs:
                 job.future.set_exception(refusal)
             if self._hasty.is_set():

@@ -144,6 +144,22 @@ def test_a_locked_store_answers_retryable_and_recovers(collector: Collector, tmp
     assert len(collector.samples()) == 2
 
 
+def test_a_store_that_takes_nothing_is_seen_in_the_log_and_as_not_ready(collector: Collector, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert [collector.post(body()).status_code for _ in range(3)] == [503] * 3
+    answer = httpx.get(f"http://{collector.metrics}/-/ready")
+    assert (answer.status_code, answer.text) == (503, "the store took no write: database is locked\n")
+    assert httpx.get(f"http://{collector.metrics}/-/healthy").status_code == 200
+    said = [line for line in collector.log.read_text().splitlines() if "WARNING" in line]
+    assert len(said) == 1
+    assert said[0].endswith("the store is not available: database is locked (requests refused: 1)")
+    other.execute("ROLLBACK")
+    other.close()
+    # Nobody sends anything to what is not ready.
+    until(collector.is_ready)
+
+
 def test_the_sdk_retries_until_the_store_is_back(collector: Collector, tmp_path: Path) -> None:
     import threading
 

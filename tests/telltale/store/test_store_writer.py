@@ -89,6 +89,32 @@ def test_a_locked_database_is_unavailable_and_then_recovers(tmp_path: Path) -> N
     store.close()
 
 
+def test_why_the_last_write_was_refused_is_known_until_one_succeeds(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}", busy_timeout=0.1)
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert store.refusal is None
+    with pytest.raises(StoreUnavailable):
+        store.write(lambda c: save(1, c))
+    assert store.refusal == "database is locked"
+    store.try_again()
+    until(lambda: store.waiting == 0)
+    assert store.refusal == "database is locked"
+    other.execute("ROLLBACK")
+    other.close()
+    store.try_again()
+    until(lambda: store.refusal is None)
+
+    def refuse(_: Connection) -> None:
+        raise Conflict("mine")
+
+    with pytest.raises(Conflict):
+        store.write(refuse)
+    assert store.refusal is None, "a write that is at fault itself says nothing of the store"
+    store.close()
+    store.try_again()
+
+
 def test_what_waits_at_the_end_is_refused_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each on its own would wait for the lock: many of them longer than whoever ends this process does."""
     monkeypatch.setattr(writer, "MAX_GROUP", 1)
