@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.traces.bodies import Refused, decompress
+from exporters.traces.bodies import MOST_FRAMES, Refused, decompress
 
 LIMIT = 5_000
 DATA = st.binary(max_size=200) | st.builds(lambda part, times: part * times, st.binary(max_size=9), st.integers(0, 999))
 
 
-@given(data=DATA, encoding=st.sampled_from(["gzip", "deflate"]), level=st.integers(0, 9))
+PACKERS = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "zstd": lambda data, level: zstandard.ZstdCompressor(level).compress(data),
+}
+
+
+def frame(data: bytes, *, sized: bool = True) -> bytes:
+    """One zstd frame, that says how long its content is or does not."""
+    return zstandard.ZstdCompressor(write_content_size=sized, write_checksum=sized).compress(data)
+
+
+@given(data=DATA, encoding=st.sampled_from([*PACKERS]), level=st.integers(0, 9))
 def test_what_was_packed_comes_back_within_the_bound(data: bytes, encoding: str, level: int) -> None:
-    packed = gzip.compress(data, level) if encoding == "gzip" else zlib.compress(data, level)
+    packed = PACKERS[encoding](data, level)
     if len(data) <= LIMIT:
         assert decompress(packed, encoding, LIMIT) == data
     else:
@@ -42,3 +56,48 @@ def test_nothing_that_follows_is_dropped_in_silence(first: bytes, second: bytes)
     for more in (gzip.compress(second), first) if first != second else (first,):
         with pytest.raises(Refused):
             decompress(gzip.compress(first) + more, "gzip", LIMIT)
+
+
+@given(parts=st.lists(DATA, min_size=1, max_size=4), sized=st.booleans())
+def test_every_frame_of_a_zstd_body_is_read(parts: list[bytes], sized: bool) -> None:
+    data, packed = b"".join(parts), b"".join(frame(part, sized=sized) for part in parts)
+    if len(data) <= LIMIT:
+        assert decompress(packed, "zstd", LIMIT) == data
+    else:
+        with pytest.raises(Refused) as refused:
+            decompress(packed, "zstd", LIMIT)
+        assert refused.value.reason == "too_large"
+
+
+@given(parts=st.lists(st.binary(max_size=2000), min_size=1, max_size=2), sized=st.booleans(), data=st.data())
+def test_a_zstd_body_that_is_cut_off_is_refused(parts: list[bytes], sized: bool, data: st.DataObject) -> None:
+    first, last = b"".join(frame(part, sized=sized) for part in parts[:-1]), frame(parts[-1], sized=sized)
+    # Between two frames nothing is missing that could be seen.
+    cut = data.draw(st.integers(1 if first else 0, len(last) - 1))
+    with pytest.raises(Refused, match="cut off"):
+        decompress(first + last[:cut], "zstd", LIMIT)
+
+
+@pytest.mark.parametrize("more", [b"garbage", b"\0", b"\x28\xb5", b"garbage" * 100, gzip.compress(b"more")])
+def test_what_follows_the_frames_of_a_zstd_body_is_refused(more: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        decompress(frame(b"spans") + more, "zstd", LIMIT)
+    assert (refused.value.reason, refused.value.status) == ("malformed", 400)
+
+
+def test_frames_that_hold_nothing_are_bounded() -> None:
+    assert decompress(frame(b"") * MOST_FRAMES, "zstd", LIMIT) == b""
+    with pytest.raises(Refused, match="frames"):
+        decompress(frame(b"") * (MOST_FRAMES + 1), "zstd", LIMIT)
+
+
+def test_a_zstd_body_takes_no_more_memory_than_the_bound_and_a_little() -> None:
+    packed = frame(b"\0" * (256 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused) as refused:
+            decompress(packed, "zstd", LIMIT)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    assert refused.value.reason == "too_large"
