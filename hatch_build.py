@@ -20,7 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _TRACES = (
     *("call", "spans", "names", "wire", "shortcut", "fields", "normalise", "table", "recent", "registry", "measure"),
     *("errors", "sampling", "conventions/__init__", "conventions/convention", "conventions/otel"),
-    *("conventions/openllmetry", "content", "ring", "keeper", "pipeline", "http2", "otlp_json"),
+    *("conventions/openllmetry", "content", "ring", "keeper", "pipeline", "http2", "otlp_json", "bounds"),
 )
 MODULES = ("telltale/redaction", *(f"exporters/traces/{name}" for name in _TRACES))
 SETUP = """

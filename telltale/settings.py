@@ -72,7 +72,11 @@ class Collector(Section):
     require_key: bool = Field(False, description="Refuse OTLP without a key that has the scope otlp:write.")
     max_body_bytes: int = Field(16 << 20, gt=0, description="Largest request body, as sent.")
     max_decompressed_bytes: int = Field(64 << 20, gt=0, description="Largest request body, after decompression.")
-    max_spans: int = Field(20_000, gt=0, description="Most spans in one request; the rest is rejected and said so.")
+    max_spans: int = Field(
+        20_000,
+        gt=0,
+        description="Most spans in one request; the rest is rejected and said so. More log records are refused.",
+    )
     max_text_bytes: int = Field(64 << 10, gt=0, description="Longest prompt or answer kept; longer ones are cut.")
     max_in_flight_bytes: int = Field(64 << 20, gt=0, description="Bodies in work at once; above it senders must wait.")
     max_series: int = Field(20_000, gt=0, description="Label sets per metric; above it they fold into `other`.")

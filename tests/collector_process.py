@@ -61,6 +61,12 @@ class Collector:
         except httpx.HTTPError:
             return False
 
+    def peak_memory(self) -> int:
+        """The most bytes that the process has had in memory so far."""
+        assert self.popen is not None
+        status = Path(f"/proc/{self.popen.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
     def stop(self) -> int:
         assert self.popen is not None
         self.popen.terminate()

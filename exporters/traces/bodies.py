@@ -8,9 +8,10 @@ from typing import TypeVar
 import deflate
 import zstandard
 from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from exporters.traces import otlp_json, wire
+from exporters.traces import bounds, otlp_json, wire
 
 Request = TypeVar("Request", bound=Message)
 
@@ -103,11 +104,6 @@ def _zstd(body: bytes, limit: int) -> bytes:
     raise Refused("malformed", 400, f"the zstd body has more than {MOST_FRAMES} frames")
 
 
-def decode(body: bytes, content_type: str, kind: type[Request]) -> Request:
-    """An OTLP request of that kind. Raises Refused."""
-    return _protobuf(_json(body, kind) if _media(content_type) == JSON else body, kind)
-
-
 def _media(content_type: str) -> str:
     media = content_type.partition(";")[0].strip().lower()
     if media not in (PROTOBUF, JSON):
@@ -125,6 +121,20 @@ def spans(body: bytes, encoding: str, content_type: str, limit: int, most: int) 
         for group in found:
             group.source.body, group.source.encoding = body, encoding
     return found, seen
+
+
+def logs(body: bytes, encoding: str, content_type: str, limit: int, most: int) -> ExportLogsServiceRequest:
+    """A logs request of at most `most` records. Raises Refused."""
+    plain = decompress(body, encoding, limit)
+    if _media(content_type) == JSON:
+        plain = _json(plain, ExportLogsServiceRequest)
+    try:
+        bounds.logs(plain, ExportLogsServiceRequest, most)
+    except bounds.TooMany as error:
+        raise Refused("too_large", 413, str(error)) from error
+    except wire.Malformed as error:
+        raise Refused("malformed", 400, f"the body is not an ExportLogsServiceRequest: {error}") from error
+    return _protobuf(plain, ExportLogsServiceRequest)
 
 
 def _protobuf(body: bytes, kind: type[Request]) -> Request:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
@@ -96,8 +96,8 @@ class Front:
             tenant = self._tenant(authorization)
             limit = self._settings.max_decompressed_bytes
             if signal == "logs":
-                plain = bodies.decompress(body, encoding, limit)
-                return self._pipeline.hear(bodies.decode(plain, content_type, ExportLogsServiceRequest), tenant)
+                request = bodies.logs(body, encoding, content_type, limit, self._settings.max_spans)
+                return self._pipeline.hear(request, tenant)
             found, seen = bodies.spans(body, encoding, content_type, limit, self._settings.max_spans)
             return self._pipeline.take(found, seen, tenant)
         except wire.Malformed as error:

@@ -28,6 +28,7 @@ TRACES = (
     "keeper",
     "http2",
     "otlp_json",
+    "bounds",
 )
 SAME = ("telltale/test_redaction.py", *(f"exporters/traces/test_{name}.py" for name in TRACES))
 

@@ -55,7 +55,7 @@ def read_case(manifest: dict[str, Any], case: str) -> Told:
         encoding = payload.get("content_encoding") or ""
         if payload["signal"] == "logs":
             plain = bodies.decompress(body, encoding, 1 << 26)
-            for words in logs.read(bodies.decode(plain, "application/x-protobuf", ExportLogsServiceRequest)):
+            for words in logs.read(ExportLogsServiceRequest.FromString(plain)):
                 heard[words.span] = (words.prompt, words.answer)
             continue
         groups, _ = bodies.spans(body, encoding, "application/x-protobuf", 1 << 26, 100_000)

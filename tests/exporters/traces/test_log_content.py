@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 from collector_process import Collector, chat, send
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.sdk.trace import ReadableSpan
+
+from exporters.traces.otlp_json import varint
 
 SILENT = {"gen_ai.input.messages": "", "gen_ai.output.messages": ""}
 
@@ -106,6 +110,34 @@ def test_bad_logs_get_the_protocols_error(make_collector: Callable[..., Collecto
     answer = httpx.post(f"http://{collector.http}/v1/logs", content=b"\xff\xff", headers=headers)
     assert answer.status_code == 400
     assert collector.value("telltale_collector_rejected_total", reason="malformed") == 1
+
+
+def test_more_records_than_a_request_may_have_are_refused_unread(make_collector: Callable[..., Collector]) -> None:
+    collector = make_collector(TELLTALE_COLLECTOR__MAX_SPANS="2")
+    spans = chat(**SILENT)
+    send(collector, spans)
+    refused = post(collector, *[details(spans[0])] * 3)
+    assert refused.status_code == 413
+    assert "more than 2 log records" in Status.FromString(refused.content).message
+    assert collector.value("telltale_collector_rejected_total", reason="too_large") == 1
+    assert collector.samples() == []
+    assert post(collector, *[details(spans[0])] * 2).status_code == 200
+    assert len(collector.samples()) == 1
+
+
+@pytest.mark.parametrize("where", ["resource_logs", "scope_logs", "log_records", "attributes"])
+def test_millions_of_things_in_few_bytes_are_refused_soon(collector: Collector, where: str) -> None:
+    # Each is two bytes, and took hundreds in memory.
+    body = {"resource_logs": b"\x0a\0", "scope_logs": b"\x12\0", "log_records": b"\x12\0", "attributes": b"\x32\0"}[
+        where
+    ] * 4_000_000
+    for tag in {"resource_logs": (), "scope_logs": (1,), "log_records": (2, 1), "attributes": (2, 2, 1)}[where]:
+        body = bytes((tag << 3 | 2,)) + varint(len(body)) + body
+    headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
+    before = collector.peak_memory()
+    answer = httpx.post(f"http://{collector.http}/v1/logs", content=gzip.compress(body, 1), headers=headers)
+    assert answer.status_code == 413
+    assert collector.peak_memory() - before < 100 << 20
 
 
 def test_a_vendors_own_span_and_an_instrumentations_are_one_call_with_its_content(collector: Collector) -> None:

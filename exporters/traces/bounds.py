@@ -1,0 +1,92 @@
+"""How much a request holds, counted before it is read: two bytes of a body may become hundreds in memory.
+
+Spans need none of this on the wire, for they are never read all at once. Plain typed functions, as in `wire`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from google.protobuf.message import Message
+
+from exporters.traces.wire import CUT_OFF, Malformed, past, varint
+
+# For each item that a request may have. An attribute takes four fields on the wire, so this is 16 for every one
+# of `collector.max_spans` items, and 600 for each of the 512 that SDKs send at once.
+EACH: Final = 64
+# Where few items are allowed, one may still be a long conversation.
+LEAST: Final = 64_000
+# Protobuf's own parser ends at 100.
+_MAX_DEPTH: Final = 100
+_RECORD: Final = "opentelemetry.proto.logs.v1.LogRecord"
+_GROUPS: Final = ("opentelemetry.proto.logs.v1.ResourceLogs", "opentelemetry.proto.logs.v1.ScopeLogs")
+
+# Which message a field holds, by the name of the message that it stands in and its tag.
+_inner: Final[dict[str, dict[int, str]]] = {}
+
+
+class TooMany(ValueError):
+    """More than a request may hold; the text says of what."""
+
+
+def logs(body: bytes, kind: type[Message], most: int) -> None:
+    """Raises TooMany for an ExportLogsServiceRequest with more than `most` records or than they can hold.
+
+    Raises Malformed for what cannot be counted.
+    """
+    message: Any = kind.DESCRIPTOR
+    _learn(message)
+    try:
+        _count(body, message.full_name, most)
+    except IndexError as error:
+        raise Malformed(CUT_OFF) from error
+
+
+def _count(body: bytes, request: str, most: int) -> None:
+    records = fields = 0
+    bound = max(most * EACH, LEAST)
+    # A field takes two bytes: what is in the records of a shorter body cannot be too much.
+    is_deep = len(body) > 2 * bound
+    # Where to go on when a message ends, outermost first.
+    outer: list[tuple[int, int, dict[int, str]]] = []
+    pos, end, inner = 0, len(body), _inner[request]
+    while True:
+        if pos >= end:
+            if not outer:
+                return
+            pos, end, inner = outer.pop()
+            continue
+        fields += 1
+        if fields > bound:
+            raise TooMany(f"more than {bound} fields in one request of logs (from collector.max_spans)")
+        tag, at = varint(body, pos)
+        if tag & 7 != 2:
+            pos = past(body, pos, end)
+            continue
+        size, at = varint(body, at)
+        pos = at + size
+        if pos > end:
+            raise Malformed("a field is longer than its message")
+        held = inner.get(tag)
+        if held is None:
+            continue
+        if held == _RECORD:
+            records += 1
+            if records > most:
+                raise TooMany(f"more than {most} log records in one request (collector.max_spans)")
+        if size and (is_deep or held in _GROUPS):
+            if len(outer) > _MAX_DEPTH:
+                raise Malformed("values are nested too deeply")
+            outer.append((pos, end, inner))
+            pos, end, inner = at, pos, _inner[held]
+
+
+def _learn(message: Any) -> None:
+    if message.full_name in _inner:
+        return
+    fields: dict[int, str] = {}
+    _inner[message.full_name] = fields
+    for field in message.fields:
+        if field.message_type is not None:
+            fields[field.number << 3 | 2] = field.message_type.full_name
+            _learn(field.message_type)

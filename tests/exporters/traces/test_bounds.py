@@ -1,0 +1,73 @@
+"""What a request holds, counted on the wire, against what protobuf's own parser finds in it."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from exporters.traces import bounds
+from exporters.traces.otlp_json import varint
+from exporters.traces.wire import Malformed
+
+PAIR = KeyValue(key="k", value=AnyValue(string_value="v"))
+
+
+def field(number: int, body: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(body)) + body
+
+
+def logs(groups: list[list[int]], attributes: int = 0) -> ExportLogsServiceRequest:
+    """So many records in each scope of each resource."""
+    request = ExportLogsServiceRequest()
+    for scopes in groups:
+        resource = request.resource_logs.add()
+        resource.resource.attributes.append(PAIR)
+        for records in scopes:
+            scope = resource.scope_logs.add(schema_url="https://example.org")
+            scope.scope.name = "s"
+            for _ in range(records):
+                scope.log_records.add(time_unix_nano=1, attributes=[PAIR] * attributes)
+    return request
+
+
+@given(st.lists(st.lists(st.integers(0, 4), max_size=3), max_size=3))
+def test_records_are_counted_wherever_they_stand(groups: list[list[int]]) -> None:
+    body, records = logs(groups, 3).SerializeToString(), sum(map(sum, groups))
+    bounds.logs(body, ExportLogsServiceRequest, max(records, 3))
+    if records > 1:
+        with pytest.raises(bounds.TooMany, match="log records"):
+            bounds.logs(body, ExportLogsServiceRequest, records - 1)
+
+
+@pytest.mark.parametrize(("attributes", "most", "fits"), [(700, 20, True), (900, 20, False), (900, 1200, True)])
+def test_what_records_hold_is_counted_once_it_can_be_too_much(attributes: int, most: int, fits: bool) -> None:
+    # An attribute is four fields, and is nearly all there is here.
+    body = logs([[20]], attributes).SerializeToString()
+    if fits:
+        bounds.logs(body, ExportLogsServiceRequest, most)
+    else:
+        with pytest.raises(bounds.TooMany, match="fields"):
+            bounds.logs(body, ExportLogsServiceRequest, most)
+
+
+@given(st.binary(max_size=60), st.integers(0, 60))
+def test_what_cannot_be_counted_is_no_message(garbage: bytes, cut: int) -> None:
+    for body in (garbage, logs([[2], [1]], 1).SerializeToString()[:cut] + garbage):
+        try:
+            bounds.logs(body, ExportLogsServiceRequest, 1000)
+        except Malformed as error:
+            if "groups" not in str(error):
+                with pytest.raises(DecodeError):
+                    ExportLogsServiceRequest.FromString(body)
+
+
+def test_values_within_values_without_end_are_refused() -> None:
+    body = AnyValue(int_value=1).SerializeToString()
+    for _ in range(40_000):
+        body = field(5, field(1, body))
+    with pytest.raises(Malformed, match="deeply"):
+        bounds.logs(field(1, field(2, field(2, field(5, body)))), ExportLogsServiceRequest, 1)
