@@ -21,6 +21,9 @@ MAX_WORD = 256
 MAX_REPR = 20_000
 # As many levels as the quick parser takes. Content and usage have a handful; reading them, a function calls itself.
 MAX_LEVELS = 200
+# A longer text is looked at before it is parsed: of objects and lists in it each takes a hundred times its two letters.
+LONG = 1 << 20
+MAX_OBJECTS = 100_000
 
 
 def word(attributes: Attributes, *names: str) -> str | None:
@@ -110,6 +113,8 @@ def _storable(word: str) -> str:
 def loose(value: Value) -> Value:
     """What a string holds as JSON or, failing that, as Python's repr; the value itself when it is neither."""
     if not isinstance(value, str) or value[:1] not in '[{"':
+        return value
+    if len(value) > LONG and value.count("{") + value.count("[") > MAX_OBJECTS:
         return value
     parsed: Value
     try:

@@ -282,7 +282,7 @@ def words(body: bytes, pos: i64, end: i64) -> tuple[str, str] | None:
         if at + size != pos or size < 2 or body[at] != _STRING:
             return None
         size, at = length_of(body, at + 1)
-        if at + size != pos or size == 0 or body[at] != _BRACKET:
+        if at + size != pos or size == 0 or body[at] != _BRACKET or size > fields.LONG:
             return None
         try:
             messages: Value = from_json(body[at:pos], cache_strings="keys")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -544,3 +545,15 @@ def test_media_and_vectors_are_left_out_wherever_they_stand(part: dict[str, Any]
     messages = json.dumps([{"role": "user", "parts": [part]}])
     prompt, _ = normalise.words(span({**OTEL, "gen_ai.input.messages": messages}))
     assert prompt == text
+
+
+def test_content_of_objects_without_end_is_not_parsed() -> None:
+    messages = '[{"role": "user", "parts": [' + "{}," * 400_000 + "{}]}]"
+    tracemalloc.start()
+    try:
+        prompt, _ = normalise.words(span({**OTEL, "gen_ai.input.messages": messages}))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert prompt == messages
+    assert most < 10_000_000
