@@ -147,7 +147,10 @@ class Front:
     def _busy(self, error: StoreUnavailable) -> Busy:
         self.refuse("store_unavailable")
         self._complaints.add(str(error))
-        return Busy(str(error), full=isinstance(error, StoreBusy))
+        if isinstance(error, StoreBusy):
+            return Busy(str(error), full=True)
+        # Why is in the log: a driver's words tell of the database's host and port, which are not for senders.
+        return Busy("the store is not available")
 
     def finish(self, batch: Batch, signal: Signal = "traces") -> Answer:
         """The answer to a request whose commit is done. Raises Busy when the store did not take it."""

@@ -151,7 +151,7 @@ class Page:
 
     def begin(self, request: Request) -> None:
         if request.method not in ("GET", "HEAD"):
-            request.answer(405, TEXT, b"GET /metrics\n")
+            request.answer(405, TEXT, b"GET /metrics\n", (b"allow", b"GET, HEAD"))
 
     def grow(self, request: Request) -> None:
         if request.size > MAX_ASKED:
@@ -183,7 +183,8 @@ def _path(request: Request) -> str:
 
 def _refuse(request: Request, error: Refused | Busy) -> None:
     if isinstance(error, Refused):
-        _answer(request, error.status, Status(code=3, message=str(error)))
+        allowed = ((b"allow", b"POST"),) if error.status == 405 else ()
+        _answer(request, error.status, Status(code=3, message=str(error)), *allowed)
     else:
         again = (b"retry-after", str(RETRY_AFTER_S).encode())
         _answer(request, 429 if error.full else 503, Status(code=14, message=str(error)), again)
@@ -191,7 +192,7 @@ def _refuse(request: Request, error: Refused | Busy) -> None:
 
 def _answer(request: Request, status: int, message: Message, *more: tuple[bytes, bytes]) -> None:
     """In the form in which the request came."""
-    if request.field(b"content-type").partition(";")[0].strip() == JSON:
+    if request.field(b"content-type").partition(";")[0].strip().lower() == JSON:
         request.answer(status, JSON.encode(), json_format.MessageToJson(message).encode(), *more)
     else:
         request.answer(status, PROTOBUF, message.SerializeToString(), *more)

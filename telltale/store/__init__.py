@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
 from telltale.store.engine import database_file, explained, make_engine, make_reader, parse_url
-from telltale.store.errors import Conflict, StoreBusy, StoreUnavailable, StoreUnusable, is_passing
+from telltale.store.errors import Conflict, StoreBusy, StoreUnavailable, StoreUnusable, is_passing, reason
 from telltale.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Store:
         except Exception as error:
             if is_passing(error):
                 self._reader.dispose()
-                raise StoreUnavailable(str(getattr(error, "orig", None) or error)) from error
+                raise StoreUnavailable(reason(error)) from error
             raise
 
     @property
