@@ -115,7 +115,7 @@ def spans(body: bytes, encoding: str, content_type: str, limit: int, most: int) 
     """Where the first `most` spans of a trace request are, and how many it has. Raises Refused or wire.Malformed."""
     plain = decompress(body, encoding, limit)
     if _media(content_type) == JSON:
-        return wire.split(_json(plain, ExportTraceServiceRequest), most)
+        return wire.split(_json(plain, ExportTraceServiceRequest, most), most)
     found, seen = wire.split(plain, most)
     if len(body) < len(plain):
         for group in found:
@@ -127,7 +127,7 @@ def logs(body: bytes, encoding: str, content_type: str, limit: int, most: int) -
     """A logs request of at most `most` records. Raises Refused."""
     plain = decompress(body, encoding, limit)
     if _media(content_type) == JSON:
-        plain = _json(plain, ExportLogsServiceRequest)
+        plain = _json(plain, ExportLogsServiceRequest, most)
     try:
         bounds.logs(plain, ExportLogsServiceRequest, most)
     except bounds.TooMany as error:
@@ -144,9 +144,12 @@ def _protobuf(body: bytes, kind: type[Request]) -> Request:
         raise Refused("malformed", 400, f"the body is not an {kind.__name__}") from error
 
 
-def _json(body: bytes, kind: type[Message]) -> bytes:
+def _json(body: bytes, kind: type[Message], most: int) -> bytes:
     try:
+        bounds.json(body, most)
         return otlp_json.encode(body, kind)
+    except bounds.TooMany as error:
+        raise Refused("too_large", 413, str(error)) from error
     except otlp_json.NotOtlp as error:
         raise Refused("malformed", 400, f"the body is not an {kind.__name__} in JSON: {error}") from error
     except (ValueError, RecursionError) as error:

@@ -5,14 +5,15 @@ Spans need none of this on the wire, for they are never read all at once. Plain 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from google.protobuf.message import Message
 
 from exporters.traces.wire import CUT_OFF, Malformed, past, varint
 
-# For each item that a request may have. An attribute takes four fields on the wire, so this is 16 for every one
-# of `collector.max_spans` items, and 600 for each of the 512 that SDKs send at once.
+# For each item that a request may have. An attribute takes four fields on the wire and two objects in JSON, so this is
+# 16 or 30 attributes for every one of `collector.max_spans` items, and thousands for each of the 512 that SDKs send.
 EACH: Final = 64
 # Where few items are allowed, one may still be a long conversation.
 LEAST: Final = 64_000
@@ -20,6 +21,8 @@ LEAST: Final = 64_000
 _MAX_DEPTH: Final = 100
 _RECORD: Final = "opentelemetry.proto.logs.v1.LogRecord"
 _GROUPS: Final = ("opentelemetry.proto.logs.v1.ResourceLogs", "opentelemetry.proto.logs.v1.ScopeLogs")
+# An object's or list's beginning that stands in no text.
+_BEGIN: Final = re.compile(rb'(?:[^"{\[]++|"(?:[^"\\]++|\\.)*+")*+[{\[]', re.DOTALL)
 
 # Which message a field holds, by the name of the message that it stands in and its tag.
 _inner: Final[dict[str, dict[int, str]]] = {}
@@ -27,6 +30,21 @@ _inner: Final[dict[str, dict[int, str]]] = {}
 
 class TooMany(ValueError):
     """More than a request may hold; the text says of what."""
+
+
+def json(body: bytes, most: int) -> None:
+    """Raises TooMany for JSON with more objects and lists than `most` items can have."""
+    bound = max(most * EACH, LEAST)
+    # Where it is not passed with all that stands in texts, there is no need to tell them apart.
+    if body.count(b"{") + body.count(b"[") <= bound:
+        return
+    seen = 0
+    found = _BEGIN.match(body)
+    while found is not None:
+        seen += 1
+        if seen > bound:
+            raise TooMany(f"more than {bound} objects and lists in one request (from collector.max_spans)")
+        found = _BEGIN.match(body, found.end())
 
 
 def logs(body: bytes, kind: type[Message], most: int) -> None:

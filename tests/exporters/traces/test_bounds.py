@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given
@@ -71,3 +73,33 @@ def test_values_within_values_without_end_are_refused() -> None:
         body = field(5, field(1, body))
     with pytest.raises(Malformed, match="deeply"):
         bounds.logs(field(1, field(2, field(2, field(5, body)))), ExportLogsServiceRequest, 1)
+
+
+TREES: st.SearchStrategy[object] = st.recursive(
+    st.text(alphabet='{}[]"\\a\n') | st.integers() | st.none(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(alphabet='{["\\k'), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def begun(tree: object) -> int:
+    """Its objects and lists, as Python's own reader finds them."""
+    if isinstance(tree, dict):
+        return 1 + sum(map(begun, tree.values()))
+    return 1 + sum(map(begun, tree)) if isinstance(tree, list) else 0
+
+
+@given(TREES)
+def test_objects_and_lists_are_counted_as_a_reader_finds_them(tree: object) -> None:
+    # So many more that the bound is passed by the tree's own alone, whatever stands in texts.
+    written, more = json.dumps(tree), bounds.LEAST - begun(tree)
+    within = f"[{written},{','.join(['[]'] * (more - 1))}]".encode()
+    bounds.json(within, 1)
+    with pytest.raises(bounds.TooMany, match="64000 objects"):
+        bounds.json(b"[" + within + b"]", 1)
+
+
+def test_texts_full_of_brackets_are_no_objects() -> None:
+    bounds.json(json.dumps([{"text": '{["' * 100_000}]).encode(), 1)
+    # Neither are those of a text without an end, which is no JSON and soon seen to be none.
+    bounds.json(b'["' + b"{" * 10_000_000, 1)

@@ -107,6 +107,18 @@ def test_bad_bodies_get_the_protocols_error_and_a_counter(
     assert collector.post(body()).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs"])
+def test_millions_of_objects_in_a_small_body_of_json_are_refused_unread(collector: Collector, path: str) -> None:
+    packed = gzip.compress(b'{"resourceSpans":[' + b"{}," * 4_000_000 + b"{}]}", 1)
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    before = collector.peak_memory()
+    answer = httpx.post(f"http://{collector.http}{path}", content=packed, headers=headers, timeout=30)
+    assert answer.status_code == 413
+    assert "1280000 objects" in answer.json()["message"]
+    assert collector.value("telltale_collector_rejected_total", reason="too_large") == 1
+    assert collector.peak_memory() - before < 100 << 20
+
+
 def test_grpc_errors_carry_the_protocols_codes(collector: Collector) -> None:
     with grpc.insecure_channel(collector.grpc) as channel:
         call = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
