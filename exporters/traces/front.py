@@ -109,21 +109,21 @@ class Front:
         except StoreUnavailable as error:
             raise self._busy(error) from error
 
-    def score(self, body: bytes, encoding: str, path: str, authorization: str) -> tuple[list[Feedback], list[Refusal]]:
-        """Store feedback in Langfuse's form. Returns what is stored and what was refused. Raises Refused or Busy."""
+    def score(self, body: bytes, encoding: str, path: str, authorization: str) -> tuple[list[str], list[Refusal]]:
+        """Store feedback in Langfuse's form. Returns which are stored and which refused. Raises Refused or Busy."""
         try:
             tenant = self._tenant(authorization, FEEDBACK_SCOPE)
             if tenant is None:
                 raise Refused("unauthenticated", 401, f"feedback needs a key with the scope {FEEDBACK_SCOPE}")
             plain = bodies.decompress(body, encoding, self._settings.max_decompressed_bytes)
             try:
-                found = scores.read(plain, path)
+                found, refused = scores.read(plain, path)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise Refused("malformed", 400, "the body holds no scores") from error
             told = list(scores.events(found, tenant, self._clock(), self._rules))
-            kept = [event for event in told if isinstance(event, Feedback)]
-            refused = [event for event in told if not isinstance(event, Feedback)]
-            refused += self._store.write(lambda c: _append(c, kept))
+            fit = [(name, event) for name, event in told if isinstance(event, Feedback)]
+            refused += [(name, why) for name, why in told if isinstance(why, str)]
+            stored, conflicts = self._store.write(lambda c: _append(c, fit))
         except Refused as error:
             self.refuse(error.reason)
             raise
@@ -131,7 +131,7 @@ class Front:
             raise self._busy(error) from error
         self._complaints.over()
         self.accept("scores")
-        return kept, refused
+        return stored, refused + conflicts
 
     def unready(self) -> str | None:
         """Why senders had better go elsewhere, in one line: the store did not take the last write.
@@ -206,15 +206,18 @@ class Front:
         return key.tenant if key and scope in key.scopes else None
 
 
-def _append(connection: Connection, events: list[Feedback]) -> list[Refusal]:
+def _append(connection: Connection, events: list[tuple[str, Feedback]]) -> tuple[list[str], list[Refusal]]:
     """Store events; those whose id was used for another body are refused."""
+    stored: list[str] = []
     refused: list[Refusal] = []
-    for event in events:
+    for name, event in events:
         try:
             feedback.append(connection, event, scores.fingerprint(event))
         except Conflict as error:
-            refused.append((event.idempotency_key.removeprefix("langfuse:"), str(error)))
-    return refused
+            refused.append((name, str(error)))
+        else:
+            stored.append(name)
+    return stored, refused
 
 
 def _secret(authorization: str) -> str:

@@ -115,22 +115,21 @@ class Otlp:
     async def _score(self, request: Request, path: str) -> None:
         encoding, authorization = request.field(b"content-encoding").lower(), request.field(b"authorization")
         try:
-            kept, refused = await asyncio.to_thread(self._front.score, request.body(), encoding, path, authorization)
+            stored, refused = await asyncio.to_thread(self._front.score, request.body(), encoding, path, authorization)
         except (Refused, Busy) as error:
             _refuse(request, error)
             return
         except Exception:  # noqa: BLE001  # as in `http1`: it must be answered
             request.fail()
             return
-        failed = {identity for identity, _ in refused}
-        stored = [event.idempotency_key.removeprefix("langfuse:") for event in kept]
         if path == SCORES and refused:
-            why = "; ".join(f"{identity}: {why}" for identity, why in refused[:5])
-            _refuse(request, Refused("malformed", 400, why))
+            why = "; ".join(f"{name}: {why}" for name, why in refused[:5])
+            # Half of a surrogate pair in an id: protobuf takes none.
+            _refuse(request, Refused("malformed", 400, why.encode("utf-8", "replace").decode()))
             return
         answer = {
-            "successes": [{"id": identity, "status": 201} for identity in stored if identity not in failed],
-            "errors": [{"id": identity, "status": 400, "message": why} for identity, why in refused],
+            "successes": [{"id": name, "status": 201} for name in stored],
+            "errors": [{"id": name, "status": 400, "message": why} for name, why in refused],
         }
         if path == SCORES:
             request.answer(200, JSON.encode(), json.dumps({"id": stored[0] if stored else None}).encode())

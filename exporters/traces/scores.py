@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from exporters.traces.spans import Value
 from telltale.records import Feedback, FeedbackKind
@@ -19,56 +20,103 @@ SCORES = "/api/public/scores"
 INGESTION = "/api/public/ingestion"
 MAX_EVENTS = 1000
 MAX_COMMENT = 8000
+MAX_ID = 119
+# What Langfuse's SDKs tell of themselves; Langfuse answers nothing to it.
+SDK_LOG = "sdk-log"
 _TRACE = re.compile(r"[0-9a-f]{32}")
 _SPAN = re.compile(r"[0-9a-f]{16}")
+# SQLite takes no half of a surrogate pair, PostgreSQL no NUL.
+_UNFIT = re.compile(r"[\0\ud800-\udfff]")
 _NAME = re.compile(r"[^\w.:/ -]")
 
 Refusal = tuple[str, str]
+"""What its sender knows it by, and why it is not kept."""
 
 
-def read(body: bytes, path: str) -> list[tuple[str, Mapping[str, Value]]]:
-    """(id, score) of every score in a body. Raises ValueError for one that is none of the two forms."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A score as it came: `name` is what its sender looks for in the answer, `identity` tells it from others."""
+
+    name: str
+    identity: str
+    score: Mapping[str, Value]
+
+
+def read(body: bytes, path: str) -> tuple[list[Told], list[Refusal]]:
+    """Every score in a body, and what in it is none. Raises ValueError, KeyError or TypeError for no such body."""
     parsed = json.loads(body)
-    if path == INGESTION:
-        parsed = [
-            {"id": event.get("id"), **event["body"]} for event in parsed["batch"] if event.get("type") == "score-create"
-        ]
-    found = parsed if isinstance(parsed, list) else [parsed]
-    if len(found) > MAX_EVENTS or not all(isinstance(score, dict) for score in found):
+    found = parsed["batch"] if path == INGESTION else parsed if isinstance(parsed, list) else [parsed]
+    if not isinstance(found, list) or len(found) > MAX_EVENTS or not all(isinstance(item, dict) for item in found):
         raise ValueError(f"up to {MAX_EVENTS} objects")
-    return [(str(score.get("id") or _digest(score)), score) for score in found]
+    if path == INGESTION:
+        return _from_events(found)
+    identities = [_identity(score) for score in found]
+    return [Told(identity, identity, score) for identity, score in zip(identities, found, strict=True)], []
+
+
+def _from_events(batch: list[dict[str, Value]]) -> tuple[list[Told], list[Refusal]]:
+    """Of a batch of Langfuse's events, which are answered by the event's id and not by that of its body."""
+    told: list[Told] = []
+    refused: list[Refusal] = []
+    for event in batch:
+        kind, body, name = event.get("type"), event.get("body"), str(event.get("id") or "unknown")
+        if kind == "score-create" and isinstance(body, dict):
+            score = {"id": event.get("id"), **body}
+            told.append(Told(name, _identity(score), score))
+        elif kind == "score-create":
+            refused.append((name, "needs a body"))
+        elif kind != SDK_LOG:
+            refused.append(
+                (name, "is no score-create, and nothing else is kept here: spans go to /v1/traces over OTLP")
+            )
+    return told, refused
 
 
 def events(
-    scores: list[tuple[str, Mapping[str, Value]]], tenant: str, now: float, rules: Mapping[str, str]
-) -> Iterator[Feedback | Refusal]:
-    """What each score is as feedback, or its id and why it is none."""
-    for identity, score in scores:
+    scores: list[Told], tenant: str, now: float, rules: Mapping[str, str]
+) -> Iterator[tuple[str, Feedback] | Refusal]:
+    """What each score is as feedback, or why it is none, behind what its sender knows it by."""
+    for told in scores:
+        score = told.score
         judged = _judged(score)
         trace, span = str(score.get("traceId", "")).lower(), str(score.get("observationId") or "").lower()
         if not _TRACE.fullmatch(trace) or judged is None:
-            yield identity, "needs a trace id of 32 hex digits, and a boolean, a number in [0, 1] or a word"
+            yield told.name, "needs a trace id of 32 hex digits, and a boolean, a number in [0, 1] or a word"
             continue
         kind, value, words = judged
         comment = score.get("comment")
         words = words or (comment if isinstance(comment, str) else "")
-        yield Feedback(
-            received_at=now,
-            tenant=tenant,
-            trace_id=trace,
-            span_id=span if _SPAN.fullmatch(span) else None,
-            kind=kind,
-            name=_NAME.sub("_", str(score.get("name") or "score"))[:64],
-            value=value,
-            source="user",
-            idempotency_key=f"langfuse:{identity}"[:128],
-            comment=redact(words[:MAX_COMMENT], rules)[0] if words else None,
+        yield (
+            told.name,
+            Feedback(
+                received_at=now,
+                tenant=tenant,
+                trace_id=trace,
+                span_id=span if _SPAN.fullmatch(span) else None,
+                kind=kind,
+                name=_NAME.sub("_", str(score.get("name") or "score"))[:64],
+                value=value,
+                source="user",
+                idempotency_key=_key(told.identity),
+                comment=redact(words[:MAX_COMMENT], rules)[0] if words else None,
+            ),
         )
 
 
 def fingerprint(event: Feedback) -> str:
     """Equal for equal events, whenever they came."""
     return _digest([event.trace_id, event.span_id, event.kind, event.name, event.value, event.comment])
+
+
+def _identity(score: Mapping[str, Value]) -> str:
+    return str(score.get("id") or _digest(score))
+
+
+def _key(identity: str) -> str:
+    """An id that the store can hold as it is, and a hash of any other: cut short, two would be one."""
+    if len(identity) > MAX_ID or _UNFIT.search(identity):
+        identity = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"langfuse:{identity}"
 
 
 def _judged(score: Mapping[str, Value]) -> tuple[FeedbackKind, float | None, str] | None:

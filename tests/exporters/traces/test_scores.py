@@ -6,6 +6,7 @@ import base64
 import json
 
 import httpx
+import pytest
 from collector_process import Collector
 
 from telltale.records import Feedback
@@ -26,8 +27,21 @@ def key(collector: Collector, scope: str) -> str:
     return made
 
 
+def in_batch(*bodies: object) -> dict[str, object]:
+    return {"batch": [{"id": f"e{i}", "type": "score-create", "body": body} for i, body in enumerate(bodies)]}
+
+
+def answered(answer: httpx.Response) -> tuple[list[str], list[str]]:
+    """The ids under successes and errors."""
+    assert answer.status_code == 207
+    told = answer.json()
+    return [one["id"] for one in told["successes"]], [one["id"] for one in told["errors"]]
+
+
 def post(collector: Collector, path: str, body: object, secret: str) -> httpx.Response:
-    return httpx.post(f"http://{collector.http}{path}", json=body, headers={"Authorization": basic(secret)})
+    # As text that is all ASCII: httpx's own writer takes no half of a surrogate pair.
+    headers = {"Authorization": basic(secret)}
+    return httpx.post(f"http://{collector.http}{path}", content=json.dumps(body), headers=headers)
 
 
 def stored(collector: Collector) -> list[Feedback]:
@@ -50,8 +64,8 @@ def test_both_forms_are_stored_once_and_redacted(collector: Collector) -> None:
     ]}  # fmt: skip
     answer = post(collector, "/api/public/ingestion", batch, secret)
     assert answer.status_code == 207
-    assert [one["id"] for one in answer.json()["successes"]] == ["s1", "s2"]
-    assert [one["id"] for one in answer.json()["errors"]] == ["s3"]
+    assert [one["id"] for one in answer.json()["successes"]] == ["e1", "e2"]
+    assert {one["id"] for one in answer.json()["errors"]} == {"e3", "e4"}
     [thumb, rating] = stored(collector)
     assert (thumb.tenant, thumb.kind, thumb.value, thumb.comment) == ("acme", "thumb", 1.0, "[EMAIL]")
     assert (rating.kind, rating.value, rating.name) == ("rating", 0.8, "stars")
@@ -65,7 +79,53 @@ def test_it_takes_a_key_for_feedback(collector: Collector) -> None:
 
 def test_bodies_without_scores_are_refused(collector: Collector) -> None:
     secret = key(collector, "feedback:write")
-    for body in (5, [5], {"batch": 5}, {"traceId": "x", "value": 1}, [{**SCORE, "value": None}], [[[]]]):
+    bodies: list[object] = [5, [5], {"batch": 5}, {"traceId": "x", "value": 1}, [{**SCORE, "value": None}], [[[]]]]
+    for body in bodies:
         for path in ("/api/public/scores", "/api/public/ingestion"):
             assert post(collector, path, body, secret).status_code == 400 or body == [{**SCORE, "value": None}]
     assert stored(collector) == []
+
+
+def test_events_that_are_no_scores_are_answered_openly(collector: Collector) -> None:
+    secret = key(collector, "feedback:write")
+    kinds = ["trace-create", "generation-create", "score-create", "sdk-log"]
+    batch = {"batch": [{"id": kind, "type": kind, "body": None} for kind in kinds]}
+    answer = post(collector, "/api/public/ingestion", batch, secret)
+    # Langfuse answers nothing to what its SDKs tell of themselves either.
+    assert answered(answer) == ([], kinds[:3])
+    # Langfuse's own status for what it cannot take: its SDKs try a few times and log it.
+    assert {one["status"] for one in answer.json()["errors"]} == {400}
+    assert "/v1/traces" in answer.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "a\0b", "z" * 120], ids=["half a pair", "NUL", "long"])
+def test_ids_that_no_store_takes_cost_nothing_of_their_batch(collector: Collector, odd: str) -> None:
+    secret = key(collector, "feedback:write")
+    ids = ["good", odd, odd + "2"]
+    batch = in_batch(*({**SCORE, "id": one, "value": n % 2} for n, one in enumerate(ids)))
+    for _ in range(2):
+        assert answered(post(collector, "/api/public/ingestion", batch, secret)) == (["e0", "e1", "e2"], [])
+    found = stored(collector)
+    assert [event.value for event in found] == [0.0, 1.0, 0.0]
+    assert found[0].idempotency_key == "langfuse:good"
+    # The same id with another body is a conflict, whatever its letters.
+    other = post(collector, "/api/public/ingestion", in_batch({**SCORE, "id": odd, "value": 0}), secret)
+    assert answered(other) == ([], ["e0"])
+    assert post(collector, "/api/public/scores", {**SCORE, "id": odd, "value": 0}, secret).status_code == 400
+    assert post(collector, "/api/public/scores", {**SCORE, "id": odd}, secret).json() == {"id": odd}
+
+
+def test_ids_that_a_store_takes_keep_their_keys(collector: Collector) -> None:
+    secret = key(collector, "feedback:write")
+    ids = ["s-1", "z" * 119, "ünï/💡"]
+    for one in ids:
+        assert post(collector, "/api/public/scores", {**SCORE, "id": one}, secret).json() == {"id": one}
+    assert [event.idempotency_key for event in stored(collector)] == [f"langfuse:{one}" for one in ids]
+
+
+def test_odd_words_cost_nothing_of_their_batch(collector: Collector) -> None:
+    secret = key(collector, "feedback:write")
+    odd = [{**SCORE, "id": f"{n}", "comment": words} for n, words in enumerate(("fine", "a \ud83d", "a\0b"))]
+    words = [{**SCORE, "id": f"w{n}", "value": word} for n, word in enumerate(("good", "\ud800", "bad\0"))]
+    taken, refused = answered(post(collector, "/api/public/ingestion", in_batch(*odd, *words), secret))
+    assert (len(taken), refused) == (6, [])
