@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 from exporters.traces.spans import Value
 from telltale.records import Feedback, FeedbackKind
-from telltale.redaction import redact
+from telltale.redaction import redact_within
 
 SCORES = "/api/public/scores"
 INGESTION = "/api/public/ingestion"
 MAX_EVENTS = 1000
 MAX_COMMENT = 8000
+MAX_CATEGORY = 64
 MAX_ID = 119
 # What Langfuse's SDKs tell of themselves; Langfuse answers nothing to it.
 SDK_LOG = "sdk-log"
@@ -83,9 +84,13 @@ def events(
         if not _TRACE.fullmatch(trace) or judged is None:
             yield told.name, "needs a trace id of 32 hex digits, and a boolean, a number in [0, 1] or a word"
             continue
-        kind, value, words = judged
-        comment = score.get("comment")
-        words = words or (comment if isinstance(comment, str) else "")
+        kind, value, category = judged
+        words = score.get("comment")
+        comment: str | None = None
+        if category:
+            comment = redact_within(category, MAX_CATEGORY, rules)
+        elif isinstance(words, str) and words:
+            comment = redact_within(words, MAX_COMMENT, rules)
         yield (
             told.name,
             Feedback(
@@ -98,7 +103,7 @@ def events(
                 value=value,
                 source="user",
                 idempotency_key=_key(told.identity),
-                comment=redact(words[:MAX_COMMENT], rules)[0] if words else None,
+                comment=comment,
             ),
         )
 
@@ -122,7 +127,7 @@ def _key(identity: str) -> str:
 def _judged(score: Mapping[str, Value]) -> tuple[FeedbackKind, float | None, str] | None:
     value, kind = score.get("value"), score.get("dataType")
     if isinstance(value, str):
-        return "category", None, value[:64]
+        return "category", None, value
     if not isinstance(value, bool | int | float) or not 0 <= value <= 1:
         return None
     thumb = kind == "BOOLEAN" or isinstance(value, bool)

@@ -129,3 +129,13 @@ def test_odd_words_cost_nothing_of_their_batch(collector: Collector) -> None:
     words = [{**SCORE, "id": f"w{n}", "value": word} for n, word in enumerate(("good", "\ud800", "bad\0"))]
     taken, refused = answered(post(collector, "/api/public/ingestion", in_batch(*odd, *words), secret))
     assert (len(taken), refused) == (6, [])
+
+
+def test_words_that_are_too_long_are_cut_after_they_were_redacted(collector: Collector) -> None:
+    secret = key(collector, "feedback:write")
+    scores = [
+        {**SCORE, "id": "s1", "comment": "x" * 7_990 + " mina.kim@example.com"},
+        {"id": "s2", "traceId": TRACE, "name": "label", "value": "y" * 55 + " mina.kim@example.com"},
+    ]
+    post(collector, "/api/public/scores", scores, secret)
+    assert [event.comment for event in stored(collector)] == ["x" * 7_990 + " [EMAIL]", "y" * 55 + " [EMAIL]"]
