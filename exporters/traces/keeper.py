@@ -153,8 +153,12 @@ class Keeper:
     def promote(self, trace_ids: list[bytes], reason: str) -> list[Sample]:
         """Calls out of the ring that were asked for, as samples outside the statistics."""
         found: list[Sample] = []
-        wanted, known = set(trace_ids), Recent()
-        for waiting, group in unpack(self.ring.take(wanted)) if wanted else ():
+        wanted = set(trace_ids)
+        if not wanted:
+            # Each second of a quiet day.
+            return found
+        known = Recent()
+        for waiting, group in unpack(self.ring.take(wanted)):
             try:
                 span = group.span(0)
             except Malformed:
