@@ -22,7 +22,11 @@ _TRACES = (
     *("errors", "sampling", "conventions/__init__", "conventions/convention", "conventions/otel"),
     *("conventions/openllmetry", "content", "ring", "keeper", "pipeline", "http2", "otlp_json", "bounds"),
 )
-MODULES = ("telltale/redaction", *(f"exporters/traces/{name}" for name in _TRACES))
+_REDACTION = ("__init__", "rules", "checks")
+MODULES = (
+    *(f"telltale/redaction/{name}" for name in _REDACTION),
+    *(f"exporters/traces/{name}" for name in _TRACES),
+)
 SETUP = """
 from mypyc.build import mypycify
 from setuptools import setup

@@ -12,6 +12,12 @@ from hypothesis import strategies as st
 
 from telltale.redaction import Redactor, _apply, redact
 
+
+def wide(text: str) -> str:
+    """As Chinese, Japanese and Korean keyboards write it: Unicode's fullwidth forms."""
+    return "".join("\N{IDEOGRAPHIC SPACE}" if c == " " else chr(ord(c) + 0xFEE0) for c in text)
+
+
 PLANTED = [
     ("email", "mina.kim+work@example.co.kr"),
     ("email", "o'brien@xn--bcher-kva.example"),
@@ -19,6 +25,8 @@ PLANTED = [
     ("email", "jürgen.müller@firma.example"),
     ("email", "дмитрий.petrov@почта.рф"),
     ("email", "john@m.x.example"),
+    ("email", "mina\N{FULLWIDTH COMMERCIAL AT}example.co.kr"),
+    ("email", "mina.kim%40example.co.kr"),
     ("email", "nguyễn.trần@example.vn"),
     ("phone", "010-1234-5678"),
     ("phone", "01012345678"),
@@ -31,16 +39,34 @@ PLANTED = [
     ("phone", "+91 98765 43210"),
     ("phone", "(02)312-4567"),
     ("phone", "02) 312-4567"),
+    ("phone", wide("010-1234-5678")),
+    ("phone", wide("+82 10 1234 5678")),
+    ("phone", "010\N{NON-BREAKING HYPHEN}1234\N{EN DASH}5678"),
+    ("phone", "+33\N{NO-BREAK SPACE}1\N{NARROW NO-BREAK SPACE}42 68 53 00"),
+    ("phone", "020 7946 0958"),
+    ("phone", "0161 496 0000"),
+    ("phone", "01 42 68 53 00"),
+    ("phone", "01.42.68.53.00"),
+    ("phone", "0171 1234567"),
+    ("phone", "030/901820"),
+    ("phone", "03-1234-5678"),
+    ("phone", "090-1234-5678"),
     ("card", "4111 1111 1111 1111"),
     ("card", "4111111111111111"),
     ("card", "3782-822463-10005"),
     ("card", "6011000990139424"),
+    ("card", wide("4111 1111 1111 1111")),
+    ("card", "4111\N{NO-BREAK SPACE}1111\N{NO-BREAK SPACE}1111\N{NO-BREAK SPACE}1111"),
     ("iban", "DE89 3704 0044 0532 0130 00"),
     ("iban", "GB82WEST12345698765432"),
     ("iban", "no9386011117947"),
+    ("iban", "DE89 3704 0044 0532 0130 00".replace(" ", "\N{NO-BREAK SPACE}")),
     ("kr_rrn", "900101-1234567"),
     ("kr_rrn", "051225-3123456"),
+    ("kr_rrn", "900101\N{EN DASH}1234567"),
+    ("kr_rrn", wide("900101-1234567")),
     ("us_ssn", "078-05-1120"),
+    ("us_ssn", "078\N{EN DASH}05\N{EN DASH}1120"),
     ("ip", "192.168.10.7"),
     ("ip", "2001:db8::8a2e:370:7334"),
     ("ip", "::ffff:10.1.2.3"),
@@ -79,6 +105,16 @@ PLANTED = [
     ("secret", '{\\"Authorization\\": \\"Basic QWxhZGRpbjpvcGVuc2VzYW1l'),
     ("secret", "Authorization: Basic QWxhZGRpbjpvcGVuc2VzYW1l"),
     ("secret", "postgresql://admin:hunter2@"),
+    ("secret", "CI_ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"),
+    ("secret", "OPENAI_sk-proj-4f9Kd83jLm2Qx7Tz1Vb5"),
+    ("secret", "old_AKIAIOSFODNN7EXAMPLE"),
+    ("secret", "password=hunter2"),
+    ("secret", 'DB_PASSWORD": "s3cr3t-Passw0rd!'),
+    ("secret", "Server=db;User Id=sa;Pwd=Tiger1scott"),
+    ("secret", "passphrase: correct7horse"),
+    ("secret", "api_key = 9f8e7d6c5b4a39281706"),
+    ("secret", 'client-secret": "a1B2c3D4e5a1B2c3D4e5'),
+    ("secret", "access_token=ya30-a1B2c3D4e5F6g7H8"),
     ("secret", "-----BEGIN RSA PRIVATE KEY-----\nMIIB-x\n-----END RSA PRIVATE KEY-----"),
     ("secret", "-----BEGIN PRIVATE KEY-----\nMIIBVgIBADANBgkq"),
     ("secret", "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOYBF-x\n-----END PGP PRIVATE KEY BLOCK-----"),
@@ -105,6 +141,15 @@ HARMLESS = [
     "abc::def and Face::Bad() or a::b",
     "서울의 인구는 9,400,000명입니다",
     "trace 4bf92f3577b34da6a3ce929d0e0e4736",
+    "password: at least 8 characters, the password is wrong, PWD=/home/user1/src, password = None",
+    "token=tokens[0], api_key=os.environ['KEY_1'], password=get(p1), $password=$1, access token 2",
+    "on 05.12.2024 10:30, 04/11/2024 16:30, 01-02-2024 and 01.02.03.04.05.06",
+    "00 01 02 03 04 05 06 07, 0.05 1200 3400, 0,05 1234 5678, 0100-0200-0300",
+    "in den Jahren 2019\N{EN DASH}2021, 100 000 000 km",
+    wide("2024") + "年" + wide("12") + "月" + wide("31") + "日、" + wide("1,234") + "円",
+    "hdl.handle.net/11858/00-001M-0000-0013-557A-5, ref 2024-0301-2345-678, secret_key = s3_example_simple",
+    "auth_token = base64.b64encode(value), password = utf8_to_utf16(v)",
+    "glob */%40*, 100%40 and a + 40",
 ]
 
 
