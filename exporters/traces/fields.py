@@ -9,14 +9,19 @@ import ast
 import json
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
 
 from pydantic_core import from_json
 
 from exporters.traces.spans import Value
+from telltale.redaction import redact
 
 Attributes = Mapping[str, Value]
 
 MAX_WORD = 256
+# What tenants are named by, and what versions look like.
+NAMING: Final = frozenset(("email", "ip", "phone"))
 # A repr longer than this is not parsed: it is content, not usage.
 MAX_REPR = 20_000
 # As many levels as the quick parser takes. Content and usage have a handful; reading them, a function calls itself.
@@ -43,6 +48,17 @@ def short(value: Value) -> str | None:
     if not value or value == "None" or value == "null":
         return None
     return _storable(value)
+
+
+@lru_cache(maxsize=4096)
+def label(word: str) -> str:
+    """A name as labels may show it: what a sender calls a model or a tenant, without keys and numbers of people."""
+    cleaned, found = redact(word)
+    return cleaned if found.keys() - NAMING else word
+
+
+def labels(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([label(word) for word in words])
 
 
 def whole(value: Value) -> int | None:

@@ -121,7 +121,7 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.convention = convention.name
     call.tenant = tenant(context, (span.resource, span.attributes))
     call.layer = found["layer"]
-    call.operation = found["operation"]
+    call.operation = fields.label(found["operation"])
     call.start_unix_s = (span.start_ns or span.end_ns) / 1e9
     duration = found.get("duration_s")
     if duration is None and span.start_ns:
@@ -130,9 +130,9 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     streamed = found.get("streamed_s")
     if streamed is not None:
         call.asked, call.streamed_s, call.duration_s = asked(span), streamed, -1.0
-    call.provider = found["provider"]
-    call.model_requested = found["model_requested"]
-    call.model_served = found["model_served"]
+    call.provider = _label(found["provider"])
+    call.model_requested = _label(found["model_requested"])
+    call.model_served = _label(found["model_served"])
     call.streaming = found["streaming"]
     call.ttft = seconds(found["ttft_s"])
     call.tpot = seconds(found.get("tpot_s") or None)
@@ -141,7 +141,7 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.cached = tokens(found["cached_input_tokens"])
     call.written = tokens(found["cache_write_input_tokens"])
     call.reasoned = tokens(found["reasoning_output_tokens"])
-    call.finish_reasons = found["finish_reasons"]
+    call.finish_reasons = fields.labels(found["finish_reasons"])
     call.response_id = found["response_id"]
     call.conversation_id = found["conversation_id"]
     failed = bool(span.status == STATUS_ERROR or found["error_type"] or found.get("failed") or span.event("exception"))
@@ -150,6 +150,10 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     if failed:
         call.error_type = errors.kind(span, found["error_type"])
     return call
+
+
+def _label(name: str | None) -> str | None:
+    return None if name is None else fields.label(name)
 
 
 def settle(call: Call, failed: bool, aborted: bool, native_ttft: bool, service_model: str | None) -> None:
@@ -190,5 +194,5 @@ def tenant(context: Context, sources: Sequence[Mapping[str, Value]]) -> str:
     for source in sources:
         for name in context.tenant_attributes:
             if name in source and (value := fields.word(source, name)):
-                return value[:128]
+                return fields.label(value)[:128]
     return NO_TENANT

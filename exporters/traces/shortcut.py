@@ -301,12 +301,17 @@ def words(body: bytes, pos: i64, end: i64) -> tuple[str, str] | None:
 def _word(body: bytes, pos: i64, end: i64) -> Meaning:
     size = end - pos
     if size > _LONGEST:
-        return Meaning(b"", fields.short(_text(body, pos, end)), ())
+        return Meaning(b"", _named(body, pos, end), ())
     known = _words.find(body, pos, size)
     if known is None:
-        known = Meaning(body[pos:end], fields.short(_text(body, pos, end)), ())
+        known = Meaning(body[pos:end], _named(body, pos, end), ())
         _words.put(known)
     return known
+
+
+def _named(body: bytes, pos: i64, end: i64) -> str | None:
+    name = fields.short(_text(body, pos, end))
+    return None if name is None else fields.label(name)
 
 
 def _and(labels: i64, meaning: Meaning) -> i64:
@@ -344,10 +349,10 @@ def _text(body: bytes, pos: i64, end: i64) -> Value:
 def _list(body: bytes, pos: i64, end: i64) -> tuple[str, ...]:
     size = end - pos
     if size > _LONGEST:
-        return fields.words(any_value(body, pos, end, 0)) or ()
+        return fields.labels(fields.words(any_value(body, pos, end, 0)) or ())
     known = _lists.find(body, pos, size)
     if known is None:
-        known = Meaning(body[pos:end], None, fields.words(any_value(body, pos, end, 0)) or ())
+        known = Meaning(body[pos:end], None, fields.labels(fields.words(any_value(body, pos, end, 0)) or ()))
         _lists.put(known)
     return known.words
 

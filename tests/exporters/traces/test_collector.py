@@ -301,6 +301,28 @@ def test_planted_secrets_reach_neither_store_nor_metrics_nor_log(collector: Coll
         assert secret.encode() not in raw
 
 
+@pytest.mark.parametrize("longer", ["", "x" * 200], ids=["read in place", "read in full"])
+def test_secrets_in_names_reach_neither_labels_nor_store(collector: Collector, tmp_path: Path, longer: str) -> None:
+    secrets = SECRETS[1:]
+    for secret in secrets:
+        models = ("gen_ai.request.model", "gen_ai.response.model", "gen_ai.provider.name")
+        names = dict.fromkeys(models, f"m {secret} {longer}")
+        told = {**names, "gen_ai.response.finish_reasons": [f"stop {secret}"]}
+        send(collector, chat(resource={"tenant.id": f"t {secret}"}, **told))
+        send(collector, chat(**{**told, "gen_ai.request.model": "m", "error.type": f"bad {secret}"}))
+        # Another convention, in which an operation may be anything.
+        others = {"openinference.span.kind": "LLM", "llm.model_name": f"m {secret}", "llm.system": f"s {secret}"}
+        send(collector, chat(**{**others, "gen_ai.operation.name": f"chat {secret}"}))
+    page = collector.page()
+    assert collector.value("telltale_requests_total") == 3 * len(secrets)
+    assert 'tenant="t [CARD]"' in page
+    collector.stop()
+    raw = page.encode() + b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    for secret in secrets:
+        assert secret.encode() not in raw
+    assert {kept.model for kept in collector.samples()} >= {f"m [{kind}] {longer}"[:256] for kind in ("CARD", "IBAN")}
+
+
 def test_feedback_brings_an_unsampled_call_into_the_store(make_collector: Callable[..., Collector]) -> None:
     collector = make_collector(TELLTALE_SAMPLING__PER_MINUTE="0.001")
     # The first call of a stratum is always kept: its rate is not known yet.
