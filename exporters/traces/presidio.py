@@ -6,6 +6,7 @@ A sample that it could not look at is left out: what nobody could redact is not 
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import urllib.error
@@ -13,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from prometheus_client import Counter
 
@@ -36,6 +38,7 @@ class Presidio:
     def __init__(self, settings: Redaction, failed: Counter) -> None:
         self._settings = settings
         self._failed = failed
+        self._url, self._headers = _reached(settings.presidio_url)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="presidio")
 
     def submit(self, kept: list[Sample], save: Callable[[list[Sample]], int]) -> Future[int]:
@@ -76,9 +79,9 @@ class Presidio:
         if self._settings.presidio_entities:
             asked["entities"] = list(self._settings.presidio_entities)
         request = urllib.request.Request(  # noqa: S310 - the settings take http and https only
-            self._settings.presidio_url.rstrip("/") + "/analyze",
+            f"{self._url}/analyze",
             json.dumps(asked).encode(),
-            {"Content-Type": "application/json"},
+            self._headers,
         )
         try:
             with urllib.request.urlopen(request, timeout=self._settings.presidio_timeout) as answer:  # noqa: S310 - as above
@@ -86,7 +89,17 @@ class Presidio:
         except (OSError, HTTPException, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             # Not the error's own text: an answer may hold the prompt.
             reason = error.reason if isinstance(error, urllib.error.URLError) else type(error).__name__
-            raise Unavailable(f"redaction.presidio_url = {self._settings.presidio_url}: {reason}") from None
+            raise Unavailable(f"redaction.presidio_url = {self._url}: {reason}") from None
+
+
+def _reached(url: str) -> tuple[str, dict[str, str]]:
+    """The address and the headers to send there: a name and password in a URL are for the service, not for logs."""
+    parts = urlsplit(url.rstrip("/"))
+    headers = {"Content-Type": "application/json"}
+    given, _, host = parts.netloc.rpartition("@")
+    if given:
+        headers["Authorization"] = f"Basic {base64.b64encode(unquote(given).encode()).decode()}"
+    return urlunsplit(parts._replace(netloc=host)), headers
 
 
 def apart(findings: list[Finding], length: int) -> list[Finding]:

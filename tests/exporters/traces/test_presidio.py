@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from collector_process import Collector, chat, send, until
@@ -24,9 +26,12 @@ NAMES = ("Ada Lovelace", "Grace Hopper")
 class Analyzer(BaseHTTPRequestHandler):
     """The part of Presidio's analyzer service that is asked: finds two names, in characters from 0."""
 
+    authorized: ClassVar[list[str | None]] = []
+
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert (self.path, asked["language"]) == ("/analyze", "en")
+        self.authorized.append(self.headers["Authorization"])
         text = asked["text"]
         found = [
             {"entity_type": "PERSON", "start": text.index(name), "end": text.index(name) + len(name), "score": 0.85}
@@ -95,6 +100,20 @@ def test_without_an_answer_the_sample_is_left_out_and_the_call_counted(
     assert collector.value("telltale_samples_total", outcome="redaction_failed") == 1
     assert "redaction.presidio_url" in collector.log.read_text()
     assert b"Lovelace" not in b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_password_in_its_address_is_for_the_service_alone(
+    make_collector: Callable[..., Collector], analyzer: str, is_there: bool
+) -> None:
+    address = analyzer if is_there else f"http://{free_address()}"
+    collector = make_collector(TELLTALE_REDACTION__PRESIDIO_URL=address.replace("//", "//ada:p%40ss%2Fw0rd@"))
+    assert send(collector, chat(prompt="Ada Lovelace asks")) is SpanExportResult.SUCCESS
+    assert [sample.prompt for sample in collector.samples()] == (["[PERSON] asks"] if is_there else [])
+    assert not is_there or Analyzer.authorized[-1] == "Basic " + base64.b64encode(b"ada:p@ss/w0rd").decode()
+    log = collector.log.read_text()
+    assert is_there or f"redaction.presidio_url = {address}: " in log
+    assert not any(secret in log for secret in ("p%40ss", "p@ss", "w0rd"))
 
 
 @given(st.lists(st.tuples(st.integers(-5, 50), st.integers(-5, 50), st.sampled_from("AB"))), st.integers(0, 40))
