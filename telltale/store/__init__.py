@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
 from telltale.store.engine import database_file, explained, make_engine, make_reader, parse_url
-from telltale.store.errors import Conflict, StoreBusy, StoreUnavailable, StoreUnusable, is_passing, reason
+from telltale.store.errors import Conflict, StoreBusy, StoreUnavailable, StoreUnusable, is_damage, is_passing, reason
 from telltale.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Store:
             with self._reader.connect() as connection, connection.begin():
                 yield connection
         except Exception as error:
-            if is_passing(error):
+            if is_passing(error) or is_damage(error):
                 self._reader.dispose()
                 raise StoreUnavailable(reason(error)) from error
             raise

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 
 class StoreUnavailable(Exception):
-    """The store cannot be used now (locked, full, gone); the same call may work later."""
+    """The store cannot be used now (locked, full, gone, damaged); the same call may work later."""
 
 
 class StoreBusy(StoreUnavailable):
@@ -26,6 +26,17 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, (OperationalError, InterfaceError, TimeoutError, OSError)):
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether the database found itself broken (SQLITE_CORRUPT, SQLITE_NOTADB; PostgreSQL's class XX).
+
+    Somebody must mend it or bring back a copy, and what is sent again then is not lost.
+    """
+    if not isinstance(error, DBAPIError):
+        return False
+    # SQLite's driver has no class of its own for these two.
+    return type(error) is DatabaseError or str(getattr(error.orig, "sqlstate", "")).startswith("XX")
 
 
 def reason(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from telltale.store.errors import StoreBusy, StoreUnavailable, is_passing, reason
+from telltale.store.errors import StoreBusy, StoreUnavailable, is_damage, is_passing, reason
 
 T = TypeVar("T")
 Write = Callable[[Connection], T]
@@ -127,7 +127,7 @@ class Writer:
             connection.close()
 
     def _refuse(self, jobs: list[_Job], error: Exception) -> None:
-        if is_passing(error) or isinstance(error, StoreUnavailable):
+        if is_passing(error) or is_damage(error) or isinstance(error, StoreUnavailable):
             # A broken connection must not be used for the next group.
             self._let_go()
             self._engine.dispose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -178,6 +179,30 @@ def test_a_file_that_goes_while_it_is_written_takes_no_more(tmp_path: Path) -> N
     assert store.write(lambda c: save(2, c)) == 1
     with store.read() as connection:
         assert [int(one.trace_id, 16) for one in samples.load(connection)] == [0, 2]
+    store.close()
+
+
+def test_a_damaged_file_is_unavailable_until_its_copy_is_back(tmp_path: Path) -> None:
+    file, copy = tmp_path / "s.db", tmp_path / "copy.db"
+    store = open_store(f"sqlite:///{file}")
+    store.write(lambda c: [save(n, c) for n in range(20_000)])
+    store.close()
+    shutil.copy(file, copy)
+    with file.open("r+b") as damaged:
+        # Beyond the pages that its opening reads.
+        half = file.stat().st_size // 2
+        damaged.seek(half)
+        damaged.write(b"\xa5" * half)
+    store = open_store(f"sqlite:///{file}")
+    with pytest.raises(StoreUnavailable, match="malformed"):
+        store.write(lambda c: save(20_000, c))
+    assert store.refusal is not None
+    with pytest.raises(StoreUnavailable, match="malformed"), store.read() as connection:
+        samples.load(connection)
+    copy.replace(file)
+    assert store.write(lambda c: save(20_000, c)) == 1
+    with store.read() as connection:
+        assert samples.count(connection) == 20_001
     store.close()
 
 
