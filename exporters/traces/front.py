@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Literal, get_args
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
@@ -17,22 +16,19 @@ from sqlalchemy import Connection
 from exporters.traces import bodies, scores, wire
 from exporters.traces.bodies import Refused
 from exporters.traces.complaints import Complaints
+from exporters.traces.keys import FEEDBACK_SCOPE, Keys
 from exporters.traces.pipeline import Batch, Pipeline
 from exporters.traces.scores import Refusal
 from telltale.metrics import Metrics
 from telltale.records import Feedback
 from telltale.settings import Settings
-from telltale.store import Store, StoreBusy, StoreUnavailable, access, feedback
+from telltale.store import Store, StoreBusy, StoreUnavailable, feedback
 from telltale.store.errors import Conflict
 
 Signal = Literal["traces", "logs", "metrics", "scores"]
 Answer = ExportTraceServiceResponse | ExportLogsServiceResponse
 
 RETRY_AFTER_S = 1
-SCOPE = "otlp:write"
-FEEDBACK_SCOPE = "feedback:write"
-# A key is looked up in the store once in this time: a revoked one works no longer than that.
-KEY_CACHE_S = 30.0
 
 
 class Busy(Exception):
@@ -69,7 +65,7 @@ class Front:
         self._queue.set_function(lambda: float(self._in_flight))
         self._in_flight = 0
         self._lock = threading.Lock()
-        self._tenants: dict[tuple[str, str], tuple[str | None, float]] = {}
+        self._keys = Keys(store, clock, settings.collector.require_key)
         self._rules = settings.redaction.rules
         self._complaints = Complaints(time.monotonic)
 
@@ -88,12 +84,37 @@ class Front:
         with self._lock:
             self._in_flight -= size
 
+    def ask(self, authorization: str) -> Future[None] | None:
+        """Have the store asked about a sender's key: what to wait for before `take`, or None."""
+        return self._keys.ask(authorization)
+
+    def hear(self, asked: Future[None]) -> None:
+        """Raises Busy where the store did not answer."""
+        try:
+            asked.result()
+        except StoreUnavailable as error:
+            raise self._busy(error) from error
+
+    def pass_over(self, authorization: str) -> None:
+        """Take a sender's own metrics, so that SDKs that send all three signals raise no errors, and keep none.
+
+        Raises Refused or Busy.
+        """
+        try:
+            self._keys.tenant(authorization)
+        except Refused as error:
+            self.refuse(error.reason)
+            raise
+        except StoreUnavailable as error:
+            raise self._busy(error) from error
+        self.accept("metrics")
+
     def take(
         self, body: bytes, encoding: str, content_type: str, authorization: str, signal: Signal = "traces"
     ) -> Batch:
         """Decode and queue a body. Raises Refused or Busy."""
         try:
-            tenant = self._tenant(authorization)
+            tenant = self._keys.tenant(authorization)
             limit = self._settings.max_decompressed_bytes
             if signal == "logs":
                 request = bodies.logs(body, encoding, content_type, limit, self._settings.max_spans)
@@ -112,7 +133,7 @@ class Front:
     def score(self, body: bytes, encoding: str, path: str, authorization: str) -> tuple[list[str], list[Refusal]]:
         """Store feedback in Langfuse's form. Returns which are stored and which refused. Raises Refused or Busy."""
         try:
-            tenant = self._tenant(authorization, FEEDBACK_SCOPE)
+            tenant = self._keys.tenant(authorization, FEEDBACK_SCOPE)
             if tenant is None:
                 raise Refused("unauthenticated", 401, f"feedback needs a key with the scope {FEEDBACK_SCOPE}")
             plain = bodies.decompress(body, encoding, self._settings.max_decompressed_bytes)
@@ -184,27 +205,6 @@ class Front:
     def refuse(self, reason: str) -> None:
         self._rejected.labels(reason).inc()
 
-    def _tenant(self, authorization: str, scope: str = SCOPE) -> str | None:
-        secret = _secret(authorization)
-        if secret.startswith(access.KEY_PREFIX):
-            now = self._clock()
-            known = self._tenants.get((secret, scope))
-            if known is None or known[1] < now - KEY_CACHE_S:
-                known = self._tenants[secret, scope] = (self._lookup(secret, scope, now), now)
-                if len(self._tenants) > 1000:
-                    del self._tenants[next(iter(self._tenants))]
-            if known[0] is not None:
-                return known[0]
-            raise Refused("unauthenticated", 401, f"the key is unknown, expired or without the scope {scope}")
-        if self._settings.require_key:
-            raise Refused("unauthenticated", 401, "send Authorization: Bearer tt_…; `telltale key add` makes a key")
-        return None
-
-    def _lookup(self, secret: str, scope: str, now: float) -> str | None:
-        with self._store.read() as connection:
-            key = access.find_key(connection, secret, now)
-        return key.tenant if key and scope in key.scopes else None
-
 
 def _append(connection: Connection, events: list[tuple[str, Feedback]]) -> tuple[list[str], list[Refusal]]:
     """Store events; those whose id was used for another body are refused."""
@@ -218,14 +218,3 @@ def _append(connection: Connection, events: list[tuple[str, Feedback]]) -> tuple
         else:
             stored.append(name)
     return stored, refused
-
-
-def _secret(authorization: str) -> str:
-    """The key in a header: as a bearer token, or as the password of Langfuse's pair of keys."""
-    scheme, _, rest = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return rest.strip() if scheme.lower() == "bearer" else authorization.strip()
-    try:
-        return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
-        return ""

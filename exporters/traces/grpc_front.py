@@ -9,6 +9,7 @@ import base64
 import logging
 import struct
 import urllib.parse
+from concurrent.futures import Future
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -71,6 +72,8 @@ class Connection(listening.Connection):
         self._closing = False
         # What waits for its commit.
         self._working: dict[int, tuple[Stream, Batch, Signal]] = {}
+        # What waits for its key.
+        self._asking: dict[int, tuple[Stream, Future[None]]] = {}
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -136,7 +139,7 @@ class Connection(listening.Connection):
                 stream.held = stream.size
             self._measure(stream)
             if stream.ended:
-                self._take(stream, signal)
+                self._ask(stream, signal)
         except _NotGrpc:
             self._http2.answer(stream, NOT_GRPC)
             self._release(stream)
@@ -156,10 +159,33 @@ class Connection(listening.Connection):
                 self._front.refuse("malformed")
                 raise Refused("malformed", 400, "more than one message in a call")
 
+    def _ask(self, stream: Stream, signal: Signal) -> None:
+        asked = self._front.ask(_authorization(stream))
+        if asked is None:
+            self._take(stream, signal)
+            return
+        stream.working = True
+        number = stream.number
+        self._asking[number] = stream, asked
+        asked.add_done_callback(lambda _: call_back(self._loop, self._heard, number))
+
+    def _heard(self, number: int) -> None:
+        stream, asked = self._asking.pop(number)
+        stream.working = False
+        try:
+            self._front.hear(asked)
+        except Busy as error:
+            self._refuse(stream, error)
+        except Exception:  # noqa: BLE001  # as above
+            self._failed(stream)
+        else:
+            self._advance(stream)
+        self._flush()
+
     def _take(self, stream: Stream, signal: Signal) -> None:
+        authorization = _authorization(stream)
         if signal == "metrics":
-            # Senders' own metrics: accepted, so that SDKs stay quiet, and not kept.
-            self._front.accept("metrics")
+            self._front.pass_over(authorization)
             self._answer(stream, ExportMetricsServiceResponse().SerializeToString())
             return
         try:
@@ -167,7 +193,6 @@ class Connection(listening.Connection):
         except Refused as error:
             self._front.refuse(error.reason)
             raise
-        authorization = stream.fields.get(b"authorization", b"").decode("latin-1")
         batch = self._front.take(body, encoding, "application/x-protobuf", authorization, signal)
         if batch.commit is None:
             self._conclude(stream, batch, signal)
@@ -225,6 +250,10 @@ def _signal(stream: Stream) -> Signal:
     if signal is None:
         raise Refused("not_found", 501, f"no such method: {fields[b':path'].decode('latin-1')}")
     return signal
+
+
+def _authorization(stream: Stream) -> str:
+    return stream.fields.get(b"authorization", b"").decode("latin-1")
 
 
 def _lead(stream: Stream) -> bytes:

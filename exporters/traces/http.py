@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from concurrent.futures import Future
 from itertools import count
 
 from google.protobuf import json_format
@@ -25,7 +26,6 @@ from exporters.traces.scores import INGESTION, SCORES
 JSON = "application/json"
 PROTOBUF = b"application/x-protobuf"
 SIGNALS: dict[str, Signal] = {"/v1/traces": "traces", "/api/public/otel/v1/traces": "traces", "/v1/logs": "logs"}
-# Senders' own metrics are accepted, so that SDKs that send all three signals raise no errors; nothing is kept of them.
 METRICS = "/v1/metrics"
 PATHS = {*SIGNALS, METRICS, SCORES, INGESTION}
 # Bytes that a request for a page may bring along.
@@ -43,6 +43,8 @@ class Otlp:
         # What waits for its commit, by number: a callback that held the batch would be held by it, and nothing of the
         # request would go.
         self._working: dict[int, tuple[Request, Batch, Signal]] = {}
+        # What waits for its key.
+        self._asking: dict[int, tuple[Request, Future[None]]] = {}
         self._numbers = count()
         self._scoring: set[asyncio.Task[None]] = set()
 
@@ -66,16 +68,19 @@ class Otlp:
 
     def take(self, request: Request) -> None:
         path = _path(request)
-        if path == METRICS:
-            self._front.accept("metrics")
-            _answer(request, 200, ExportMetricsServiceResponse())
-        elif path in SIGNALS:
-            self._take(request, SIGNALS[path])
-        else:
+        if path in (SCORES, INGESTION):
             # Held until it is done: a task that nobody holds may be gone before.
             task = asyncio.create_task(self._score(request, path))
             self._scoring.add(task)
             task.add_done_callback(self._scoring.discard)
+            return
+        asked = self._front.ask(request.field(b"authorization"))
+        if asked is None:
+            self._take(request)
+        else:
+            number = next(self._numbers)
+            self._asking[number] = request, asked
+            asked.add_done_callback(lambda _: call_back(self._loop, self._heard, number))
 
     def release(self, request: Request) -> None:
         self._front.leave(request.held)
@@ -85,9 +90,25 @@ class Otlp:
         self._front.refuse("too_large")
         _refuse(request, Refused("too_large", 413, f"the body is larger than {self._limit} bytes"))
 
-    def _take(self, request: Request, signal: Signal) -> None:
-        encoding, authorization = request.field(b"content-encoding").lower(), request.field(b"authorization")
+    def _heard(self, number: int) -> None:
+        request, asked = self._asking.pop(number)
         try:
+            self._front.hear(asked)
+            self._take(request)
+        except Busy as error:
+            _refuse(request, error)
+        except Exception:  # noqa: BLE001  # as in `http1`: it must be answered
+            request.fail()
+
+    def _take(self, request: Request) -> None:
+        encoding, authorization = request.field(b"content-encoding").lower(), request.field(b"authorization")
+        path = _path(request)
+        try:
+            if path == METRICS:
+                self._front.pass_over(authorization)
+                _answer(request, 200, ExportMetricsServiceResponse())
+                return
+            signal = SIGNALS[path]
             batch = self._front.take(request.body(), encoding, request.field(b"content-type"), authorization, signal)
         except (Refused, Busy) as error:
             _refuse(request, error)

@@ -1,0 +1,114 @@
+"""Keys are looked up in the store, which may be slow to answer; nobody else waits for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import httpx
+import pytest
+from collector_process import Collector, chat, until
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from sqlalchemy import Engine, create_engine, text
+
+from telltale.store import Store, access, open_store
+
+
+def key(store: Store, scope: str = "otlp:write") -> str:
+    made: str = store.write(lambda c: access.add_key(c, name=scope, tenant="real", scopes=[scope], now=1.0))
+    return made
+
+
+def post(collector: Collector, secret: str | None, path: str = "/v1/traces") -> httpx.Response:
+    headers = {"Content-Type": "application/x-protobuf"}
+    if secret is not None:
+        headers["Authorization"] = f"Bearer {secret}"
+    body = encode_spans(chat()).SerializeToString() if path == "/v1/traces" else b""
+    return httpx.post(f"http://{collector.http}{path}", content=body, headers=headers, timeout=60)
+
+
+def call(collector: Collector, secret: str | None, *, is_metrics: bool = False) -> grpc.StatusCode:
+    metadata = [("authorization", f"Bearer {secret}")] if secret is not None else []
+    with grpc.insecure_channel(collector.grpc) as channel:
+        try:
+            if is_metrics:
+                MetricsServiceStub(channel).Export(ExportMetricsServiceRequest(), metadata=metadata, timeout=60)
+            else:
+                TraceServiceStub(channel).Export(encode_spans(chat()), metadata=metadata, timeout=60)
+        except grpc.RpcError as error:
+            code: grpc.StatusCode = error.code()
+            return code
+    return grpc.StatusCode.OK
+
+
+def test_a_database_that_does_not_answer_for_a_key_holds_up_nobody_else(
+    new_database: Callable[[], str], make_collector: Callable[..., Collector]
+) -> None:
+    url = new_database()
+    store = open_store(url)
+    secret = key(store)
+    store.close()
+    collector = make_collector(TELLTALE_STORE__URL=url, TELLTALE_STORE__BUSY_TIMEOUT="60s")
+    owner = create_engine(url)
+    with ThreadPoolExecutor(4) as pool:
+        with owner.begin() as connection:
+            connection.execute(text("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE"))
+            slow = [pool.submit(post, collector, secret) for _ in range(2)], [pool.submit(call, collector, secret)]
+            until(lambda: _waiting(owner) > 0)
+            assert post(collector, None).status_code == 200
+            assert call(collector, None) is grpc.StatusCode.OK
+            assert not any(one.done() for one in (*slow[0], *slow[1]))
+        assert [one.result().status_code for one in slow[0]] == [200, 200]
+        assert [one.result() for one in slow[1]] == [grpc.StatusCode.OK]
+    owner.dispose()
+    assert collector.value("telltale_requests_total", tenant="real") == 3
+    assert collector.value("telltale_requests_total", tenant="acme") == 2
+
+
+def test_a_database_that_did_not_answer_for_a_key_is_asked_again(
+    new_database: Callable[[], str], make_collector: Callable[..., Collector]
+) -> None:
+    url = new_database()
+    store = open_store(url)
+    secret, second = key(store), key(store)
+    store.close()
+    collector = make_collector(TELLTALE_STORE__URL=url, TELLTALE_STORE__BUSY_TIMEOUT="200ms")
+    owner = create_engine(url)
+    with owner.begin() as connection:
+        connection.execute(text("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE"))
+        answer = post(collector, secret)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert call(collector, second) is grpc.StatusCode.UNAVAILABLE
+        assert post(collector, secret, "/v1/metrics").status_code == 503
+    assert collector.value("telltale_collector_rejected_total", reason="store_unavailable") == 3
+    assert post(collector, secret).status_code == 200
+    assert call(collector, second) is grpc.StatusCode.OK
+    owner.dispose()
+
+
+@pytest.mark.parametrize("is_required", [False, True])
+def test_senders_metrics_need_the_key_that_spans_need(
+    make_collector: Callable[..., Collector], is_required: bool
+) -> None:
+    collector = make_collector(TELLTALE_COLLECTOR__REQUIRE_KEY=str(is_required).lower())
+    store = collector.store()
+    good, other = key(store), key(store, "feedback:write")
+    store.close()
+    expected = {good: 200, other: 401, None: 401 if is_required else 200}
+    assert {secret: post(collector, secret, "/v1/metrics").status_code for secret in expected} == expected
+    codes = {200: grpc.StatusCode.OK, 401: grpc.StatusCode.UNAUTHENTICATED}
+    assert {secret: call(collector, secret, is_metrics=True) for secret in expected} == {
+        secret: codes[status] for secret, status in expected.items()
+    }
+    assert collector.value("telltale_collector_requests_total", signal="metrics") == 2 * (1 if is_required else 2)
+
+
+def _waiting(server: Engine) -> int:
+    """Locks that somebody waits for."""
+    with server.connect() as connection:
+        found: int = connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one()
+    return found
