@@ -7,8 +7,10 @@
 
 Each peer comes from PyPI in an environment of its own (rotel's `rotel-agent`, `mlflow`, `phoenix`); `parse` is a grpcio
 servicer that does nothing but ParseFromString. Figures are CPU of the server's whole process tree in microseconds a
-span, the median of ROUNDS rounds that alternate between the servers; the client's own CPU is not in them. Where not
-everything is kept, Telltale keeps about one span in a hundred with its content, and rotel keeps nothing.
+span, the median of rounds that alternate between the servers; the client's own CPU is not in them. The ratio is the
+median of the rounds' ratios, with the least and the greatest: neighbours on the machine change both figures of a round
+alike. Where not everything is kept, Telltale keeps about one span in a hundred with its content, and rotel keeps
+nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +37,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from benchmarks.traces import payload
 
-ROUNDS = 3
 REQUESTS = {1: 1500, 10: 400, 100: 60, 512: 40}
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 IN_FLIGHT = 4
@@ -105,10 +106,10 @@ def _send_grpc(server: Server, made: list[bytes], packed: bool) -> None:
         list(pool.map(lambda body: export(body, timeout=120), made))
 
 
-def measure(servers: list[Server], case: Case, requests: int) -> dict[str, float]:
-    """Microseconds of CPU a span, by server."""
+def measure(servers: list[Server], case: Case, requests: int, rounds: int) -> dict[str, list[float]]:
+    """Microseconds of CPU a span in each round, by server."""
     costs: dict[str, list[float]] = {server.name: [] for server in servers}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         made = bodies(case, requests)
         for server in servers:
             if not getattr(server, case.transport):
@@ -117,7 +118,7 @@ def measure(servers: list[Server], case: Case, requests: int) -> dict[str, float
             send(server, case, made)
             _settle(server)
             costs[server.name].append((cpu(server.process.pid) - begin) / (requests * case.spans) * 1e6)
-    return {name: statistics.median(found) for name, found in costs.items() if found}
+    return {name: found for name, found in costs.items() if found}
 
 
 def _settle(server: Server) -> None:
@@ -128,10 +129,14 @@ def _settle(server: Server) -> None:
         time.sleep(1.0 if server.name in ("phoenix", "mlflow") else 0.05)
 
 
-def show(case: Case, found: dict[str, float]) -> None:
-    ours = found["telltale"]
-    cells = [f"{name} {cost:9.2f} ({cost / ours:6.2f}x)" for name, cost in found.items() if name != "telltale"]
-    print(f"{case}  telltale {ours:9.2f}  {'  '.join(cells)}", flush=True)
+def show(case: Case, found: dict[str, list[float]]) -> None:
+    ours, cells = found["telltale"], []
+    for name, costs in found.items():
+        if name != "telltale":
+            ratios = [theirs / mine for theirs, mine in zip(costs, ours, strict=True)]
+            spread = f"{statistics.median(ratios):6.2f}x, {min(ratios):.2f} to {max(ratios):.2f}"
+            cells.append(f"{name} {statistics.median(costs):9.2f} ({spread})")
+    print(f"{case}  telltale {statistics.median(ours):9.2f}  {'  '.join(cells)}", flush=True)
 
 
 def cases(transports: tuple[str, ...]) -> Iterator[Case]:
@@ -150,7 +155,7 @@ def compare(options: argparse.Namespace) -> None:
         before = (0.0, 0.0)
         for case in cases(("grpc", "http")):
             if options.spans in (None, case.spans):
-                show(case, measure(servers, case, REQUESTS[case.spans]))
+                show(case, measure(servers, case, REQUESTS[case.spans], options.rounds))
                 before = before if case.content else _decided(servers[0])
         for server in servers:
             print(f"{server.name}: {rss(server.process.pid):.0f} MiB resident")
@@ -171,7 +176,7 @@ def compare_stored(options: argparse.Namespace) -> None:
                     for server in servers:
                         if getattr(server, transport):
                             send(server, case, bodies(case, requests))
-                    show(case, measure(servers, case, requests))
+                    show(case, measure(servers, case, requests, options.rounds))
 
 
 def soak(options: argparse.Namespace) -> None:
@@ -339,6 +344,7 @@ def main() -> None:
     parser.add_argument("--telltale", metavar="PYTHON", default=sys.executable, help="Python that runs the collector")
     parser.add_argument("--stored", action="store_true", help="keep every span with its content")
     parser.add_argument("--spans", type=int, choices=REQUESTS, help="only requests of this size")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each server takes its turn (3)")
     parser.add_argument("--soak", type=int, metavar="SPANS", help="watch memory over so many spans")
     parser.add_argument("--serve-parse", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()

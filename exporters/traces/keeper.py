@@ -78,6 +78,7 @@ class Keeper:
         self._now = Outcomes()
         # What was known in logs of spans before this request used it up or added to it.
         self._told: list[tuple[SpanKey, Pieces | None]] = []
+        self._harmless: tuple[str, ...] = ()
         self._outcomes = {name: self.outcome(name) for name in ("kept", "no_content", "promoted", "not_sampled")}
         self._coverage = Coverage(registry)
 
@@ -91,7 +92,7 @@ class Keeper:
         probability = self._sampler.keep(call, now)
         promoted_by = None
         if probability is None:
-            promoted_by = _told_apart(call)
+            promoted_by = self._told_apart(call)
             if promoted_by is None or self._promoted.keep(call, now) is None:
                 self._now.passed += 1
                 self.ring.add(held, now)
@@ -236,6 +237,17 @@ class Keeper:
         prompt, answer = within(texts[0], len(prompt), limit), within(texts[1], len(answer), limit)
         return _sample(call, prompt, answer, conversation or None, probability, promoted_by, removed)
 
+    def _told_apart(self, call: Call) -> str | None:
+        """Why a call that was not drawn is worth keeping all the same."""
+        if call.status == "error":
+            return "error"
+        # Most calls end for one reason, which is known by itself.
+        if call.finish_reasons is not self._harmless:
+            if any(_is_guardrail(reason) for reason in call.finish_reasons):
+                return "guardrail"
+            self._harmless = call.finish_reasons
+        return None
+
     def _cover(self, call: Call, value: float) -> None:
         if call.layer != "server" and call.status == "ok":
             self._coverage.add(value)
@@ -252,16 +264,6 @@ def _words(held: Held) -> tuple[str, str]:
         if found is not None:
             return found
     return normalise.words(group.span(index))
-
-
-def _told_apart(call: Call) -> str | None:
-    """Why a call that was not drawn is worth keeping all the same."""
-    if call.status == "error":
-        return "error"
-    for reason in call.finish_reasons:
-        if _is_guardrail(reason):
-            return "guardrail"
-    return None
 
 
 @lru_cache(maxsize=256)

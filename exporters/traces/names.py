@@ -140,14 +140,23 @@ def same(name: bytes, body: bytes, pos: i64, size: i64) -> bool:
 
 
 def _place(body: bytes, pos: i64, size: i64) -> i64:
-    if size >= _WORD:
-        return _slot(read_i64_le(body, pos) ^ (read_i64_le(body, pos + size - _WORD) >> 1), size)
+    """A slot by all of the bytes: versions of a model begin alike, end alike and are as long."""
     number: i64 = 0
     at: i64 = 0
-    while at < size:
-        number = (number << 7) ^ i64(body[pos + at])
-        at += 1
-    return _slot(number, size)
+    if size < _WORD:
+        while at < size:
+            number = (number << 7) ^ i64(body[pos + at])
+            at += 1
+        return _slot(number, size)
+    while at + _WORD < size:
+        number = _and(number, read_i64_le(body, pos + at))
+        at += _WORD
+    # The last word may begin within the one before.
+    return _slot(_and(number, read_i64_le(body, pos + size - _WORD)), size)
+
+
+def _and(number: i64, word: i64) -> i64:
+    return spread(number ^ word ^ (word >> 32))
 
 
 def _slot(number: i64, size: i64) -> i64:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, Convention, Found, operation_of
 from exporters.traces.spans import Span
@@ -10,8 +11,8 @@ from exporters.traces.spans import Span
 _FINISH = re.compile(r'"finish_reason"\s*:\s*"(\w+)"')
 _TAIL = 400
 # A web framework's span of a request has one.
-ROUTE = "http.route"
-SERVER = 2
+ROUTE: Final = "http.route"
+SERVER: Final = 2
 
 
 def _is_call(span: Span) -> bool:

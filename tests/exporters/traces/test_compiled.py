@@ -23,6 +23,7 @@ TRACES = (
     "measure",
     "recent",
     "ring",
+    "names",
     "told_twice",
     "told_again",
     "keeper",
