@@ -126,6 +126,8 @@ def _pragmas(connection: Any, busy_timeout: float) -> None:
     _use_wal(cursor, busy_timeout)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # What retention deletes is people's words. Debian's SQLite overwrites it by itself, others leave it in the file.
+    cursor.execute("PRAGMA secure_delete=ON")
     # A large transaction's pages are written once, at its end; its rows are in memory anyway.
     cursor.execute("PRAGMA cache_spill=OFF")
     cursor.close()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from telltale.store import StoreUnavailable, open_store, samples
+from telltale.records import Sample
+from telltale.store import StoreUnavailable, open_store, retention, samples
 
 
 @pytest.mark.parametrize(("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
@@ -15,6 +16,20 @@ def test_writer_is_durable(tmp_path: Path, pragma: str, value: object) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
     assert store.write(lambda c: c.execute(text(f"PRAGMA {pragma}")).scalar()) == value
     store.close()
+
+
+def test_what_retention_deletes_is_not_left_in_the_file(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    words = [f"my words number {number}" for number in range(500)]
+    rows = [
+        Sample(f"{number:032x}", "b" * 16, 1.0, "t", "m", "v", "client", "chat", "ok", text * 20, "r", 0.5)
+        for number, text in enumerate(words)
+    ]
+    store.write(lambda c: samples.save(c, rows, now=1.0))
+    store.write(lambda c: retention.prune(c, before=2.0))
+    # In the log it stays until that is written over, or the last one closes.
+    store.close()
+    assert b"my words" not in (tmp_path / "s.db").read_bytes()
 
 
 def test_readers_cannot_write(tmp_path: Path) -> None:
