@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 
+from exporters.traces.complaints import AGAIN_S
 from exporters.traces.pipeline import Pipeline
 from telltale.records import Sample
 from telltale.store import Store, StoreUnavailable, feedback, samples
@@ -26,6 +27,7 @@ class Promoter:
         # Out of the ring and not stored yet. No more is taken before these are in the store: they are never more than
         # the ring held once.
         self._found: list[Sample] = []
+        self._said = float("-inf")
 
     async def run(self) -> None:
         """Go on until cancelled, whatever becomes of one round."""
@@ -34,15 +36,19 @@ class Promoter:
             try:
                 await asyncio.to_thread(self._round)
             except StoreUnavailable as error:
-                if self._found:
-                    log.warning("%s not stored yet, the next round tries again: %s", _those(self._found), error)
-                else:
-                    log.warning("feedback cannot be read, the next round tries again: %s", error)
+                what = f"{_those(self._found)} not stored yet" if self._found else "feedback cannot be read"
+                self._complain(f"{what}, each second tries again: {error}")
             except Exception:
                 # Whatever it was, later votes are others: one that cannot be followed must not be the last. What failed
                 # for itself would fail for ever.
                 lost, self._found = self._found, []
                 log.exception("votes could not be followed; %s lost", _those(lost))
+
+    def _complain(self, what: str) -> None:
+        now = time.monotonic()
+        if now >= self._said + AGAIN_S:
+            self._said = now
+            log.warning("%s", what)
 
     def _round(self) -> None:
         self._save()

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporters.traces.spans import Value
 from telltale.records import Feedback, FeedbackKind
@@ -36,7 +36,7 @@ Refusal = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A score as it came: `name` is what its sender looks for in the answer, `identity` tells it from others."""
+    """A score as it came: `name` is what its sender looks for in the answer, `identity` what it calls the score."""
 
     name: str
     identity: str
@@ -51,8 +51,8 @@ def read(body: bytes, path: str) -> tuple[list[Told], list[Refusal]]:
         raise ValueError(f"up to {MAX_EVENTS} objects")
     if path == INGESTION:
         return _from_events(found)
-    identities = [_identity(score) for score in found]
-    return [Told(identity, identity, score) for identity, score in zip(identities, found, strict=True)], []
+    identities = [str(score.get("id") or "") for score in found]
+    return [Told(name or "unknown", name, score) for name, score in zip(identities, found, strict=True)], []
 
 
 def _from_events(batch: list[dict[str, Value]]) -> tuple[list[Told], list[Refusal]]:
@@ -63,7 +63,7 @@ def _from_events(batch: list[dict[str, Value]]) -> tuple[list[Told], list[Refusa
         kind, body, name = event.get("type"), event.get("body"), str(event.get("id") or "unknown")
         if kind == "score-create" and isinstance(body, dict):
             score = {"id": event.get("id"), **body}
-            told.append(Told(name, _identity(score), score))
+            told.append(Told(name, str(score["id"] or ""), score))
         elif kind == "score-create":
             refused.append((name, "needs a body"))
         elif kind != SDK_LOG:
@@ -91,30 +91,27 @@ def events(
             comment = redact_within(category, MAX_CATEGORY, rules)
         elif isinstance(words, str) and words:
             comment = redact_within(words, MAX_COMMENT, rules)
-        yield (
-            told.name,
-            Feedback(
-                received_at=now,
-                tenant=tenant,
-                trace_id=trace,
-                span_id=span if _SPAN.fullmatch(span) else None,
-                kind=kind,
-                name=_NAME.sub("_", str(score.get("name") or "score"))[:64],
-                value=value,
-                source="user",
-                idempotency_key=_key(told.identity),
-                comment=comment,
-            ),
+        event = Feedback(
+            received_at=now,
+            tenant=tenant,
+            trace_id=trace,
+            span_id=span if _SPAN.fullmatch(span) else None,
+            kind=kind,
+            name=_NAME.sub("_", str(score.get("name") or "score"))[:64],
+            value=value,
+            source="user",
+            idempotency_key="",
+            comment=comment,
         )
+        # Of one that nobody named by what is stored of it: a hash of more would tell what was redacted.
+        identity = told.identity or fingerprint(event)
+        yield told.name if told.identity else identity, replace(event, idempotency_key=_key(identity))
 
 
 def fingerprint(event: Feedback) -> str:
     """Equal for equal events, whenever they came."""
-    return _digest([event.trace_id, event.span_id, event.kind, event.name, event.value, event.comment])
-
-
-def _identity(score: Mapping[str, Value]) -> str:
-    return str(score.get("id") or _digest(score))
+    told = [event.trace_id, event.span_id, event.kind, event.name, event.value, event.comment]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def _key(identity: str) -> str:
@@ -132,7 +129,3 @@ def _judged(score: Mapping[str, Value]) -> tuple[FeedbackKind, float | None, str
         return None
     thumb = kind == "BOOLEAN" or isinstance(value, bool)
     return ("thumb" if thumb else "rating"), float(value), ""
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

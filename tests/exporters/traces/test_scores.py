@@ -71,6 +71,17 @@ def test_both_forms_are_stored_once_and_redacted(collector: Collector) -> None:
     assert (rating.kind, rating.value, rating.name) == ("rating", 0.8, "stars")
 
 
+def test_a_score_without_an_id_is_known_by_what_is_stored_of_it(collector: Collector) -> None:
+    secret = key(collector, "feedback:write")
+    unnamed = {**SCORE, "id": None}
+    first = post(collector, "/api/public/scores", unnamed, secret).json()["id"]
+    # Its hash would let somebody who guesses an address see whether it is the one that was redacted.
+    again = post(collector, "/api/public/scores", {**unnamed, "comment": "b@a.org"}, secret).json()["id"]
+    other = post(collector, "/api/public/scores", {**unnamed, "value": 0.0}, secret).json()["id"]
+    assert first == again != other
+    assert [event.value for event in stored(collector)] == [1.0, 0.0]
+
+
 def test_it_takes_a_key_for_feedback(collector: Collector) -> None:
     assert post(collector, "/api/public/scores", [SCORE], key(collector, "otlp:write")).status_code == 401
     assert httpx.post(f"http://{collector.http}/api/public/scores", content=json.dumps([SCORE])).status_code == 401
