@@ -61,12 +61,10 @@ class Keys:
                 raise Refused("unauthenticated", 401, "send Authorization: Bearer tt_…; `telltale key add` makes a key")
             return None
         known = self._lately(asked)
-        if known is None:
-            self._look_up(asked)
-            known = self._lately(asked) or (None, 0.0)
-        if known[0] is None:
+        tenant = self._look_up(asked) if known is None else known[0]
+        if tenant is None:
             raise Refused("unauthenticated", 401, f"the key is unknown, expired or without the scope {scope}")
-        return known[0]
+        return tenant
 
     def _lately(self, asked: Asked) -> tuple[str | None, float] | None:
         known = self._known.get(asked)
@@ -79,16 +77,19 @@ class Keys:
             with self._lock:
                 del self._pending[asked]
 
-    def _look_up(self, asked: Asked) -> None:
-        (secret, scope), now = asked, self._clock()
+    def _look_up(self, asked: Asked) -> str | None:
+        secret, scope = asked
         with self._store.read() as connection:
-            key = access.find_key(connection, secret, now)
+            key = access.find_key(connection, secret, self._clock())
+        tenant = key.tenant if key and scope in key.scopes else None
         with self._lock:
             # Behind all others: the first one is the one that was asked for the longest ago.
             self._known.pop(asked, None)
-            self._known[asked] = (key.tenant if key and scope in key.scopes else None), now
+            # Not since it was asked: an answer may take longer than it is good for.
+            self._known[asked] = tenant, self._clock()
             if len(self._known) > MOST_KEYS:
                 del self._known[next(iter(self._known))]
+        return tenant
 
 
 def _is_key(asked: Asked) -> bool:

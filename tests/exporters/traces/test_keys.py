@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import httpx
@@ -15,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import Me
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from sqlalchemy import Engine, create_engine, text
 
+from exporters.traces.keys import Keys
 from telltale.store import Store, access, open_store
 
 
@@ -88,6 +90,17 @@ def test_a_database_that_did_not_answer_for_a_key_is_asked_again(
     assert post(collector, secret).status_code == 200
     assert call(collector, second) is grpc.StatusCode.OK
     owner.dispose()
+
+
+def test_an_answer_that_took_longer_than_it_is_good_for_is_good(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    bearer = f"Bearer {key(store)}"
+    # What the clock says when it is asked: 40 seconds go by while the store is.
+    times = iter([0.0, 0.0, 40.0, 45.0])
+    keys = Keys(store, lambda: next(times), is_required=False)
+    assert keys.tenant(bearer) == "real"
+    assert keys.ask(bearer) is None
+    store.close()
 
 
 @pytest.mark.parametrize("is_required", [False, True])
