@@ -85,30 +85,38 @@ class Redactor:
     def redact(self, *texts: str) -> tuple[list[str], Counts]:
         """As the function `redact`, of several texts at once: one look finds that there is nothing in any of them."""
         cleaned, counts = [_storable(_resolve_escapes(text)) for text in texts], Counts()
-        breaks = _stand_ins(cleaned) if any("\\" in text for text in cleaned) else []
+        breaks = _stand_ins(cleaned)
         for stand_in, written in breaks:
             cleaned = [text.replace(written, stand_in) for text in cleaned]
+        found = self._look(cleaned)
+        if found:
+            cleaned = self._remove(found, cleaned, counts)
+        for stand_in, written in breaks:
+            cleaned = [text.replace(stand_in, written) for text in cleaned]
+        return cleaned, counts
+
+    def _remove(self, found: list[int], cleaned: list[str], counts: Counts) -> list[str]:
         last = -1
         # In the rules' order: a card's digits must go before a phone pattern can take half of them.
-        while due := sorted(index for index in self._look(cleaned) if index > last):
+        while due := sorted(index for index in found if index > last):
             for last in due:
                 applied = [_apply(self._rules[last], text, counts) for text in cleaned]
                 changed = self._one_by_one and [text for text, _ in applied] != cleaned
                 cleaned = [text for text, _ in applied]
                 if changed or any(joined for _, joined in applied):
                     # A later rule may find now what it did not, such as a word that begins where this one's ended.
+                    found = self._look(cleaned)
                     break
             else:
                 break
-        for stand_in, written in breaks:
-            cleaned = [text.replace(stand_in, written) for text in cleaned]
-        return cleaned, counts
+        return cleaned
 
-    def _look(self, texts: list[str]) -> set[int]:
+    def _look(self, texts: list[str]) -> list[int]:
         """The places of the rules that may find something in any of these texts."""
+        if self._one_by_one:
+            return list({index for text in texts for index in self._set.Match(text.encode()) or ()})
         # Of rules that match over a border, none finds anything in the texts themselves.
-        looked_at = texts if self._one_by_one else ["\n".join(texts)]
-        return {index for text in looked_at for index in self._set.Match(text.encode()) or ()}
+        return self._set.Match("\n".join(texts).encode()) or []
 
 
 @lru_cache(maxsize=8)
@@ -168,11 +176,16 @@ def _resolve_escapes(text: str) -> str:
 
 def _stand_ins(texts: list[str]) -> list[tuple[str, str]]:
     """For a line's end or a tab that JSON writes with a letter, which is none of the word behind it."""
-    # A backslash is found ten times as fast as two characters, of which most texts have one pair.
-    behind = {piece[:1] for text in texts for piece in text.split("\\")[1:]}
-    written = [pair for pair in _WRITTEN if pair[1] in behind]
+    behind: set[str] = set()
+    for text in texts:
+        # A backslash is found ten times as fast as two characters, of which most texts have one pair.
+        if "\\" in text:
+            behind.update([piece[:1] for piece in text.split("\\")[1:]])
+    written = [pair for pair in _WRITTEN if pair[1] in behind] if behind else []
+    if not written:
+        return []
     free = (mark for mark in _CONTROLS if not any(mark in text for text in texts))
-    return list(zip(free, written, strict=False)) if written else []
+    return list(zip(free, written, strict=False))
 
 
 def _storable(text: str) -> str:
