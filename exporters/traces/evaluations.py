@@ -21,6 +21,7 @@ from telltale.records import Feedback
 from telltale.redaction import redact_within
 
 EVENT = "gen_ai.evaluation.result"
+MAX_NAME = 64
 MAX_WORDS = 8000
 # Before a hash of all that was told.
 PREFIX = "evaluation:"
@@ -70,7 +71,8 @@ def _feedback(
         score = None
     if score is None and label is None:
         return None
-    name = _NAME.sub("_", fields.word(attributes, "gen_ai.evaluation.name") or "evaluation")[:64]
+    named = fields.word(attributes, "gen_ai.evaluation.name") or "evaluation"
+    name = _NAME.sub("_", redact_within(named, MAX_NAME, rules))[:MAX_NAME]
     said = attributes.get("gen_ai.evaluation.explanation")
     words = "\n".join(part for part in (label, said) if isinstance(part, str) and part)
     comment = redact_within(words, MAX_WORDS, rules) if words else None

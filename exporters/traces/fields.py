@@ -6,11 +6,11 @@ Every reader takes names in order of preference, and answers None for what is ab
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
 
 from pydantic_core import from_json
 
@@ -20,8 +20,6 @@ from telltale.redaction import redact
 Attributes = Mapping[str, Value]
 
 MAX_WORD = 256
-# What tenants are named by, and what versions look like.
-NAMING: Final = frozenset(("email", "ip", "phone"))
 # A repr longer than this is not parsed: it is content, not usage.
 MAX_REPR = 20_000
 # As many levels as the quick parser takes. Content and usage have a handful; reading them, a function calls itself.
@@ -52,9 +50,14 @@ def short(value: Value) -> str | None:
 
 @lru_cache(maxsize=4096)
 def label(word: str) -> str:
-    """A name as labels may show it: what a sender calls a model or a tenant, without keys and numbers of people."""
+    """A name as labels may show it: what a sender calls a model or a tenant, without keys.
+
+    Numbers of people stay: tenants are named by numbers that look so. Two keys stay two, by the beginning of a hash.
+    """
     cleaned, found = redact(word)
-    return cleaned if found.keys() - NAMING else word
+    if "secret" not in found:
+        return word
+    return f"{cleaned}-{hashlib.sha256(word.encode()).hexdigest()[:8]}"
 
 
 def labels(words: tuple[str, ...]) -> tuple[str, ...]:

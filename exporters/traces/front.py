@@ -88,6 +88,10 @@ class Front:
         """Have the store asked about a sender's key: what to wait for before `take`, or None."""
         return self._keys.ask(authorization)
 
+    def close(self) -> None:
+        """Nobody waits for keys any more."""
+        self._keys.close()
+
     def hear(self, asked: Future[None]) -> None:
         """Raises Busy where the store did not answer."""
         try:

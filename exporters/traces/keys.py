@@ -66,6 +66,10 @@ class Keys:
             raise Refused("unauthenticated", 401, f"the key is unknown, expired or without the scope {scope}")
         return tenant
 
+    def close(self) -> None:
+        """Ask no more: what is asked now ends by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def _lately(self, asked: Asked) -> tuple[str | None, float] | None:
         known = self._known.get(asked)
         return known if known is not None and known[1] >= self._clock() - CACHE_S else None
@@ -79,8 +83,11 @@ class Keys:
 
     def _look_up(self, asked: Asked) -> str | None:
         secret, scope = asked
-        with self._store.read() as connection:
-            key = access.find_key(connection, secret, self._clock())
+        key = None
+        # PostgreSQL takes no NUL.
+        if secret.isascii() and secret.isprintable():
+            with self._store.read() as connection:
+                key = access.find_key(connection, secret, self._clock())
         tenant = key.tenant if key and scope in key.scopes else None
         with self._lock:
             # Behind all others: the first one is the one that was asked for the longest ago.

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 
 from exporters.traces.spans import Value
 from telltale.records import Feedback, FeedbackKind
-from telltale.redaction import redact_within
+from telltale.redaction import redact, redact_within
 
 SCORES = "/api/public/scores"
 INGESTION = "/api/public/ingestion"
 MAX_EVENTS = 1000
 MAX_COMMENT = 8000
 MAX_CATEGORY = 64
+MAX_NAME = 64
 MAX_ID = 119
 # What Langfuse's SDKs tell of themselves; Langfuse answers nothing to it.
 SDK_LOG = "sdk-log"
@@ -52,7 +53,7 @@ def read(body: bytes, path: str) -> tuple[list[Told], list[Refusal]]:
     if path == INGESTION:
         return _from_events(found)
     identities = [str(score.get("id") or "") for score in found]
-    return [Told(name or "unknown", name, score) for name, score in zip(identities, found, strict=True)], []
+    return [Told(name, name, score) for name, score in zip(identities, found, strict=True)], []
 
 
 def _from_events(batch: list[dict[str, Value]]) -> tuple[list[Told], list[Refusal]]:
@@ -82,7 +83,8 @@ def events(
         judged = _judged(score)
         trace, span = str(score.get("traceId", "")).lower(), str(score.get("observationId") or "").lower()
         if not _TRACE.fullmatch(trace) or judged is None:
-            yield told.name, "needs a trace id of 32 hex digits, and a boolean, a number in [0, 1] or a word"
+            why = "needs a trace id of 32 hex digits, and a boolean, a number in [0, 1] or a word"
+            yield told.name or "unknown", why
             continue
         kind, value, category = judged
         words = score.get("comment")
@@ -97,7 +99,7 @@ def events(
             trace_id=trace,
             span_id=span if _SPAN.fullmatch(span) else None,
             kind=kind,
-            name=_NAME.sub("_", str(score.get("name") or "score"))[:64],
+            name=_NAME.sub("_", redact_within(str(score.get("name") or "score"), MAX_NAME, rules))[:MAX_NAME],
             value=value,
             source="user",
             idempotency_key="",
@@ -105,7 +107,7 @@ def events(
         )
         # Of one that nobody named by what is stored of it: a hash of more would tell what was redacted.
         identity = told.identity or fingerprint(event)
-        yield told.name if told.identity else identity, replace(event, idempotency_key=_key(identity))
+        yield told.name or identity, replace(event, idempotency_key=_key(identity, rules))
 
 
 def fingerprint(event: Feedback) -> str:
@@ -114,9 +116,9 @@ def fingerprint(event: Feedback) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _key(identity: str) -> str:
-    """An id that the store can hold as it is, and a hash of any other: cut short, two would be one."""
-    if len(identity) > MAX_ID or _UNFIT.search(identity):
+def _key(identity: str, rules: Mapping[str, str]) -> str:
+    """An id that the store can and may hold as it is, and a hash of any other: cut short, two would be one."""
+    if len(identity) > MAX_ID or _UNFIT.search(identity) or redact(identity, rules)[1]:
         identity = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
     return f"langfuse:{identity}"
 

@@ -79,6 +79,7 @@ async def _run(settings: Settings, store: Store, listeners: dict[str, socket.soc
     for task in background:
         task.cancel()
     await asyncio.gather(*(server.stop(GRACE_S) for server in servers))
+    front.close()
     return 0
 
 

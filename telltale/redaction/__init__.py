@@ -163,6 +163,8 @@ _WRITTEN = ("\\n", "\\r", "\\t", "\\f", "\\b")
 _CONTROLS = "\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17"
 # As RE2 has them: to a rule any other space is a character like letters.
 _SPACES = " \t\n\f\r"
+# Not printable, says Python, but they stand between groups of digits and do JSON no harm.
+_WIDE_SPACES = "\xa0\u2007\u202f\u3000"
 _ESCAPE = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})(?:\\+u([dD][c-fC-F][0-9a-fA-F]{2}))?")
 
 
@@ -202,4 +204,4 @@ def _unescape(match: re.Match[str]) -> str:
     units = bytes.fromhex(match[1]) + bytes.fromhex(match[2] or "")
     decoded = units.decode("utf-16-be", "replace")
     # Quotes, backslashes and control characters stay escaped: resolved, they would break the JSON around them.
-    return decoded if all(c.isprintable() and c not in '"\\' for c in decoded) else match[0]
+    return decoded if all((c.isprintable() or c in _WIDE_SPACES) and c not in '"\\' for c in decoded) else match[0]

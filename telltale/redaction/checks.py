@@ -34,15 +34,25 @@ def has_digit(match: Any, mark: str) -> tuple[str, int]:
     return (mark, 1) if secret else (found, 0)
 
 
+def behind(match: Any, mark: str) -> tuple[str, int]:
+    """What stands behind a name, which stays: it is no secret, and JSON is none without it."""
+    return match.group(1) + mark, 1
+
+
 def given(match: Any, mark: str) -> tuple[str, int]:
     """What stands behind the name of a secret; not a function that gives it."""
-    is_call = match.string[match.end() : match.end() + 1] == "("
-    return (match.group(), 0) if is_call else has_digit(match, mark)
+    value = match.group()[len(match.group(1)) :]
+    is_call = match.string[match.end() : match.end() + 1] == "(" and _FUNCTION.fullmatch(value) is not None
+    return behind(match, mark) if not is_call and any(c.isdigit() for c in value) else (match.group(), 0)
+
+
+# A word alone may be a password with a remark behind it.
+_FUNCTION = re.compile(r"[A-Za-z_]\w*[._]\w[\w.]*", re.ASCII)
 
 
 def given_key(match: Any, mark: str) -> tuple[str, int]:
     """As `given`; made at random, it has several digits, and the name of a variable hardly ever."""
-    is_name = sum(_is_digit(c) for c in match.group()) < 2
+    is_name = sum(_is_digit(c) for c in match.group()[len(match.group(1)) :]) < 2
     return (match.group(), 0) if is_name else given(match, mark)
 
 
@@ -66,16 +76,30 @@ def national(match: Any, mark: str) -> tuple[str, int]:
     """Groups that make a whole number at home: as many digits, one sign between them, and no more groups beside."""
     text, start, end = match.string, match.start(), match.end()
     found: str = match.group()
-    gaps = [c for c in found if not _is_digit(c)]
-    before, after = text[max(0, start - 2) : start], text[end : end + 2]
-    # Words stand beside a number too, but not with a hyphen: an order's number does.
-    is_group = _is_digit if gaps[0].isspace() else _is_word
-    in_row = (before[1:] == gaps[0] and is_group(before[:1])) or (after[:1] == gaps[0] and is_group(after[1:]))
-    fraction = before[1:] in (".", ",") and _is_digit(before[:1])
-    whole = 9 <= len(found) - len(gaps) <= 11 and gaps.count(gaps[0]) == len(gaps)
-    if not whole or in_row or fraction or _is_word(before[-1:]) or _is_word(after[:1]):
+    gaps = [c for c in found if not _is_digit(c) and c not in "()"]
+    # A comma stands before a fraction too, but between a table's columns more often.
+    before, after = text[max(0, start - 8) : start], text[end : end + 8]
+    fraction = _FRACTION.search(before) is not None
+    digits = sum(_is_digit(c) for c in found)
+    whole = 9 <= digits <= 11 and gaps.count(gaps[0]) == len(gaps)
+    beside = _is_word(before[-1:]) or _is_word(after[:1])
+    if not whole or beside or fraction or _is_group(before[::-1], gaps[0]) or _is_group(after, gaps[0]):
         return found, 0
     return mark, 1
+
+
+_FRACTION = re.compile(r"\d\.$|(?<!\d)0,$", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9]*")
+
+
+def _is_group(beside: str, gap: str) -> bool:
+    """Whether the text beside, read away from a number, is one more group of the same row."""
+    word = _WORD.match(beside[1:])
+    if beside[:1] != gap or word is None:
+        return False
+    group = word.group()
+    # Words and other numbers stand beside a phone too, but not with a hyphen: an order's number does.
+    return 2 <= len(group) <= 4 and group.isdigit() if gap.isspace() else bool(group)
 
 
 def _is_word(character: str) -> bool:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from telltale.redaction.checks import (
     Check,
     always,
+    behind,
     card,
     given,
     given_key,
@@ -52,12 +53,12 @@ _DASHED_PREFIXES = (
 )
 _HOOKS = r"\b(?:hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)"
 _KEY_OF = r"(?i)\b(?:aws_secret_key|(?:aws_)?secret_?access_?key|(?:account|sharedaccess)key)"
-_GIVEN = r"""\\*["']?\s{0,3}[:=]\s{0,3}\\*["']?"""
+_GIVEN = r"""\\*["']?[ \t]{0,3}[:=\x{FF1A}][ \t]{0,3}\\*["']?"""
 _PASS = r"(?i)(?:passw(?:or)?d|passphrase|pwd)"  # noqa: S105 - what it finds is one
-# Not a variable, a path or a call.
-_PASS_GIVEN = _PASS + _GIVEN + r"""[^\s"'\\,;<>(){}\[\]/$][^\s"'\\,;<>(){}\[\]]{5,}"""
+# Not a variable or a path, and not beyond what stands in for a line's end.
+_PASS_GIVEN = "(" + _PASS + _GIVEN + r""")[^\s\x01-\x17"'\\,;<>(){}\[\]/$][^\s\x01-\x17"'\\,;<>(){}\[\]]{5,}"""
 _NAMED = r"(?i)(?:api|access|auth|client|private|secret)[_-]?(?:key|token|secret)"
-_BASIC = r"(?i)\bauthorization" + _GIVEN + r"basic[ \t]+[A-Za-z0-9+/=]{8,}"
+_BASIC = r"(?i)(\bauthorization" + _GIVEN + r"basic[ \t]+)[A-Za-z0-9+/=]{8,}"
 # A name is in Latin, Greek and Cyrillic letters, or in others alone: words of those stand right before an address.
 _EMAIL = (
     r"(?i)(?:[a-z0-9\x{C0}-\x{52F}\x{1E00}-\x{1FFF}._%+'-]{1,64}|[\x{80}-\x{10FFFF}]{1,32})"
@@ -74,7 +75,7 @@ _WIDE = (
     r" \x{2010}-\x{2015}\x{2212}-]{5,}[\x{FF10}-\x{FF19}]"
 )
 _WIDE_AT = r"(?i)[a-z0-9._%+'-]\x{FF20}[a-z0-9-]"
-_CODED_EMAIL = r"(?i)[a-z0-9._+'-]{1,64}%40(?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}"
+_CODED_EMAIL = r"(?i)(?:[a-z0-9._+'-]|%2b){1,64}%40(?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}"
 _CODED_AT = r"(?i)[a-z0-9._+'-]%40[a-z0-9-]"
 # The IBAN registry of SWIFT: countries by how many characters their numbers have.
 _IBANS = {
@@ -111,12 +112,12 @@ SHAPES = (
     Shape("secret", _START + r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}", has_digit),
     Shape("secret", _START + r"dapi[0-9a-f]{32}", has_digit),
     Shape("secret", _HOOKS + r"[A-Za-z0-9/_-]{16,}", has_digit),
-    Shape("secret", _KEY_OF + _GIVEN + r"[A-Za-z0-9/+=]{40,}", has_digit, _KEY_OF),
+    Shape("secret", "(" + _KEY_OF + _GIVEN + r")[A-Za-z0-9/+=]{40,}", given, _KEY_OF),
     Shape("secret", r"(?i)\bbearer[ \t]+[A-Za-z0-9._~+/=-]{16,}", has_digit),
     Shape("secret", _URL, has_digit, r"://[^\s/@]*@"),
-    Shape("secret", _NAMED + _GIVEN + r"[A-Za-z0-9_.~+/=-]{16,}", given_key, _NAMED),
+    Shape("secret", "(" + _NAMED + _GIVEN + r")[A-Za-z0-9_.~+/=-]{16,}", given_key, _NAMED),
     Shape("secret", _PASS_GIVEN, given, _PASS),
-    Shape("secret", _BASIC, always, r"(?i)\bauthorization"),
+    Shape("secret", _BASIC, behind, r"(?i)\bauthorization"),
     Shape("email", _EMAIL, always, _AT),
     Shape("email", _CODED_EMAIL, always, _CODED_AT),
     Shape("iban", _IBAN, iban, rf"(?i)\b(?:{_IBAN_HEADS})\d{{2}}{_GAP}?[a-z0-9]"),
@@ -127,9 +128,9 @@ SHAPES = (
     Shape("phone", rf"\(?0(?:1[016789]|2|[3-6]\d|70|50\d)\)?{_PHONE_GAP}{{0,2}}\d{{3,4}}{_PHONE_GAP}?\d{{4}}", phone),
     Shape("phone", rf"(?:\([2-9]\d{{2}}\){_PHONE_GAP}?|[2-9]\d{{2}}{_PHONE_GAP})\d{{3}}{_PHONE_GAP}\d{{4}}", phone),
     # The United Kingdom, Italy, Japan; France; Germany.
-    Shape("phone", rf"0\d{{1,4}}{_GAP}\d{{3,4}}{_GAP}\d{{3,4}}", national),
-    Shape("phone", rf"0[1-9](?:{_PHONE_GAP}\d{{2}}){{4}}", national),
-    Shape("phone", rf"0\d{{2,4}}(?:/|{_GAP})\d{{6,8}}", national),
+    Shape("phone", rf"(?:\(|\b)0[1-9]\d{{0,3}}\)?{_GAP}\d{{3,4}}{_GAP}\d{{3,4}}", national),
+    Shape("phone", rf"\b0[1-9](?:{_PHONE_GAP}\d{{2}}){{4}}", national),
+    Shape("phone", rf"\b0[1-9]\d{{1,3}}(?:/|{_GAP})\d{{6,8}}", national),
     Shape("ip", r"\d{1,3}(?:\.\d{1,3}){3}", ip),
     Shape("ip", r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?", ip),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 
@@ -35,8 +37,10 @@ def is_damage(error: BaseException) -> bool:
     """
     if not isinstance(error, DBAPIError):
         return False
-    # SQLite's driver has no class of its own for these two.
-    return type(error) is DatabaseError or str(getattr(error.orig, "sqlstate", "")).startswith("XX")
+    if isinstance(error.orig, sqlite3.DatabaseError):
+        # Its driver has no class of its own for these two.
+        return type(error) is DatabaseError
+    return str(getattr(error.orig, "sqlstate", "")).startswith("XX")
 
 
 def reason(error: BaseException) -> str:

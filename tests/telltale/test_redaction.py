@@ -49,6 +49,7 @@ PLANTED = [
     ("phone", "01.42.68.53.00"),
     ("phone", "0171 1234567"),
     ("phone", "030/901820"),
+    ("phone", "(020) 7946 0958"),
     ("phone", "03-1234-5678"),
     ("phone", "090-1234-5678"),
     ("card", "4111 1111 1111 1111"),
@@ -149,6 +150,7 @@ HARMLESS = [
     wide("2024") + "年" + wide("12") + "月" + wide("31") + "日、" + wide("1,234") + "円",
     "hdl.handle.net/11858/00-001M-0000-0013-557A-5, ref 2024-0301-2345-678, secret_key = s3_example_simple",
     "auth_token = base64.b64encode(value), password = utf8_to_utf16(v)",
+    "step 0001/000200, epoch 001/100000, frame 00012-000345, 0000 000 000, 001 0002 0003",
     "glob */%40*, 100%40 and a + 40",
 ]
 
@@ -307,6 +309,40 @@ def test_long_hostile_text_is_finished() -> None:
 )
 def test_what_stands_beside_is_told_apart(text: str, cleaned: str) -> None:
     assert redact(text)[0] == cleaned
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        # A name stays: without it JSON is none, and nobody knows what was removed.
+        ('{"user": "bob", "password": "hunter22"}', '{"user": "bob", "password": "[SECRET]"}'),
+        ('{"k": 1, "api_key": "9f8e7d6c5b4a39281706"}', '{"k": 1, "api_key": "[SECRET]"}'),
+        ('{"Authorization": "Basic YWJjZGVmOmdoaQ=="}', '{"Authorization": "Basic [SECRET]"}'),
+        ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "aws_secret_access_key = [SECRET]"),
+        ('{"env": "DB_PASSWORD=hunter22\\nDB_HOST=db\\nA=b"}', '{"env": "DB_PASSWORD=[SECRET]\\nDB_HOST=db\\nA=b"}'),
+        ('{"m": "password: hunter22\\n(change it)"}', '{"m": "password: [SECRET]\\n(change it)"}'),
+        ("password: hunter22(임시), password=P@ssw0rd!2024(old)", "password: [SECRET](임시), password=[SECRET](old)"),
+        ("Enter password: \nlogin1: bob", "Enter password: \nlogin1: bob"),
+        ("17,020 7946 0958,Bob\n17,0171 1234567", "17,[PHONE],Bob\n17,[PHONE]"),
+        ("0171/1234567,0171/1234567", "[PHONE],[PHONE]"),
+        ("I called 020 7946 0958 3 times; Tel. 01 42 68 53 00 24h", "I called [PHONE] 3 times; Tel. [PHONE] 24h"),
+        ("75001 01 42 68 53 00", "75001 [PHONE]"),
+        ("bob.smith%2Bnews%40example.com", "[EMAIL]"),
+    ],
+)
+def test_what_stands_around_a_secret_stays(text: str, cleaned: str) -> None:
+    assert redact(text)[0] == cleaned
+    assert redact(cleaned)[0] == cleaned
+
+
+@pytest.mark.parametrize("space", ["\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}", "\N{FIGURE SPACE}"])
+def test_spaces_that_json_escapes_are_spaces(space: str) -> None:
+    for kind, secret in (("phone", "06 12 34 56 78"), ("card", "4111 1111 1111 1111"), ("phone", "03-1234-5678")):
+        text, counts = redact(json.dumps({"v": f"{space}{secret.replace(' ', space)}"}))
+        assert json.loads(text) == {"v": f"{space}[{kind.upper()}]"}
+        assert counts == {kind: 1}
+    text, _ = redact(json.dumps({"v": f"{space}sk-proj-abc123def456ghi789jkl {space}bob@example.com"}))
+    assert json.loads(text) == {"v": f"{space}[SECRET] {space}[EMAIL]"}
 
 
 def test_backslashes_without_end_take_no_longer() -> None:

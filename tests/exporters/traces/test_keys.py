@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -90,6 +92,38 @@ def test_a_database_that_did_not_answer_for_a_key_is_asked_again(
     assert post(collector, secret).status_code == 200
     assert call(collector, second) is grpc.StatusCode.OK
     owner.dispose()
+
+
+def test_the_end_does_not_wait_for_keys_that_nobody_waits_for(
+    new_database: Callable[[], str], make_collector: Callable[..., Collector]
+) -> None:
+    url = new_database()
+    open_store(url).close()
+    collector = make_collector(TELLTALE_STORE__URL=url, TELLTALE_STORE__BUSY_TIMEOUT="4s")
+    assert collector.popen is not None
+    owner = create_engine(url)
+    with ThreadPoolExecutor(40) as pool, owner.begin() as connection:
+        connection.execute(text("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE"))
+        asked = [pool.submit(_try, collector, f"tt_{number:08d}_bad") for number in range(40)]
+        until(lambda: _waiting(owner) > 0)
+        collector.popen.terminate()
+        # Its grace for requests in work, and one look-up; each of the forty would be ten look-ups long.
+        assert collector.popen.wait(timeout=25) == 0
+    assert all(one.done() for one in asked)
+    owner.dispose()
+
+
+def _try(collector: Collector, secret: str) -> None:
+    with suppress(httpx.HTTPError):
+        post(collector, secret)
+
+
+def test_a_key_that_is_none_is_unknown_to_every_database(
+    new_database: Callable[[], str], make_collector: Callable[..., Collector]
+) -> None:
+    collector = make_collector(TELLTALE_STORE__URL=new_database())
+    pair = base64.b64encode(b"pk:tt_0000\x00bad").decode()
+    assert collector.post(b"", Authorization=f"Basic {pair}").status_code == 401
 
 
 def test_an_answer_that_took_longer_than_it_is_good_for_is_good(tmp_path: Path) -> None:

@@ -82,6 +82,20 @@ def test_a_score_without_an_id_is_known_by_what_is_stored_of_it(collector: Colle
     assert [event.value for event in stored(collector)] == [1.0, 0.0]
 
 
+def test_names_and_ids_hold_nothing_that_is_redacted_elsewhere(collector: Collector) -> None:
+    secret, named = key(collector, "feedback:write"), "sk-proj4bcd3fGh1jKlmn0pQrStuvwx"
+    post(collector, "/api/public/scores", {**SCORE, "id": f"of {named}", "name": f"as {named}"}, secret)
+    [event] = stored(collector)
+    assert event.name == "as _SECRET_"
+    assert named not in event.idempotency_key
+
+
+def test_an_event_is_answered_by_its_id_whatever_its_body_is_called(collector: Collector) -> None:
+    secret = key(collector, "feedback:write")
+    answer = post(collector, "/api/public/ingestion", in_batch({**SCORE, "id": None}, {**SCORE, "id": ""}), secret)
+    assert answered(answer) == (["e0", "e1"], [])
+
+
 def test_it_takes_a_key_for_feedback(collector: Collector) -> None:
     assert post(collector, "/api/public/scores", [SCORE], key(collector, "otlp:write")).status_code == 401
     assert httpx.post(f"http://{collector.http}/api/public/scores", content=json.dumps([SCORE])).status_code == 401

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from collector_process import until
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DatabaseError
 
 from telltale.records import Sample
 from telltale.store import Conflict, Store, StoreBusy, StoreUnavailable, open_store, samples, writer
@@ -203,6 +205,15 @@ def test_a_damaged_file_is_unavailable_until_its_copy_is_back(tmp_path: Path) ->
     assert store.write(lambda c: save(20_000, c)) == 1
     with store.read() as connection:
         assert samples.count(connection) == 20_001
+    store.close()
+
+
+def test_a_rule_of_the_databases_owner_is_no_damage(new_database: Callable[[], str]) -> None:
+    """An error of no class that the driver knows: to try again would be for ever."""
+    store = open_store(new_database())
+    with pytest.raises(DatabaseError, match="not here"):
+        store.write(lambda c: c.execute(text("DO $$ BEGIN RAISE EXCEPTION 'not here' USING ERRCODE='T0001'; END $$")))
+    assert store.refusal is None
     store.close()
 
 
