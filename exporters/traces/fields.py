@@ -57,7 +57,8 @@ def label(word: str) -> str:
     cleaned, found = redact(word)
     if "secret" not in found:
         return word
-    return f"{cleaned}-{hashlib.sha256(word.encode()).hexdigest()[:8]}"
+    apart = hashlib.sha256(word.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{cleaned}-{apart}"
 
 
 def labels(words: tuple[str, ...]) -> tuple[str, ...]:
