@@ -16,11 +16,14 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# Below exporters/traces/.
+# Below exporters/traces/: what every span passes.
 _TRACES = (
-    *("call", "spans", "names", "wire", "shortcut", "fields", "normalise", "table", "recent", "registry", "measure"),
-    *("errors", "sampling", "conventions/__init__", "conventions/convention", "conventions/otel"),
-    *("conventions/openllmetry", "content", "ring", "keeper", "pipeline", "http2", "otlp_json", "bounds"),
+    *("core/interning", "core/series"),
+    *("decode/protobuf", "decode/spans", "decode/attributes", "decode/content", "decode/otlp_json", "decode/bounds"),
+    *("conventions/__init__", "conventions/convention", "conventions/otel", "conventions/openllmetry"),
+    *("calls/call", "calls/fast_path", "calls/normalise", "calls/call_index", "calls/dedup", "calls/error_types"),
+    *("keep/metrics", "keep/sampling", "keep/sampler", "keep/unsampled"),
+    *("pipeline", "receive/http2"),
 )
 _REDACTION = ("__init__", "rules", "checks")
 MODULES = (

@@ -11,8 +11,8 @@ from types import FrameType
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from alerting.reconcile import Reconciler
-from alerting.webhook import create_app
+from alerting.intake.webhook import create_app
+from alerting.lifecycle.reconcile import Reconciler
 from telltale.metrics import Metrics
 from telltale.settings import Settings, is_loopback
 from telltale.store import Store, open_configured

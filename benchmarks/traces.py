@@ -24,15 +24,16 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from exporters.traces import normalise, otlp_json, shortcut, spans, wire
-from exporters.traces.measure import Measure
+from exporters.traces.calls import fast_path, normalise
+from exporters.traces.decode import otlp_json, protobuf, spans
+from exporters.traces.keep.metrics import CallMetrics
 from telltale.metrics import Metrics
 from telltale.redaction import Redactor, redact
 
 ROUNDS = 5
 WORDS = ("the", "model", "answers", "a", "question", "about", "reset", "buttons", "and", "invoices", "in", "words")
 CONTEXT = normalise.Context(None, ("tenant.id",), {})
-TABLE = shortcut.table(("tenant.id",))
+TABLE = fast_path.table(("tenant.id",))
 
 
 def payload(count: int, content: bool, seed: int) -> bytes:
@@ -84,7 +85,7 @@ def _pair(key: str, value: str | bool | int | float) -> KeyValue:
 
 
 def layers() -> None:
-    compiled = not (wire.__file__ or "").endswith(".py")
+    compiled = not (protobuf.__file__ or "").endswith(".py")
     print(f"wire walker: {'compiled by mypyc' if compiled else 'plain Python'}")
     for content in (False, True):
         bodies = [payload(512, content, seed) for seed in range(4)]
@@ -92,9 +93,12 @@ def layers() -> None:
         for name, work in (
             ("protobuf ParseFromString only", ExportTraceServiceRequest.FromString),
             ("protobuf to plain values", lambda body: list(spans.read(ExportTraceServiceRequest.FromString(body)))),
-            ("our walker to plain values", lambda body: wire.read(body, 1000)),
-            ("walker and normalised", lambda body: [normalise.call(s, CONTEXT) for s in wire.read(body, 1000)[0]]),
-            ("ordinary calls from the bytes", lambda body: normalise.read(wire.split(body, 1000)[0], CONTEXT, TABLE)),
+            ("our walker to plain values", lambda body: protobuf.read(body, 1000)),
+            ("walker and normalised", lambda body: [normalise.call(s, CONTEXT) for s in protobuf.read(body, 1000)[0]]),
+            (
+                "ordinary calls from the bytes",
+                lambda body: normalise.read(protobuf.split(body, 1000)[0], CONTEXT, TABLE),
+            ),
         ):
             print(f"  {name:32} {_cost(work, bodies, 512):8.2f}")
         texts = [_as_json(body) for body in bodies]
@@ -128,8 +132,8 @@ def _cost(work: Callable[[bytes], object], bodies: list[bytes], spans_each: int)
 
 
 def _metrics() -> None:
-    made = [call for span in wire.read(payload(512, False, 1), 1000)[0] if (call := normalise.call(span, CONTEXT))]
-    ours, theirs = Measure((), 20_000), CollectorRegistry()
+    made = [call for span in protobuf.read(payload(512, False, 1), 1000)[0] if (call := normalise.call(span, CONTEXT))]
+    ours, theirs = CallMetrics((), 20_000), CollectorRegistry()
     metrics = Metrics(theirs)
     duration = metrics.histogram("gen_ai_client_operation_duration_seconds")
     ttft = metrics.histogram("gen_ai_client_operation_time_to_first_chunk_seconds")

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
+from feedback.intake import SUBJECT_KEY
 from feedback.join import match
 from feedback.submission import MAX_COMMENT, Submission, fingerprint, to_event
-from feedback.taking import SUBJECT_KEY
 from telltale.records import Feedback, Sample
 from telltale.store import Conflict, feedback, samples
 from telltale.web import Principal, State, require, state

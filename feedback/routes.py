@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from feedback import pages, review, votes
+from feedback.intake import SUBJECT_KEY, Outcome, secret, store_event, where
 from feedback.submission import IdempotencyKey, Submission, fingerprint, to_event
-from feedback.taking import SUBJECT_KEY, Outcome, secret, store_event, where
 from telltale.store import Conflict
 from telltale.store import feedback as store_feedback
 from telltale.web import Principal, Router, State, require_scope, state

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
+from feedback.intake import SUBJECT_KEY, Outcome, secret, store_event, where
 from feedback.submission import Submission, fingerprint, subject_hash, to_event
-from feedback.taking import SUBJECT_KEY, Outcome, secret, store_event, where
 from telltale.store import feedback as store_feedback
 from telltale.web import Principal, State, require_scope, state
 from telltale.web.guard import VOTES_PATH

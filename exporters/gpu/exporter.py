@@ -11,11 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from exporters.gpu.board import Board
 from exporters.gpu.config import Config
-from exporters.gpu.http import Handler, Request, Response, Server
-from exporters.gpu.once import table
-from exporters.gpu.ownership import Owners
+from exporters.gpu.expose.board import Board
+from exporters.gpu.expose.once import table
+from exporters.gpu.owners.ownership import Owners
+from exporters.gpu.serve.http import Handler, Request, Response, Server
 from exporters.gpu.watch import Watch
 
 log = logging.getLogger("telltale.gpu")
@@ -59,7 +59,7 @@ class Exporter:
         tls = None
         try:
             if self.config.web_config:
-                from exporters.gpu.webconfig import WebConfig
+                from exporters.gpu.serve.webconfig import WebConfig
 
                 web = WebConfig(Path(self.config.web_config))
                 handler, tls = web.guard(handler), web.tls

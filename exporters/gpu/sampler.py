@@ -15,15 +15,15 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from exporters.gpu import dcgm
 from exporters.gpu.config import Config
-from exporters.gpu.counters import Counters
-from exporters.gpu.nvml import LIBRARY_NOT_FOUND, NvmlError
-from exporters.gpu.page import NO_GPU, Page
-from exporters.gpu.render import Renderer, Unit
+from exporters.gpu.expose import dcgm
+from exporters.gpu.expose.page import NO_GPU, Page
+from exporters.gpu.expose.render import Renderer, Unit
+from exporters.gpu.nvml.counters import Counters
+from exporters.gpu.nvml.library import LIBRARY_NOT_FOUND, NvmlError
+from exporters.gpu.nvml.source import Gpu, NvmlSource, Source
+from exporters.gpu.nvml.table import label
 from exporters.gpu.simulate import SimulatedSource
-from exporters.gpu.source import Gpu, NvmlSource, Source
-from exporters.gpu.table import label
 
 FAILED = 3
 SIMULATED = label("simulated", "true")

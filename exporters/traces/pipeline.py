@@ -10,16 +10,16 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
-from exporters.traces import evaluations, logs, normalise, shortcut
-from exporters.traces.call import Call, Held
-from exporters.traces.keeper import Keeper, Outcomes, Waiting
-from exporters.traces.logs import Pieces, SpanKey
-from exporters.traces.measure import Measure
-from exporters.traces.presidio import Presidio
-from exporters.traces.recent import VENDOR, Recent
-from exporters.traces.table import Seen
-from exporters.traces.waits import Waits
-from exporters.traces.wire import Group
+from exporters.traces.calls import evaluations, fast_path, log_content, normalise
+from exporters.traces.calls.call import Call, CallRef
+from exporters.traces.calls.call_index import PriorCall
+from exporters.traces.calls.dedup import VENDOR, CallDeduplicator
+from exporters.traces.calls.log_content import Pieces, SpanKey
+from exporters.traces.calls.stream_waits import StreamWaits
+from exporters.traces.decode.protobuf import Group
+from exporters.traces.keep.metrics import CallMetrics
+from exporters.traces.keep.presidio import Presidio
+from exporters.traces.keep.sampler import Outcomes, PendingSample, SampleCollector
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
@@ -45,10 +45,10 @@ class Batch:
         self.again: list[Call] = []
         # Spans that came before, perhaps in a request that is not durable yet.
         self.resent: set[SpanKey] = set()
-        self.tokens: list[tuple[Call, Seen]] = []
+        self.tokens: list[tuple[Call, PriorCall]] = []
         # Calls counted before that have a sample now, or no longer wait for their content.
-        self.marked: list[Seen] = []
-        self.waited: list[Waiting] = []
+        self.marked: list[PriorCall] = []
+        self.waited: list[PendingSample] = []
         self.told: list[tuple[SpanKey, Pieces | None]] = []
         self.outcomes = Outcomes()
 
@@ -68,19 +68,19 @@ class Pipeline:
         self._settings = settings
         self._store = store
         self._clock = clock
-        self._measure = Measure(settings.prices, settings.collector.max_series)
-        self._keeper = Keeper(
+        self._measure = CallMetrics(settings.prices, settings.collector.max_series)
+        self._keeper = SampleCollector(
             settings, registry, store.write(lambda connection: access.secret(connection, "conversation"))
         )
-        self._recent = Recent()
-        self._waits = Waits()
+        self._recent = CallDeduplicator()
+        self._waits = StreamWaits()
         metrics = Metrics(registry)
         failed = self._keeper.outcome("redaction_failed")
         self._presidio = Presidio(settings.redaction, failed) if settings.redaction.presidio_url else None
         self._spans = metrics.counter("telltale_collector_spans_total")
         self._duplicates = metrics.counter("telltale_collector_duplicates_total")
         self._dropped = metrics.counter("telltale_collector_dropped_total")
-        self._table = shortcut.table(settings.collector.tenant_attributes)
+        self._table = fast_path.table(settings.collector.tenant_attributes)
         # Those that are not durable yet.
         self._pending: list[Batch] = []
         self._lock = threading.Lock()
@@ -112,7 +112,7 @@ class Pipeline:
         with self._lock:
             try:
                 kept = []
-                for words in logs.read(request):
+                for words in log_content.read(request):
                     found = self._keeper.hear(words)
                     if found is not None:
                         batch.waited.append(found[0])
@@ -209,14 +209,14 @@ class Pipeline:
             self._keeper.wait_again(waiting)
         self._keeper.tell_again(batch.told)
 
-    def _count(self, told: normalise.Told) -> None:
+    def _count(self, told: normalise.DecodedCalls) -> None:
         for name, number in told.conventions.items():
             self._spans.labels(name).inc(number)
         if told.dropped_attributes or told.dropped_events:
             self._dropped.labels("attributes").inc(told.dropped_attributes)
             self._dropped.labels("events").inc(told.dropped_events)
 
-    def _sort_out(self, told: normalise.Told, batch: Batch) -> list[Sample]:
+    def _sort_out(self, told: normalise.DecodedCalls, batch: Batch) -> list[Sample]:
         """Put calls that are not counted yet into the batch; returns samples."""
         # A vendor's SDK tells of a call without content: where both came, the other span counts.
         if VENDOR in told.conventions:
@@ -245,7 +245,7 @@ class Pipeline:
         self._keeper.settle(batch.told, batch.outcomes)
         return kept
 
-    def _sort_out_again(self, held: Held, seen: Seen, batch: Batch, now: float) -> Sample | None:
+    def _sort_out_again(self, held: CallRef, seen: PriorCall, batch: Batch, now: float) -> Sample | None:
         """Of another span of a call take what the first did not hold; a call is drawn once, by its first."""
         call = held.call
         self._duplicates.labels(seen.pair(call)).inc()

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import time
 
-from exporters.traces.complaints import AGAIN_S
 from exporters.traces.pipeline import Pipeline
+from exporters.traces.receive.outage_log import AGAIN_S
 from telltale.records import Sample
 from telltale.store import Store, StoreUnavailable, feedback, samples
 

@@ -14,12 +14,12 @@ import time
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from exporters.traces import grpc_front, http1
-from exporters.traces.front import Front
-from exporters.traces.http import Otlp, Page
-from exporters.traces.listening import Server
 from exporters.traces.pipeline import Pipeline
 from exporters.traces.promote import Promoter
+from exporters.traces.receive import http1, otlp_grpc
+from exporters.traces.receive.listener import Server
+from exporters.traces.receive.otlp_http import Otlp, Page
+from exporters.traces.receive.receiver import Receiver
 from telltale.settings import Settings
 from telltale.store import Store, feedback, open_configured
 
@@ -58,11 +58,11 @@ async def _run(settings: Settings, store: Store, listeners: dict[str, socket.soc
     with store.read() as connection:
         newest = feedback.last_id(connection)
     pipeline = Pipeline(settings, store, registry, time.time)
-    front = Front(settings, store, pipeline, registry, time.time)
+    front = Receiver(settings, store, pipeline, registry, time.time)
     limit = settings.collector.max_body_bytes
     otlp, page = Otlp(front, limit), Page(registry, pipeline.page, front.unready)
     servers = [
-        Server("collector.grpc_listen", lambda server: grpc_front.Connection(server, front, limit)),
+        Server("collector.grpc_listen", lambda server: otlp_grpc.Connection(server, front, limit)),
         Server("collector.http_listen", lambda server: http1.Connection(server, otlp)),
         Server("collector.metrics_listen", lambda server: http1.Connection(server, page)),
     ]

@@ -25,8 +25,8 @@ def generated(settings: Settings) -> Path:
 
 def write_configuration(settings: Settings) -> None:
     """Write what Prometheus, Alertmanager and Grafana read. Raises SettingsError where their own tools refuse it."""
-    import alerting.alertmanager
-    import alerting.prometheus
+    import alerting.config.alertmanager
+    import alerting.config.prometheus
     import alerting.rules
 
     folder = generated(settings)
@@ -35,20 +35,20 @@ def write_configuration(settings: Settings) -> None:
     _write(folder / "rules.yml", alerting.rules.render(settings))
     _write(folder / "gpu.yml", GPU_RULES.read_text())
     rules = [folder / "rules.yml", folder / "gpu.yml"]
-    _write(folder / "prometheus.yml", alerting.prometheus.render(settings, rules, folder / "targets"))
-    _write(folder / "alertmanager.yml", alerting.alertmanager.render(settings))
+    _write(folder / "prometheus.yml", alerting.config.prometheus.render(settings, rules, folder / "targets"))
+    _write(folder / "alertmanager.yml", alerting.config.alertmanager.render(settings))
     for line in refused(settings):
         raise SettingsError(line)
 
 
 def write_targets(settings: Settings) -> None:
     """Write the inference servers to scrape, one file each, as Prometheus' file service discovery reads them."""
-    import alerting.prometheus
+    import alerting.config.prometheus
 
     folder = generated(settings) / "targets"
     folder.mkdir(parents=True, exist_ok=True)
     # Written aside and renamed, so that Prometheus never reads half a file.
-    _write(folder / "inference.json", json.dumps(alerting.prometheus.targets(settings), indent=2) + "\n")
+    _write(folder / "inference.json", json.dumps(alerting.config.prometheus.targets(settings), indent=2) + "\n")
 
 
 def refused(settings: Settings) -> Iterator[str]:

@@ -13,10 +13,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import alerting.pages
+    import alerting.report.pages
     import feedback.routes
     import telltale.web
 
     settings = load(args.config)
     start_logging(settings.log_level)
-    return telltale.web.main(settings, [alerting.pages.router, feedback.routes.router])
+    return telltale.web.main(settings, [alerting.report.pages.router, feedback.routes.router])

@@ -19,10 +19,11 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from ports import free_addresses
+from support.ports import free_addresses
 
-import alerting.pages
-from alerting import alertmanager, prometheus, rules
+import alerting.report.pages
+from alerting import rules
+from alerting.config import alertmanager, prometheus
 from telltale.binaries import Component, find, how_to_get
 from telltale.settings import Settings
 from telltale.store import Store, open_store
@@ -235,5 +236,5 @@ def serve() -> Callable[[FastAPI], AbstractContextManager[str]]:
 @pytest.fixture
 def pages(store: Store, tmp_path: Path) -> Iterator[str]:
     """The web application with the tickets' pages, over `store`; nobody can sign in yet, so loopback may do all."""
-    with running(create_app(Settings(data_dir=tmp_path), store, [alerting.pages.router])) as url:
+    with running(create_app(Settings(data_dir=tmp_path), store, [alerting.report.pages.router])) as url:
         yield url

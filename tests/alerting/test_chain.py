@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alerting import prometheus
+from alerting.config import prometheus
 from telltale.records import Ticket
 from telltale.settings import Settings
 from telltale.store import tickets

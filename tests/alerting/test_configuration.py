@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from alerting import alertmanager, prometheus, rules
+from alerting import rules
+from alerting.config import alertmanager, prometheus
 from telltale.binaries import Component
 from telltale.settings import Settings
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.lifecycle import WONT_FIX, Look, Step, Verdict, close, is_firing, observe, receive
-from alerting.notification import Alert
+from alerting.intake.notification import Alert
+from alerting.lifecycle.state import WONT_FIX, Look, Step, Verdict, close, is_firing, observe, receive
 from telltale.records import Ticket
 
 HOLD, WINDOW = 300.0, 7 * 86400.0

@@ -14,8 +14,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 from sqlalchemy import Connection
 
-from alerting import runbook, tracker
-from alerting.notification import Alert
+from alerting import runbook
+from alerting.intake.notification import Alert
+from alerting.trackers import embedded
 from telltale.records import Feedback, Sample, Score, ScoreState
 from telltale.store import Store, audit, evidence, feedback, samples, scores, tickets
 from telltale.web import people
@@ -64,7 +65,7 @@ def story(store: Store) -> Story:
         votes = {"direction": "feedback", "samples": 80, "effect": 0.3, "threshold": 0.1, "evidence_id": None}
         scores.save(c, [replace(window(11, now, ids, number), monitor="feedback", signal="negative_ratio", **votes)])  # type: ignore[arg-type]  # fields of a score
         found = [alert("ModelDriftPersistent", **SERIES), alert("NegativeFeedbackHigh")]
-        (ticket,) = tracker.take(c, found, now - 200, 3600.0)
+        (ticket,) = embedded.take(c, found, now - 200, 3600.0)
         return Story(ticket.id or 0, number)
 
     return store.write(write)
@@ -226,7 +227,7 @@ def test_markdown(text: str, expected: str) -> None:
 
 def test_a_ticket_without_evidence_still_has_a_page(browser: httpx.Client, store: Store) -> None:
     lone = alert("ModelDriftPersistent", **SERIES)
-    store.write(lambda connection: tracker.take(connection, [lone], time.time(), 3600.0))
+    store.write(lambda connection: embedded.take(connection, [lone], time.time(), 3600.0))
     page = browser.get("/tickets/1")
     assert page.status_code == 200
     assert "holds no judged windows" in page.text
@@ -234,7 +235,7 @@ def test_a_ticket_without_evidence_still_has_a_page(browser: httpx.Client, store
 
 def test_a_ticket_of_the_stack_itself_has_a_page(browser: httpx.Client, store: Store) -> None:
     down = alert("CollectorDown", lane="ops", severity="page", instance="a:9464", model="", version="")
-    store.write(lambda connection: tracker.take(connection, [down], time.time(), 3600.0))
+    store.write(lambda connection: embedded.take(connection, [down], time.time(), 3600.0))
     page = browser.get("/tickets/1").text
     assert "CollectorDown of support" in page
     assert "<h3>CollectorDown</h3>" in page

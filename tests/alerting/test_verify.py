@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.lifecycle import Entries, Verdict
-from alerting.sources import RuleState
-from alerting.verify import signals, verdict
+from alerting.lifecycle.sources import RuleState
+from alerting.lifecycle.state import Entries, Verdict
+from alerting.lifecycle.verify import signals, verdict
 
 NOW = 10_000.0
 LABELS = {

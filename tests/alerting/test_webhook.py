@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from alerting.notification import Malformed, document, parse, parse_listing
-from alerting.webhook import MAX_BODY_BYTES, create_app
+from alerting.intake.notification import Malformed, document, parse, parse_listing
+from alerting.intake.webhook import MAX_BODY_BYTES, create_app
 from telltale.metrics import Metrics
 from telltale.settings import Settings
 from telltale.store import Store, open_store, tickets

@@ -92,7 +92,7 @@ def test_secrets_are_made_once_and_only_their_folder_keeps_others_out(tmp_path: 
         ("traces,postgres", "exporters.traces.serve", {"pandas", "fastapi", "evidently"}),
         (
             "web,tickets,postgres",
-            "alerting.pages, feedback.routes, telltale.web.app",
+            "alerting.report.pages, feedback.routes, telltale.web.app",
             {"pandas", "evidently", "grpcio"},
         ),
         ("tickets,postgres", "alerting.serve", {"pandas", "evidently", "grpcio"}),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from ports import free_address, free_addresses
+from support.ports import free_address, free_addresses
 
 from telltale.binaries import find
 from telltale.settings import load

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from ports import free_port
+from support.ports import free_port
 
 from telltale.store import Store, feedback, open_store
 from telltale.web import people

@@ -22,7 +22,7 @@ from exporters.traces.conventions import (
     vllm,
 )
 from exporters.traces.conventions.convention import Convention
-from exporters.traces.spans import Span
+from exporters.traces.decode.spans import Span
 
 # Instrumentations with a scope of their own, by how it begins; the first that fits.
 _SCOPES = (

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from exporters.traces import content, fields
-from exporters.traces.spans import Span, Value
+from exporters.traces.decode import attributes, content
+from exporters.traces.decode.spans import Span, Value
 
 Found = dict[str, Any]
 """Values for the fields of a Call, by the field's name."""
@@ -55,15 +55,15 @@ OTEL_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 _READERS: Final[Mapping[str, Callable[[Value], Any]]] = {
-    "streaming": fields.truth,
-    "ttft_s": fields.number,
-    "duration_s": fields.number,
-    "input_tokens": fields.whole,
-    "output_tokens": fields.whole,
-    "cached_input_tokens": fields.whole,
-    "cache_write_input_tokens": fields.whole,
-    "reasoning_output_tokens": fields.whole,
-    "finish_reasons": fields.words,
+    "streaming": attributes.truth,
+    "ttft_s": attributes.number,
+    "duration_s": attributes.number,
+    "input_tokens": attributes.whole,
+    "output_tokens": attributes.whole,
+    "cached_input_tokens": attributes.whole,
+    "cache_write_input_tokens": attributes.whole,
+    "reasoning_output_tokens": attributes.whole,
+    "finish_reasons": attributes.words,
 }
 _BLANK: Final[Found] = {**dict.fromkeys(OTEL_KEYS), "finish_reasons": ()}
 
@@ -114,7 +114,7 @@ class Convention:
         for name, keys in {**OTEL_KEYS, **self.keys}.items():
             for rank, key in enumerate(keys):
                 assert key not in self.table, f"{self.name}: {key} is read twice"
-                self.table[key] = (name, rank, _READERS.get(name, fields.short))
+                self.table[key] = (name, rank, _READERS.get(name, attributes.short))
 
     def read(self, span: Span) -> Found:
         """Values for a Call. One pass over the attributes: most are none of ours."""
@@ -147,7 +147,7 @@ def operation_of(span: Span) -> str | None:
 
 def operation_is_inference(span: Span) -> bool:
     """Whether the span's operation is a call of a model, by OTel's name or another known one."""
-    name = operation_of(span) or fields.word(span.attributes, "llm.request.type")
+    name = operation_of(span) or attributes.word(span.attributes, "llm.request.type")
     return name in INFERENCE or name in OPERATIONS
 
 

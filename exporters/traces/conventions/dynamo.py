@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from exporters.traces import fields
 from exporters.traces.conventions.convention import Convention, Found
-from exporters.traces.spans import Span
+from exporters.traces.decode import attributes
+from exporters.traces.decode.spans import Span
 
 _PATHS = {"/v1/chat/completions": "chat", "/v1/completions": "text_completion", "/v1/embeddings": "embeddings"}
 
 
 def _is_call(span: Span) -> bool:
-    return span.name == "http-request" and fields.word(span.attributes, "uri") in _PATHS
+    return span.name == "http-request" and attributes.word(span.attributes, "uri") in _PATHS
 
 
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
-    found["operation"] = _PATHS[str(fields.word(a, "uri"))]
+    found["operation"] = _PATHS[str(attributes.word(a, "uri"))]
     found["provider"] = "dynamo"
-    first, gap = fields.number(a.get("ttft_ms")), fields.number(a.get("avg_itl_ms"))
+    first, gap = attributes.number(a.get("ttft_ms")), attributes.number(a.get("avg_itl_ms"))
     found["ttft_s"], found["native_ttft"] = None if first is None else first / 1000, True
     found["tpot_s"] = None if gap is None else gap / 1000
-    outcome = fields.word(a, "request.outcome")
+    outcome = attributes.word(a, "request.outcome")
     if outcome in ("cancelled", "canceled", "disconnected"):
         found["aborted"] = True
     elif outcome and outcome not in ("success", "ok", "completed"):

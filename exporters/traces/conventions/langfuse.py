@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from exporters.traces import content, fields
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found
-from exporters.traces.spans import Span
+from exporters.traces.decode import attributes, content
+from exporters.traces.decode.spans import Span
 
 _KIND = "langfuse.observation.type"
 _FIRST = "langfuse.observation.completion_start_time"
@@ -20,14 +20,14 @@ def _is_call(span: Span) -> bool:
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
     found["operation"] = "embeddings" if a[_KIND] == "embedding" else "chat"
-    used = fields.tree(a.get("langfuse.observation.usage_details"))
+    used = attributes.tree(a.get("langfuse.observation.usage_details"))
     found |= usage.tokens(used, flat_is_disjoint=True)
     failed = span.status == 2 or a.get("langfuse.observation.level") == "ERROR"
     if failed:
         # Nothing answered, so the name is the one that was asked for.
         found["model_requested"], found["model_served"] = found["model_served"], None
         found["failed"] = True
-    first = _moment(fields.word(a, _FIRST))
+    first = _moment(attributes.word(a, _FIRST))
     if first is not None:
         found["streaming"] = True
         # The first event of OpenAI's Responses API, whose usage this is, holds no token.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from exporters.traces import content, fields
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found
-from exporters.traces.spans import Span
+from exporters.traces.decode import attributes, content
+from exporters.traces.decode.spans import Span
 
 
 def _is_call(span: Span) -> bool:
@@ -13,12 +13,12 @@ def _is_call(span: Span) -> bool:
 
 
 def _refine(span: Span, found: Found) -> None:
-    details = fields.tree(span.attributes.get("langsmith.metadata.usage_metadata"))
+    details = attributes.tree(span.attributes.get("langsmith.metadata.usage_metadata"))
     if found["input_tokens"] is None:
         found |= {name: value for name, value in usage.tokens(details).items() if value is not None}
-    parts = fields.tree(details.get("input_token_details"))
+    parts = attributes.tree(details.get("input_token_details"))
     for name, part in (("cached_input_tokens", "cache_read"), ("cache_write_input_tokens", "cache_creation")):
-        told = fields.count(parts, part)
+        told = attributes.count(parts, part)
         found[name] = found[name] if told is None else told
     if found["provider"] == "langchain":
         found["provider"] = None

@@ -6,10 +6,10 @@ LITELLM_OTEL_V2 as OTel has it, `chat <model>`. The SDK, called inside an applic
 
 from __future__ import annotations
 
-from exporters.traces import content, fields
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
-from exporters.traces.spans import Span
+from exporters.traces.decode import attributes, content
+from exporters.traces.decode.spans import Span
 
 _PROXY = "Received Proxy Server Request"
 # What only the proxy writes; the SDK leaves the first one empty.
@@ -32,7 +32,7 @@ def _refine(span: Span, found: Found) -> None:
     elif found["model_served"] == found["model_requested"] or span.status == 2:
         # On streams it is the request's name again.
         found["model_served"] = None
-    if found["response_id"] == fields.word(a, "litellm.call_id"):
+    if found["response_id"] == attributes.word(a, "litellm.call_id"):
         found["response_id"] = None
     _count(span, found)
     if span.status == 2:
@@ -43,12 +43,12 @@ def _names(span: Span, found: Found) -> tuple[str | None, str | None]:
     """What the proxy's client asked for, and the name upstream."""
     a, named, told = span.attributes, found["model_requested"], found["model_served"]
     if "litellm.api_key.hash" in a:
-        upstream = fields.word(a, "litellm.provider.model")
+        upstream = attributes.word(a, "litellm.provider.model")
         if upstream and found["provider"]:
             upstream = upstream.removeprefix(f"{found['provider']}/")
         return named, upstream if span.status != 2 else None
     # The response's model is the client's alias and the request's the one upstream, the reverse of the convention.
-    alias = fields.word(a, "litellm.model_group")
+    alias = attributes.word(a, "litellm.model_group")
     if alias:
         return alias, named if span.status != 2 else None
     # Without the group, streams and refusals name only the one upstream.
@@ -56,7 +56,7 @@ def _names(span: Span, found: Found) -> tuple[str | None, str | None]:
 
 
 def _count(span: Span, found: Found) -> None:
-    used = fields.tree(span.attributes.get("metadata.usage_object"))
+    used = attributes.tree(span.attributes.get("metadata.usage_object"))
     details = usage.tokens(used)
     for name in usage.DETAILS:
         if found[name] is None:
@@ -70,7 +70,7 @@ def _count(span: Span, found: Found) -> None:
 
 def _words(span: Span) -> tuple[str, str]:
     prompt, answer = content.of_messages(span)
-    called = fields.word(span.attributes, "gen_ai.completion.0.function_call.name")
+    called = attributes.word(span.attributes, "gen_ai.completion.0.function_call.name")
     if called and not answer:
         arguments = content.text(span.attributes.get("gen_ai.completion.0.function_call.arguments"))
         answer = content.tool_call(called, arguments)

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from exporters.traces import content, fields
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found, since_start
-from exporters.traces.spans import Span
+from exporters.traces.decode import attributes, content
+from exporters.traces.decode.spans import Span
 
 _KIND = "mlflow.spanType"
 
 
 def _is_call(span: Span) -> bool:
-    return fields.word(span.attributes, _KIND) in ("CHAT_MODEL", "LLM", "EMBEDDING")
+    return attributes.word(span.attributes, _KIND) in ("CHAT_MODEL", "LLM", "EMBEDDING")
 
 
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
-    given, told = fields.tree(a.get("mlflow.spanInputs")), fields.tree(a.get("mlflow.spanOutputs"))
-    found["operation"] = "embeddings" if fields.word(a, _KIND) == "EMBEDDING" else "chat"
-    found["model_requested"] = found["model_requested"] or fields.word(given, "model")
-    found["model_served"] = found["model_served"] or fields.word(told, "model")
-    found["response_id"] = found["response_id"] or fields.word(told, "id")
-    found["streaming"] = fields.flag(given, "stream") or (False if given else None)
-    used = fields.tree(a.get("mlflow.chat.tokenUsage"))
+    given, told = attributes.tree(a.get("mlflow.spanInputs")), attributes.tree(a.get("mlflow.spanOutputs"))
+    found["operation"] = "embeddings" if attributes.word(a, _KIND) == "EMBEDDING" else "chat"
+    found["model_requested"] = found["model_requested"] or attributes.word(given, "model")
+    found["model_served"] = found["model_served"] or attributes.word(told, "model")
+    found["response_id"] = found["response_id"] or attributes.word(told, "id")
+    found["streaming"] = attributes.flag(given, "stream") or (False if given else None)
+    used = attributes.tree(a.get("mlflow.chat.tokenUsage"))
     # MLflow names the buckets as Anthropic does, and counts as OTel does.
-    counted = usage.tokens(used, is_inclusive=True) if used else usage.tokens(fields.tree(told.get("usage")))
+    counted = usage.tokens(used, is_inclusive=True) if used else usage.tokens(attributes.tree(told.get("usage")))
     found |= {name: value for name, value in counted.items() if value is not None}
     choices = told.get("choices")
     if isinstance(choices, list) and not found["finish_reasons"]:
-        reasons = (fields.word(choice, "finish_reason") for choice in choices if isinstance(choice, dict))
+        reasons = (attributes.word(choice, "finish_reason") for choice in choices if isinstance(choice, dict))
         found["finish_reasons"] = tuple(filter(None, reasons))
     first = since_start(span, "mlflow.chunk.item.0")
     if first is not None:

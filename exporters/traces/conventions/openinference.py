@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from exporters.traces import content, fields
 from exporters.traces.conventions.convention import Convention, Found, since_start
-from exporters.traces.spans import Span
+from exporters.traces.decode import attributes, content
+from exporters.traces.decode.spans import Span
 
 _ID = re.compile(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg)[-_][^"]{1,128})"')
 _REASON = re.compile(r'"(?:finish_reason|stop_reason)"\s*:\s*"(\w+)"')
@@ -19,15 +19,15 @@ def _is_call(span: Span) -> bool:
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
     embedding = a["openinference.span.kind"] == "EMBEDDING"
-    asked = fields.tree(a.get("embedding.invocation_parameters" if embedding else "llm.invocation_parameters"))
+    asked = attributes.tree(a.get("embedding.invocation_parameters" if embedding else "llm.invocation_parameters"))
     text_completion = "llm.prompts.0.prompt.text" in a
     found["operation"] = "embeddings" if embedding else "text_completion" if text_completion else "chat"
-    found["model_requested"] = found["model_requested"] or fields.word(asked, "model")
+    found["model_requested"] = found["model_requested"] or attributes.word(asked, "model")
     if found["model_served"] == found["model_requested"] and span.status == 2:
         found["model_served"] = None
     if not embedding:
         # Without a flag in a request that is known, it is no stream; the request may have been dropped, though.
-        found["streaming"] = fields.flag(asked, "stream") or (False if asked else None)
+        found["streaming"] = attributes.flag(asked, "stream") or (False if asked else None)
     first = since_start(span, "First Token Stream Event")
     if first is not None:
         found["streaming"], found["ttft_s"] = True, first

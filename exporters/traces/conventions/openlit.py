@@ -6,9 +6,9 @@ No rule tells the right ones, so there is none.
 
 from __future__ import annotations
 
-from exporters.traces import content
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
-from exporters.traces.spans import Span, Value
+from exporters.traces.decode import content
+from exporters.traces.decode.spans import Span, Value
 
 _REAL = ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens")
 _NAMES = ("chat", "openai.chat", "openai.embeddings", "embeddings", "anthropic.messages", "cohere.", "mistral.")

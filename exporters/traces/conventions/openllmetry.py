@@ -9,9 +9,9 @@ tokens, plain answers before them: the only way to tell the two apart.
 
 from __future__ import annotations
 
-from exporters.traces import content
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference, since_start
-from exporters.traces.spans import Span
+from exporters.traces.decode import content
+from exporters.traces.decode.spans import Span
 
 _NAMES = (".chat", ".completion", ".completions", ".embeddings")
 _ANTHROPIC = "opentelemetry.instrumentation.anthropic"

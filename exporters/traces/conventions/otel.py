@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, Convention, Found, operation_of
-from exporters.traces.spans import Span
+from exporters.traces.decode.spans import Span
 
 _FINISH = re.compile(r'"finish_reason"\s*:\s*"(\w+)"')
 _TAIL = 400

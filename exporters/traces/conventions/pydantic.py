@@ -4,10 +4,10 @@ the call, the other its wait, unless the request failed."""
 
 from __future__ import annotations
 
-from exporters.traces import content, fields
 from exporters.traces.conventions import otel, usage
 from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
-from exporters.traces.spans import Span, Value
+from exporters.traces.decode import attributes, content
+from exporters.traces.decode.spans import Span, Value
 
 _LOG = "logfire.span_type"
 _TOLD = ("events", "gen_ai.output.messages")
@@ -23,7 +23,7 @@ def _is_call(span: Span) -> bool:
         return False
     if a.get(_LOG) == "log":
         return "duration" in a and ("request_data" in a or operation is not None)
-    return not _is_wait(span) and (operation is not None or "model" in fields.tree(a.get("request_data")))
+    return not _is_wait(span) and (operation is not None or "model" in attributes.tree(a.get("request_data")))
 
 
 def _is_wait(span: Span) -> bool:
@@ -31,7 +31,7 @@ def _is_wait(span: Span) -> bool:
     a = span.attributes
     if a.get(_LOG) == "log" or span.status == 2:
         return False
-    if fields.tree(a.get("request_data")).get("stream") is True:
+    if attributes.tree(a.get("request_data")).get("stream") is True:
         return True
     return (
         a.get(_LOG) == "span"
@@ -43,20 +43,20 @@ def _is_wait(span: Span) -> bool:
 
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
-    request = fields.tree(a.get("request_data"))
-    found["model_requested"] = found["model_requested"] or fields.word(request, "model")
+    request = attributes.tree(a.get("request_data"))
+    found["model_requested"] = found["model_requested"] or attributes.word(request, "model")
     if request:
         found["streaming"] = request.get("stream") is True
     if a.get(_LOG) == "log":
         found["streaming"] = True
-        found["streamed_s"] = fields.seconds(a, "duration")
+        found["streamed_s"] = attributes.seconds(a, "duration")
     if found["model_served"] == found["model_requested"] and (a.get(_LOG) == "log" or span.status == 2):
         # On streams and refusals it is the request's name again.
         found["model_served"] = None
     if found["ttft_s"] is not None:
         found["streaming"] = True
     otel.finish_of_messages(span, found)
-    details = usage.tokens(fields.tree(a.get("gen_ai.usage.raw")))
+    details = usage.tokens(attributes.tree(a.get("gen_ai.usage.raw")))
     for name in usage.DETAILS:
         found[name] = details[name] if found[name] is None else found[name]
     # pydantic-ai says nothing else of an answer that broke off.
@@ -72,14 +72,14 @@ def _words(span: Span) -> tuple[str, str]:
         asked: Value = [event for event in events if event.get("event.name") != "gen_ai.choice"]
         told: Value = [event.get("message", event) for event in events if event.get("event.name") == "gen_ai.choice"]
         return content.last_input(asked), content.output(told)
-    response = fields.tree(a.get("response_data"))
-    if not prompt and fields.tree(a.get("request_data")).keys() - {"model"}:
+    response = attributes.tree(a.get("response_data"))
+    if not prompt and attributes.tree(a.get("request_data")).keys() - {"model"}:
         prompt = content.of_request(a.get("request_data"))
     return prompt, answer or content.of_reply(response.get("message") or response.get("combined_chunk_content"))
 
 
 def _list(value: Value) -> list[Value]:
-    parsed = fields.loose(value)
+    parsed = attributes.loose(value)
     return parsed if isinstance(parsed, list) else []
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from exporters.traces import content
 from exporters.traces.conventions.convention import Convention, Found
-from exporters.traces.spans import Span, Value
+from exporters.traces.decode import content
+from exporters.traces.decode.spans import Span, Value
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|ms|µs|us|ns)")
 # What the router times beside the whole.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from exporters.traces import fields
 from exporters.traces.conventions.convention import Convention, Found
-from exporters.traces.spans import Span
+from exporters.traces.decode import attributes
+from exporters.traces.decode.spans import Span
 
 
 def _is_call(span: Span) -> bool:
@@ -12,8 +12,8 @@ def _is_call(span: Span) -> bool:
 
 
 def _refine(span: Span, found: Found) -> None:
-    model = fields.word(span.attributes, "triton.model_name")
-    version = fields.count(span.attributes, "triton.model_version")
+    model = attributes.word(span.attributes, "triton.model_name")
+    version = attributes.count(span.attributes, "triton.model_version")
     found["model_requested"] = model
     if model and version is not None:
         found["model_served"] = f"{model}:{version}"

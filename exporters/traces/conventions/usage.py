@@ -5,9 +5,9 @@ OTel's input tokens include cached ones. OpenAI's do too; Anthropic's own and fl
 
 from __future__ import annotations
 
-from exporters.traces import fields
 from exporters.traces.conventions.convention import Found
-from exporters.traces.spans import Value
+from exporters.traces.decode import attributes
+from exporters.traces.decode.spans import Value
 
 DETAILS = ("cached_input_tokens", "cache_write_input_tokens", "reasoning_output_tokens")
 _ANTHROPIC_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
@@ -18,25 +18,26 @@ def tokens(usage: dict[str, Value], *, flat_is_disjoint: bool = False, is_inclus
 
     `is_inclusive`: its writer has added the cached ones up already, whatever their names are.
     """
-    given = fields.count(usage, "prompt_tokens", "input_tokens", "input")
-    cached = fields.count(
-        fields.tree(usage.get("prompt_tokens_details") or usage.get("input_tokens_details")), "cached_tokens"
+    given = attributes.count(usage, "prompt_tokens", "input_tokens", "input")
+    cached = attributes.count(
+        attributes.tree(usage.get("prompt_tokens_details") or usage.get("input_tokens_details")), "cached_tokens"
     )
     if cached is None:
-        cached = fields.count(
+        cached = attributes.count(
             usage, "cache_read_input_tokens", "input_cached_tokens", "input_cached", "input_cache_read"
         )
-    written = fields.count(usage, "cache_creation_input_tokens", "input_cache_creation", "input_cache_write_tokens")
-    reasoning = fields.count(
-        fields.tree(usage.get("completion_tokens_details") or usage.get("output_tokens_details")), "reasoning_tokens"
+    written = attributes.count(usage, "cache_creation_input_tokens", "input_cache_creation", "input_cache_write_tokens")
+    reasoning = attributes.count(
+        attributes.tree(usage.get("completion_tokens_details") or usage.get("output_tokens_details")),
+        "reasoning_tokens",
     )
     if given is not None and "prompt_tokens" not in usage and not is_inclusive:
-        given += sum(fields.count(usage, name) or 0 for name in _apart(usage, flat_is_disjoint))
-    output = fields.count(usage, "completion_tokens", "output_tokens", "output")
+        given += sum(attributes.count(usage, name) or 0 for name in _apart(usage, flat_is_disjoint))
+    output = attributes.count(usage, "completion_tokens", "output_tokens", "output")
     if flat_is_disjoint and "output" in usage:
         parts = [name for name in usage if name.startswith("output_") and name not in ("output_tokens",)]
-        output = (output or 0) + sum(fields.count(usage, name) or 0 for name in parts)
-        reasoning = fields.count(usage, "output_reasoning_tokens", "output_reasoning")
+        output = (output or 0) + sum(attributes.count(usage, name) or 0 for name in parts)
+        reasoning = attributes.count(usage, "output_reasoning_tokens", "output_reasoning")
     return {
         "input_tokens": given,
         "output_tokens": output,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from exporters.traces import content, fields
 from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
-from exporters.traces.spans import Span
+from exporters.traces.decode import attributes, content
+from exporters.traces.decode.spans import Span
 
 _CALLS = (".doGenerate", ".doStream", ".doEmbed")
 
@@ -24,7 +24,7 @@ def _refine(span: Span, found: Found) -> None:
         found["streaming"] = operation.endswith(".doStream")
     if found["provider"]:
         found["provider"] = found["provider"].partition(".")[0]
-    first = fields.number(a.get("ai.response.msToFirstChunk"))
+    first = attributes.number(a.get("ai.response.msToFirstChunk"))
     if first is not None:
         found["ttft_s"] = first / 1000
     if found["ttft_s"] is not None and not operation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporters.traces.conventions.convention import Convention, Found
-from exporters.traces.spans import Span
+from exporters.traces.decode.spans import Span
 
 
 def _is_call(span: Span) -> bool:

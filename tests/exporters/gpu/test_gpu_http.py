@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 import exporters.gpu
 from exporters.gpu.config import Config
-from exporters.gpu.http import BadRequest, parse
-from exporters.gpu.webconfig import WebConfig, WebConfigError
+from exporters.gpu.serve.http import BadRequest, parse
+from exporters.gpu.serve.webconfig import WebConfig, WebConfigError
 
 # bcrypt of "secret", cost 5.
 HASH = "$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a"

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.gpu import cgroup
-from exporters.gpu.ownership import NOBODY, Ledger, Owner, container_names, use
-from exporters.gpu.podresources import Answer, Holder, Lister, ProtocolError, frame, holders
+from exporters.gpu.owners import cgroup
+from exporters.gpu.owners.ownership import NOBODY, Ledger, Owner, container_names, use
+from exporters.gpu.owners.podresources import Answer, Holder, Lister, ProtocolError, frame, holders
 
 POD, ID = "0f5d7a3e-1b2c-4d5e-8f90-a1b2c3d4e5f6", "ab" * 32
 OTHER = "cd" * 32

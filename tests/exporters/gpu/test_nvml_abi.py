@@ -7,21 +7,21 @@ import ctypes
 import pynvml
 import pytest
 
-from exporters.gpu import nvml, table
+from exporters.gpu.nvml import library, table
 
 STRUCTURES = {
-    nvml.FieldValue: pynvml.c_nvmlFieldValue_t,
-    nvml.PciInfo: pynvml.nvmlPciInfo_t,
-    nvml.ProcessInfo: pynvml.c_nvmlProcessInfo_v3_t,
-    nvml.ProcessUtilization: pynvml.c_nvmlProcessUtilizationSample_t,
-    nvml.EventData: pynvml.c_nvmlEventData_t,
-    nvml.DeviceAttributes: pynvml.c_nvmlDeviceAttributes,
-    nvml.GpmMetric: pynvml.c_nvmlGpmMetric_t,
-    nvml.GpmMetricsGet: pynvml.c_nvmlGpmMetricsGet_t,
-    nvml.GpmSupport: pynvml.c_nvmlGpmSupport_t,
-    nvml.FabricInfo: pynvml.c_nvmlGpuFabricInfo_v2_t,
-    nvml.LicensableFeature: pynvml.c_nvmlGridLicensableFeature_v4_t,
-    nvml.LicensableFeatures: pynvml.c_nvmlGridLicensableFeatures_v4_t,
+    library.FieldValue: pynvml.c_nvmlFieldValue_t,
+    library.PciInfo: pynvml.nvmlPciInfo_t,
+    library.ProcessInfo: pynvml.c_nvmlProcessInfo_v3_t,
+    library.ProcessUtilization: pynvml.c_nvmlProcessUtilizationSample_t,
+    library.EventData: pynvml.c_nvmlEventData_t,
+    library.DeviceAttributes: pynvml.c_nvmlDeviceAttributes,
+    library.GpmMetric: pynvml.c_nvmlGpmMetric_t,
+    library.GpmMetricsGet: pynvml.c_nvmlGpmMetricsGet_t,
+    library.GpmSupport: pynvml.c_nvmlGpmSupport_t,
+    library.FabricInfo: pynvml.c_nvmlGpuFabricInfo_v2_t,
+    library.LicensableFeature: pynvml.c_nvmlGridLicensableFeature_v4_t,
+    library.LicensableFeatures: pynvml.c_nvmlGridLicensableFeatures_v4_t,
 }
 
 
@@ -36,11 +36,11 @@ def test_structures_lie_in_memory_as_the_bindings_say(ours: type[ctypes.Structur
 def test_value_types_name_the_members_they_stand_for() -> None:
     kinds = ("DOUBLE", "UNSIGNED_INT", "UNSIGNED_LONG", "UNSIGNED_LONG_LONG", "SIGNED_LONG_LONG", "SIGNED_INT")
     assert [getattr(pynvml, f"NVML_VALUE_TYPE_{kind}") for kind in kinds] == [0, 1, 2, 3, 4, 5]
-    assert {name for name, _ in pynvml.c_nvmlValue_t._fields_} >= set(nvml.VALUE_MEMBERS)
+    assert {name for name, _ in pynvml.c_nvmlValue_t._fields_} >= set(library.VALUE_MEMBERS)
 
 
 def test_return_codes() -> None:
-    for code, word in nvml.REASONS.items():
+    for code, word in library.REASONS.items():
         name = {"unknown": "UNKNOWN", "driver_library_mismatch": "LIB_RM_VERSION_MISMATCH"}.get(word, word.upper())
         name = {"VERSION_MISMATCH": "ARGUMENT_VERSION_MISMATCH"}.get(name, name)
         assert getattr(pynvml, f"NVML_ERROR_{name}") == code
@@ -105,7 +105,7 @@ def test_link_errors_and_memory_locations() -> None:
 def test_gpm_ids() -> None:
     assert {metric.id for metric in table.GPM} == GPM.keys()
     assert all(getattr(pynvml, f"NVML_GPM_METRIC_{name}") == number for number, name in GPM.items())
-    assert pynvml.NVML_GPM_METRIC_MAX == nvml.GPM_METRICS_MAX
+    assert pynvml.NVML_GPM_METRIC_MAX == library.GPM_METRICS_MAX
 
 
 def test_clock_event_reasons() -> None:
@@ -116,11 +116,11 @@ def test_clock_event_reasons() -> None:
 
 
 def test_other_numbers() -> None:
-    assert pynvml.nvmlMemory_v2 == nvml.MEMORY_V2
-    assert pynvml.nvmlGpuFabricInfo_v2 == nvml.FABRIC_V2
-    assert pynvml.NVML_INIT_FLAG_NO_ATTACH == nvml.NO_ATTACH
-    assert pynvml.NVML_NVLINK_MAX_LINKS == nvml.MAX_LINKS
-    assert pynvml.nvmlEventTypeXidCriticalError == nvml.EVENT_XID
+    assert pynvml.nvmlMemory_v2 == library.MEMORY_V2
+    assert pynvml.nvmlGpuFabricInfo_v2 == library.FABRIC_V2
+    assert pynvml.NVML_INIT_FLAG_NO_ATTACH == library.NO_ATTACH
+    assert pynvml.NVML_NVLINK_MAX_LINKS == library.MAX_LINKS
+    assert pynvml.nvmlEventTypeXidCriticalError == library.EVENT_XID
     assert pynvml.NVML_P2P_CAPS_INDEX_NVLINK == 2
     clocks = [pynvml.NVML_CLOCK_GRAPHICS, pynvml.NVML_CLOCK_SM, pynvml.NVML_CLOCK_MEM, pynvml.NVML_CLOCK_VIDEO]
     assert list(table.CLOCKS.values()) == clocks

@@ -6,16 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import front_in_process
 import pytest
-from collector_process import Collector
-from front_in_process import InProcess
-from ports import free_address
+from support import receiver_in_process
+from support.collector_process import Collector
+from support.ports import free_address
+from support.receiver_in_process import InProcess
 
 
 @pytest.fixture
 def in_process(tmp_path: Path) -> Iterator[InProcess]:
-    made = front_in_process.make(tmp_path)
+    made = receiver_in_process.make(tmp_path)
     yield made
     made.store.close()
 

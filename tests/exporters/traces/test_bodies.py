@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.traces.bodies import MOST_FRAMES, Refused, decompress
+from exporters.traces.decode.bodies import MOST_FRAMES, Refused, decompress
 
 LIMIT = 5_000
 DATA = st.binary(max_size=200) | st.builds(lambda part, times: part * times, st.binary(max_size=9), st.integers(0, 999))

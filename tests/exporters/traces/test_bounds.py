@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from exporters.traces import bounds
-from exporters.traces.otlp_json import varint
-from exporters.traces.wire import Malformed
+from exporters.traces.decode import bounds
+from exporters.traces.decode.otlp_json import varint
+from exporters.traces.decode.protobuf import Malformed
 
 PAIR = KeyValue(key="k", value=AnyValue(string_value="v"))
 

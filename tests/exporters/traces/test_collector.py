@@ -16,7 +16,6 @@ import grpc
 import httpx
 import pytest
 import zstandard
-from collector_process import Collector, chat, send, until
 from google.protobuf import json_format
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
@@ -28,6 +27,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from support.collector_process import Collector, chat, send, until
 
 from telltale.records import Feedback
 from telltale.store import access, feedback

@@ -15,18 +15,18 @@ import pytest
 ROOT = Path(__file__).parents[3]
 # Those that go through every compiled module, none of which starts a process of the checkout.
 TRACES = (
-    "wire",
-    "shortcut",
+    "protobuf",
+    "fast_path",
     "conventions",
-    "registry",
+    "series",
     "sampling",
-    "measure",
-    "recent",
-    "ring",
-    "names",
-    "told_twice",
-    "told_again",
-    "keeper",
+    "call_metrics",
+    "dedup",
+    "unsampled",
+    "interning",
+    "duplicates",
+    "resends",
+    "sampler",
     "http2",
     "otlp_json",
     "bounds",
@@ -47,7 +47,7 @@ def test_compiled_it_passes_the_same_tests(tmp_path: Path, require: Callable[[ob
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(site)
-    assert list(site.glob("exporters/traces/shortcut.*.so"))
+    assert list(site.glob("exporters/traces/calls/fast_path.*.so"))
     assert list(site.glob("telltale/redaction/rules.*.so"))
     tests = [str(ROOT / "tests" / name) for name in SAME]
     # From elsewhere: `python -m` puts the folder that it runs in before all others.

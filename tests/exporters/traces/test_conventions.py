@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporters.traces import normalise
-from exporters.traces.call import Call
-from exporters.traces.recent import Recent
-from exporters.traces.spans import Event, Span
-from exporters.traces.table import KEPT
+from exporters.traces.calls import normalise
+from exporters.traces.calls.call import Call
+from exporters.traces.calls.call_index import KEPT
+from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.decode.spans import Event, Span
 
 S = 1_000_000_000
 # Compiled, a class has no __slots__.
@@ -434,7 +434,7 @@ def test_cached_tokens_are_no_more_than_input_tokens(read: int, written: int, to
 
 
 def test_the_same_call_by_two_instrumentations_is_found_by_id_across_traces_and_by_nesting() -> None:
-    recent = Recent()
+    recent = CallDeduplicator()
     outer = call({**OTEL, "gen_ai.response.id": "msg_1"})
     recent.add(outer)
     elsewhere = changed(outer, trace_id=b"f" * 16, span_id=b"c" * 8, convention="anthropic")
@@ -444,7 +444,7 @@ def test_the_same_call_by_two_instrumentations_is_found_by_id_across_traces_and_
     assert again.pair(outer) == "resent"
     inner = changed(outer, span_id=b"d" * 8, parent_span_id=outer.span_id, response_id=None)
     assert recent.find(inner) is not None, "the parent came first"
-    other = Recent()
+    other = CallDeduplicator()
     other.add(inner)
     assert other.find(changed(outer, response_id=None)) is not None, "the child came first"
     assert recent.find(changed(inner, layer="server")) is None, "another layer is another view"
@@ -453,7 +453,7 @@ def test_the_same_call_by_two_instrumentations_is_found_by_id_across_traces_and_
 
 
 def test_only_so_many_calls_are_remembered_and_the_newest_stay() -> None:
-    recent, one = Recent(), call(OTEL)
+    recent, one = CallDeduplicator(), call(OTEL)
     for number in range(KEPT * 4):
         recent.add(changed(one, span_id=number.to_bytes(8)))
     assert recent.find(changed(one, span_id=bytes(8))) is None

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from exporters.traces import bodies, logs, normalise, shortcut, spans
-from exporters.traces.call import Call
-from exporters.traces.recent import Recent
+from exporters.traces.calls import fast_path, log_content, normalise
+from exporters.traces.calls.call import Call
+from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.decode import bodies, spans
 
 CORPUS = Path(os.environ.get("TELLTALE_TEST_CORPUS", "/nonexistent"))
 needs_corpus = pytest.mark.skipif(
@@ -32,7 +33,7 @@ ALIASES = {"litellm_proxy-err429": "broken"}
 # The proxy writes a whole answer with its tokens, though its client left: nothing in the span tells.
 UNTOLD = {("litellm_proxy-client-cancel", "aborted")}
 CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
-TABLE = shortcut.table(CONTEXT.tenant_attributes)
+TABLE = fast_path.table(CONTEXT.tenant_attributes)
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Told:
 
 
 def read_case(manifest: dict[str, Any], case: str) -> Told:
-    told, recent = Told(), Recent()
+    told, recent = Told(), CallDeduplicator()
     found: list[tuple[Call, spans.Span]] = []
     heard: dict[tuple[bytes, bytes], tuple[str, str]] = {}
     for payload in (payload for payload in manifest["payloads"] if payload["case_id"] == case):
@@ -55,7 +56,7 @@ def read_case(manifest: dict[str, Any], case: str) -> Told:
         encoding = payload.get("content_encoding") or ""
         if payload["signal"] == "logs":
             plain = bodies.decompress(body, encoding, 1 << 26)
-            for words in logs.read(ExportLogsServiceRequest.FromString(plain)):
+            for words in log_content.read(ExportLogsServiceRequest.FromString(plain)):
                 heard[words.span] = (words.prompt, words.answer)
             continue
         groups, _ = bodies.spans(body, encoding, "application/x-protobuf", 1 << 26, 100_000)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from collector_process import ROOT, Collector
-from fake_provider import CASES, FIRST_S, PAUSE_S, UPSTREAM, Case, provider
 from prometheus_client.parser import text_string_to_metric_families
+from support.collector_process import ROOT, Collector
+from support.fake_provider import CASES, FIRST_S, PAUSE_S, UPSTREAM, Case, provider
 
 from telltale.records import Sample
 from telltale.store import access

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import h2.events
 import hpack
 import pytest
-from http2_peer import HEADERS, client, frame, header_block
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.http2_peer import HEADERS, client, frame, header_block
 
-from exporters.traces import http2
-from exporters.traces.http2 import Broken, Connection, NotHttp2, Stream
+from exporters.traces.receive import http2
+from exporters.traces.receive.http2 import Broken, Connection, NotHttp2, Stream
 
 MOST = 1 << 20
 HEAD = http2.block([(b":status", b"200"), (b"content-type", b"application/grpc")])

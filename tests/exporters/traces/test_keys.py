@@ -11,14 +11,14 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-from collector_process import Collector, chat, until
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from sqlalchemy import Engine, create_engine, text
+from support.collector_process import Collector, chat, until
 
-from exporters.traces.keys import Keys
+from exporters.traces.receive.keys import Keys
 from telltale.store import Store, access, open_store
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from collector_process import Collector, chat, send
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.sdk.trace import ReadableSpan
+from support.collector_process import Collector, chat, send
 
-from exporters.traces.otlp_json import varint
+from exporters.traces.decode.otlp_json import varint
 
 SILENT = {"gen_ai.input.messages": "", "gen_ai.output.messages": ""}
 

@@ -15,8 +15,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from exporters.traces import otlp_json
-from exporters.traces.otlp_json import NotOtlp
+from exporters.traces.decode import otlp_json
+from exporters.traces.decode.otlp_json import NotOtlp
 
 TEXT = st.text(max_size=20)
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from collector_process import Collector, chat, send, until
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace.export import SpanExportResult
-from ports import free_address
+from support.collector_process import Collector, chat, send, until
+from support.ports import free_address
 
-from exporters.traces.presidio import apart
+from exporters.traces.keep.presidio import apart
 
 NAMES = ("Ada Lovelace", "Grace Hopper")
 

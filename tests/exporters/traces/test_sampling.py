@@ -8,9 +8,9 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporters.traces.call import Call
-from exporters.traces.names import trace_words
-from exporters.traces.sampling import IDLE_MINUTES, MAX_STRATA, Sampler, position
+from exporters.traces.calls.call import Call
+from exporters.traces.core.interning import trace_words
+from exporters.traces.keep.sampling import IDLE_MINUTES, MAX_STRATA, Sampler, position
 from telltale.records import Layer
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ports import free_address
+from support.ports import free_address
 
 from telltale.cli import COMMANDS
 from telltale.store.migrations import HEAD

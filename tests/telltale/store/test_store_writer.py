@@ -15,9 +15,9 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from collector_process import until
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DatabaseError
+from support.collector_process import until
 
 from telltale.records import Sample
 from telltale.store import Conflict, Store, StoreBusy, StoreUnavailable, open_store, samples, writer

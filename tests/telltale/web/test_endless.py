@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ports import free_port
+from support.ports import free_port
 
 HEAD = b"POST /api/v1/feedback HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from fastapi import APIRouter
 
-import alerting.pages
+import alerting.report.pages
 import feedback.routes
 from telltale.store import Store
 from telltale.web import health, home, people, signin
@@ -27,7 +27,7 @@ SERVICES = re.compile(r"/api/v1/")
 
 def parts() -> list[APIRouter]:
     """The routers that `telltale web` serves."""
-    return [feedback.routes.router, alerting.pages.router]
+    return [feedback.routes.router, alerting.report.pages.router]
 
 
 def walk(routers: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from fake_provider import CASES, TOOL, Case
+from support.fake_provider import CASES, TOOL, Case
 
 TOOLS = [{"type": "function", "function": {"name": TOOL["name"], "description": "The way.", "parameters": {}}}]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import calls
 import httpx
 import openai
-from fake_provider import UPSTREAM
-from ports import free_port
+from support.fake_provider import UPSTREAM
+from support.ports import free_port
 
 KEY = f"sk-{secrets.token_hex(16)}"
 LITELLM = Path(sys.executable).with_name("litellm")

@@ -1,0 +1,150 @@
+"""The tracker's HTTP side: Alertmanager's webhook, metrics, health.
+
+200 is answered only after the commit. What may pass is answered 503, because Alertmanager does not retry a 4xx.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+
+from fastapi import FastAPI, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection, select
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from alerting.intake.notification import WEBHOOK_PATH, Malformed, document, parse
+from alerting.trackers import embedded
+from telltale.metrics import Metrics, gauge_family
+from telltale.settings import Settings
+from telltale.store import Store, StoreUnavailable, tickets
+
+log = logging.getLogger(__name__)
+
+# A thousand alerts, the most that Alertmanager puts in one notification to us, are some 600 kB.
+MAX_BODY_BYTES = 8 << 20
+RETRY_AFTER_S = "2"
+STATES = ("open", "recovering", "blind", "closed")
+
+
+class Refused(Exception):
+    """A request that is not taken: HTTP status, outcome for the counter, and what to say."""
+
+    def __init__(self, status: int, outcome: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.outcome, self.detail = status, outcome, detail
+
+
+def create_app(settings: Settings, store: Store, metrics: Metrics, clock: Callable[[], float]) -> FastAPI:
+    """The application."""
+    app = FastAPI(title="Telltale tickets", docs_url=None, redoc_url=None, openapi_url=None)
+    notifications = metrics.counter("telltale_webhook_notifications_total")
+    for outcome in ("taken", "unauthorised", "too_large", "malformed", "unavailable"):
+        notifications.labels(outcome)
+    metrics.registry.register(TicketCounts(store))
+
+    @app.post(WEBHOOK_PATH)
+    async def notified(request: Request) -> Response:
+        try:
+            changed = await _take(request, settings, store, clock())
+        except Refused as refusal:
+            notifications.labels(refusal.outcome).inc()
+            headers = {"Retry-After": RETRY_AFTER_S} if refusal.status == 503 else {}
+            return JSONResponse({"detail": refusal.detail}, refusal.status, headers)
+        notifications.labels("taken").inc()
+        return JSONResponse({"tickets": changed})
+
+    @app.get("/metrics")
+    def page() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/-/healthy")
+    async def healthy() -> Response:
+        return PlainTextResponse("healthy\n")
+
+    @app.get("/-/ready")
+    def ready() -> Response:
+        try:
+            with store.read() as connection:
+                connection.execute(select(1))
+        except StoreUnavailable:
+            return PlainTextResponse("the store cannot be used\n", 503)
+        return PlainTextResponse("ready\n")
+
+    return app
+
+
+async def _take(request: Request, settings: Settings, store: Store, now: float) -> list[str]:
+    """Take a notification; returns the tickets that changed. Raises Refused."""
+    _authorise(request, settings)
+    body = await _body(request)
+    try:
+        alerts, raw = parse(body), document(body)
+    except Malformed as error:
+        log.warning("a notification was refused: %s", error)
+        raise Refused(400, "malformed", str(error)) from error
+    digest = hashlib.sha256(body).hexdigest()
+
+    def write(connection: Connection) -> list[str]:
+        tickets.add_notification(connection, raw, digest, now)
+        changed = embedded.take(connection, alerts, now, settings.tickets.reopen_window)
+        return [f"T-{ticket.id}" for ticket in changed]
+
+    try:
+        return await asyncio.wrap_future(store.submit(write))
+    except StoreUnavailable as error:
+        log.warning("a notification could not be stored: %s", error)
+        raise Refused(503, "unavailable", "The store cannot be used now; send it again.") from error
+
+
+def _authorise(request: Request, settings: Settings) -> None:
+    # A page in somebody's browser can post text, but not this type, to loopback without being asked for permission.
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise Refused(415, "malformed", "Send application/json.")
+    if settings.tickets.webhook_token_file is None:
+        return
+    try:
+        token = settings.tickets.webhook_token_file.read_bytes().strip()
+    except OSError as error:
+        log.error("tickets.webhook_token_file cannot be read: %s", error.strerror)
+        raise Refused(503, "unavailable", "The token cannot be checked now; send it again.") from error
+    given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+    if not token or not secrets.compare_digest(given, token):
+        raise Refused(401, "unauthorised", "Send the bearer token of tickets.webhook_token_file.")
+
+
+async def _body(request: Request) -> bytes:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise Refused(413, "too_large", f"A notification has at most {MAX_BODY_BYTES} bytes.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+class TicketCounts(Collector):
+    """`telltale_tickets`, counted at every scrape; absent while the store cannot be read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        yield gauge_family("telltale_tickets")
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = gauge_family("telltale_tickets")
+        try:
+            with self._store.read() as connection:
+                found = {(lane, state): number for lane, state, number in tickets.count_by_state(connection)}
+        except StoreUnavailable:
+            return
+        for lane in sorted({lane for lane, _ in found} | {"retrain", "ops"}):
+            for state in STATES:
+                family.add_metric([lane, state], found.get((lane, state), 0))
+        yield family

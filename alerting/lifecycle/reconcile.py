@@ -1,0 +1,122 @@
+"""Compares the tickets with Alertmanager and Prometheus, over and over: notifications alone can be lost or lie."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from prometheus_client import Gauge
+
+from alerting.intake.notification import Alert
+from alerting.lifecycle.sources import RuleState, SourceDown, Sources
+from alerting.lifecycle.state import Look, Verdict
+from alerting.lifecycle.verify import signals, verdict
+from alerting.trackers import embedded
+from telltale.records import Ticket
+from telltale.settings import Settings
+from telltale.store import Store, StoreUnavailable, tickets
+
+log = logging.getLogger(__name__)
+
+# After a failure the next try comes sooner: when everything starts together, the others are ready in seconds.
+RETRY_S = 5.0
+
+
+def reconcile(store: Store, sources: Sources, settings: Settings, clock: Callable[[], float]) -> str | None:
+    """One comparison. Returns what kept it from being complete; None when it was.
+
+    Without Alertmanager nothing is changed: nobody knows then what fires. Without Prometheus alerts are still opened,
+    and tickets without a firing alert turn blind.
+    """
+    at = clock()
+    try:
+        active = sources.alerts()
+        with store.read() as connection:
+            known = embedded.live(connection)
+        rules, trouble = _rules(sources)
+        groups = embedded.by_key(active)
+        for ticket in known:
+            _compare(store, sources, settings, clock, ticket.key, ticket, groups.pop(ticket.key, []), rules, at)
+        for key, alerts in groups.items():
+            _compare(store, sources, settings, clock, key, None, alerts, rules, at)
+        before = at - settings.store.retention
+        store.write(lambda connection: tickets.prune_notifications(connection, before))
+    except (SourceDown, StoreUnavailable) as error:
+        return str(error)
+    return trouble
+
+
+def _rules(sources: Sources) -> tuple[Sequence[RuleState] | None, str | None]:
+    try:
+        return sources.rules(), None
+    except SourceDown as error:
+        return None, str(error)
+
+
+def _compare(
+    store: Store,
+    sources: Sources,
+    settings: Settings,
+    clock: Callable[[], float],
+    key: str,
+    ticket: Ticket | None,
+    active: Sequence[Alert],
+    rules: Sequence[RuleState] | None,
+    at: float,
+) -> None:
+    found = Verdict("firing") if active or ticket is None else _verdict(sources, ticket, rules, clock())
+    look, now = Look(at, tuple(active), found), clock()
+    hold, window = settings.tickets.close_hold, settings.tickets.reopen_window
+    changed = store.write(lambda connection: embedded.compare(connection, key, look, now, hold, window))
+    if changed is not None:
+        log.info("ticket T-%s is %s after a comparison", changed.id, changed.state)
+
+
+def _verdict(sources: Sources, ticket: Ticket, rules: Sequence[RuleState] | None, now: float) -> Verdict:
+    if rules is None:
+        return Verdict("blind", "Prometheus does not answer")
+    try:
+        present = {signal: sources.has_series(signal) for signal in signals(ticket.alerts)}
+        versions = sources.versions(ticket.model) if ticket.lane == "retrain" else ()
+    except SourceDown as error:
+        return Verdict("blind", str(error))
+    return verdict(ticket.alerts, rules, present, versions, now)
+
+
+class Reconciler:
+    """Runs comparisons on a thread of its own until stopped."""
+
+    def __init__(self, store: Store, settings: Settings, last_success: Gauge, clock: Callable[[], float]) -> None:
+        self._store, self._settings, self._last_success, self._clock = store, settings, last_success, clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reconciler")
+        self._sources = Sources(settings.prometheus_url, settings.alertmanager_url)
+        self._trouble: str | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the comparison in work."""
+        self._stop.set()
+        self._thread.join()
+        self._sources.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            interval = self._settings.tickets.reconcile
+            self._stop.wait(interval if self._once() else min(interval, RETRY_S))
+
+    def _once(self) -> bool:
+        try:
+            trouble = reconcile(self._store, self._sources, self._settings, self._clock)
+        except Exception:  # the thread must outlive a fault, which the log and TicketReconcileStale then show
+            log.exception("a comparison failed")
+            return False
+        if trouble is None:
+            self._last_success.set(self._clock())
+        if trouble != self._trouble:
+            log.warning("tickets are not compared: %s", trouble) if trouble else log.info("tickets are compared again")
+        self._trouble = trouble
+        return trouble is None

@@ -1,0 +1,78 @@
+"""Has a silent alert recovered, or can nobody tell? A pure decision over what Prometheus says.
+
+Recovered means: Prometheus evaluates the alert's rule, finds it neither pending nor firing, and the signal that the
+rule judges has series now. An alert that fell silent with its source fails the last, unless the monitors judge another
+version of the same model in its place: after a roll-back the bad version's series end for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from alerting.lifecycle.sources import RuleState
+from alerting.lifecycle.state import Entries, Entry, Verdict
+
+STALE_RULE = "ModelMonitorStale"
+# A rule counts as evaluated while its last evaluation is at most this many intervals (and this many seconds) old.
+INTERVALS = 3
+GRACE_S = 10.0
+
+
+def verdict(
+    entries: Entries, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Collection[str], now: float
+) -> Verdict:
+    """The verdict over all alerts of a ticket.
+
+    `present` says of each signal whether it has series now; `versions` are those of its model that are judged now.
+    """
+    verdicts = [_of_alert(entry, rules, present, versions, now) for entry in entries.values()]
+    for kind in ("firing", "blind", "superseded"):
+        for found in verdicts:
+            if found.kind == kind:
+                return found
+    return Verdict("recovered")
+
+
+def signals(entries: Entries) -> set[str]:
+    """The signals that `verdict` must know about."""
+    return {str(entry["signal"]) for entry in entries.values() if entry.get("signal")}
+
+
+def _of_alert(
+    entry: Entry, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Collection[str], now: float
+) -> Verdict:
+    name, labels = str(entry["name"]), entry["labels"]
+    if not isinstance(labels, Mapping):
+        return Verdict("blind", f"{name}: its labels are not known")
+    own = [rule for rule in rules if rule.name == name]
+    if not own:
+        return Verdict("blind", f"Prometheus has no rule {name}")
+    if any(_matches(active, labels) for rule in own for active in rule.active):
+        return Verdict("firing", f"{name} still meets its condition")
+    if not all(_is_evaluated(rule, now) for rule in own):
+        return Verdict("blind", f"Prometheus does not evaluate {name}")
+    is_model = entry.get("lane") == "retrain"
+    if is_model and (monitor := _stale_monitor(labels, rules)):
+        return Verdict("blind", f"monitor {monitor} has finished no run for too long")
+    signal = str(entry.get("signal") or "")
+    if present.get(signal, False):
+        return Verdict("recovered")
+    if is_model and versions and labels.get("version") not in versions:
+        return Verdict("superseded", f"version {', '.join(sorted(versions))} is judged in its place")
+    return Verdict("blind", f"{name}: the series it judges is gone: {signal or 'it names none'}")
+
+
+def _matches(active: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    # External labels are added on the way to Alertmanager, so the rule's own labels are fewer.
+    return all(labels.get(name) == value for name, value in active.items())
+
+
+def _is_evaluated(rule: RuleState, now: float) -> bool:
+    return rule.healthy and now - rule.evaluated_at <= INTERVALS * rule.interval_s + GRACE_S
+
+
+def _stale_monitor(labels: Mapping[str, str], rules: Sequence[RuleState]) -> str | None:
+    """The monitor that went stale, of those that this alert depends on."""
+    stale = [active.get("monitor", "?") for rule in rules if rule.name == STALE_RULE for active in rule.active]
+    own = labels.get("monitor")
+    return next((name for name in stale if own is None or name == own), None)

@@ -1,0 +1,177 @@
+"""Tickets as pages and as JSON: the list, one ticket with its evidence, what a person may do with it, runbooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import Depends, Form, HTTPException, Request
+from fastapi import Path as InPath
+from sqlalchemy import Connection
+from starlette.responses import RedirectResponse, Response
+
+from alerting import runbook
+from alerting.report.serialise import EVENTS, as_json, brief
+from alerting.report.ticket_report import Dossier, gather
+from alerting.trackers import embedded
+from telltale.records import Ticket
+from telltale.redaction import redact
+from telltale.store import audit, evidence, tickets
+from telltale.web import Nav, Principal, Router, render, require, state
+
+router = Router(templates=Path(__file__).parent / "templates", nav=(Nav("Tickets", "/tickets"),))
+
+MAX_LISTED = 200
+MAX_WORDS = 4000
+# A report is a whole program with its own scripts. It runs in an origin of its own: it can read nothing of ours,
+# send nothing anywhere, open nothing.
+REPORT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; font-src data:; frame-ancestors 'self'"
+)
+# A sandboxed document may not ask for isolation from its opener (HTML, "cross-origin opener policies").
+REPORT_HEADERS = {"Content-Security-Policy": REPORT_POLICY, "Cross-Origin-Opener-Policy": "unsafe-none"}
+
+Viewer = Annotated[Principal, Depends(require("viewer"))]
+Reviewer = Annotated[Principal, Depends(require("reviewer"))]
+Number = Annotated[int, InPath(ge=1, lt=2**63)]
+Show = Literal["live", "closed", "all"]
+
+
+@router.get("/tickets", include_in_schema=False)
+def listing(request: Request, _: Viewer, show: Show = "live") -> Response:
+    with state(request).store.read() as connection:
+        found = _load(connection, show)
+    return render(request, "ticket_list.html", tickets=found, show=show)
+
+
+@router.get("/tickets/{number}", include_in_schema=False)
+def one(request: Request, number: Number, principal: Viewer) -> Response:
+    dossier = _dossier(request, number)
+    return render(
+        request,
+        "ticket.html",
+        dossier=dossier,
+        ticket=dossier.ticket,
+        event_words=EVENTS,
+        runbooks=[(name, page) for name in dossier.names if (page := runbook.page(name, level=3))],
+        # Prompts, answers and comments are for those who review them.
+        may_read=principal.allows("reviewer"),
+    )
+
+
+@router.get("/api/v1/tickets", tags=["tickets"])
+def listing_json(request: Request, _: Viewer, show: Show = "all") -> dict[str, object]:
+    """Tickets, newest first."""
+    here = state(request)
+    with here.store.read() as connection:
+        found = _load(connection, show)
+    return {"tickets": [brief(ticket, here.settings.web_url) for ticket in found]}
+
+
+@router.get("/api/v1/tickets/{number}", tags=["tickets"])
+def one_json(request: Request, number: Number, principal: Viewer) -> dict[str, object]:
+    """One ticket: alerts, timeline, what the monitors judged, the command that exports its data set."""
+    dossier = _dossier(request, number)
+    return as_json(dossier, state(request).settings.web_url, may_read=principal.allows("reviewer"))
+
+
+@router.post("/tickets/{number}/comment", include_in_schema=False)
+def comment(
+    request: Request, number: Number, principal: Reviewer, words: Annotated[str, Form(max_length=MAX_WORDS)]
+) -> Response:
+    if not words.strip():
+        raise HTTPException(422, "A comment needs words.")
+    text = _clean(request, words)
+    return _change(request, number, lambda c, t, now: embedded.comment(c, t, principal.name, text, now))
+
+
+@router.post("/tickets/{number}/acknowledge", include_in_schema=False)
+def acknowledge(request: Request, number: Number, principal: Reviewer) -> Response:
+    return _change(request, number, lambda c, t, now: embedded.acknowledge(c, t, principal.name, now), closed=False)
+
+
+@router.post("/tickets/{number}/close", include_in_schema=False)
+def close(
+    request: Request, number: Number, principal: Reviewer, words: Annotated[str, Form(max_length=MAX_WORDS)] = ""
+) -> Response:
+    text = _clean(request, words)
+    return _change(request, number, lambda c, t, now: embedded.wont_fix(c, t, principal.name, text, now), closed=False)
+
+
+@router.post("/tickets/{number}/reopen", include_in_schema=False)
+def reopen(request: Request, number: Number, principal: Reviewer) -> Response:
+    return _change(request, number, lambda c, t, now: embedded.reopen(c, t, principal.name, now), closed=True)
+
+
+@router.get("/evidence/{number}", include_in_schema=False)
+def report(request: Request, number: Number, principal: Reviewer) -> Response:
+    """A document kept as evidence, which may hold prompts: each reading of it stands in the audit log."""
+    here = state(request)
+    with here.store.read() as connection:
+        found = evidence.get(connection, number)
+    if found is None:
+        raise HTTPException(404)
+    now, subject = here.clock(), f"evidence {number}"
+    here.store.write(lambda c: audit.record(c, actor=principal.name, action="evidence_read", subject=subject, now=now))
+    return Response(found.content, media_type=found.media_type, headers=REPORT_HEADERS)
+
+
+@router.get("/runbooks", include_in_schema=False)
+def runbooks(request: Request, _: Viewer) -> Response:
+    return render(request, "runbook_list.html", names=runbook.names())
+
+
+@router.get("/runbooks/{name}", include_in_schema=False)
+def one_runbook(request: Request, name: str, _: Viewer) -> Response:
+    page = runbook.page(name)
+    if page is None:
+        raise HTTPException(404)
+    return render(request, "runbook.html", name=name, page=page)
+
+
+def _load(connection: Connection, show: Show) -> list[Ticket]:
+    states = {"live": embedded.LIVE, "closed": ("closed",), "all": None}[show]
+    return tickets.load(connection, states=states, limit=MAX_LISTED)
+
+
+def _dossier(request: Request, number: int) -> Dossier:
+    here = state(request)
+    with here.store.read() as connection:
+        ticket = tickets.get(connection, number)
+        if ticket is None:
+            raise HTTPException(404)
+        return gather(connection, ticket, here.settings)
+
+
+def _clean(request: Request, words: str) -> str:
+    return redact(words.strip(), state(request).settings.redaction.rules)[0]
+
+
+def _change(
+    request: Request,
+    number: int,
+    change: Callable[[Connection, Ticket, float], None],
+    closed: bool | None = None,
+) -> Response:
+    """Change a ticket and go back to its page; `closed` says what it must be for this to make sense."""
+    here = state(request)
+    now = here.clock()
+
+    def write(connection: Connection) -> int:
+        tickets.lock(connection)
+        ticket = tickets.get(connection, number)
+        if ticket is None:
+            return 404
+        if closed is not None and (ticket.state == "closed") != closed:
+            return 409
+        change(connection, ticket, now)
+        return 303
+
+    status = here.store.write(write)
+    if status == 409:
+        raise HTTPException(409, "The ticket has changed meanwhile; look at it again.")
+    if status == 404:
+        raise HTTPException(404)
+    return RedirectResponse(f"/tickets/{number}", status)

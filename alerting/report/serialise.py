@@ -1,0 +1,75 @@
+"""Tickets in words and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from alerting.report.ticket_report import Dossier, Series
+from telltale.records import Ticket
+
+EVENTS = {
+    "opened": "Ticket opened",
+    "reopened": "Ticket reopened",
+    "alert_firing": "Alert fires",
+    "alert_resolved": "Alert fell silent",
+    "recovering": "No alert fires any more; recovery is being verified",
+    "not_recovered": "Not recovered",
+    "verified": "Over; closes if this holds",
+    "blind": "Blind: nobody can say whether it recovered",
+    "closed": "Ticket closed",
+    "acknowledged": "Acknowledged",
+    "comment": "Comment",
+}
+
+
+def brief(ticket: Ticket, web_url: str) -> dict[str, object]:
+    """A ticket as one row."""
+    fields = ("id", "lane", "model", "version", "title", "state", "episode")
+    times = ("opened_at", "updated_at", "closed_at", "close_reason", "verified_since")
+    return {
+        **{name: getattr(ticket, name) for name in (*fields, *times)},
+        "name": f"T-{ticket.id}",
+        "url": f"{web_url}/tickets/{ticket.id}",
+    }
+
+
+def as_json(dossier: Dossier, web_url: str, may_read: bool) -> dict[str, object]:
+    """A ticket with its evidence; people's words only for those who may read them."""
+    ticket = dossier.ticket
+    return {
+        **brief(ticket, web_url),
+        "since": dossier.since,
+        "alerts": [_alert(entry) for entry in ticket.alerts.values()],
+        "events": [
+            {"at": event.at, "kind": event.kind, "actor": event.actor, "details": dict(event.details)}
+            for event in dossier.events
+        ],
+        "series": [_series(series, web_url, may_read) for series in dossier.series],
+        "export_command": dossier.export_command,
+    }
+
+
+def _alert(entry: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in entry.items() if name not in ("key", "received_at")}
+
+
+def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
+    judged, report = series.judged, series.report
+    names = ("monitor", "signal", "direction", "tenant", "version", "state", "effect", "threshold", "p_value")
+    told: dict[str, object] = {
+        **{name: getattr(judged, name) for name in (*names, "samples", "window_start", "window_end")},
+        "alarming": series.alarming,
+        "words": series.words,
+        "descriptors": series.descriptors,
+        "history": [
+            {"end": score.window_end, "effect": score.effect, "threshold": score.threshold, "state": score.state}
+            for score in series.history
+        ],
+        "report": f"{web_url}/evidence/{report.evidence_id}" if report else None,
+    }
+    if may_read:
+        told["examples"] = {
+            "current": [{"trace_id": s.trace_id, "prompt": s.prompt, "response": s.response} for s in series.current],
+            "reference": list(series.reference),
+        }
+    return told

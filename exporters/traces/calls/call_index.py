@@ -1,0 +1,251 @@
+"""Calls that were told of, in columns, and where they are.
+
+A call's own object is not kept: tens of thousands of them, each of ten parts, would be cold memory to take and to give
+back. What a table finds is compared: traces and spans whole, response ids by a keyed hash of 64 bits.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from librt.vecs import append, vec
+from mypy_extensions import i64
+
+from exporters.traces.calls.call import NO_TENANT, Call
+from exporters.traces.core.interning import id_bytes, spread
+
+KEPT: Final = 10_000
+# How far apart the times of two spans of one call may be: one within the other, and with the same response id, which
+# says less than it seems to. Ollama draws its ids out of a thousand, and a gateway's cache repeats its answers.
+SLACK_S: Final = 0.05
+ANSWER_SLACK_S: Final = 1.0
+
+_SLOTS: Final = 32_768
+_EMPTY: Final = vec[i64]([0] * _SLOTS)
+_SEED: Final[i64] = i64(int.from_bytes(os.urandom(7), "little"))
+# Whoever makes ids fall together, or puts all into one trace, is not found again; he does not make others wait.
+_MOST_STEPS: Final = 64
+_MOST_OF_A_TRACE: Final = 1_024
+_MOST_OF_AN_ANSWER: Final = 64
+_NONE: Final = -1
+_UPPER: Final = -0x100000000
+
+
+class CallIndex:
+    """At most KEPT spans of calls, and where the newest of a trace and of a response id are (open addressing)."""
+
+    def __init__(self) -> None:
+        self.size: i64 = 0
+        # A slot is 0, or half of a mark and the place of its call, counted from 1.
+        self._slots: vec[i64] = _EMPTY[:]
+        # By place. `_before` is the one before in the same trace, `_older` the one before with the same response id.
+        self._before: vec[i64] = vec[i64](capacity=KEPT)
+        self._older: vec[i64] = vec[i64](capacity=KEPT)
+        self._highs: vec[i64] = vec[i64](capacity=KEPT)
+        self._lows: vec[i64] = vec[i64](capacity=KEPT)
+        self._spans: vec[i64] = vec[i64](capacity=KEPT)
+        self._parents: vec[i64] = vec[i64](capacity=KEPT)
+        self._responses: vec[i64] = vec[i64](capacity=KEPT)
+        self._starts: vec[float] = vec[float](capacity=KEPT)
+        self._ends: vec[float] = vec[float](capacity=KEPT)
+        self._gone: vec[bool] = vec[bool](capacity=KEPT)
+        self.with_content: vec[bool] = vec[bool](capacity=KEPT)
+        self.with_tokens: vec[bool] = vec[bool](capacity=KEPT)
+        self.conventions: list[str] = []
+        self._layers: list[str] = []
+        self._tenants: list[str] = []
+        self._requested: list[str | None] = []
+        self._served: list[str | None] = []
+        # Ids that are not as long as they should be.
+        self._odd: dict[int, tuple[bytes, bytes, bytes]] = {}
+        # Of what only tells of a call again, the place of the span that was counted.
+        self._first: dict[int, int] = {}
+
+    def add(self, call: Call, first: i64 = _NONE) -> i64:
+        """Remember a call; given `first`, as another span of the call there."""
+        place = self.size
+        self.size += 1
+        if first >= 0:
+            self._first[place] = first
+        high, low, span = call.trace_high, call.trace_low, call.span
+        response: i64 = 0
+        older: i64 = _NONE
+        if call.response_id is not None:
+            response = response_mark(call.layer, call.response_id)
+            older = self._put(response, place)
+        self._older = append(self._older, older)
+        self._before = append(self._before, self._put(trace_mark(high, low), place))
+        self._highs = append(self._highs, high)
+        self._lows = append(self._lows, low)
+        self._spans = append(self._spans, span)
+        self._parents = append(self._parents, call.parent)
+        self._responses = append(self._responses, response)
+        self._starts = append(self._starts, call.start_unix_s)
+        self._ends = append(self._ends, call.start_unix_s + max(0.0, call.duration_s))
+        self._gone = append(self._gone, False)
+        self.with_content = append(self.with_content, False)
+        self.with_tokens = append(self.with_tokens, call.given >= 0 or call.output >= 0)
+        self.conventions.append(call.convention)
+        self._layers.append(call.layer)
+        self._tenants.append(call.tenant)
+        self._requested.append(call.model_requested)
+        self._served.append(call.model_served)
+        if call.odd_ids is not None:
+            self._odd[place] = call.odd_ids
+        return place
+
+    def forget(self, call: Call) -> None:
+        high, low, span = call.trace_high, call.trace_low, call.span
+        place = self.span(self.of(trace_mark(high, low)), high, low, span)
+        if place >= 0:
+            self._gone[place] = True
+
+    def of(self, mark: i64) -> i64:
+        """The place of the newest call with that mark, or less than 0."""
+        slot = self._slot(mark)
+        if slot < 0:
+            return _NONE
+        return (self._slots[slot] & 0xFFFFFFFF) - 1
+
+    def first(self, place: i64) -> i64:
+        """The place of the span that was counted of the call there."""
+        return self._first.get(place, place) if self._first else place
+
+    def answered(self, mark: i64, tenant: str, since: float, until: float) -> i64:
+        """The place of the newest call with that response id, of that tenant and within that time; or less than 0."""
+        place = self.of(mark)
+        steps: i64 = 0
+        while place >= 0 and steps < _MOST_OF_AN_ANSWER:
+            if self._responses[place] == mark and self._starts[place] <= until and since <= self._ends[place]:
+                known = self._tenants[place]
+                # One of two who tell of a call may not know whose it is.
+                if (known == tenant or NO_TENANT in (known, tenant)) and not self._is_gone(place):
+                    return place
+            place = self._older[place]
+            steps += 1
+        return _NONE
+
+    def span(self, place: i64, high: i64, low: i64, span: i64) -> i64:
+        """The place of that span, given the newest of its trace; or less than 0."""
+        steps: i64 = 0
+        while place >= 0 and steps < _MOST_OF_A_TRACE:
+            if self.is_span(place, high, low, span) and not self._is_gone(place):
+                return place
+            place = self._before[place]
+            steps += 1
+        return _NONE
+
+    def nested(self, place: i64, high: i64, low: i64, span: i64, call: Call) -> i64:
+        """The place of the same call's other span, within this one or around it; or less than 0."""
+        parent = call.parent
+        steps: i64 = 0
+        while place >= 0 and steps < _MOST_OF_A_TRACE:
+            is_near = (span != 0 and self._parents[place] == span) or (parent != 0 and self._spans[place] == parent)
+            is_here = self._lows[place] == low and self._highs[place] == high and not self._is_gone(place)
+            if is_near and is_here and self._is_one(place, call):
+                return place
+            place = self._before[place]
+            steps += 1
+        return _NONE
+
+    def is_span(self, place: i64, high: i64, low: i64, span: i64) -> bool:
+        return self._spans[place] == span and self._lows[place] == low and self._highs[place] == high
+
+    def _is_gone(self, place: i64) -> bool:
+        return self._gone[place] or self._gone[self.first(place)]
+
+    def _is_one(self, place: i64, call: Call) -> bool:
+        """Whether a call and the one within it or around it are the same: of one layer, model and time."""
+        names = {self._requested[place], self._served[place]} & {call.model_requested, call.model_served} - {None}
+        overlap = self._starts[place] < call.end_unix_s + SLACK_S and call.start_unix_s < self._ends[place] + SLACK_S
+        return self._layers[place] == call.layer and bool(names) and overlap
+
+    def ids(self, place: i64) -> tuple[bytes, bytes]:
+        """The trace and the span of a call."""
+        odd = self._odd.get(place)
+        if odd is not None:
+            return odd[0], odd[1]
+        return id_bytes(self._highs[place]) + id_bytes(self._lows[place]), id_bytes(self._spans[place])
+
+    def _put(self, mark: i64, place: i64) -> i64:
+        """Put a place under a mark; returns the place that was there, or less than 0."""
+        slot = self._slot(mark)
+        if slot < 0:
+            return _NONE
+        before = (self._slots[slot] & 0xFFFFFFFF) - 1
+        self._slots[slot] = (mark & _UPPER) | (place + 1)
+        return before
+
+    def _slot(self, mark: i64) -> i64:
+        """Where the mark is or would be; less than 0 where there is no room for it."""
+        slots = self._slots
+        upper = mark & _UPPER
+        slot = spread(mark ^ _SEED) & (_SLOTS - 1)
+        for _ in range(_MOST_STEPS):
+            found = slots[slot]
+            if found == 0 or (found & _UPPER) == upper:
+                return slot
+            slot = (slot + 1) & (_SLOTS - 1)
+        return _NONE
+
+
+class PriorCall:
+    """A call that was told of before: the span that was counted, and the one by which it was found."""
+
+    __slots__ = ("found", "place", "table")
+
+    def __init__(self, table: CallIndex, found: i64) -> None:
+        self.table = table
+        self.found = found
+        self.place = table.first(found)
+
+    @property
+    def convention(self) -> str:
+        return self.table.conventions[self.place]
+
+    @property
+    def has_content(self) -> bool:
+        """Whether a sample was made of one of its spans."""
+        return self.table.with_content[self.place]
+
+    @has_content.setter
+    def has_content(self, value: bool) -> None:
+        self.table.with_content[self.place] = value
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether one of its spans said how many tokens it took."""
+        return self.table.with_tokens[self.place]
+
+    @has_tokens.setter
+    def has_tokens(self, value: bool) -> None:
+        self.table.with_tokens[self.place] = value
+
+    @property
+    def ids(self) -> tuple[bytes, bytes]:
+        """The trace and the span that were counted."""
+        return self.table.ids(self.place)
+
+    def is_resent(self, call: Call) -> bool:
+        """Whether this very span was told of before."""
+        return self.table.is_span(self.found, call.trace_high, call.trace_low, call.span)
+
+    def pair(self, call: Call) -> str:
+        """Which conventions told of one call twice."""
+        return "resent" if self.is_resent(call) else "+".join(sorted((self.convention, call.convention)))
+
+
+def trace_mark(high: i64, low: i64) -> i64:
+    """What stands for a trace in a table: hardly ever the same for others."""
+    return (spread(low) << 20) ^ spread(high ^ low) ^ (low >> 8)
+
+
+def response_mark(layer: str, response_id: str) -> i64:
+    first: i64 = hash(response_id)
+    second: i64 = hash(layer)
+    mark = first ^ (second >> 1)
+    if mark == 0:
+        # 0 is for calls without one.
+        return 1
+    return mark

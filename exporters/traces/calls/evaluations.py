@@ -1,0 +1,92 @@
+"""Evaluations in OTLP logs: a judge's word on a call, as feedback of the source `judge`.
+
+OTel GenAI's event `gen_ai.evaluation.result`: a score, a label or both, on the span it is parented to or on the call
+with that response id. Only a score in [0, 1] is a rating: of another scale nothing says what its best is, and the label
+is kept as a category instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from exporters.traces.calls.log_content import event_name
+from exporters.traces.decode import attributes
+from exporters.traces.decode.spans import Value, plain
+from telltale.records import Feedback
+from telltale.redaction import redact_within
+
+EVENT = "gen_ai.evaluation.result"
+MAX_NAME = 64
+MAX_WORDS = 8000
+# Before a hash of all that was told.
+PREFIX = "evaluation:"
+WHY = f"{EVENT} needs a span or the response id of a call seen lately, and a score in [0, 1] or a label"
+_NAME = re.compile(r"[^\w.:/ -]")
+
+Place = tuple[str, str]
+"""Trace and span of a call, in hex."""
+
+
+def read(
+    request: ExportLogsServiceRequest,
+    tenant_of: Callable[[Sequence[Mapping[str, Value]]], str],
+    place_of: Callable[[str, str], tuple[bytes, bytes] | None],
+    now: float,
+    rules: Mapping[str, str],
+) -> Iterator[Feedback | None]:
+    """Every evaluation as feedback; None for one that cannot be used.
+
+    `tenant_of` names the tenant by the attributes of resource and record, `place_of` finds a call by its response id
+    and tenant.
+    """
+    for resource_logs in request.resource_logs:
+        resource = plain(resource_logs.resource.attributes)
+        for record in (record for scope in resource_logs.scope_logs for record in scope.log_records):
+            values = plain(record.attributes)
+            if event_name(record, values) != EVENT:
+                continue
+            tenant = tenant_of([resource, values])
+            response = attributes.word(values, "gen_ai.response.id")
+            found: tuple[bytes, bytes] | None = (record.trace_id, record.span_id)
+            if not record.trace_id and response:
+                found = place_of(response, tenant)
+            if found is None or (len(found[0]), len(found[1])) not in ((16, 8), (16, 0)):
+                yield None
+                continue
+            place = (found[0].hex(), found[1].hex())
+            yield _feedback(values, place, record.time_unix_nano, tenant, now, rules)
+
+
+def _feedback(
+    values: Mapping[str, Value], place: Place, time_ns: int, tenant: str, now: float, rules: Mapping[str, str]
+) -> Feedback | None:
+    score = attributes.number(values.get("gen_ai.evaluation.score.value"))
+    label = attributes.word(values, "gen_ai.evaluation.score.label")
+    if score is not None and score > 1:
+        score = None
+    if score is None and label is None:
+        return None
+    named = attributes.word(values, "gen_ai.evaluation.name") or "evaluation"
+    name = _NAME.sub("_", redact_within(named, MAX_NAME, rules))[:MAX_NAME]
+    said = values.get("gen_ai.evaluation.explanation")
+    words = "\n".join(part for part in (label, said) if isinstance(part, str) and part)
+    comment = redact_within(words, MAX_WORDS, rules) if words else None
+    # Of what is left: whoever has the hash could try what was removed.
+    told = json.dumps([*place, name, score, comment, time_ns])
+    return Feedback(
+        received_at=now,
+        tenant=tenant,
+        trace_id=place[0],
+        span_id=place[1] or None,
+        kind="category" if score is None else "rating",
+        name=name,
+        value=score,
+        source="judge",
+        idempotency_key=f"{PREFIX}{hashlib.sha256(told.encode()).hexdigest()}",
+        comment=comment,
+    )

@@ -1,0 +1,246 @@
+"""Metrics of calls under OTel GenAI names, with a guard that folds label sets beyond a bound into `other`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from mypy_extensions import i64
+
+from exporters.traces.calls.call import Call
+from exporters.traces.core.interning import spread
+from exporters.traces.core.series import Counter, Histogram, Registry
+from telltale.settings import Price
+
+OTHER: Final = "other"
+KINDS: Final = ("input", "output", "cached_input", "cache_write_input", "reasoning_output")
+MILLION: Final = 1_000_000
+DAY: Final = 86_400
+MAX_LABEL: Final = 128
+KNOWN: Final = 1024
+# Any other operation is a sender's invention.
+OPERATIONS: Final = {"chat", "text_completion", "generate_content", "embeddings", "infer"}
+_NAMES: Final = {
+    False: ("gen_ai_client_operation_duration_seconds", "gen_ai_client_operation_time_to_first_chunk_seconds"),
+    True: ("gen_ai_server_request_duration_seconds", "gen_ai_server_time_to_first_token_seconds"),
+}
+
+Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str]
+
+
+class _Row:
+    """The series of one label set, so that a call costs one look-up; and the price of its model on a day."""
+
+    __slots__ = (
+        "call", "cost", "day", "duration", "price", "requested", "requests", "served", "tokens", "tpot", "ttft",
+        "unpriced", "use",
+    )  # fmt: skip
+
+    def __init__(self, use: tuple[str, ...], call: tuple[str, ...], requests: Counter, duration: Histogram) -> None:
+        self.use = use
+        self.call = call
+        self.requests = requests
+        self.tokens: list[Counter | None] = [None] * len(KINDS)
+        self.tpot: Histogram | None = None
+        self.duration = duration
+        self.ttft: Histogram | None = None
+        self.day = -1
+        self.requested: str | None = None
+        self.served: str | None = None
+        self.price: Price | None = None
+        self.cost: Counter | None = None
+        self.unpriced: Counter | None = None
+
+
+class _Known:
+    """Labels as calls have them and their row: found again without a look into a table of tuples."""
+
+    __slots__ = ("error", "layer", "operation", "provider", "requested", "row", "served", "status", "tenant")
+
+    def __init__(self, call: Call, row: _Row) -> None:
+        self.operation = call.operation
+        self.provider = call.provider
+        self.requested = call.model_requested
+        self.served = call.model_served
+        self.tenant = call.tenant
+        self.layer: str = call.layer
+        self.error = call.error_type
+        self.status: str = call.status
+        self.row = row
+
+    def fits(self, call: Call) -> bool:
+        return (
+            self.requested == call.model_requested
+            and self.served == call.model_served
+            and self.tenant == call.tenant
+            and self.provider == call.provider
+            and self.operation == call.operation
+            and self.status == call.status
+            and self.layer == call.layer
+            and self.error == call.error_type
+        )
+
+
+class CallMetrics:
+    """Counts and observes calls. Its owner locks."""
+
+    def __init__(self, prices: tuple[Price, ...], max_series: int) -> None:
+        self.registry = Registry()
+        self._prices = prices
+        self._max_series = max_series
+        self._rows: dict[Key, _Row] = {}
+        self._known: list[_Known | None] = [None] * KNOWN
+        self._folded = self.registry.counter("telltale_collector_folded_total")
+        self._lag = self.registry.histogram("telltale_collector_lag_seconds")
+
+    def take(self, calls: Sequence[Call], now: float) -> None:
+        """Count the calls of one request, accepted at `now`."""
+        for call in calls:
+            self.add(call)
+        if calls:
+            newest, end = calls[0], 0.0
+            for call in calls:
+                if call.end_unix_s > end:
+                    newest, end = call, call.end_unix_s
+            if end > 0.0:
+                self._lag.observe(max(0.0, now - end), newest.trace_high, newest.trace_low)
+
+    def add(self, call: Call) -> None:
+        row = self._row(call)
+        row.requests.value += 1
+        high, low = call.trace_high, call.trace_low
+        if call.odd_ids is not None:
+            # Nobody would find it by its id.
+            high, low = 0, 0
+        if call.duration_s >= 0.0:
+            row.duration.observe(call.duration_s, high, low)
+        if call.ttft >= 0.0:
+            if row.ttft is None:
+                row.ttft = self.registry.histogram(_NAMES[call.layer == "server"][1], *row.call)
+            row.ttft.observe(call.ttft, high, low)
+        if call.tpot >= 0.0 and call.layer == "server":
+            if row.tpot is None:
+                row.tpot = self.registry.histogram("gen_ai_server_time_per_output_token_seconds", *row.call)
+            row.tpot.observe(call.tpot, high, low)
+        self._add_tokens(row, call)
+
+    def add_tokens(self, call: Call) -> None:
+        """Count the tokens of a call that is counted already, by a span that said none."""
+        self._add_tokens(self._row(call), call)
+
+    def _add_tokens(self, row: _Row, call: Call) -> None:
+        self._add(row, 0, call.given)
+        self._add(row, 1, call.output)
+        self._add(row, 2, call.cached)
+        self._add(row, 3, call.written)
+        self._add(row, 4, call.reasoned)
+        if self._prices:
+            self._price(call, row)
+
+    def _row(self, call: Call) -> _Row:
+        slot = spread(call.labels_hash) & (KNOWN - 1)
+        if call.labels_hash != 0:
+            known = self._known[slot]
+            if known is not None and known.fits(call):
+                return known.row
+        key: Key = (
+            *(call.operation, call.provider, call.model_requested, call.model_served),
+            *(call.tenant, call.layer, call.error_type, call.status),
+        )
+        row = self._rows.get(key)
+        if row is None:
+            row = self._new(key)
+        # A folded call is counted as such each time.
+        if call.labels_hash != 0 and row.use[0] != OTHER:
+            self._known[slot] = _Known(call, row)
+        return row
+
+    def _add(self, row: _Row, kind: i64, tokens: i64) -> None:
+        if tokens < 0:
+            return
+        counter = row.tokens[kind]
+        if counter is None:
+            counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])
+        counter.value += float(tokens)
+
+    def _price(self, call: Call, row: _Row) -> None:
+        # Of embeddings nobody tells output tokens.
+        if call.given < 0 or (call.output < 0 and call.operation != "embeddings"):
+            return
+        day = int(call.start_unix_s // DAY)
+        if row.day != day or row.requested != call.model_requested or row.served != call.model_served:
+            # Folded calls share a row, whatever their model is.
+            row.day, row.requested, row.served = day, call.model_requested, call.model_served
+            row.price = price(call, self._prices)
+        if row.price is None:
+            if row.unpriced is None:
+                row.unpriced = self.registry.counter("telltale_unpriced_calls_total", row.use[1])
+            row.unpriced.value += 1
+        else:
+            if row.cost is None:
+                row.cost = self.registry.counter("telltale_cost_usd_total", *row.use)
+            row.cost.value += cost(call, row.price)
+
+    def _new(self, key: Key) -> _Row:
+        safe = _safe(key)
+        if len(self._rows) >= self._max_series:
+            self._folded.value += 1
+            safe = (OTHER, OTHER, OTHER, OTHER, OTHER, *safe[5:])
+        row = self._rows.get(safe)
+        if row is None:
+            row = _Row(
+                _use_labels(safe),
+                _call_labels(safe),
+                self.registry.counter("telltale_requests_total", *_use_labels(safe)),
+                self.registry.histogram(_NAMES[safe[5] == "server"][0], *_call_labels(safe)),
+            )
+            self._rows[safe] = row
+        return row
+
+
+def price(call: Call, prices: tuple[Price, ...]) -> Price | None:
+    """The newest price of the call's model that was valid on its day (UTC)."""
+    day = datetime.fromtimestamp(call.start_unix_s, UTC).date().isoformat()
+    valid = [found for found in prices if found.since <= day and _matches(found.model, call)]
+    return max(valid, key=lambda found: found.since) if valid else None
+
+
+def cost(call: Call, price: Price) -> float:
+    """US dollars of a call whose tokens are known."""
+    given, output = call.input_tokens or 0, call.output_tokens or 0
+    cached = min(call.cached_input_tokens or 0, given)
+    written = min(call.cache_write_input_tokens or 0, given - cached)
+    read_price = price.input if price.cached_input is None else price.cached_input
+    write_price = price.input if price.cache_write_input is None else price.cache_write_input
+    fresh = given - cached - written
+    used = fresh * price.input + cached * read_price + written * write_price + output * price.output
+    return used / MILLION
+
+
+def _matches(pattern: str, call: Call) -> bool:
+    names = [name for name in (call.model_served, call.model_requested) if name]
+    if pattern.endswith("*"):
+        return any(name.startswith(pattern[:-1]) for name in names)
+    return pattern in names
+
+
+def _safe(key: Key) -> Key:
+    operation, provider, requested, served, tenant, layer, error, status = key
+    operation = operation if operation in OPERATIONS else OTHER
+    return operation, _label(provider), _label(requested), _label(served), _label(tenant) or "", layer, error, status
+
+
+def _label(value: str | None) -> str | None:
+    if value is None or (value.isprintable() and len(value) <= MAX_LABEL):
+        return value
+    return "".join(c for c in value[:MAX_LABEL] if c.isprintable())
+
+
+def _call_labels(key: Key) -> tuple[str, ...]:
+    return tuple(value or "" for value in key[:7])
+
+
+def _use_labels(key: Key) -> tuple[str, ...]:
+    operation, _, requested, served, tenant, layer, _, status = key
+    return tenant, requested or served or "", layer, operation, status

@@ -1,0 +1,137 @@
+"""Calls that were not kept, for a while and within a number of bytes: feedback may still ask for them.
+
+They wait as the bytes they came as, compressed if they came so; one is read again, and redacted, when it is taken out
+for the store. To wait is what nearly all do and costs next to nothing; to ask is rare and looks through all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from librt.vecs import append, vec
+from mypy_extensions import i64
+
+from exporters.traces.calls.call import CallRef
+from exporters.traces.core.interning import trace_words
+from exporters.traces.decode import bodies
+from exporters.traces.decode.protobuf import Group, Source, alone
+
+GENERATIONS: Final = 8
+# What a call takes in memory beside the bytes that came, and what those take beside themselves.
+_FIXED: Final = 64
+_BODY: Final = 400
+_TAKEN: Final = -1
+
+
+class UnsampledCall:
+    """Where a call's span is, and whose call it was."""
+
+    __slots__ = ("end", "source", "start", "tenant")
+
+    def __init__(self, source: Source, start: i64, end: i64, tenant: str) -> None:
+        self.source = source
+        self.start = start
+        self.end = end
+        self.tenant = tenant
+
+
+class _Generation:
+    """Calls in columns: no object of its own for each."""
+
+    __slots__ = ("ends", "since", "size", "sources", "starts", "tenants", "traces")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.size = 0
+        # What stands for a trace id; the span has all of it.
+        self.traces: vec[i64] = vec[i64]()
+        self.starts: vec[i64] = vec[i64]()
+        self.ends: vec[i64] = vec[i64]()
+        self.sources: list[Source] = []
+        self.tenants: list[str] = []
+
+    def take(self, traces: set[int]) -> list[UnsampledCall]:
+        found: list[UnsampledCall] = []
+        for place in range(i64(len(self.sources))):
+            start = self.starts[place]
+            if start != _TAKEN and self.traces[place] in traces:
+                found.append(UnsampledCall(self.sources[place], start, self.ends[place], self.tenants[place]))
+                self.starts[place] = _TAKEN
+        return found
+
+
+class UnsampledBuffer:
+    """Unsampled calls: at most `max_bytes` of them, and none older than `max_age` seconds. The oldest make room."""
+
+    def __init__(self, max_bytes: int, max_age: float) -> None:
+        self._bytes_each = max_bytes // GENERATIONS
+        self._age_each = max_age / GENERATIONS
+        self._max_age = max_age
+        self._generations = [_Generation(0.0)]
+        # Of the last call.
+        self._source: Source | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes held, by estimate."""
+        return sum(generation.size for generation in self._generations)
+
+    def add(self, held: CallRef, now: float) -> None:
+        group, index = held.group, held.index
+        last, source = self._source, group.source
+        if source is not last and _FIXED + _BODY + len(source.body) + source.resource_size > self._bytes_each:
+            # Alone, it does not hold the whole request.
+            group, index = group.part(index), 0
+            source = group.source
+        newest = self._generations[-1]
+        # A request's calls share its bytes, which stay as long as one of them does.
+        size = _FIXED
+        if last is None or source.body is not last.body:
+            size += _BODY + len(source.body)
+        if last is None or source.resource is not last.resource:
+            size += source.resource_size
+        if newest.size + size > self._bytes_each or newest.since + self._age_each < now:
+            size = _FIXED + _BODY + len(source.body) + source.resource_size
+            if size > self._bytes_each:
+                return
+            newest = _Generation(now)
+            self._generations.append(newest)
+            self.expire(now)
+        self._source = source
+        newest.size += size
+        newest.traces = append(newest.traces, _mark(held.call.trace_high, held.call.trace_low))
+        newest.starts = append(newest.starts, group.starts[index])
+        newest.ends = append(newest.ends, group.ends[index])
+        newest.sources.append(source)
+        newest.tenants.append(held.call.tenant)
+
+    def take(self, trace_ids: set[bytes]) -> list[UnsampledCall]:
+        """The calls of these traces, and by chance another, oldest first. They leave the ring."""
+        traces: set[int] = set()
+        for trace_id in trace_ids:
+            high, low = trace_words(trace_id)
+            traces.add(int(_mark(high, low)))
+        return [waiting for generation in self._generations for waiting in generation.take(traces)]
+
+    def expire(self, now: float) -> None:
+        """Let go of what is too old or too much."""
+        generations = self._generations
+        while len(generations) > GENERATIONS or (len(generations) > 1 and generations[0].since + self._max_age < now):
+            del generations[0]
+        if generations[-1].since + self._max_age < now:
+            generations[-1] = _Generation(now)
+
+
+def unpack(found: list[UnsampledCall]) -> Iterator[tuple[UnsampledCall, Group]]:
+    """Each of them with its span alone, as the one of a group. A body is decompressed once for those that share it."""
+    packed = plain = b""
+    for waiting in found:
+        source = waiting.source
+        if source.body is not packed:
+            packed, plain = source.body, bodies.decompress(source.body, source.encoding, source.size)
+        yield waiting, alone(plain, waiting.start, waiting.end, source)
+
+
+def _mark(high: i64, low: i64) -> i64:
+    return low ^ (high >> 1)

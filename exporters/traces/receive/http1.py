@@ -1,0 +1,353 @@
+"""HTTP/1.1's server side (RFC 9112), for answers that come at once or later. llhttp reads; the limits are here.
+
+Requests of one connection are answered one after the other. One that is refused before all of it is here is answered at
+once; the rest of it is read and dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import unquote
+
+import httptools
+
+from exporters.traces.receive import listener
+from exporters.traces.receive.listener import REQUEST_S, Server
+
+log = logging.getLogger(__name__)
+
+# Of a request without its body.
+MAX_HEADERS = 16384
+MAX_FIELDS = 100
+# How many parts of a body are kept as they came.
+MOST_PARTS = 256
+# How much longer a body in chunks may be than what it holds.
+CHUNKING = 8
+KEEP_ALIVE_S = 120.0
+# How long a peer that was told to go may go on sending.
+LINGER_S = 5.0
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+TEXT = b"text/plain; charset=utf-8"
+NO_HTTP1 = "this port speaks HTTP/1.1; OTLP/gRPC has its own (collector.grpc_listen, 4317)"
+
+Field = tuple[bytes, bytes]
+
+
+class Application(Protocol):
+    """What answers requests: each by one call of `Request.answer`, at once or later in the loop's thread."""
+
+    def begin(self, request: Request) -> None:
+        """The headers are here."""
+
+    def grow(self, request: Request) -> None:
+        """More of the body is here: `request.size` bytes of it."""
+
+    def take(self, request: Request) -> None:
+        """All of it is here, and those before it are answered."""
+
+    def release(self, request: Request) -> None:
+        """It is answered or will never be: what is held for it may go."""
+
+
+class Request:
+    """One request. Where a header field came twice, the last counts; `held` is the application's to use."""
+
+    __slots__ = (
+        "_gathered", "announced", "chunks", "close", "connection", "ended", "fields", "held", "method", "path", "reply",
+        "since", "size", "taken", "url", "written",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, since: float) -> None:
+        self.connection = connection
+        self.since = since
+        self.url = b""
+        self.method = self.path = ""
+        self.fields: dict[bytes, bytes] = {}
+        self.announced = self.size = self.held = 0
+        self.chunks: list[bytes] = []
+        # Of a body in very many parts, the first ones: each by itself takes many times the bytes that it holds.
+        self._gathered = bytearray()
+        self.reply: bytes | None = None
+        self.ended = self.taken = self.written = self.close = False
+
+    def field(self, name: bytes) -> str:
+        """That header field, or an empty text."""
+        return self.fields.get(name, b"").decode("latin-1")
+
+    def add(self, part: bytes) -> None:
+        """Take the body's next part."""
+        self.chunks.append(part)
+        if len(self.chunks) == MOST_PARTS:
+            self._gathered += b"".join(self.chunks)
+            self.chunks.clear()
+
+    def body(self) -> bytes:
+        """What has come of the body."""
+        if self._gathered:
+            return b"".join((self._gathered, *self.chunks))
+        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+
+    def clear(self) -> None:
+        """Let go of the body."""
+        self.chunks.clear()
+        self._gathered = bytearray()
+
+    def answer(self, status: int, kind: bytes, body: bytes, *more: Field) -> None:
+        """Answer with a body of that media type, and more header fields. Of several answers the first counts."""
+        self.connection.answer(self, status, kind, body, more)
+
+    def fail(self) -> None:
+        """Log the exception that is handled, and answer that there was one."""
+        log.exception("a request failed")
+        self.answer(500, TEXT, b"the collector failed: see its log\n")
+
+
+class Connection(listener.Connection):
+    """One peer's connection."""
+
+    def __init__(self, server: Server, application: Application) -> None:
+        super().__init__(server)
+        self._application = application
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        # Those not answered yet, in their order, and the one of them that is still coming.
+        self._requests: deque[Request] = deque()
+        self._coming: Request | None = None
+        # Bytes of the one that is coming, without its body.
+        self._beside = 0
+        self._idle_since = self._loop.time()
+        self._stuck_since: float | None = None
+        self._told_to_go: float | None = None
+        self._closing = self._advancing = self._paused = self._offered = self._declining = False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        # The parser holds this object.
+        self._parser = self._coming = None
+        for request in self._requests:
+            if not request.taken:
+                self._release(request)
+        self._requests.clear()
+
+    def eof_received(self) -> bool:
+        """The peer sends no more; it may still read what it asked for."""
+        self._closing = True
+        return bool(self._requests) and self._coming is None
+
+    def pause_writing(self) -> None:
+        self._stuck_since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        self._stuck_since = None
+        self._advance()
+
+    def data_received(self, data: bytes) -> None:
+        self._beside += len(data)
+        # What this makes ready is answered when all of it is read.
+        self._advancing = True
+        while data and self._parser is not None:
+            rest = b""
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as error:
+                rest = data[error.args[0] :]
+                self._decline()
+            except httptools.HttpParserError as error:
+                self._broken(NO_HTTP1 if data.startswith(b"PRI * HTTP/2") else f"no HTTP/1.1: {error}")
+            data = rest
+        request = self._coming
+        if request is not None and self._beside > MAX_HEADERS + CHUNKING * request.size:
+            self._refuse(request, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large")
+        self._advancing = False
+        self._advance()
+
+    def expire(self) -> None:
+        now, coming = self._loop.time(), self._coming
+        if self._told_to_go is not None:
+            if now > self._told_to_go + LINGER_S:
+                self.transport.abort()
+        elif self._stuck_since is not None:
+            if now > self._stuck_since + REQUEST_S:
+                self.transport.abort()
+        elif coming is not None:
+            if now > coming.since + REQUEST_S:
+                self._refuse(coming, HTTPStatus.REQUEST_TIMEOUT, f"the request was not here in {REQUEST_S:.0f} s")
+        elif not self._requests and now > self._idle_since + KEEP_ALIVE_S:
+            self.transport.close()
+
+    def finish(self) -> None:
+        self._closing = True
+        if not self._requests:
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """The parser's word, as are the next ones."""
+        if self._parser is None or self._declining:
+            return
+        self._coming = Request(self, self._loop.time())
+        self._requests.append(self._coming)
+
+    def on_url(self, url: bytes) -> None:
+        if self._coming is not None and not self._declining:
+            self._coming.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        request = self._coming
+        # Fields behind a body are nobody's.
+        if request is not None and not request.method and len(request.fields) <= MAX_FIELDS:
+            request.fields[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        request, parser = self._coming, self._parser
+        if request is None or parser is None or self._declining:
+            return
+        self._offered = parser.should_upgrade()
+        request.method = parser.get_method().decode()
+        request.close = not parser.should_keep_alive() or parser.get_http_version() == "1.0"
+        announced = request.fields.get(b"content-length", b"0")
+        request.announced = int(announced) if announced.isdigit() and len(announced) < 20 else 0
+        if len(request.fields) > MAX_FIELDS or len(request.url) + _size(request.fields) > MAX_HEADERS:
+            self._refuse(request, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large")
+            return
+        try:
+            request.path = unquote((httptools.parse_url(request.url).path or b"/").decode("latin-1"))
+        except httptools.HttpParserError:
+            self._refuse(request, HTTPStatus.BAD_REQUEST, "the target is no URL")
+            return
+        self._ask(self._application.begin, request)
+        expects = request.fields.get(b"expect", b"").lower() == b"100-continue"
+        if expects and request.reply is None and self._requests[0] is request:
+            self.transport.write(CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        self._beside -= len(body)
+        request = self._coming
+        if request is not None and request.reply is None:
+            request.size += len(body)
+            self._ask(self._application.grow, request)
+            if request.reply is None:
+                request.add(body)
+
+    def on_message_complete(self) -> None:
+        if self._offered:
+            return
+        request, self._coming = self._coming, None
+        self._beside = 0
+        if request is not None:
+            request.ended = True
+
+    def answer(self, request: Request, status: int, kind: bytes, body: bytes, more: tuple[Field, ...]) -> None:
+        if request.reply is not None:
+            return
+        request.close = request.close or self._closing
+        head = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()), b"content-type: " + kind]
+        head += [b"content-length: %d" % len(body), *(b"%s: %s" % field for field in more)]
+        if request.close:
+            head.append(b"connection: close")
+        request.reply = b"\r\n".join((*head, b"", b"" if request.method == "HEAD" else body))
+        self._release(request)
+        self._advance()
+
+    def _advance(self) -> None:
+        """Answer in order what is ready, and have the next one that is here taken; then it is others' turn."""
+        if self._advancing:
+            return
+        self._advancing, took = True, False
+        requests = self._requests
+        while requests and self._stuck_since is None:
+            request = requests[0]
+            if request.reply is None:
+                if request.taken or not request.ended:
+                    break
+                if took:
+                    self._loop.call_soon(self._advance)
+                    break
+                request.taken = took = True
+                self._ask(self._application.take, request)
+                continue
+            if not request.written:
+                request.written = True
+                if not self.transport.is_closing():
+                    self.transport.write(request.reply)
+            if request.close:
+                self._let_go(request)
+                break
+            if not request.ended:
+                break
+            requests.popleft()
+            self._idle_since = self._loop.time()
+        self._advancing = False
+        if self._closing and not requests:
+            self.transport.close()
+        self._throttle()
+
+    def _let_go(self, last: Request) -> None:
+        """End the connection after this answer; what came after the request will never be one."""
+        self._parser = self._coming = None
+        for request in self._requests:
+            self._release(request)
+        self._requests.clear()
+        if last.ended:
+            self.transport.close()
+        elif self._told_to_go is None:
+            # Closed at once, what is still on its way here would destroy the answer on its way there.
+            self._told_to_go = self._loop.time()
+            if not self.transport.is_closing():
+                self.transport.write_eof()
+
+    def _throttle(self) -> None:
+        """A peer that sends ahead, or does not read, must wait."""
+        wanted = (len(self._requests) > 1 or self._stuck_since is not None) and not self.transport.is_closing()
+        if wanted != self._paused and not self.transport.is_closing():
+            self._paused = wanted
+            if wanted:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
+    def _decline(self) -> None:
+        """Take no offer of another protocol, as Java's client makes one of HTTP/2: the request is one as any other.
+
+        The parser left the body to that protocol; one that has not heard of it reads it.
+        """
+        request, self._offered = self._coming, False
+        if request is None or self._parser is None:
+            return
+        framing = b""
+        for name in (b"transfer-encoding", b"content-length"):
+            if name in request.fields:
+                framing += b"%s: %s\r\n" % (name, request.fields[name])
+        self._parser = httptools.HttpRequestParser(self)
+        self._declining = True
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n" % framing)
+        self._declining = False
+
+    def _broken(self, why: str) -> None:
+        if self._coming is None:
+            self.on_message_begin()
+        if self._coming is not None:
+            self._parser = None
+            self._refuse(self._coming, HTTPStatus.BAD_REQUEST, why)
+
+    def _refuse(self, request: Request, status: HTTPStatus, why: str) -> None:
+        request.close = True
+        if request.written:
+            self._let_go(request)
+        request.answer(status, TEXT, f"{why}\n".encode())
+
+    def _ask(self, what: Callable[[Request], None], request: Request) -> None:
+        try:
+            what(request)
+        except Exception:  # noqa: BLE001  # a fault in one request must not end the others, nor the parser's work
+            request.fail()
+
+    def _release(self, request: Request) -> None:
+        self._application.release(request)
+        request.clear()
+
+
+def _size(fields: dict[bytes, bytes]) -> int:
+    return sum(len(name) + len(value) for name, value in fields.items())

@@ -1,0 +1,118 @@
+"""Calls into series: the short way to a label set finds the same one as the table does."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporters.traces.calls.call import Call
+from exporters.traces.keep.metrics import OTHER, CallMetrics
+from telltale.settings import Price
+
+LABELS = st.fixed_dictionaries({
+    "operation": st.sampled_from(["chat", "embeddings"]), "provider": st.sampled_from(["openai", None]),
+    "model_requested": st.sampled_from(["m", "n", None]), "model_served": st.sampled_from(["m-2", None]),
+    "tenant": st.sampled_from(["acme", "globex"]), "layer": st.sampled_from(["client", "server"]),
+    "error_type": st.sampled_from([None, "timeout"]), "status": st.sampled_from(["ok", "error"]),
+})  # fmt: skip
+
+
+def call(labels: dict[str, str | None], labels_hash: int) -> Call:
+    made = Call()
+    for name, value in labels.items():
+        setattr(made, name, value)
+    made.labels_hash, made.given = labels_hash, 3
+    return made
+
+
+def page(measure: CallMetrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(measure.registry.page(False))
+        for sample in family.samples
+    }
+
+
+@given(st.lists(st.tuples(LABELS, st.integers(0, 2)), max_size=30), st.integers(1, 40))
+def test_a_hash_that_many_labels_share_changes_nothing(
+    told: list[tuple[dict[str, str | None], int]], max_series: int
+) -> None:
+    hashed, looked_up = CallMetrics((), max_series), CallMetrics((), max_series)
+    for labels, labels_hash in told:
+        hashed.add(call(labels, labels_hash))
+        looked_up.add(call(labels, 0))
+    assert page(hashed) == page(looked_up)
+
+
+def test_tokens_out_of_a_cache_and_into_one_cost_what_their_own_price_says() -> None:
+    with_prices = Price(model="m", input=3.0, output=15.0, cached_input=0.3, cache_write_input=3.75)
+    without = Price(model="n", input=3.0, output=15.0)
+    measure = CallMetrics((with_prices, without), 10)
+    for model in ("m", "n"):
+        one = call({"model_requested": model}, 0)
+        one.given, one.cached, one.written, one.output = 1000, 600, 300, 10
+        measure.add(one)
+    costs = {
+        dict(labels)["model"]: value
+        for (name, labels), value in page(measure).items()
+        if name == "telltale_cost_usd_total"
+    }
+    assert costs == {
+        "m": pytest.approx((100 * 3.0 + 600 * 0.3 + 300 * 3.75 + 10 * 15.0) / 1e6),
+        "n": pytest.approx((1000 * 3.0 + 10 * 15.0) / 1e6),
+    }
+
+
+def test_embeddings_cost_their_input() -> None:
+    measure = CallMetrics((Price(model="e", input=2.0, output=0.0),), 10)
+    for model in ("e", "nobody-knows"):
+        one = call({"operation": "embeddings", "model_requested": model}, 0)
+        one.given = 1_000_000
+        measure.add(one)
+    one = call({"operation": "chat", "model_requested": "e"}, 0)
+    one.given = 1_000_000
+    measure.add(one)
+    costs = [value for (name, _), value in page(measure).items() if name == "telltale_cost_usd_total"]
+    unpriced = [value for (name, _), value in page(measure).items() if name == "telltale_unpriced_calls_total"]
+    assert (costs, unpriced) == ([2.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    "models", [("cheap", "dear", "unknown"), ("dear", "unknown", "cheap"), ("unknown", "dear", "cheap")]
+)
+def test_folded_calls_cost_what_their_own_model_does(models: tuple[str, ...]) -> None:
+    prices = (Price(model="cheap", input=1.0, output=0.0), Price(model="dear", input=100.0, output=0.0))
+    measure = CallMetrics(prices, 0)
+    for model in models:
+        one = call({"model_requested": model}, 7)
+        one.given, one.output = 1_000_000, 0
+        measure.add(one)
+    found = {name: value for (name, _), value in page(measure).items()}
+    assert (found["telltale_cost_usd_total"], found["telltale_unpriced_calls_total"]) == (101.0, 1.0)
+
+
+def test_calls_without_any_time_say_nothing_of_the_lag() -> None:
+    measure = CallMetrics((), 10)
+    one = call({}, 0)
+    one.duration_s = -1.0
+    measure.take([one], 1e9)
+    found = page(measure)
+    assert found["telltale_collector_lag_seconds_count", frozenset()] == 0
+    one.start_unix_s = 1e9 - 2.0
+    measure.take([one], 1e9)
+    assert page(measure)["telltale_collector_lag_seconds_sum", frozenset()] == 2.0
+
+
+def test_each_call_beyond_the_bound_is_counted_as_folded() -> None:
+    measure = CallMetrics((), 1)
+    labels: dict[str, str | None] = {"tenant": "acme", "model_requested": "m"}
+    for number in range(5):
+        measure.add(call(labels | {"model_requested": f"m{min(number, 1)}"}, 7))
+    found = page(measure)
+    assert found["telltale_collector_folded_total", frozenset()] == 4
+    assert sum(
+        value for (name, about), value in found.items()
+        if name == "telltale_requests_total" and ("tenant", OTHER) in about
+    ) == 4  # fmt: skip

@@ -1,0 +1,102 @@
+"""The table of recent calls against a plain list that is searched through."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporters.traces.calls.call import Call
+from exporters.traces.calls.call_index import ANSWER_SLACK_S, SLACK_S
+from exporters.traces.calls.dedup import CallDeduplicator
+
+# Few ids, so that they meet; some are not as long as they should be.
+TRACES = st.sampled_from([b"t" * 16, b"u" * 16, bytes(8) + b"v" * 8, b"short", b"", b"t" * 24])
+SPANS = st.sampled_from([b"spanspan", b"parentof", b"another1", b"odd", bytes(8), b"spanspanspan"])
+PARENTS = st.just(b"") | SPANS
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> Call:
+    made = Call()
+    made.name(draw(TRACES), draw(SPANS), draw(PARENTS))
+    made.response_id = draw(st.sampled_from([None, None, "r-1", "r-2"]))
+    made.layer = draw(st.sampled_from(["client", "client", "server"]))
+    made.convention = draw(st.sampled_from(["otel", "openinference"]))
+    made.model_requested = draw(st.sampled_from(["m", "n", None]))
+    made.tenant = draw(st.sampled_from(["acme", "globex", "unknown"]))
+    made.start_unix_s, made.duration_s = draw(st.sampled_from([100.0, 101.0, 102.5, 500.0])), 2.0
+    made.given = draw(st.sampled_from([-1, 5]))
+    return made
+
+
+def is_same_tenant(first: str, second: str) -> bool:
+    return first == second or "unknown" in (first, second)
+
+
+def repeats(first: Call, second: Call) -> bool:
+    if (first.trace_id, first.span_id) == (second.trace_id, second.span_id):
+        return True
+    if first.response_id is not None and (first.layer, first.response_id) == (second.layer, second.response_id):
+        apart = max(first.start_unix_s, second.start_unix_s) - min(first.end_unix_s, second.end_unix_s)
+        if apart <= ANSWER_SLACK_S and is_same_tenant(first.tenant, second.tenant):
+            return True
+    is_near = first.trace_id == second.trace_id and (
+        (any(second.span_id) and first.parent_span_id == second.span_id)
+        or (any(second.parent_span_id) and first.span_id == second.parent_span_id)
+    )
+    return (
+        is_near
+        and first.layer == second.layer
+        and first.model_requested is not None
+        and first.model_requested == second.model_requested
+        and first.start_unix_s < second.end_unix_s + SLACK_S
+        and second.start_unix_s < first.end_unix_s + SLACK_S
+    )
+
+
+@settings(deadline=None, max_examples=300)
+@given(told=st.lists(st.tuples(calls(), st.booleans()), max_size=12))
+def test_the_same_as_a_search_through_all_calls(told: list[tuple[Call, bool]]) -> None:
+    # Spans that were told of, each with the one that was counted of its call.
+    recent, known = CallDeduplicator(), list[tuple[Call, Call]]()
+    for call, is_forgotten in told:
+        seen = recent.find(call)
+        same = [(span, first) for span, first in known if repeats(span, call)]
+        assert (seen is not None) == bool(same)
+        if seen is None:
+            recent.add(call)
+            known.append((call, call))
+        else:
+            is_resent = any((one.trace_id, one.span_id) == (call.trace_id, call.span_id) for one, _ in same)
+            assert seen.is_resent(call) == is_resent
+            pairs = {"+".join(sorted((first.convention, call.convention))) for _, first in same}
+            assert seen.pair(call) in ({"resent"} if is_resent else pairs)
+            assert any(seen.ids == (first.trace_id, first.span_id) for _, first in same)
+            if is_resent:
+                continue
+            recent.add_again(call, seen)
+            [first] = {id(first): first for _, first in same if seen.ids == (first.trace_id, first.span_id)}.values()
+            known.append((call, first))
+        if is_forgotten:
+            recent.forget(call)
+            known = [(span, first) for span, first in known if span is not call and first is not call]
+            found = recent.find(call)
+            assert (found is not None) == any(repeats(span, call) for span, _ in known)
+        for response in ("r-1", "r-2"):
+            owners = [
+                (first.trace_id, first.span_id)
+                for span, first in known
+                if span.response_id == response and is_same_tenant(span.tenant, "acme")
+            ]
+            assert recent.by_response(response, "acme") in (owners or [None])
+
+
+def test_a_trace_of_many_calls_is_searched_only_so_far() -> None:
+    """Whoever puts all his calls into one trace does not make others wait."""
+    recent = CallDeduplicator()
+    for number in range(5_000):
+        call = Call()
+        call.name(b"t" * 16, (number + 1).to_bytes(8), b"")
+        assert recent.find(call) is None
+        recent.add(call)
+    assert recent.find(call) is not None

@@ -1,0 +1,291 @@
+"""Calls of which several spans tell: counted once, with what each of them holds, whatever order they come in."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from support.collector_process import messages
+
+from exporters.traces.pipeline import Batch, Pipeline
+from exporters.traces.receive.receiver import Busy, Receiver
+from telltale.records import Sample
+from telltale.settings import Price, Settings
+from telltale.store import open_store, samples
+
+PROTOBUF = "application/x-protobuf"
+NOW = 1_790_000_000.0
+BARE = {
+    "gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.response.finish_reasons": ["stop"],
+}  # fmt: skip
+TOKENS = {"gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 11}
+WORDS = {
+    "gen_ai.input.messages": messages("user", "Capital of France?"),
+    "gen_ai.output.messages": messages("assistant", "Paris."),
+}
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+class Collecting:
+    """A front, its pipeline and its store; what they count."""
+
+    def __init__(self, path: Path, busy_timeout: float = 0.05, **settings: Any) -> None:
+        self.path = path
+        self.registry = CollectorRegistry()
+        self.faults: list[bool] = []
+        self.store = open_store(f"sqlite:///{path}", busy_timeout)
+        made = Settings.model_validate({"prices": [Price(model="m", input=1.0, output=1.0)], **settings})
+        self.pipeline = Pipeline(made, self.store, self.registry, self._clock)
+        self.front = Receiver(made, self.store, self.pipeline, self.registry, lambda: NOW)
+
+    def _clock(self) -> float:
+        if self.faults and self.faults.pop(0):
+            raise ZeroDivisionError
+        return NOW
+
+    def send(self, *spans: Span, scope: str = "app") -> None:
+        self.front.finish(self.take(*spans, scope=scope))
+
+    def take(self, *spans: Span, scope: str = "app") -> Batch:
+        request = ExportTraceServiceRequest()
+        scope_spans = request.resource_spans.add().scope_spans.add()
+        scope_spans.scope.name = scope
+        scope_spans.spans.extend(spans)
+        return self.front.take(request.SerializeToString(), "", PROTOBUF, "")
+
+    def log(self, span: Span, **attributes: str) -> None:
+        self.front.finish(self.hear(span, **attributes), "logs")
+
+    def hear(self, span: Span, **attributes: str) -> Batch:
+        request = ExportLogsServiceRequest()
+        record = LogRecord(trace_id=span.trace_id, span_id=span.span_id)
+        record.event_name = "gen_ai.client.inference.operation.details"
+        for key, value in attributes.items():
+            record.attributes.add(key=key.replace("__", "."), value=AnyValue(string_value=value))
+        request.resource_logs.add().scope_logs.add().log_records.append(record)
+        return self.front.take(request.SerializeToString(), "", PROTOBUF, "", "logs")
+
+    def refused(self, *spans: Span, scope: str = "app") -> None:
+        """Send while the store takes nothing."""
+        with locked(self.path), pytest.raises(Busy):
+            self.send(*spans, scope=scope)
+
+    def counted(self, name: str, **labels: str) -> float:
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(self.pipeline.page(False))
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def outcome(self, name: str) -> float:
+        return self.registry.get_sample_value("telltale_samples_total", {"outcome": name}) or 0.0
+
+    def samples(self) -> list[Sample]:
+        with self.store.read() as connection:
+            return samples.load(connection)
+
+
+@pytest.fixture
+def collecting(tmp_path: Path) -> Iterator[Collecting]:
+    made = Collecting(tmp_path / "s.db")
+    yield made
+    made.store.close()
+
+
+def span(
+    attributes: dict[str, Any], *, trace: bytes = b"", parent: Span | None = None, start: float = 0.0,
+    seconds: float = 1.0,
+) -> Span:  # fmt: skip
+    made = Span(
+        trace_id=trace or (parent.trace_id if parent else os.urandom(16)), span_id=os.urandom(8), name="chat m",
+        parent_span_id=parent.span_id if parent else b"", start_time_unix_nano=int((NOW + start) * 1e9),
+        end_time_unix_nano=int((NOW + start + seconds) * 1e9),
+    )  # fmt: skip
+    for key, value in attributes.items():
+        if isinstance(value, list):
+            held = AnyValue(array_value=ArrayValue(values=[AnyValue(string_value=item) for item in value]))
+        elif isinstance(value, int):
+            held = AnyValue(int_value=value)
+        else:
+            held = AnyValue(string_value=value)
+        made.attributes.add(key=key, value=held)
+    return made
+
+
+def test_ids_that_come_again_after_a_while_are_other_calls(collecting: Collecting) -> None:
+    """Ollama draws its ids out of a thousand; a gateway's cache gives an answer again with its id."""
+    ids = [{"gen_ai.response.id": f"chatcmpl-{number % 7}"} for number in range(300)]
+    collecting.send(*[span({**BARE, **one}, start=place * 2.0, seconds=0.5) for place, one in enumerate(ids)])
+    assert collecting.counted("telltale_requests_total") == 300
+
+
+def test_ids_of_two_tenants_are_not_the_same(collecting: Collecting) -> None:
+    for tenant in ("acme", "globex"):
+        collecting.send(span({**BARE, "tenant.id": tenant, "gen_ai.response.id": "chatcmpl-7"}))
+    assert [collecting.counted("telltale_requests_total", tenant=name) for name in ("acme", "globex")] == [1, 1]
+    # One instrumentation may not know whose call it is.
+    collecting.send(span({**BARE, "gen_ai.response.id": "chatcmpl-7"}, start=0.9))
+    assert collecting.counted("telltale_requests_total") == 2
+
+
+@pytest.mark.parametrize("order", [order for order in itertools.permutations("ABC") if order[2] != "B"])
+def test_three_that_lie_within_each_other_are_one_call(collecting: Collecting, order: tuple[str, ...]) -> None:
+    outer = span(BARE)
+    between = span(BARE, parent=outer, start=0.01, seconds=0.9)
+    inner = span(BARE, parent=between, start=0.02, seconds=0.8)
+    told = {"A": outer, "B": between, "C": inner}
+    for name in order:
+        collecting.send(told[name])
+    assert collecting.counted("telltale_requests_total") == 1
+    collecting.send(*told.values())
+    assert collecting.counted("telltale_requests_total") == 1
+
+
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("scope", ["app", "com.anthropic.sdk.python"])
+def test_what_the_first_span_lacks_the_second_gives(collecting: Collecting, apart: bool, scope: str) -> None:
+    outer = span({**BARE, **TOKENS, **WORDS})
+    inner = span(BARE, parent=outer, start=0.01, seconds=0.9)
+    if apart or scope != "app":
+        collecting.send(inner, scope=scope)
+        collecting.send(outer)
+    else:
+        collecting.send(inner, outer)
+    assert collecting.counted("telltale_requests_total") == 1
+    assert [collecting.counted("telltale_tokens_total", kind=kind) for kind in ("input", "output")] == [20, 11]
+    assert collecting.counted("telltale_cost_usd_total") == pytest.approx(31e-6)
+    [sample] = collecting.samples()
+    assert (sample.prompt, sample.response, sample.inclusion_probability) == ("Capital of France?", "Paris.", 1.0)
+    assert (collecting.outcome("kept"), collecting.outcome("no_content")) == (1, 0)
+    third = span({**BARE, **TOKENS, **WORDS}, parent=outer, start=0.01, seconds=0.9)
+    collecting.send(third)
+    assert (collecting.counted("telltale_tokens_total", kind="input"), len(collecting.samples())) == (20, 1)
+
+
+@pytest.mark.parametrize("inner_first", [True, False])
+def test_a_call_is_drawn_once_however_many_tell_of_it(tmp_path: Path, inner_first: bool) -> None:
+    collecting = Collecting(tmp_path / "s.db", sampling={"per_minute": 20})
+    for first in range(0, 1500, 50):
+        ids = [{"gen_ai.response.id": f"r-{number}"} for number in range(first, first + 50)]
+        silent, spoken = [span({**BARE, **one}) for one in ids], [span({**BARE, **one, **WORDS}) for one in ids]
+        for told in (silent, spoken) if inner_first else (spoken, silent):
+            collecting.send(*told)
+    collecting.pipeline.promote([], "feedback")
+    weights = [1 / sample.inclusion_probability for sample in collecting.samples() if sample.inclusion_probability]
+    assert collecting.counted("telltale_requests_total") == 1500
+    assert len(weights) == len(collecting.samples()) >= 20
+    # Five standard deviations of so few weights.
+    spread = sum(weight * (weight - 1) for weight in weights) ** 0.5
+    assert abs(sum(weights) - 1500) < 5 * spread
+    assert collecting.outcome("kept") + collecting.outcome("not_sampled") == 1500
+    collecting.store.close()
+
+
+def test_feedback_gets_one_sample_of_a_call_that_two_told_of(tmp_path: Path) -> None:
+    collecting = Collecting(tmp_path / "s.db", sampling={"per_minute": 1e-6})
+    for _ in range(60):
+        collecting.send(span({**BARE, **WORDS}))
+    for first, second in ((BARE, WORDS), (WORDS, WORDS), (WORDS, {})):
+        outer = span({**BARE, **second})
+        inner = span({**BARE, **first}, parent=outer, start=0.01, seconds=0.9)
+        collecting.send(inner)
+        collecting.send(outer)
+        drawn = [sample for sample in collecting.samples() if sample.trace_id == inner.trace_id.hex()]
+        found = collecting.pipeline.promote([inner.trace_id], "feedback")
+        assert [sample.response for sample in [*drawn, *found]] == ["Paris."]
+    collecting.store.close()
+
+
+def test_a_refused_span_gives_its_content_when_it_comes_again(collecting: Collecting) -> None:
+    outer = span({**BARE, **TOKENS, **WORDS})
+    inner = span(BARE, parent=outer, start=0.01, seconds=0.9)
+    collecting.send(inner)
+    for _ in range(2):
+        collecting.refused(outer)
+    assert (collecting.samples(), collecting.outcome("kept")) == ([], 0)
+    assert collecting.counted("telltale_tokens_total", kind="input") == 0
+    collecting.send(outer)
+    assert [sample.response for sample in collecting.samples()] == ["Paris."]
+    assert collecting.counted("telltale_tokens_total", kind="input") == 20
+    assert (collecting.counted("telltale_requests_total"), collecting.outcome("kept")) == (1, 1)
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_what_is_sent_again_before_it_is_stored_is_not_said_to_be(tmp_path: Path, is_stored: bool) -> None:
+    # The lock is gone before the store gives up, or after.
+    collecting = Collecting(tmp_path / "s.db", 60.0 if is_stored else 0.05)
+    told, more = span({**BARE, **WORDS}), span({**BARE, **WORDS})
+    with locked(collecting.path):
+        batches = [collecting.take(told), collecting.take(told), collecting.take(told, more)]
+        assert all(batch.commit is not None for batch in batches)
+        assert not (is_stored and any(batch.commit.done() for batch in batches if batch.commit))
+        if not is_stored:
+            for batch in batches:
+                with pytest.raises(Busy):
+                    collecting.front.finish(batch)
+    if is_stored:
+        for batch in reversed(batches):
+            collecting.front.finish(batch)
+    else:
+        collecting.send(told, more)
+    assert (collecting.counted("telltale_requests_total"), len(collecting.samples())) == (2, 2)
+    assert collecting.take(told).commit is None, "nothing is waited for that is done"
+    collecting.store.close()
+
+
+def test_nor_is_a_log(collecting: Collecting) -> None:
+    silent = span(BARE)
+    collecting.send(silent)
+    words = {key.replace(".", "__"): value for key, value in WORDS.items()}
+    with locked(collecting.path):
+        first, second = collecting.hear(silent, **words), collecting.hear(silent, **words)
+        for batch in (second, first):
+            with pytest.raises(Busy):
+                collecting.front.finish(batch, "logs")
+    collecting.log(silent, **words)
+    assert [sample.response for sample in collecting.samples()] == ["Paris."]
+
+
+def test_content_in_logs_outlives_a_refused_span(collecting: Collecting) -> None:
+    silent = span(BARE)
+    collecting.log(silent, **{key.replace(".", "__"): value for key, value in WORDS.items()})
+    for _ in range(2):
+        collecting.refused(silent)
+    collecting.send(silent)
+    assert [sample.response for sample in collecting.samples()] == ["Paris."]
+    assert (collecting.counted("telltale_requests_total"), collecting.outcome("kept")) == (1, 1)
+
+
+def test_a_fault_of_ours_makes_no_call_a_repeated_one(collecting: Collecting) -> None:
+    told = span({**BARE, **WORDS}), span({**BARE, **WORDS})
+    # Read once to sort the calls out, and again to store samples.
+    collecting.faults = [False, True]
+    with pytest.raises(ZeroDivisionError):
+        collecting.send(*told)
+    collecting.send(*told)
+    assert (collecting.counted("telltale_requests_total"), len(collecting.samples())) == (2, 2)
+    assert collecting.outcome("kept") == 2

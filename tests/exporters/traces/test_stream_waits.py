@@ -1,0 +1,110 @@
+"""A streamed call told of in two spans gets its start and duration from both; from one alone it has neither."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from support.receiver_in_process import InProcess
+
+from exporters.traces.calls import stream_waits
+from exporters.traces.calls.call import Call
+from exporters.traces.calls.stream_waits import StreamWaits, Wait
+from telltale.store import samples
+
+DURATION = "gen_ai_client_operation_duration_seconds"
+START = 1_790_000_000.0
+
+
+def attributes(**told: str | float) -> list[KeyValue]:
+    told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "request_data": '{"model":"m"}', **told}
+    return [
+        KeyValue(key=key, value=AnyValue(**{"double_value" if isinstance(value, float) else "string_value": value}))  # type: ignore[arg-type]  # a field's name
+        for key, value in told.items()
+    ]
+
+
+def request(*spans: tuple[str, float, float, dict[str, str | float]]) -> bytes:
+    """(kind, start, end, more attributes) of each span, as Logfire writes them: each in a trace of its own."""
+    body = ExportTraceServiceRequest()
+    scope = body.resource_spans.add().scope_spans.add()
+    scope.scope.name = "logfire.openai"
+    for kind, start, end, told in spans:
+        number = hash(f"{kind}{start}{told}")
+        scope.spans.add(
+            trace_id=number.to_bytes(16, "big", signed=True), span_id=number.to_bytes(8, "big", signed=True), name=kind,
+            start_time_unix_nano=int(start * 1e9), end_time_unix_nano=int(end * 1e9),
+            attributes=attributes(**{"logfire.span_type": kind, **told}),
+        )  # fmt: skip
+    return body.SerializeToString()
+
+
+def asked(question: str) -> dict[str, str | float]:
+    return {"gen_ai.input.messages": f'[{{"role":"user","parts":[{{"type":"text","content":"{question}"}}]}}]'}
+
+
+def answered(question: str, streamed: float) -> dict[str, str | float]:
+    answer = '[{"role":"assistant","parts":[{"type":"text","content":"so"}],"finish_reason":"stop"}]'
+    return {**asked(question), "duration": streamed, "gen_ai.output.messages": answer}
+
+
+def send(in_process: InProcess, body: bytes) -> None:
+    front = in_process.front
+    front.finish(front.take(body, "", "application/x-protobuf", ""))
+
+
+def durations(in_process: InProcess) -> tuple[float, float]:
+    """How many were measured, and their sum."""
+    lines = in_process.front._pipeline.page(openmetrics=False).splitlines()
+    held = {line.split("{")[0]: float(line.split()[-1]) for line in lines if line.startswith(DURATION)}
+    return held[f"{DURATION}_count"], held[f"{DURATION}_sum"]
+
+
+def test_a_stream_lasts_from_its_request_to_its_end(in_process: InProcess) -> None:
+    wait = ("span", START, START + 1.5, asked("one"))
+    other = ("span", START + 1.0, START + 1.52, asked("two"))
+    send(in_process, request(wait, other))
+    send(in_process, request(("log", START + 3.503, START + 3.503, answered("one", 2.0))))
+
+    count, total = durations(in_process)
+    assert (count, total) == (1, pytest.approx(3.503))
+    with in_process.store.read() as connection:
+        [stored] = samples.load(connection)
+    assert (stored.observed_at, stored.duration_s) == (pytest.approx(START + 3.503), pytest.approx(3.503))
+
+
+def test_a_stream_whose_wait_is_not_here_has_no_duration(in_process: InProcess) -> None:
+    send(in_process, request(("span", START, START + 1.5, asked("one"))))
+    send(in_process, request(("log", START + 9.0, START + 9.0, answered("one", 2.0))))
+
+    assert durations(in_process) == (0, 0)
+    with in_process.store.read() as connection:
+        [stored] = samples.load(connection)
+    assert (stored.observed_at, stored.duration_s, stored.status) == (START + 9.0, None, "ok")
+
+
+@given(st.lists(st.floats(0, 50), min_size=1, max_size=90), st.floats(0, 0.09))
+def test_of_many_alike_the_nearest_is_taken(ends: list[float], gap: float) -> None:
+    known = StreamWaits()
+    for end in ends:
+        known.add(Wait(7, end - 1.0, end))
+    call = Call()
+    call.asked, call.streamed_s, call.duration_s, call.start_unix_s = 7, 3.0, -1.0, ends[-1] + gap + 3.0
+
+    known.mend(call)
+
+    nearest = min(abs(end - ends[-1] - gap) for end in ends[-stream_waits.MOST_ALIKE :])
+    assert abs(call.start_unix_s + 1.0 - ends[-1] - gap) == pytest.approx(nearest, abs=1e-9)
+    assert call.start_unix_s + call.duration_s == pytest.approx(ends[-1] + gap + 3.0)
+
+
+def test_waits_are_few_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_waits, "MOST", 3)
+    known = StreamWaits()
+    for number in range(5):
+        known.add(Wait(number, time.time(), time.time()))
+    assert list(known._by_asked) == [2, 3, 4]

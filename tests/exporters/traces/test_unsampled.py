@@ -1,0 +1,90 @@
+"""What waits in memory: within its bytes and its age, and found when it is asked for."""
+
+from __future__ import annotations
+
+import gzip
+
+from hypothesis import given
+from hypothesis import strategies as st
+from librt.vecs import append
+
+from exporters.traces.calls.call import Call, CallRef
+from exporters.traces.decode.protobuf import Group, Source
+from exporters.traces.keep.unsampled import GENERATIONS, UnsampledBuffer, UnsampledCall, unpack
+
+BYTES = 80_000
+
+
+def request(first: int, sizes: list[int], resource_size: int = 0, packed: bool = False) -> list[CallRef]:
+    """Calls of one request, whose spans have these sizes; `packed`: it came compressed."""
+    body = b"".join(bytes([first % 251, number]) * (size // 2) + b"." * (size % 2) for number, size in enumerate(sizes))
+    group = Group(body, Source(body, "", {}, resource_size))
+    if packed:
+        group.source.body, group.source.encoding = gzip.compress(body), "gzip"
+    held: list[CallRef] = []
+    for number in range(len(sizes)):
+        group.starts = append(group.starts, sum(sizes[:number]))
+        group.ends = append(group.ends, sum(sizes[: number + 1]))
+        call = Call()
+        call.name((first + number).to_bytes(16), (first + number).to_bytes(8), b"")
+        held.append(CallRef(call, group, number))
+    return held
+
+
+def spans(found: list[UnsampledCall]) -> list[bytes]:
+    return [group.body for _, group in unpack(found)]
+
+
+def span(held: CallRef) -> bytes:
+    return held.group.body[held.group.starts[held.index] : held.group.ends[held.index]]
+
+
+@given(
+    requests=st.lists(st.lists(st.integers(0, 6_000), min_size=1, max_size=5), max_size=40),
+    one_of_each=st.booleans(),
+    packed=st.booleans(),
+    resource_size=st.sampled_from([0, 700]),
+)
+def test_all_bytes_that_it_keeps_alive_are_within_the_bound(
+    requests: list[list[int]], one_of_each: bool, packed: bool, resource_size: int
+) -> None:
+    ring, known = UnsampledBuffer(BYTES, 1e9), list[CallRef]()
+    for number, sizes in enumerate(requests):
+        made = request(100 * number, sizes, resource_size, packed)
+        for held in made[:1] if one_of_each else made:
+            ring.add(held, 1.0)
+            known.append(held)
+    size = ring.size
+    found = [(held, waiting) for held in known for waiting in ring.take({held.call.trace_id})]
+    alive = sum(len(body) for body in {id(kept.source.body): kept.source.body for _, kept in found}.values())
+    alive += resource_size * len({id(kept.source.resource) for _, kept in found})
+    assert alive <= size <= BYTES + BYTES // GENERATIONS
+    assert [held for held, _ in found] == known[len(known) - len(found) :], "the newest stay"
+    assert spans([kept for _, kept in found]) == [span(held) for held, _ in found]
+
+
+def test_a_call_leaves_when_it_is_taken() -> None:
+    ring, made = UnsampledBuffer(BYTES, 60.0), request(1, [100, 200])
+    for held in made:
+        held.call.tenant = "acme"
+        ring.add(held, 1.0)
+    [one] = ring.take({made[1].call.trace_id})
+    assert (spans([one]), one.tenant) == ([span(made[1])], "acme")
+    assert spans(ring.take({held.call.trace_id for held in made})) == [span(made[0])]
+
+
+def test_nothing_stays_beyond_its_age() -> None:
+    ring, made = UnsampledBuffer(BYTES, 60.0), request(1, [100])
+    ring.add(made[0], 100.0)
+    ring.expire(150.0)
+    assert ring.size > 0
+    ring.expire(161.0)
+    assert (ring.size, ring.take({made[0].call.trace_id})) == (0, [])
+
+
+def test_of_a_request_that_is_larger_than_a_part_of_it_single_calls_are_kept() -> None:
+    ring, made = UnsampledBuffer(BYTES, 60.0), request(1, [9_000, 50_000])
+    for held in made:
+        ring.add(held, 1.0)
+    found = ring.take({held.call.trace_id for held in made})
+    assert [found[0].source.body] == spans(found) == [span(made[0])]

@@ -1,0 +1,58 @@
+"""A collector's front in this process, where a test must see or change what is inside."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import uvloop
+from prometheus_client import CollectorRegistry
+from support.ports import free_address
+
+from exporters.traces.pipeline import Pipeline
+from exporters.traces.receive.listener import Connection, Server
+from exporters.traces.receive.receiver import Receiver
+from telltale.settings import Settings
+from telltale.store import Store, open_store
+
+T = TypeVar("T")
+
+
+@dataclass
+class InProcess:
+    """A front over a store in a file; `drive` serves it for as long as a test runs."""
+
+    front: Receiver
+    registry: CollectorRegistry
+    store: Store
+    host: str
+    port: int
+
+    def drive(self, connect: Callable[[Server], Connection], test: Callable[[], Awaitable[T]]) -> T:
+        async def serve() -> T:
+            server = Server("collector.test_listen", connect)
+            await server.start(socket.create_server((self.host, self.port)))
+            try:
+                return await test()
+            finally:
+                await server.stop(1.0)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(serve())
+
+    def held(self) -> float:
+        """Bytes that are accounted as in work."""
+        return self.registry.get_sample_value("telltale_collector_queue_bytes") or 0.0
+
+
+def make(folder: Path) -> InProcess:
+    host, _, port = free_address().rpartition(":")
+    store = open_store(f"sqlite:///{folder / 's.db'}")
+    registry = CollectorRegistry()
+    pipeline = Pipeline(Settings(), store, registry, time.time)
+    return InProcess(Receiver(Settings(), store, pipeline, registry, time.time), registry, store, host, int(port))
