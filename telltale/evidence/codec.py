@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -21,7 +22,5 @@ def load(form: type[Record], stored: object) -> Record:
     return loaded
 
 
-@lru_cache(maxsize=64)
-def _adapter(form: type[Any]) -> TypeAdapter[Any]:
-    # Building one takes milliseconds, using it microseconds.
-    return TypeAdapter(form)
+# Building one takes milliseconds, using it microseconds.
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
