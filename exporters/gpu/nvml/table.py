@@ -1,27 +1,18 @@
 """What is read from NVML and under which name it appears: one row a reading.
 
-A key is (family, labels): the family's name in the catalogue and the labels beside the GPU's own, written out.
-A family that begins with `_` feeds only the DCGM page. Tiers: 0 every reading, 1 every tenth, 2 every 300th.
+Tiers: 0 every reading, 1 every tenth, 2 every 300th.
 """
 
 from __future__ import annotations
 
 from ctypes import c_uint, c_ulonglong
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from exporters.gpu.nvml.library import ALL_LINKS, MEMORY_V2
+from exporters.gpu.series import Key, label
 
-Key = tuple[str, str]
 EVERY = (1, 10, 300)
 """Readings between two readings of a tier."""
-
-
-@lru_cache(4096)
-def label(name: str, value: object) -> str:
-    """`,name="value"`, escaped as the exposition format asks."""
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f',{name}="{text}"'
 
 
 class Getter(NamedTuple):
