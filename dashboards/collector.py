@@ -13,6 +13,7 @@ SPANS = "sum(rate(telltale_collector_spans_total[$__rate_interval]))"
 KEPT = 'sum(rate(telltale_samples_total{outcome="kept"}[$__rate_interval]))'
 # Nought, not nothing, while the collector answers and has nothing to count.
 REFUSED = f"sum(rate(telltale_collector_rejected_total[$__rate_interval])) or 0 * {SPANS}"
+DROPPED = f"sum(rate(telltale_collector_dropped_total[$__rate_interval])) or 0 * {SPANS}"
 LAG = "telltale_collector_lag_seconds{}"
 TWICE = f"sum(rate(telltale_collector_duplicates_total[$__rate_interval])) or 0 * {SPANS}"
 
@@ -155,5 +156,6 @@ def _lines() -> list[Json]:
             ),
             Look("cps"),
             Query("sum by (kind) (rate(telltale_collector_dropped_total[$__rate_interval]))", "{{kind}}"),
+            Query(DROPPED, "all"),
         ),
     ]

@@ -109,6 +109,17 @@ def faint(pattern: str) -> Json:
     )
 
 
+def twin(pattern: str) -> Json:
+    """Draw the matching series as dashes without a legend: each is the second number of a series that has one."""
+    return by_regex(
+        pattern,
+        custom__lineStyle={"fill": "dash", "dash": [6, 6]},
+        custom__lineWidth=1,
+        custom__fillOpacity=0,
+        custom__hideFrom={"legend": True, "tooltip": False, "viz": False},
+    )
+
+
 def dashed(pattern: str) -> Json:
     """Draw the matching series as thin dashes: bounds, thresholds, limits."""
     return by_regex(

@@ -135,10 +135,10 @@ def _load() -> list[Json]:
         lines(
             "Multiprocessors and tensor cores",
             About(
-                "Share of cycles in which multiprocessors held work and tensor cores computed, if the GPU can tell.",
+                "Share of cycles in which multiprocessors had work and, dashed, tensor cores computed; from Hopper on.",
                 "high busy with low tensor use: small batches; raise concurrency.",
             ),
-            share_of,
+            Look("percentunit", high=1, overrides=[style.twin("/tensor$/")]),
             Query(f"avg by (instance, gpu) (gpu_sm_active_ratio{ON})", f"{NAMED} SM"),
             Query(f"avg by (instance, gpu) (gpu_tensor_active_ratio{ON})", f"{NAMED} tensor"),
             width=8,
@@ -175,10 +175,10 @@ def _power() -> list[Json]:
         lines(
             "Temperature",
             About(
-                "Temperature of the die, and of the memory where it is measured.",
+                "Temperature of the die and, dashed, of the memory where it is measured.",
                 f"above {HOT_C} °C clocks fall: check fans and air flow.",
             ),
-            Look("celsius", style.limit(HOT_C), low=None),
+            Look("celsius", style.limit(HOT_C), low=None, overrides=[style.twin("/memory$/")]),
             Query(f"gpu_temperature_celsius{ON}", NAMED),
             Query(f"gpu_memory_temperature_celsius{ON}", f"{NAMED} memory"),
             width=8,

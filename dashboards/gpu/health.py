@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards import style
-from dashboards.gpu.select import NAMED, ON, newest
+from dashboards.gpu.select import NAMED, ON, WIDTHS, newest
 from dashboards.panels import About, Look, bars, lines, states, table
 from dashboards.query import Query
 from dashboards.style import Json
@@ -68,7 +68,9 @@ def _xids() -> Json:
         Look(
             "none",
             overrides=[
-                style.by_name("Node", custom__width=130),
+                *WIDTHS,
+                style.by_name("XID", custom__width=55),
+                style.by_name("Events", custom__width=70),
                 style.by_name("Last seen", unit="dateTimeFromNow"),
             ],
         ),

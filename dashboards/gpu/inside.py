@@ -37,7 +37,7 @@ def _occupancy() -> Json:
             " waited for data, where the driver tells.",
             "stalls grow with the load: look at memory bandwidth.",
         ),
-        Look("percentunit", high=1, overrides=[style.dashed("/stalled$/")]),
+        Look("percentunit", high=1, overrides=[style.twin("/stalled$/")]),
         Query(newest("gpu_sm_occupancy_ratio", WHOLE), NAMED),
         Query(newest("gpu_mma_stall_ratio"), f"{NAMED} stalled"),
         width=8,
@@ -49,7 +49,7 @@ def _pipes() -> Json:
     cycles = f"sum by (instance, gpu, pipe) (rate(gpu_pipe_cycles_total{WHOLE}[$__rate_interval]))"
     elapsed = WHOLE.replace("}", ',state="elapsed"}')
     whole = f"sum by ({GPU}) (rate(gpu_sm_cycles_total{elapsed}[$__rate_interval]))"
-    counted = f"{cycles} / on ({GPU}) group_left () {whole}"
+    counted = f"{cycles} / on ({GPU}) group_left () ({whole} > 0)"
     window = f"max by (instance, gpu, pipe) (gpu_tensor_pipe_active_ratio{WHOLE} or gpu_pipe_active_ratio{WHOLE})"
     return lines(
         "Arithmetic pipes",
@@ -70,10 +70,10 @@ def _clocks() -> list[Json]:
         lines(
             "Clocks",
             About(
-                "Clocks of multiprocessors and memory as a share of the highest.",
+                "Clocks of multiprocessors and, dashed, of memory as a share of the highest.",
                 "low under load: see which reason slows the clocks, above.",
             ),
-            RATIO,
+            Look("percentunit", high=1, overrides=[style.twin("/memory$/")]),
             Query(
                 f"max by (instance, gpu, clock) (gpu_clock_hertz{clock})\n"
                 f"  / max by (instance, gpu, clock) (gpu_clock_max_hertz{clock})",

@@ -24,7 +24,7 @@ def links() -> list[Json]:
 
 
 def _traffic() -> list[Json]:
-    received = Look("Bps", overrides=[style.dashed("/received$/")])
+    received = Look("Bps", overrides=[style.twin("/received$/")])
 
     def both(link: str) -> tuple[Query, Query]:
         """Counters miss nothing between two scrapes; where a card has none, the rate over its last interval."""
@@ -74,8 +74,11 @@ def _rate_or(counter: str, gauge: str) -> str:
 def _lanes() -> Json:
     return lines(
         "PCIe lanes and generation",
-        About("The link in use, as a share of what GPU and host could do.", "below 100 % under load: reseat the card."),
-        Look("percentunit", high=1),
+        About(
+            "Lanes and, dashed, generation of the link in use, as a share of what GPU and host could do.",
+            "below 100 % under load: reseat the card.",
+        ),
+        Look("percentunit", high=1, overrides=[style.twin("/generation$/")]),
         Query(f"gpu_pcie_link_width{ON} / gpu_pcie_link_width_max", f"{NAMED} lanes"),
         Query(f"gpu_pcie_link_generation{ON} / gpu_pcie_link_generation_max", f"{NAMED} generation"),
         width=8,
@@ -126,5 +129,5 @@ def _peers() -> Json:
         Look("none", mappings=style.values(NO_PEER)),
         {"instance": "Node", "gpu": "GPU", "peer": "Other GPU", "Value": "Why not"},
         Query(f"max by (instance, gpu, peer) (gpu_p2p_status{ON}) > 0", table=True),
-        height=6,
+        height=5,
     )

@@ -71,7 +71,7 @@ def _places() -> Json:
         },
         Query(f"max by ({who}, mig) (gpu_owner_info{OWNED})", table=True),
         Query(f"sum by ({who}) (gpu_owner_processes{OWNED})", table=True),
-        height=6,
+        height=7,
         sort="GPU",
         ascending=True,
     )

@@ -80,7 +80,8 @@ class Watch:
         self.probe: tuple[int, Child] | None = None
         self.abandoned: list[Child] = []
         self.quarantined: dict[int, Quarantine] = {}
-        self.restarts: dict[str, int] = {}
+        # Zero from the start, so that increase() sees the first one.
+        self.restarts = {"driver": 0, "died": 0, "hung": 0}
         self.error = "starting"
         self.released = False
         self.mismatch_since: float | None = None
@@ -196,7 +197,7 @@ class Watch:
         log.error("%s hangs%s; sampler killed", call, "" if gpu == NO_GPU else f" on GPU {gpu}, now left alone")
 
     def _again(self, reason: str, now: float, first: float, longest: float) -> None:
-        self.restarts[reason] = self.restarts.get(reason, 0) + 1
+        self.restarts[reason] += 1
         self._backoff = min(longest, max(first, self._backoff * 2))
         self._start_at = now + self._backoff
 
