@@ -55,7 +55,7 @@ def under(warn: float, bad: float) -> Json:
 
 
 def any_is_bad() -> Json:
-    """Green at nought, red from one on."""
+    """Green at zero, red from one on."""
     return thresholds((None, GOOD), (1, BAD))
 
 

@@ -95,9 +95,9 @@ def _headlines() -> list[Json]:
             Query(f"sum(gpu_power_watts{ON})"),
         ),
         stat(
-            "Held down",
+            "Throttled",
             About(
-                "GPUs whose clocks are held down by heat or by a hardware limit.",
+                "GPUs whose clocks are throttled by heat or by a hardware limit.",
                 "check cooling and power supply; see the reasons below.",
             ),
             Look("none", style.thresholds((None, style.GOOD), (1, style.WARN))),
@@ -185,9 +185,9 @@ def _power() -> list[Json]:
             height=9,
         ),
         lines(
-            "Clocks held down",
+            "Clocks throttled",
             About(
-                "Share of time in which a reason held the clocks down, over all chosen GPUs.",
+                "Share of time in which the clocks were throttled, by reason, over all chosen GPUs.",
                 "thermal or brake: cooling or power supply; idle reasons are harmless.",
             ),
             Look("percentunit"),

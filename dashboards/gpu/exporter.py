@@ -41,7 +41,7 @@ def _sources() -> Json:
     return states(
         "Sampler and sources of owners",
         About(
-            "Whether the process that reads the driver works, and whether each source of owners answers.",
+            "Whether the process that reads the driver works, and whether each source of owners responds.",
             "sampler down: see Nodes; pod_resources: kubelet's socket; processes: give the exporter the host's PIDs.",
         ),
         Look("none", style.thresholds((None, style.BAD), (1, style.GOOD)), words, low=None),

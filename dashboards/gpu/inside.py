@@ -34,7 +34,7 @@ def _occupancy() -> Json:
         "Occupancy, and matrix units stalled",
         About(
             "Resident warps as a share of the most possible, and dashed the share of time in which the matrix units"
-            " waited for data, where the driver tells.",
+            " waited for data, where the driver reports it.",
             "stalls grow with the load: look at memory bandwidth.",
         ),
         Look("percentunit", high=1, overrides=[style.twin("/stalled$/")]),
@@ -84,7 +84,7 @@ def _clocks() -> list[Json]:
         lines(
             "Time below the wanted performance",
             About(
-                "Share of time in which a policy held performance down, by the driver's own counters.",
+                "Share of time in which a policy limited performance, by the driver's own counters.",
                 "thermal: cooling; board_limit or reliability: have the board or its power supply looked at.",
             ),
             Look("percentunit"),
@@ -122,7 +122,7 @@ def _media() -> Json:
         "Media engines",
         About(
             "Share of time the engines for video, images and optical flow were busy, on average over the chosen GPUs.",
-            "near 100 % on a model of images or video: decoding holds it up; decode elsewhere or add GPUs.",
+            "near 100 % on a model of images or video: decoding is the bottleneck; decode elsewhere or add GPUs.",
         ),
         RATIO,
         *(Query(f"avg(gpu_{engine}_utilization_ratio{ON})", name) for engine, name in zip(engines, names, strict=True)),

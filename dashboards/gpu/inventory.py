@@ -110,7 +110,7 @@ def _memory() -> Json:
         "Memory",
         About(
             "Memory of each GPU, what is free, what driver and firmware keep, and the share of the BAR1 window in use.",
-            "free tells what else fits; BAR1 full: peers and network cards cannot map more of its memory.",
+            "free: what else fits; BAR1 full: peers and network cards cannot map more of its memory.",
         ),
         Look(
             "none",

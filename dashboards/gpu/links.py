@@ -47,7 +47,7 @@ def _traffic() -> list[Json]:
             "NVLink",
             About(
                 "Bytes per second over NVLink, sent and, dashed, received.",
-                "nought with tensor parallelism: the servers talk over PCIe; look at the topology.",
+                "zero with tensor parallelism: the servers talk over PCIe; look at the topology.",
             ),
             received,
             *both("nvlink"),

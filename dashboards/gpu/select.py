@@ -16,7 +16,7 @@ GPU = "instance, gpu"
 """The labels by which panels tell GPUs apart."""
 
 WIDTHS = (style.by_name("Node", custom__width=130), style.by_name("GPU", custom__width=55))
-"""Columns of a table that hold little, for the others to have room."""
+"""Narrow columns of a table, so that the others have room."""
 
 
 def rate(counter: str, selector: str = ON) -> str:
