@@ -139,7 +139,7 @@ def _load() -> list[Json]:
                 "high busy with low tensor use: small batches; raise concurrency.",
             ),
             Look("percentunit", high=1, overrides=[style.twin("/tensor$/")]),
-            Query(f"avg by (instance, gpu) (gpu_sm_active_ratio{ON})", f"{NAMED} SM"),
+            Query(f"avg by (instance, gpu) (gpu_sm_active_ratio{ON})", NAMED),
             Query(f"avg by (instance, gpu) (gpu_tensor_active_ratio{ON})", f"{NAMED} tensor"),
             width=8,
             height=9,

@@ -65,7 +65,10 @@ def _pipes() -> Json:
 
 
 def _clocks() -> list[Json]:
-    clock = '{instance=~"$instance",gpu=~"$gpu",clock=~"sm|memory"}'
+    def share(clock: str) -> str:
+        chosen = f'{{instance=~"$instance",gpu=~"$gpu",clock="{clock}"}}'
+        return f"{newest('gpu_clock_hertz', chosen)}\n  / {newest('gpu_clock_max_hertz', chosen)}"
+
     return [
         lines(
             "Clocks",
@@ -74,11 +77,8 @@ def _clocks() -> list[Json]:
                 "low under load: see which reason slows the clocks, above.",
             ),
             Look("percentunit", high=1, overrides=[style.twin("/memory$/")]),
-            Query(
-                f"max by (instance, gpu, clock) (gpu_clock_hertz{clock})\n"
-                f"  / max by (instance, gpu, clock) (gpu_clock_max_hertz{clock})",
-                f"{NAMED} {{{{clock}}}}",
-            ),
+            Query(share("sm"), NAMED),
+            Query(share("memory"), f"{NAMED} memory"),
             width=8,
         ),
         lines(

@@ -30,7 +30,7 @@ def _traffic() -> list[Json]:
         """Counters miss nothing between two scrapes; where a card has none, the rate over its last interval."""
         sent = f"gpu_{link}_transmitted_bytes_total", f"gpu_{link}_transmit_bytes_per_second"
         got = f"gpu_{link}_received_bytes_total", f"gpu_{link}_receive_bytes_per_second"
-        return Query(_rate_or(*sent), f"{NAMED} sent"), Query(_rate_or(*got), f"{NAMED} received")
+        return Query(_rate_or(*sent), NAMED), Query(_rate_or(*got), f"{NAMED} received")
 
     return [
         lines(
@@ -60,7 +60,7 @@ def _traffic() -> list[Json]:
                 "steady high rates while decoding: weights or caches are offloaded to the host.",
             ),
             received,
-            Query(newest("gpu_c2c_transmit_bytes_per_second", WHOLE), f"{NAMED} sent"),
+            Query(newest("gpu_c2c_transmit_bytes_per_second", WHOLE), NAMED),
             Query(newest("gpu_c2c_receive_bytes_per_second", WHOLE), f"{NAMED} received"),
             width=8,
         ),
@@ -79,7 +79,7 @@ def _lanes() -> Json:
             "below 100 % under load: reseat the card.",
         ),
         Look("percentunit", high=1, overrides=[style.twin("/generation$/")]),
-        Query(f"gpu_pcie_link_width{ON} / gpu_pcie_link_width_max", f"{NAMED} lanes"),
+        Query(f"gpu_pcie_link_width{ON} / gpu_pcie_link_width_max", NAMED),
         Query(f"gpu_pcie_link_generation{ON} / gpu_pcie_link_generation_max", f"{NAMED} generation"),
         width=8,
     )
