@@ -19,7 +19,7 @@ from exporters.traces.calls.stream_waits import StreamWaits
 from exporters.traces.decode.protobuf import Group
 from exporters.traces.keep.metrics import CallMetrics
 from exporters.traces.keep.presidio import Presidio
-from exporters.traces.keep.sampler import Outcomes, PendingSample, SampleCollector
+from exporters.traces.keep.sample_collector import Outcomes, PendingSample, SampleCollector
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
