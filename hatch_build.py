@@ -22,7 +22,7 @@ _TRACES = (
     *("decode/protobuf", "decode/spans", "decode/attributes", "decode/content", "decode/otlp_json", "decode/bounds"),
     *("conventions/__init__", "conventions/convention", "conventions/otel", "conventions/openllmetry"),
     *("calls/call", "calls/fast_path", "calls/normalise", "calls/call_index", "calls/dedup", "calls/error_types"),
-    *("keep/metrics", "keep/sampling", "keep/sampler", "keep/unsampled"),
+    *("keep/metrics", "keep/rate_sampler", "keep/sample_collector", "keep/unsampled"),
     *("pipeline", "receive/http2"),
 )
 _REDACTION = ("__init__", "rules", "checks")
