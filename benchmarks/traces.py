@@ -34,7 +34,7 @@ from telltale.redaction.rules import SHAPES
 
 WORDS = ("the", "model", "answers", "a", "question", "about", "reset", "buttons", "and", "invoices", "in", "words")
 CONTEXT = normalise.Context(None, ("tenant.id",), {})
-TABLE = fast_path.table(("tenant.id",))
+TABLE = fast_path.attribute_table(("tenant.id",))
 
 
 def payload(count: int, content: bool, seed: int) -> bytes:

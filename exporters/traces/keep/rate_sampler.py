@@ -67,7 +67,7 @@ class RateSampler:
 
     def _of(self, call: Call) -> _Stratum:
         """The call's stratum, this minute; most are found by their labels' hash, without a look into the table."""
-        slot = spread(call.labels_hash) & (_NEAR - 1)
+        slot = spread(call.label_fingerprint) & (_NEAR - 1)
         model = call.model or ""
         near = self._near[slot]
         if near is not None and near.minute == self._minute:

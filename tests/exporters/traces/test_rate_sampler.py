@@ -18,10 +18,10 @@ def trace(number: int) -> bytes:
     return Random(number).randbytes(16)
 
 
-def call(trace_id: bytes, model: str = "m", layer: Layer = "client", labels_hash: int = 0) -> Call:
+def call(trace_id: bytes, model: str = "m", layer: Layer = "client", fingerprint: int = 0) -> Call:
     made = Call()
-    made.name(trace_id, bytes(8), b"")
-    made.model_requested, made.tenant, made.layer, made.labels_hash = model, "t", layer, labels_hash
+    made.set_ids(trace_id, bytes(8), b"")
+    made.model_requested, made.tenant, made.layer, made.label_fingerprint = model, "t", layer, fingerprint
     return made
 
 
@@ -100,8 +100,8 @@ def test_each_bit_of_an_id_moves_half_of_its_place() -> None:
         assert all(130 <= count <= 270 for count in moved), (bit, moved)
 
 
-def test_calls_whose_labels_hash_alike_keep_their_own_budgets() -> None:
+def test_calls_whose_labels_share_a_fingerprint_keep_their_own_budgets() -> None:
     sampler = RateSampler(10)
     for number in range(500):
-        sampler.keep(call(trace(number), "busy", labels_hash=7), 0.0)
-        assert sampler.keep(call(trace(number), f"quiet{number}", labels_hash=7), 0.0) == 1.0
+        sampler.keep(call(trace(number), "busy", fingerprint=7), 0.0)
+        assert sampler.keep(call(trace(number), f"quiet{number}", fingerprint=7), 0.0) == 1.0

@@ -17,7 +17,7 @@ CONTEXT = normalise.Context("acme", (), {})
 
 
 def held(body: bytes) -> CallRef:
-    [found] = normalise.read(protobuf.split(body, 10)[0], CONTEXT, fast_path.table(())).calls
+    [found] = normalise.read(protobuf.split(body, 10)[0], CONTEXT, fast_path.attribute_table(())).calls
     return found
 
 
