@@ -55,8 +55,11 @@ _CODES: Final = {
 assert _TOKENS + len(TOKEN_FIELDS) < 63
 # Makes the fingerprint of a gateway's labels another than its clients'.
 _GATEWAY_MARK: Final = 0x5DEECE66D
+# Names of spans that other conventions have.
 _NAMES: Final = {name.encode() for name in NAMES}
-_NAME_SIZES: Final = {len(name) for name in _NAMES}
+_SHORTEST_NAME: Final[i64] = i64(min(map(len, _NAMES)))
+_LONGEST_NAME: Final[i64] = i64(max(map(len, _NAMES)))
+_OPERATIONS: Final = {name: OPERATIONS.get(name, name) for name in INFERENCE}
 _STRING: Final = 0x0A
 _INT: Final = 0x18
 _BOOL: Final = 0x10
@@ -153,10 +156,15 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 word = meaning.word
                 labels = _and(labels, meaning)
                 # Quotes around it, which `_word` takes off, would make it another operation.
-                if word is None or i64(len(word)) + 2 != length or (word not in INFERENCE and word not in AGGREGATES):
+                if word is None or i64(len(word)) + 2 != length:
                     return None
-                is_aggregate = is_aggregate or word in AGGREGATES
-                call.operation = OPERATIONS.get(word, word)
+                operation = _OPERATIONS.get(word)
+                if operation is not None:
+                    call.operation = operation
+                elif word in AGGREGATES:
+                    is_aggregate = True
+                else:
+                    return None
             elif code == _PROVIDER:
                 meaning = _word(body, at, stop)
                 call.provider = meaning.word
@@ -204,7 +212,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 call.parent = 0
                 if size == 8:
                     call.parent = read_i64_le(body, pos)
-            elif tag == 0x2A and size in _NAME_SIZES and body[pos:stop] in _NAMES:
+            elif tag == 0x2A and _SHORTEST_NAME <= size <= _LONGEST_NAME and body[pos:stop] in _NAMES:
                 return None
             pos = stop
         elif tag == 0x39:

@@ -31,7 +31,7 @@ from exporters.traces.decode.spans import Span, Value
 
 STATUS_ERROR: Final = 2
 # Finish reasons of a response that was broken off.
-STOPPED: Final = ("error", "cancelled", "canceled")
+STOPPED: Final = frozenset(("error", "cancelled", "canceled"))
 
 __all__ = ["Context", "DecodedCalls", "call", "read", "tenant", "words"]
 
