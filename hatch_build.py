@@ -23,7 +23,7 @@ _TRACES = (
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
     "conventions/openllmetry",
     *("calls/call", "calls/fast_path", "calls/normalise", "calls/call_index", "calls/dedup", "calls/error_types"),
-    *("keep/metrics", "keep/sampling", "keep/sampler", "keep/unsampled"),
+    *("keep/metrics", "keep/rate_sampler", "keep/sample_collector", "keep/unsampled"),
     *("pipeline", "receive/http2"),
 )
 _REDACTION = ("__init__", "rules", "checks")

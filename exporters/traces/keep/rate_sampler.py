@@ -40,7 +40,7 @@ class _Stratum:
         self.seen = 0
 
 
-class Sampler:
+class RateSampler:
     """Decides which calls are kept."""
 
     def __init__(self, per_minute: float) -> None:

@@ -21,7 +21,7 @@ from exporters.traces.conventions import otel
 from exporters.traces.decode import content
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.keep.coverage import Coverage
-from exporters.traces.keep.sampling import Sampler
+from exporters.traces.keep.rate_sampler import RateSampler
 from exporters.traces.keep.unsampled import UnsampledBuffer, unpack
 from telltale.metrics import Metrics
 from telltale.records import Sample
@@ -68,8 +68,8 @@ class SampleCollector:
         self._settings = settings
         self._key = key
         self._redactor = Redactor(settings.redaction.rules)
-        self._sampler = Sampler(settings.sampling.per_minute)
-        self._promoted = Sampler(PROMOTED_PER_MINUTE)
+        self._sampler = RateSampler(settings.sampling.per_minute)
+        self._promoted = RateSampler(PROMOTED_PER_MINUTE)
         self.ring = UnsampledBuffer(settings.sampling.ring_bytes, settings.sampling.ring_age)
         self._texts = Texts(settings.sampling.ring_bytes // 4)
         self._waiting: OrderedDict[SpanKey, PendingSample] = OrderedDict()
