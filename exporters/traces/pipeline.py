@@ -16,7 +16,7 @@ from exporters.traces.calls.call_index import PriorCall
 from exporters.traces.calls.dedup import VENDOR, CallDeduplicator
 from exporters.traces.calls.log_content import Pieces, SpanKey
 from exporters.traces.calls.stream_waits import StreamWaits
-from exporters.traces.decode.protobuf import Group
+from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.keep.metrics import CallMetrics
 from exporters.traces.keep.presidio import Presidio
 from exporters.traces.keep.sample_collector import Outcomes, PendingSample, SampleCollector

@@ -23,7 +23,7 @@ from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
 from exporters.traces.conventions.otel import ROUTE, SERVER
 from exporters.traces.core.interning import Interned, InternTable, NameTable
 from exporters.traces.decode import attributes, content
-from exporters.traces.decode.protobuf import Malformed, any_value, past
+from exporters.traces.decode.protobuf import TOO_LONG, Malformed, any_value, skip_field
 from exporters.traces.decode.protobuf import length as length_of
 from exporters.traces.decode.spans import Value
 
@@ -115,7 +115,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 size, pos = length_of(body, pos - 1)
             stop = pos + size
             if stop > end:
-                raise Malformed("a field is longer than its message")
+                raise Malformed(TOO_LONG)
             if size < 4 or body[pos] != 0x0A or body[pos + 1] >= 0x80:
                 return None
             letters: i64 = body[pos + 1]
@@ -195,7 +195,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 size, pos = length_of(body, pos - 1)
             stop = pos + size
             if stop > end:
-                raise Malformed("a field is longer than its message")
+                raise Malformed(TOO_LONG)
             if tag == 0x0A:
                 if size != 16:
                     return None
@@ -234,7 +234,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             # Events, an error, dropped attributes, links, a field of tomorrow.
             return None
     if pos > end:
-        raise Malformed("a field is longer than its message")
+        raise Malformed(TOO_LONG)
     if is_aggregate or not (seen & (1 << _OPERATION) or (has_model and not is_route)):
         return NO_CALL
     if (has_messages and not call.finish_reasons) or ids != 3:
@@ -268,7 +268,7 @@ def words(body: bytes, pos: i64, end: i64) -> tuple[str, str] | None:
     while pos < end:
         tag: i64 = body[pos]
         if tag != 0x4A:
-            pos = past(body, pos, end)
+            pos = skip_field(body, pos, end)
             continue
         size, at = length_of(body, pos + 1)
         pos = at + size

@@ -9,7 +9,7 @@ from support.collector_process import chat
 
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import CallRef
-from exporters.traces.decode import protobuf
+from exporters.traces.decode import otlp_protobuf
 from exporters.traces.keep.sample_collector import SampleCollector
 from telltale.settings import Settings
 
@@ -17,7 +17,7 @@ CONTEXT = normalise.Context("acme", (), {})
 
 
 def held(body: bytes) -> CallRef:
-    [found] = normalise.read(protobuf.split(body, 10)[0], CONTEXT, fast_path.attribute_table(())).calls
+    [found] = normalise.read(otlp_protobuf.split(body, 10)[0], CONTEXT, fast_path.attribute_table(())).calls
     return found
 
 
