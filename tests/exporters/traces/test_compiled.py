@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[3]
 TRACES = (
     "otlp_protobuf",
     "fast_path",
+    "fields",
     "conventions",
     "series",
     "rate_sampler",
