@@ -19,7 +19,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # Below exporters/traces/: what every span passes.
 _TRACES = (
     *("core/interning", "core/journal", "core/series"),
-    *("decode/protobuf", "decode/spans", "decode/attributes", "decode/content", "decode/otlp_json", "decode/bounds"),
+    *("decode/protobuf", "decode/otlp_protobuf", "decode/spans", "decode/attributes", "decode/content"),
+    *("decode/otlp_json", "decode/bounds"),
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
     "conventions/openllmetry",
     *("calls/call", "calls/fast_path", "calls/normalise", "calls/call_index", "calls/dedup", "calls/error_types"),

@@ -21,7 +21,7 @@ from exporters.traces.calls.dedup import VENDOR, CallDeduplicator, note_content,
 from exporters.traces.calls.log_content import SpanKey
 from exporters.traces.calls.stream_waits import StreamWaits
 from exporters.traces.core.journal import Journal, Journals
-from exporters.traces.decode.protobuf import Group
+from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.keep.metrics import CallMetrics
 from exporters.traces.keep.presidio import Presidio
 from exporters.traces.keep.sample_collector import SampleCollector

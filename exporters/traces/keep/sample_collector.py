@@ -18,7 +18,8 @@ from exporters.traces.calls.log_content import Content, LogContentBuffer, SpanKe
 from exporters.traces.conventions import otel
 from exporters.traces.core.journal import Journal
 from exporters.traces.decode import content
-from exporters.traces.decode.protobuf import CUT_OFF, Group, Malformed
+from exporters.traces.decode.otlp_protobuf import Group
+from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.keep.coverage import Coverage
 from exporters.traces.keep.forced import ForcedReasons
 from exporters.traces.keep.pending_samples import PendingSample, PendingSamples

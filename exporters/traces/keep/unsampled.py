@@ -16,7 +16,7 @@ from mypy_extensions import i64
 from exporters.traces.calls.call import CallRef
 from exporters.traces.core.interning import trace_words
 from exporters.traces.decode import bodies
-from exporters.traces.decode.protobuf import Group, Source, alone
+from exporters.traces.decode.otlp_protobuf import Group, Source, alone
 
 GENERATIONS: Final = 8
 # What a call takes in memory besides its bytes, and what a body takes besides its own.

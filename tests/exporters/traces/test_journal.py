@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from support.collector_process import messages
 
 from exporters.traces.calls import fast_path, normalise
-from exporters.traces.decode import protobuf
+from exporters.traces.decode import otlp_protobuf
 from exporters.traces.keep.unsampled import unpack
 from exporters.traces.pipeline import Batch, Pipeline
 from telltale.settings import Settings
@@ -158,7 +158,7 @@ class Collecting:
             logs = ExportLogsServiceRequest()
             logs.resource_logs.add().scope_logs.add().log_records.extend(records)
             return self.pipeline.ingest_logs(logs, None)
-        found, seen = protobuf.split(body(spans), 100)
+        found, seen = otlp_protobuf.split(body(spans), 100)
         return self.pipeline.ingest_traces(found, seen, None)
 
     def finish(self, place: int) -> Request | None:
@@ -179,7 +179,7 @@ class Collecting:
         collector, dedup = pipeline._collector, pipeline._dedup
         priors = {}
         for sent in SPANS:
-            for ref in normalise.read(protobuf.split(body([sent]), 1)[0], CONTEXT, TABLE).calls:
+            for ref in normalise.read(otlp_protobuf.split(body([sent]), 1)[0], CONTEXT, TABLE).calls:
                 prior = dedup.find(ref.call)
                 known = prior and (prior.ids, prior.is_resent(ref.call), prior.has_content, prior.has_tokens)
                 priors[sent[1].span_id] = known

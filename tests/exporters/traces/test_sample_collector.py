@@ -10,7 +10,7 @@ from support.collector_process import chat
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import CallRef
 from exporters.traces.core.journal import Journals
-from exporters.traces.decode import protobuf
+from exporters.traces.decode import otlp_protobuf
 from exporters.traces.keep.sample_collector import SampleCollector
 from exporters.traces.keep.tally import Tally
 from telltale.records import Sample
@@ -20,7 +20,7 @@ CONTEXT = normalise.Context("acme", (), {})
 
 
 def ref(body: bytes) -> CallRef:
-    [found] = normalise.read(protobuf.split(body, 10)[0], CONTEXT, fast_path.attribute_table(())).calls
+    [found] = normalise.read(otlp_protobuf.split(body, 10)[0], CONTEXT, fast_path.attribute_table(())).calls
     return found
 
 

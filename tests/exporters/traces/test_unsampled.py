@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from librt.vecs import append
 
 from exporters.traces.calls.call import Call, CallRef
-from exporters.traces.decode.protobuf import Group, Source
+from exporters.traces.decode.otlp_protobuf import Group, Source
 from exporters.traces.keep.unsampled import GENERATIONS, UnsampledBuffer, UnsampledCall, unpack
 
 BYTES = 80_000
