@@ -14,8 +14,9 @@ from types import FrameType
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
-from monitors import descriptors, report, tokens, votes
+from monitors import report
 from monitors.gauges import Gauges
+from monitors.registry import names
 from monitors.runs import Runs
 from telltale.metrics import Metrics
 from telltale.records import Window
@@ -25,7 +26,6 @@ from telltale.store import Store, StoreUnavailable, open_configured, retention
 log = logging.getLogger(__name__)
 
 EXIT_USAGE = 2
-NAMES = (tokens.MONITOR, descriptors.MONITOR, votes.MONITOR)
 # A series without news for this many windows is gone.
 SHOWN_WINDOWS = 12
 PATIENCE_WINDOWS = 3
@@ -117,7 +117,7 @@ class _Health:
         _set(self._success, 0)
 
     def done(self, seconds: float, now: float, failed: Collection[str]) -> None:
-        for name in NAMES:
+        for name in names():
             self._success.labels(name).set(name not in failed)
             if name not in failed:
                 self._last.labels(name).set(now)
@@ -125,7 +125,7 @@ class _Health:
 
 
 def _set(gauge: Gauge, value: float) -> None:
-    for name in NAMES:
+    for name in names():
         gauge.labels(name).set(value)
 
 

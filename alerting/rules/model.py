@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from alerting.rules.rule import Rule, selector
+from telltale.records import Direction
 from telltale.settings import Settings
 
 SERIES = ("monitor", "signal", "direction", "model", "version", "tenant")
 STALE_RUNS = 3
+ADDED_UP: Mapping[str, Direction] = {"NegativeFeedbackHigh": "feedback"}
+"""Rules that add up the series of one direction, so that their alerts name neither monitor nor signal."""
 
 
 def rules(settings: Settings) -> tuple[Rule, ...]:
@@ -19,7 +24,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             lane="retrain",
             component="model",
             # The monitors' own persistence decides; `max` drops the target's labels, which move with every restart.
-            expr=f'max by ({", ".join(SERIES)}) (telltale_monitor_state{{state="alert",monitor!="feedback"}}) == 1',
+            expr=f'max by ({", ".join(SERIES)}) (telltale_monitor_state{{state="alert",direction!="feedback"}}) == 1',
             hold_s=hold,
             keep_s=keep,
             summary="{{ $labels.monitor }} drift of {{ $labels.direction }}s of {{ $labels.model }}",
@@ -36,7 +41,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="ticket",
             lane="retrain",
             component="model",
-            expr='max by (model, version) (telltale_monitor_state{state="alert",monitor="feedback"}) == 1',
+            expr='max by (model, version) (telltale_monitor_state{state="alert",direction="feedback"}) == 1',
             hold_s=hold,
             keep_s=keep,
             summary="More negative feedback on {{ $labels.model }}",

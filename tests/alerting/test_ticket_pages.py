@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from alerting import runbook
 from alerting.intake.notification import Alert
 from alerting.trackers import embedded
+from telltale.evidence.scores import Details, Examples, Persistence, WordChange, WordChanges
 from telltale.records import Feedback, Sample, Score, ScoreState
 from telltale.store import Store, audit, evidence, feedback, samples, scores, tickets
 from telltale.web import people
@@ -75,11 +76,11 @@ def window(i: int, now: float, ids: list[int | None], number: int) -> Score:
     """The i-th of twelve windows; the model is new and drifts from the tenth on."""
     state: ScoreState = "alert" if i > 9 else "suspect" if i > 8 else "ok"
     end = now - 300 - 60 * (12 - i)
-    details = {
-        "words": [{"word": f"refund{SCRIPT}", "z": 9.1, "current_share": 0.4, "reference_share": 0.02}],
-        "examples": {"current": ids, "reference": [f"before {SCRIPT}"]},
-        "windows_hit": 3, "windows_seen": 4, "windows_needed": 3,
-    }  # fmt: skip
+    details = Details(
+        WordChanges((WordChange(f"refund{SCRIPT}", 9.1, 0.4, 0.02),)),
+        Examples(tuple(key for key in ids if key), (f"before {SCRIPT}",)),
+        Persistence(3, 4, 3, alert_before=False),
+    )
     series = ("tokens", "words", "prompt", "support", "support-2" if i > 8 else "support-1")
     numbers = (9.0 if i > 8 else 1.5, 4.0, 0.001)
     return Score(*series, end - 60, end, 300, state, *numbers, details=details, evidence_id=number)  # type: ignore[arg-type]  # a direction

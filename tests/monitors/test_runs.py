@@ -12,9 +12,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import monitors
-from monitors import tokens, windows
+from monitors import windows
 from monitors.gauges import Gauges
 from monitors.runs import Runs
+from monitors.tokens import Tokens
 from telltale.cli.demo import texts
 from telltale.records import Feedback, Sample, Score, Window
 from telltale.settings import Monitor, Settings
@@ -113,7 +114,9 @@ def test_a_worse_version_ends_in_an_alert_with_one_report_a_series(store: Store)
         assert last[series].version == "v2"
     assert 2 <= len(reports.windows) <= 4
     assert any(score.evidence_id for score in stored(store))
-    assert last["tokens", "prompt"].details["examples"]["current"]  # type: ignore[index]
+    examples = last["tokens", "prompt"].details.examples
+    assert examples
+    assert examples.current
 
 
 def test_the_reference_is_frozen_and_stays(store: Store) -> None:
@@ -123,7 +126,7 @@ def test_the_reference_is_frozen_and_stays(store: Store) -> None:
     with store.read() as connection:
         first = references.current(connection, "m", "prompt")
     assert first is not None
-    assert first.rows == SETTINGS.reference_rows
+    assert len(first.rows.ids) == SETTINGS.reference_rows
     play(store, runs, 1040.0, 40)
     runs.close()
     with store.read() as connection:
@@ -165,7 +168,7 @@ def test_one_broken_monitor_leaves_the_others_judging(
     def broken(*_: object, **__: object) -> Score:
         raise ValueError("the words of a person")
 
-    monkeypatch.setattr(tokens, "judge", broken)
+    monkeypatch.setattr(Tokens, "judge", broken)
     runs.run(1042.0)
     runs.close()
     assert runs.failed == {"tokens"}
