@@ -8,7 +8,7 @@ from typing import get_args
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from monitors.registry import MONITORS
+from monitors import registry
 from telltale.metrics import gauge_family
 from telltale.records import Score, ScoreState
 from telltale.store import Store, StoreUnavailable, references, scores
@@ -95,7 +95,7 @@ def _references(frozen: Iterable[tuple[str, str, float]], shown: set[tuple[str, 
 
 def _own(found: Iterable[Score]) -> Iterable[Metric]:
     """The monitors' own metrics, by model and version."""
-    monitors = {monitor.name: monitor for monitor in MONITORS}
+    monitors = {monitor.name: monitor for monitor in registry.MONITORS}
     families: dict[str, GaugeMetricFamily] = {}
     for score in found:
         # A score may be of a monitor that is no more.

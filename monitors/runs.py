@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from monitors import freezing, judging, windows
+from monitors import freezing, judging, registry, windows
 from monitors.monitor import Monitor
 from monitors.persistence import begins_alert
-from monitors.registry import MONITORS
 from monitors.reports import Report, Reports
 from monitors.sources import Source, sources
 from telltale.records import Score, Window
@@ -35,7 +34,7 @@ class Runs:
         self._store = store
         self._settings = settings
         self._reports = Reports(store, report)
-        made = [kind.of(settings) for kind in MONITORS]
+        made = [kind.of(settings) for kind in registry.MONITORS]
         self._series = [
             (source, [monitor for monitor in made if source.direction in monitor.directions])
             for source in sources(settings)
@@ -114,7 +113,7 @@ class Runs:
         return scores.recent(connection, model=model, direction=source.direction, since=since, limit=limit)
 
     def _keep(self, judged: Sequence[Score], window: Window) -> int:
-        """Store scores. A window with too few rows is not over: its rows wait for more, and `waiting` tells so."""
+        """Store scores. A window with too few rows is not over: its rows wait for more, and `waiting` says so."""
         enough = [score for score in judged if score.state != "insufficient_data"]
         for score in judged:
             key = (score.monitor, score.signal, score.direction, score.model, score.tenant)

@@ -14,9 +14,8 @@ from types import FrameType
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
-from monitors import report
+from monitors import registry, report
 from monitors.gauges import Gauges
-from monitors.registry import names
 from monitors.runs import Runs
 from telltale.metrics import Metrics
 from telltale.records import Window
@@ -117,7 +116,7 @@ class _Health:
         _set(self._success, 0)
 
     def done(self, seconds: float, now: float, failed: Collection[str]) -> None:
-        for name in names():
+        for name in registry.names():
             self._success.labels(name).set(name not in failed)
             if name not in failed:
                 self._last.labels(name).set(now)
@@ -125,7 +124,7 @@ class _Health:
 
 
 def _set(gauge: Gauge, value: float) -> None:
-    for name in names():
+    for name in registry.names():
         gauge.labels(name).set(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 import httpx
 import pytest
 from playwright.sync_api import sync_playwright
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from alerting import runbook
 from alerting.intake.notification import Alert
@@ -113,6 +114,29 @@ def test_the_page_tells_what_since_when_why_and_what_to_do(browser: httpx.Client
         assert told in page, told
     assert "<script" not in page
     assert "javascript:" not in page
+
+
+def test_windows_that_an_earlier_version_judged_are_shown_and_a_broken_one_harms_no_other(
+    browser: httpx.Client, story: Story, store: Store
+) -> None:
+    words = [{"word": "warranty", "z": 8.0, "current_share": 0.3, "reference_share": 0.01}]
+    flat = {"words": words, "hit": True, "windows_hit": 2, "windows_seen": 5, "windows_needed": 2}
+
+    def rewrite(connection: Connection) -> None:
+        change = text("UPDATE scores SET details = :details WHERE monitor = :monitor")
+        connection.execute(change, {"details": json.dumps(flat), "monitor": "tokens"})
+        connection.execute(change, {"details": json.dumps({"words": 3}), "monitor": "feedback"})
+
+    store.write(rewrite)
+    page = browser.get(f"/tickets/{story.number}")
+    assert page.status_code == 200
+    assert "more warranty" in page.text
+    assert "2 of the last 5 (2 needed)" in page.text
+    series = browser.get(f"/api/v1/tickets/{story.number}").json()["series"]
+    assert {one["monitor"]: one["finding"] and one["finding"]["words"] for one in series} == {
+        "tokens": words,
+        "feedback": None,
+    }
 
 
 def test_the_report_runs_in_an_origin_of_its_own(browser: httpx.Client, story: Story, store: Store) -> None:
