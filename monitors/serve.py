@@ -1,4 +1,4 @@
-"""Run the monitors on a schedule and expose what they saw."""
+"""Run the monitors on a schedule and expose their scores."""
 
 from __future__ import annotations
 

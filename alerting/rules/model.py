@@ -46,7 +46,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             keep_s=keep,
             summary="More negative feedback on {{ $labels.model }}",
             description=(
-                "People vote against answers of {{ $labels.model }}, version {{ $labels.version }}, "
+                "People vote against responses of {{ $labels.model }}, version {{ $labels.version }}, "
                 "more often than they did in the reference, beyond what chance explains."
             ),
             signal=selector("telltale_feedback_negative_ratio", "model", "version"),
@@ -56,7 +56,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="ticket",
             lane="retrain",
             component="model",
-            # Both parts have held already, so this one needs no hold of its own.
+            # Both alerts have waited their hold already, so this one needs none of its own.
             expr=(
                 "count by (model, version) (\n"
                 '  ALERTS{alertname="ModelDriftPersistent",alertstate="firing"}\n'
@@ -69,7 +69,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             summary="Retraining recommended: {{ $labels.model }} drifts and its users notice",
             description=(
                 "{{ $labels.model }}, version {{ $labels.version }}: {{ $value }} drift alerts fire together with a "
-                "rise of negative feedback. Inputs or answers moved, and people like the answers less."
+                "rise of negative feedback. Prompts or responses moved, and people like the responses less."
             ),
             signal=selector("telltale_monitor_effect", "model", "version"),
         ),

@@ -103,15 +103,10 @@ def test_what_cannot_be_read_is_unknown_and_the_rest_is_known(broken: object) ->
 def test_a_broken_row_leaves_its_neighbours_readable(store: Store) -> None:
     whole = Details(OF_WORDS, EXAMPLES, PERSISTENCE, 7)
     store.write(lambda c: scores.save(c, [score(10.0 * n, whole) for n in range(4)]))
-    for start, stored in (
-        (10.0, '{"words": 3, "windows_hit": "many"}'),
-        (20.0, "[1, 2]"),
-        (30.0, json.dumps(FLAT[0][0])),
-    ):
-        change = text("UPDATE scores SET details = :details WHERE window_start = :start")
-        store.write(
-            lambda c, change=change, stored=stored, start=start: c.execute(change, {"details": stored, "start": start})
-        )  # type: ignore[misc]
+    rewritten = {10.0: '{"words": 3, "windows_hit": "many"}', 20.0: "[1, 2]", 30.0: json.dumps(FLAT[0][0])}
+    change = text("UPDATE scores SET details = :details WHERE window_start = :start")
+    rows = [{"details": stored, "start": start} for start, stored in rewritten.items()]
+    store.write(lambda c: c.execute(change, rows))
     with store.read() as connection:
         found = scores.load(connection)
         assert scores.latest(connection, since=0.0) == found[-1:]
