@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from math import inf, nextafter
 
 from sqlalchemy import Connection
 
-from monitors import calibration, descriptors, persistence, tokens, votes, windows
+from monitors import calibration, descriptors, persistence, tokens, vote_rows, votes, windows
 from monitors.calibration import TextMonitor
 from monitors.persistence import GOES_ON
 from monitors.windows import Rows
-from telltale.records import Direction, Feedback, Sample, Score, Window
+from telltale.feedback import Vote
+from telltale.records import Direction, Sample, Score, Window
 from telltale.settings import Monitor
-from telltale.store import Store, StoreUnavailable, evidence, feedback, references, samples, scores
+from telltale.store import Store, StoreUnavailable, evidence, references, samples, scores
 from telltale.store.references import Reference
 
 log = logging.getLogger(__name__)
@@ -27,8 +29,6 @@ GRACE_SHARE, LONGEST_GRACE = 0.2, 60.0
 EXAMPLES = 8
 # Windows of one series that one run catches up on; the next run goes on from there.
 MOST_AT_ONCE = 20
-# Databases take a bounded number of values in one statement.
-TRACES_AT_ONCE = 5000
 TEXT_MONITORS: tuple[TextMonitor, ...] = (tokens, descriptors)
 TEXT_NAMES = tuple(monitor.MONITOR for monitor in TEXT_MONITORS)
 DIRECTIONS: tuple[Direction, ...] = ("prompt", "response")
@@ -148,32 +148,31 @@ class Runs:
             reference = references.current(connection, model, "feedback")
             earlier = self._earlier(connection, model, "feedback", now)
             start = max(_end(earlier, reference) if reference else 0.0, until - windows.LONGEST)
-            events = feedback.load(connection, since=start, until=until)
-            known = _of_model(connection, model, events)
+            rows = vote_rows.load(connection, model, start, until)
         if reference is None:
-            self._freeze_votes(model, windows.votes([event for event in events if event.trace_id in known]), now)
+            self._freeze_votes(model, rows.votes(), now)
             return 0
         for end in windows.ends(start, until, self._settings.window):
-            before = windows.votes([event for event in events if event.received_at < end and event.trace_id in known])
-            if len(before) >= self._settings.min_votes or end >= until:
-                return self._judge_votes(model, start, end, before, known, reference, earlier)
+            current = rows.votes(before=end)
+            if len(current) >= self._settings.min_votes or end >= until:
+                return self._judge_votes(model, start, end, current, reference, earlier)
         return 0
 
     def _judge_votes(
-        self, model: str, start: float, end: float, mine: Sequence[Feedback], known: Mapping[str, Sample],
-        reference: Reference, earlier: Sequence[Score],
+        self, model: str, start: float, end: float, current: Sequence[Vote], reference: Reference,
+        earlier: Sequence[Score],
     ) -> int:  # fmt: skip
         window = windows.vote_window(
             model,
             start,
             end,
-            windows.version([known[event.trace_id] for event in mine]),
-            [windows.negative(event) for event in mine],
+            windows.version([vote.call for vote in current]),
+            [int(vote.is_negative) for vote in current],
             _ints(reference.content["votes"]),
         )
         score = votes.judge(window, min_votes=self._settings.min_votes, alpha=self._settings.alpha)
-        bad = [known[event.trace_id].id for event in mine if windows.negative(event)][:EXAMPLES]
-        score = replace(score, details={**score.details, "examples": {"current": bad, "reference": []}})
+        negative = [vote.call.id for vote in current if vote.is_negative][:EXAMPLES]
+        score = replace(score, details={**score.details, "examples": {"current": negative, "reference": []}})
         return self._keep([self._settle(score, earlier)], window)
 
     def _settle(self, score: Score, earlier: Sequence[Score]) -> Score:
@@ -233,12 +232,14 @@ class Runs:
         self._store.write(lambda c: references.freeze(c, reference))
         log.info("reference of %ss of %s frozen: %d rows", direction, model, need)
 
-    def _freeze_votes(self, model: str, mine: Sequence[Feedback], now: float) -> None:
+    def _freeze_votes(self, model: str, found: Sequence[Vote], now: float) -> None:
         need = self._settings.reference_votes
-        if len(mine) < need:
+        if len(found) < need:
             return
-        kept = mine[:need]
-        content = {"votes": [windows.negative(event) for event in kept], "end": kept[-1].received_at}
+        kept = found[:need]
+        # Windows begin at the end: the last vote of the reference must not be in the first one too.
+        end = nextafter(kept[-1].event.received_at, inf)
+        content = {"votes": [int(vote.is_negative) for vote in kept], "end": end}
         self._store.write(lambda c: references.freeze(c, Reference(model, "feedback", now, need, content, {})))
         log.info("reference of votes on %s frozen: %d votes", model, need)
 
@@ -260,17 +261,6 @@ def _end(earlier: Sequence[Score], reference: Reference) -> float:
     end = reference.content["end"]
     judged = [score.window_end for score in earlier]
     return max(judged) if judged else float(end) if isinstance(end, int | float) else reference.frozen_at
-
-
-def _of_model(connection: Connection, model: str, events: Sequence[Feedback]) -> dict[str, Sample]:
-    """The model's samples that were voted on, by trace."""
-    traces = sorted({event.trace_id for event in events})
-    return {
-        sample.trace_id: sample
-        for begin in range(0, len(traces), TRACES_AT_ONCE)
-        for sample in samples.load(connection, trace_ids=traces[begin : begin + TRACES_AT_ONCE])
-        if sample.model == model
-    }
 
 
 def _reference_rows(reference: Reference) -> Rows:

@@ -1,4 +1,4 @@
-"""From stored samples and votes to windows: one row a trace, non-overlapping, compared with a frozen reference."""
+"""From stored samples to windows: one row a trace, non-overlapping, compared with a frozen reference."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from telltale.records import Direction, Feedback, Sample, Window
+from telltale.records import Direction, Sample, Window
 
 # Rows of a sparse series are gathered for at most this long before they are judged.
 LONGEST = 86400.0
-PEOPLE = ("user", "reviewer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +52,6 @@ def ends(start: float, until: float, length: float) -> list[float]:
 def version(samples: Sequence[Sample]) -> str:
     """The version that served most of them."""
     return Counter(sample.version for sample in samples).most_common(1)[0][0] if samples else ""
-
-
-def votes(events: Sequence[Feedback]) -> list[Feedback]:
-    """The last vote of each person on each trace; a retracted one does not count. In the order of their arrival.
-
-    What judges and systems say is no person's vote: they speak on far more calls, by a scale of their own.
-    """
-    last: dict[tuple[str, str, str | None, str, str], Feedback] = {}
-    for event in events:
-        if event.source in PEOPLE and event.kind in ("thumb", "rating", "retract"):
-            person = event.subject or event.idempotency_key
-            key = (event.tenant, event.trace_id, event.span_id, event.name, person)
-            last.pop(key, None)
-            last[key] = event
-    return [event for event in last.values() if event.kind != "retract" and event.value is not None]
-
-
-def negative(event: Feedback) -> int:
-    """1 for a vote in the lower half of its scale."""
-    return int(event.value is not None and event.value < 0.5)
 
 
 def text_window(

@@ -33,7 +33,20 @@ class Batch:
     """
 
     __slots__ = (
-        *("again", "calls", "commit", "marked", "outcomes", "reason", "refused", "resent", "told", "tokens", "waited"),
+        *(
+            "again",
+            "calls",
+            "commit",
+            "judged",
+            "marked",
+            "outcomes",
+            "reason",
+            "refused",
+            "resent",
+            "told",
+            "tokens",
+            "waited",
+        ),
     )
 
     def __init__(self, refused: int = 0, reason: str = "") -> None:
@@ -51,6 +64,8 @@ class Batch:
         self.waited: list[PendingSample] = []
         self.told: list[tuple[SpanKey, Pieces | None]] = []
         self.outcomes = Outcomes()
+        # Evaluations that this request was the first to store; known once its commit is done.
+        self.judged: list[Feedback] = []
 
     def holds(self, spans: set[SpanKey]) -> bool:
         """Whether one of these spans came in this request."""
@@ -80,6 +95,7 @@ class Pipeline:
         self._spans = metrics.counter("telltale_collector_spans_total")
         self._duplicates = metrics.counter("telltale_collector_duplicates_total")
         self._dropped = metrics.counter("telltale_collector_dropped_total")
+        self.feedback_events = metrics.counter("telltale_feedback_events_total")
         self._table = fast_path.table(settings.collector.tenant_attributes)
         # Those that are not durable yet.
         self._pending: list[Batch] = []
@@ -138,6 +154,8 @@ class Pipeline:
             for call, _ in batch.tokens:
                 self._measure.add_tokens(call)
             self._keeper.count(batch.outcomes)
+        for event in batch.judged:
+            self.feedback_events.labels(event.kind).inc()
 
     def forget(self, batch: Batch) -> None:
         """A request that will be sent again: its calls are not duplicates then."""
@@ -177,9 +195,9 @@ class Pipeline:
         now = self._clock()
         if self._presidio is not None and kept:
             store = self._store
-            batch.commit = self._presidio.submit(kept, lambda seen: store.write(_save(seen, judged, now)))
+            batch.commit = self._presidio.submit(kept, lambda seen: store.write(_save(seen, judged, now, batch)))
         else:
-            batch.commit = self._store.submit(_save(kept, judged, now))
+            batch.commit = self._store.submit(_save(kept, judged, now, batch))
 
     def _judged(self, request: ExportLogsServiceRequest, tenant: str | None) -> list[Feedback | None]:
         context = normalise.Context(tenant, self._settings.collector.tenant_attributes, {})
@@ -269,14 +287,17 @@ class Pipeline:
         return sample
 
 
-def _save(kept: list[Sample], judged: list[Feedback], now: float) -> Callable[[Connection], int]:
-    """What stores samples and evaluations in one transaction."""
+def _save(kept: list[Sample], judged: list[Feedback], now: float, batch: Batch) -> Callable[[Connection], int]:
+    """What stores samples and evaluations in one transaction, and notes in the batch which of these are new."""
 
     def write(connection: Connection) -> int:
         stored = samples.save(connection, kept, now)
-        for event in judged:
-            # The key is a hash of all that was told: the same evaluation again is no conflict.
-            feedback.append(connection, event, event.idempotency_key.removeprefix(evaluations.PREFIX))
+        # The key is a hash of the whole evaluation: the same one again is no conflict. The writer may run this twice.
+        batch.judged = [
+            event
+            for event in judged
+            if not feedback.append(connection, event, event.idempotency_key.removeprefix(evaluations.PREFIX))[1]
+        ]
         return stored
 
     return write

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import monitors
-from monitors import tokens, windows
+from monitors import tokens
 from monitors.gauges import Gauges
 from monitors.runs import Runs
 from telltale.cli.demo import texts
@@ -172,12 +172,6 @@ def test_one_broken_monitor_leaves_the_others_judging(
     assert {score.monitor for score in stored(store)} == {"descriptors", "feedback"}
     assert "ValueError" in caplog.text
     assert "the words of a person" not in caplog.text
-
-
-def test_the_same_person_of_two_tenants_is_two_people() -> None:
-    first = Feedback(1.0, "a", "t", None, "thumb", "helpful", 0.0, "user", "key", subject=None)
-    other = Feedback(2.0, "b", "t", None, "retract", "helpful", None, "user", "key", subject=None)
-    assert windows.votes([first, other]) == [first]
 
 
 def test_once_judges_what_is_due_and_ends(tmp_path: Path) -> None:

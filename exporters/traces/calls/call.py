@@ -8,11 +8,10 @@ from mypy_extensions import i64, mypyc_attr
 
 from exporters.traces.core.interning import id_bytes, span_word, trace_words
 from exporters.traces.decode.protobuf import Group
+from telltale.records import NO_TENANT as NO_TENANT
 from telltale.records import Layer, Status
 
 MOST_TOKENS: Final = 1 << 53
-# Of calls whose tenant nobody names.
-NO_TENANT: Final = "unknown"
 # No call lasts longer; a clock that was set does. One such time would be in a histogram's sum for good.
 MOST_S: Final = 86_400.0
 
