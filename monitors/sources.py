@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from monitors import windows
 from monitors.windows import LONGEST
 from telltale.evidence.scores import Examples
-from telltale.feedback import is_person, match, votes
+from telltale.feedback import match, votes
 from telltale.records import Direction, Feedback, Rows, Sample
 from telltale.settings import Monitor as MonitorSettings
 from telltale.store import feedback, samples
@@ -23,7 +23,7 @@ TRACES_AT_ONCE = 5000
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A sampled call at the time of its end, or an event of feedback when it was received, with its call."""
+    """A sampled call at the time of its end, or an event of feedback when it was received with the call it is about."""
 
     at: float
     sample: Sample
@@ -95,14 +95,10 @@ class VoteSource:
     def read(self, connection: Connection, model: str, since: float, until: float) -> list[Observation]:
         events = feedback.load(connection, since=since, until=until)
         about = match(events, _calls(connection, events))
-        return [
-            Observation(event.received_at, call, event)
-            for event, call in about.items()
-            if call.model == model and is_person(event)
-        ]
+        return [Observation(event.received_at, call, event) for event, call in about.items() if call.model == model]
 
     def rows(self, found: Sequence[Observation], most: int) -> Rows:
-        """People's votes that stand; there are few enough to take all."""
+        """What each person said last of each call; there are few enough to take all."""
         about = {observed.event: observed.sample for observed in found if observed.event}
         return windows.vote_rows(votes(about, about))
 
@@ -116,7 +112,7 @@ def _observed(found: Iterable[Sample]) -> list[Observation]:
 
 
 def _calls(connection: Connection, events: Iterable[Feedback]) -> list[Sample]:
-    """Every call of their traces: of all models, because each event is about one of them only."""
+    """Every call of their traces: of all models, or a vote on another model's call would be given to this one."""
     traces = sorted({event.trace_id for event in events})
     return [
         sample

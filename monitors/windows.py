@@ -42,7 +42,7 @@ def text_rows(samples: Sequence[Sample], direction: Direction, most: int, seed: 
 
 
 def vote_rows(votes: Sequence[Vote]) -> Rows:
-    """One row for each vote, with the call that it is about."""
+    """One row for each vote."""
     return Rows(
         ids=tuple(vote.call.id or 0 for vote in votes),
         groups=tuple(_group(vote.call) for vote in votes),

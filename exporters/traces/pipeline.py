@@ -117,7 +117,7 @@ class Pipeline:
             for call in tally.tokens:
                 self._calls.add_tokens(call)
             self._collector.count(tally, now)
-            for event in tally.feedback:
+            for event in tally.evaluations:
                 self.feedback_events.labels(event.kind).inc()
 
     def rollback(self, batch: Batch) -> None:
@@ -218,21 +218,23 @@ class Pipeline:
         """Hand what is to be stored to the store, by way of Presidio where there is one."""
         stored: Future[int] | None = None
         if found or judged:
-            now, store, tally = self._clock(), self._store, batch.tally
+            now, store = self._clock(), self._store
             if self._presidio is not None and found:
-                stored = self._presidio.submit(found, lambda redacted: store.write(_save(redacted, judged, now, tally)))
+                stored = self._presidio.submit(
+                    found, lambda redacted: store.write(_save(redacted, judged, now, batch.tally))
+                )
             else:
-                stored = store.submit(_save(found, judged, now, tally))
+                stored = store.submit(_save(found, judged, now, batch.tally))
         batch.journal.wait_for(stored)
 
 
 def _save(found: list[Sample], judged: list[Feedback], now: float, tally: Tally) -> Callable[[Connection], int]:
-    """What stores samples and evaluations in one transaction, and tallies the evaluations that are new."""
+    """What stores samples and evaluations in one transaction, and notes which of these are new."""
 
     def write(connection: Connection) -> int:
         stored = samples.save(connection, found, now)
         # The key is a hash of the whole evaluation: the same one again is no conflict. The writer may run this twice.
-        tally.feedback = [
+        tally.evaluations = [
             event
             for event in judged
             if not feedback.append(connection, event, event.idempotency_key.removeprefix(evaluations.PREFIX))[1]

@@ -10,8 +10,9 @@ class Tally:
     """Calls, spans and outcomes of one request."""
 
     __slots__ = (
-        *("calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "feedback", "forced"),
-        *("not_sampled", "sampled", "tokens", "unsampled", "with_content"),
+        *("calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "evaluations", "forced"),
+        "not_sampled",
+        *("sampled", "tokens", "unsampled", "with_content"),
     )
 
     def __init__(self) -> None:
@@ -21,6 +22,8 @@ class Tally:
         # Spans by convention, and second spans of calls by the pair of conventions.
         self.conventions: dict[str, int] = {}
         self.duplicates: dict[str, int] = {}
+        # Evaluations in logs that this request was the first to store; known once they are stored.
+        self.evaluations: list[Feedback] = []
         # What senders dropped before they sent.
         self.dropped_attributes = 0
         self.dropped_events = 0
@@ -31,8 +34,6 @@ class Tally:
         # Calls without a sample, and their spans, for which feedback may still ask.
         self.not_sampled = 0
         self.unsampled: list[CallRef] = []
-        # Evaluations that no request stored before this one.
-        self.feedback: list[Feedback] = []
 
     def add_duplicate(self, pair: str) -> None:
         """Count a second span of a call."""
