@@ -75,10 +75,8 @@ def judge(
         except Exception as error:  # noqa: BLE001 - the other monitors still judge this window
             made.failures[monitor.name] = error
             continue
-        for score in single:
-            details = replace(score.details, examples=examples, reference_id=reference.id)
-            before = [
-                e for e in earlier if (e.monitor, e.signal) == (score.monitor, score.signal) and e.effect is not None
-            ]
-            made.scores.append(derive_state(replace(score, details=details), before, *settings.persistence))
+        for found in single:
+            details = replace(found.details, examples=examples, reference_id=reference.id)
+            same = [e for e in earlier if (e.monitor, e.signal) == (found.monitor, found.signal)]
+            made.scores.append(derive_state(replace(found, details=details), same, *settings.persistence))
     return window, made
