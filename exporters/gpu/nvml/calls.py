@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from ctypes import byref, c_uint, c_void_p
 from typing import Any
 
-from exporters.gpu.nvml.batch import Values, scaled
+from exporters.gpu.nvml.batch import scaled
 from exporters.gpu.nvml.library import (
     DRIVER_GONE,
     GPU_IS_LOST,
@@ -18,7 +18,8 @@ from exporters.gpu.nvml.library import (
     Library,
     NvmlError,
 )
-from exporters.gpu.nvml.table import EVERY, Getter, Key
+from exporters.gpu.nvml.table import EVERY, Getter
+from exporters.gpu.series import Key, Values
 
 SLOW = 0.002
 """Seconds; a call of tier 0 that takes longer twice running moves to tier 1."""
@@ -53,7 +54,7 @@ class Call:
 
 
 class Calls:
-    """Runs what is due and keeps `values`. Errors are told to `failed(call, code)`."""
+    """Runs what is due and keeps `values`. Errors are reported to `failed(call, code)`."""
 
     def __init__(self, values: Values, step: Step, failed: Callable[[str, int], None]) -> None:
         self.values, self.step, self.failed = values, step, failed
@@ -64,7 +65,7 @@ class Calls:
     ) -> None:
         self.all.append(Call(name, tier, read, keys, canary))
 
-    def forgive(self) -> None:
+    def retry_all(self) -> None:
         """Try everything again: the card was reconfigured."""
         for call in self.all:
             call.not_before = 0.0

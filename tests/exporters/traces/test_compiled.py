@@ -15,18 +15,19 @@ import pytest
 ROOT = Path(__file__).parents[3]
 # Those that go through every compiled module, none of which starts a process of the checkout.
 TRACES = (
-    "protobuf",
+    "otlp_protobuf",
     "fast_path",
+    "fields",
     "conventions",
     "series",
-    "sampling",
+    "rate_sampler",
     "call_metrics",
     "dedup",
     "unsampled",
     "interning",
     "duplicates",
     "resends",
-    "sampler",
+    "sample_collector",
     "http2",
     "otlp_json",
     "bounds",

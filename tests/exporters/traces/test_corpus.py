@@ -33,7 +33,7 @@ ALIASES = {"litellm_proxy-err429": "broken"}
 # The proxy writes a whole answer with its tokens, though its client left: nothing in the span tells.
 UNTOLD = {("litellm_proxy-client-cancel", "aborted")}
 CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
-TABLE = fast_path.table(CONTEXT.tenant_attributes)
+TABLE = fast_path.attribute_table(CONTEXT.tenant_attributes)
 
 
 @dataclass
@@ -56,8 +56,7 @@ def read_case(manifest: dict[str, Any], case: str) -> Told:
         encoding = payload.get("content_encoding") or ""
         if payload["signal"] == "logs":
             plain = bodies.decompress(body, encoding, 1 << 26)
-            for words in log_content.read(ExportLogsServiceRequest.FromString(plain)):
-                heard[words.span] = (words.prompt, words.answer)
+            heard.update(log_content.read(ExportLogsServiceRequest.FromString(plain)))
             continue
         groups, _ = bodies.spans(body, encoding, "application/x-protobuf", 1 << 26, 100_000)
         found.extend(

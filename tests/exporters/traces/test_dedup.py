@@ -1,4 +1,4 @@
-"""The table of recent calls against a plain list that is searched through."""
+"""The index of prior calls against a plain list that is searched through."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.call_index import ANSWER_SLACK_S, SLACK_S
 from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.conventions.fields import INPUT
 
 # Few ids, so that they meet; some are not as long as they should be.
 TRACES = st.sampled_from([b"t" * 16, b"u" * 16, bytes(8) + b"v" * 8, b"short", b"", b"t" * 24])
@@ -18,14 +19,14 @@ PARENTS = st.just(b"") | SPANS
 @st.composite
 def calls(draw: st.DrawFn) -> Call:
     made = Call()
-    made.name(draw(TRACES), draw(SPANS), draw(PARENTS))
+    made.set_ids(draw(TRACES), draw(SPANS), draw(PARENTS))
     made.response_id = draw(st.sampled_from([None, None, "r-1", "r-2"]))
     made.layer = draw(st.sampled_from(["client", "client", "server"]))
     made.convention = draw(st.sampled_from(["otel", "openinference"]))
     made.model_requested = draw(st.sampled_from(["m", "n", None]))
     made.tenant = draw(st.sampled_from(["acme", "globex", "unknown"]))
     made.start_unix_s, made.duration_s = draw(st.sampled_from([100.0, 101.0, 102.5, 500.0])), 2.0
-    made.given = draw(st.sampled_from([-1, 5]))
+    made.set_tokens(INPUT, draw(st.sampled_from([None, 5])))
     return made
 
 
@@ -60,7 +61,7 @@ def test_the_same_as_a_search_through_all_calls(told: list[tuple[Call, bool]]) -
     # Spans that were told of, each with the one that was counted of its call.
     recent, known = CallDeduplicator(), list[tuple[Call, Call]]()
     for call, is_forgotten in told:
-        seen = recent.find(call)
+        seen, number = recent.find(call), recent.next_number
         same = [(span, first) for span, first in known if repeats(span, call)]
         assert (seen is not None) == bool(same)
         if seen is None:
@@ -78,7 +79,7 @@ def test_the_same_as_a_search_through_all_calls(told: list[tuple[Call, bool]]) -
             [first] = {id(first): first for _, first in same if seen.ids == (first.trace_id, first.span_id)}.values()
             known.append((call, first))
         if is_forgotten:
-            recent.forget(call)
+            recent.forget(number, recent.next_number)
             known = [(span, first) for span, first in known if span is not call and first is not call]
             found = recent.find(call)
             assert (found is not None) == any(repeats(span, call) for span, _ in known)
@@ -88,7 +89,8 @@ def test_the_same_as_a_search_through_all_calls(told: list[tuple[Call, bool]]) -
                 for span, first in known
                 if span.response_id == response and is_same_tenant(span.tenant, "acme")
             ]
-            assert recent.by_response(response, "acme") in (owners or [None])
+            found = recent.by_response(response, "acme")
+            assert (found and found.ids) in (owners or [None])
 
 
 def test_a_trace_of_many_calls_is_searched_only_so_far() -> None:
@@ -96,7 +98,7 @@ def test_a_trace_of_many_calls_is_searched_only_so_far() -> None:
     recent = CallDeduplicator()
     for number in range(5_000):
         call = Call()
-        call.name(b"t" * 16, (number + 1).to_bytes(8), b"")
+        call.set_ids(b"t" * 16, (number + 1).to_bytes(8), b"")
         assert recent.find(call) is None
         recent.add(call)
     assert recent.find(call) is not None

@@ -1,0 +1,250 @@
+"""Which calls become samples: a bounded rate of them, each with its known probability, and some others worth keeping.
+
+The decision falls when the span comes, and is final. The content is in the span or in logs: a sampled call whose
+content is not here yet waits a while in memory. Unsampled calls go into a buffer, out of which feedback may still
+promote them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter
+
+from exporters.traces.calls import fast_path, normalise
+from exporters.traces.calls.call import Call, CallRef
+from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.calls.log_content import Content, LogContentBuffer, SpanKey
+from exporters.traces.conventions import otel
+from exporters.traces.core.journal import Journal
+from exporters.traces.decode import content
+from exporters.traces.decode.otlp_protobuf import Group
+from exporters.traces.decode.protobuf import CUT_OFF, Malformed
+from exporters.traces.keep.coverage import Coverage
+from exporters.traces.keep.forced import ForcedReasons
+from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
+from exporters.traces.keep.rate_sampler import RateSampler
+from exporters.traces.keep.tally import Tally
+from exporters.traces.keep.unsampled import UnsampledBuffer, unpack
+from telltale.metrics import Metrics
+from telltale.records import Sample
+from telltale.redaction import BEYOND, Redactor, pseudonym, within
+from telltale.settings import Settings
+
+FORCED_PER_MINUTE: Final = 20.0
+
+
+class SampleCollector:
+    """Samples calls. Not safe to use from several threads at once: its owner locks."""
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry, key: bytes) -> None:
+        """`key` is the installation's own, for names of conversations that would tell who had them."""
+        self._settings = settings
+        self._key = key
+        self._redactor = Redactor(settings.redaction.rules)
+        self._sampler = RateSampler(settings.sampling.per_minute)
+        self._forced = RateSampler(FORCED_PER_MINUTE)
+        self._reasons = ForcedReasons()
+        self.unsampled = UnsampledBuffer(settings.sampling.ring_bytes, settings.sampling.ring_age)
+        self._log_content = LogContentBuffer(settings.sampling.ring_bytes // 4)
+        self._pending = PendingSamples()
+        self._samples = Metrics(registry).counter("telltale_samples_total")
+        self._outcomes = {name: self.outcome(name) for name in ("kept", "no_content", "promoted", "not_sampled")}
+        self._coverage = Coverage(registry)
+
+    def outcome(self, name: str) -> Counter:
+        """The counter of samples that ended so."""
+        return self._samples.labels(name)
+
+    def decide(self, ref: CallRef, now: float, journal: Journal, tally: Tally) -> Sample | None:
+        """The sample of a call, if it is sampled and its content is here."""
+        call = ref.call
+        probability = self._sampler.draw(call, now)
+        forced_reason = None
+        if probability is None:
+            forced_reason = self._reasons.forced_reason(call)
+            if forced_reason is None or self._forced.draw(call, now) is None:
+                tally.not_sampled += 1
+                tally.unsampled.append(ref)
+                return None
+        try:
+            prompt, response = _content(ref)
+        except Malformed:
+            # As in `promote`. The request holds others' calls too, and would be taken if this one were not sampled.
+            prompt = response = ""
+        if prompt and response and self._log_content.bytes == 0:
+            # Most calls, where no content comes in logs: no key is needed.
+            return self._make(call, prompt, response, probability, forced_reason, tally)
+        span = (call.trace_id, call.span_id)
+        logged = self._log_content.find(span, journal) if not (prompt and response) else None
+        if logged is not None:
+            prompt, response = prompt or logged.prompt, response or logged.response
+        if not (prompt or response) or (logged is not None and not response and call.status == "ok"):
+            self._pending.add(span, PendingSample(call, probability, forced_reason, now), journal)
+            if self._pending.is_full:
+                self.expire(now)
+            return None
+        self._log_content.pop(span, journal)
+        return self._make(call, prompt, response, probability, forced_reason, tally)
+
+    def complete(self, ref: CallRef, first: SpanKey, journal: Journal, tally: Tally) -> Sample | None:
+        """The sample of a call whose `first` span was sampled without content, which this other span may hold."""
+        pending = self._pending.find(first, journal)
+        if pending is None:
+            # Not sampled. Feedback may still ask for it.
+            tally.unsampled.append(ref)
+            return None
+        try:
+            prompt, response = _content(ref)
+        except Malformed:
+            return None
+        if not (response or (prompt and ref.call.status != "ok")):
+            return None
+        self._pending.remove(first, journal)
+        return self._make(ref.call, prompt, response, pending.probability, pending.promoted_by, tally)
+
+    def join(self, span: SpanKey, logged: Content, journal: Journal, tally: Tally) -> Sample | None:
+        """The sample of a call that waited for this content of a log record, once its response is here."""
+        known = self._log_content.add(span, logged, journal)
+        pending = self._pending.find(span, journal)
+        if pending is None or not (known.response or pending.call.status != "ok"):
+            return None
+        self._pending.remove(span, journal)
+        self._log_content.pop(span, journal)
+        return self._make(pending.call, known.prompt, known.response, pending.probability, pending.promoted_by, tally)
+
+    def promote(self, trace_ids: list[bytes], reason: str, journal: Journal, tally: Tally) -> list[Sample]:
+        """Unsampled calls that were asked for, as samples outside the statistics."""
+        found: list[Sample] = []
+        wanted = set(trace_ids)
+        if not wanted:
+            # Each second of a quiet day.
+            return found
+        known = CallDeduplicator()
+        for unsampled, group in unpack(self.unsampled.remove(wanted)):
+            read = self._read(group, unsampled.tenant)
+            if read is None:
+                continue
+            call, prompt, response = read
+            if call.trace_id not in wanted:
+                continue
+            logged = self._log_content.pop((call.trace_id, call.span_id), journal) or Content("", "")
+            prompt, response = prompt or logged.prompt, response or logged.response
+            # Two spans may have reported it, both with its content.
+            if (prompt or response) and known.find(call) is None:
+                known.add(call)
+                found.append(self._make(call, prompt, response, None, reason, tally))
+        return found
+
+    def count(self, tally: Tally, now: float) -> None:
+        """Count what became of the calls of a request that is durable, and buffer those that were not sampled."""
+        for ref in tally.unsampled:
+            self.unsampled.add(ref, now)
+        for outcome, number in (
+            ("not_sampled", tally.not_sampled),
+            ("kept", tally.sampled),
+            ("promoted", tally.forced),
+        ):
+            if number:
+                self._outcomes[outcome].inc(number)
+        for _ in range(tally.with_content):
+            self._coverage.add(1.0)
+
+    def expire(self, now: float) -> None:
+        """Give up calls whose content did not come, and unsampled ones that are too old."""
+        self.unsampled.expire(now)
+        for pending in self._pending.expire(now):
+            self._outcomes["no_content"].inc()
+            if _is_ordinary(pending.call):
+                self._coverage.add(0.0)
+
+    def _read(self, group: Group, tenant: str) -> tuple[Call, str, str] | None:
+        """The call of a group's only span, with its content; None if it cannot be read."""
+        try:
+            span = group.span(0)
+        except Malformed:
+            # The metrics need less of a span than a sample does.
+            return None
+        call = normalise.call(span, normalise.Context(tenant, (), self._settings.collector.service_models))
+        if call is None:
+            return None
+        prompt, response = normalise.words(span)
+        return call, prompt, response
+
+    def _make(
+        self,
+        call: Call,
+        prompt: str,
+        response: str,
+        probability: float | None,
+        promoted_by: str | None,
+        tally: Tally,
+    ) -> Sample:
+        """The redacted sample of a call."""
+        if promoted_by is None:
+            tally.sampled += 1
+        else:
+            tally.forced += 1
+        if _is_ordinary(call):
+            tally.with_content += 1
+        limit = self._settings.collector.max_text_bytes
+        conversation = call.conversation_id or ""
+        prompt, response = content.text(prompt), content.text(response)
+        texts, removed = self._redactor.redact(prompt[: limit + BEYOND], response[: limit + BEYOND], conversation)
+        if texts[2] != conversation:
+            # Somebody's name, under which the conversation must still hold together.
+            conversation = pseudonym(self._key, f"{call.tenant}\0{conversation}")
+        prompt, response = within(texts[0], len(prompt), limit), within(texts[1], len(response), limit)
+        return _sample(call, prompt, response, conversation or None, probability, promoted_by, removed)
+
+
+def _is_ordinary(call: Call) -> bool:
+    """Whether content is to be expected of a call: servers seldom send it, and what failed may have none."""
+    return call.layer != "server" and call.status == "ok"
+
+
+def _content(ref: CallRef) -> tuple[str, str]:
+    """Prompt and response that a call's span holds. Raises Malformed."""
+    group, index = ref.group, ref.index
+    if ref.call.convention == otel.CONVENTION.name:
+        try:
+            found = fast_path.words(group.body, group.starts[index], group.ends[index])
+        except IndexError as error:
+            raise Malformed(CUT_OFF) from error
+        if found is not None:
+            return found
+    return normalise.words(group.span(index))
+
+
+def _sample(
+    call: Call,
+    prompt: str,
+    response: str,
+    conversation: str | None,
+    probability: float | None,
+    promoted_by: str | None,
+    removed: dict[str, int],
+) -> Sample:
+    return Sample(
+        trace_id=call.trace_id.hex(),
+        span_id=call.span_id.hex(),
+        observed_at=call.end_unix_s,
+        tenant=call.tenant,
+        model=call.model or "unknown",
+        version=call.version or "unknown",
+        layer=call.layer,
+        operation=call.operation,
+        status=call.status,
+        prompt=prompt,
+        response=response,
+        inclusion_probability=probability,
+        promoted_by=promoted_by,
+        conversation_id=conversation,
+        finish_reason=call.finish_reasons[0] if call.finish_reasons else None,
+        error_type=call.error_type,
+        duration_s=call.duration_s,
+        ttft_s=call.ttft_s,
+        input_tokens=call.input_tokens,
+        output_tokens=call.output_tokens,
+        redactions=removed,
+    )
