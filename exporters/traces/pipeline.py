@@ -85,8 +85,8 @@ class Pipeline:
         self._pending: list[Batch] = []
         self._lock = threading.Lock()
 
-    def take(self, found: list[Group], seen: int, tenant: str | None) -> Batch:
-        """Queue the samples of a request with `seen` spans, of which these were found; `done` or `forget` follows.
+    def ingest_traces(self, found: list[Group], seen: int, tenant: str | None) -> Batch:
+        """Queue the samples of a request with `seen` spans, of which these were found; `commit` or `rollback` follows.
 
         Raises StoreUnavailable when the store takes none, wire.Malformed for spans that cannot be read.
         """
@@ -106,7 +106,7 @@ class Pipeline:
                 raise
         return batch
 
-    def hear(self, request: ExportLogsServiceRequest, tenant: str | None) -> Batch:
+    def ingest_logs(self, request: ExportLogsServiceRequest, tenant: str | None) -> Batch:
         """Join content in logs with calls that wait for it, and take evaluations as feedback."""
         batch = Batch()
         with self._lock:
@@ -125,12 +125,12 @@ class Pipeline:
                 batch.reason = evaluations.WHY if batch.refused else ""
                 self._queue(batch, kept, told)
             except BaseException:
-                # As in `take`.
+                # As in `ingest_traces`.
                 self._forget(batch)
                 raise
         return batch
 
-    def done(self, batch: Batch) -> None:
+    def commit(self, batch: Batch) -> None:
         """Count a request's calls, once its samples are durable: what a sender must send again is counted once."""
         with self._lock:
             self._settle(batch)
@@ -139,7 +139,7 @@ class Pipeline:
                 self._measure.add_tokens(call)
             self._keeper.count(batch.outcomes)
 
-    def forget(self, batch: Batch) -> None:
+    def rollback(self, batch: Batch) -> None:
         """A request that will be sent again: its calls are not duplicates then."""
         with self._lock:
             self._forget(batch)
