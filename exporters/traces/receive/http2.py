@@ -86,12 +86,12 @@ class Stream:
         # Of the body: its parts, their bytes, and how many of them the connection's owner has accounted for.
         self.chunks: list[bytes] = []
         self.size = 0
-        self.held = 0
+        self.reserved = 0
         # The request is whole; its owner works on it; no answer can be sent any more; an answer was given.
         self.ended = False
-        self.working = False
+        self.exporting = False
         self.gone = False
-        self.answered = False
+        self.responded = False
         self._moved = False
         self._room = room
         self._window = window
@@ -164,12 +164,12 @@ class Connection:
             stream._moved = False
         return self._moved
 
-    def answer(self, stream: Stream, head: bytes, body: bytes = b"", tail: bytes = b"") -> None:
+    def respond(self, stream: Stream, head: bytes, body: bytes = b"", tail: bytes = b"") -> None:
         """Answer a stream with header blocks and a body; with `head` alone that ends it."""
         if stream.gone:
             self.drop(stream)
             return
-        stream.answered = True
+        stream.responded = True
         if not tail:
             self._put(HEADERS, END_HEADERS | END_STREAM, stream.number, head)
             self._finish(stream)
@@ -283,7 +283,7 @@ class Connection:
         stream = self._streams.get(number)
         if size < MIN_DATA and not flags & END_STREAM:
             self._disturb()
-        if stream is None or stream.gone or stream.answered:
+        if stream is None or stream.gone or stream.responded:
             # Sent before the peer knew that the stream is closed.
             return
         if stream.ended:
@@ -326,7 +326,7 @@ class Connection:
         fields = self._fields(block)
         stream = self._streams.get(number)
         if number <= self._last:
-            if stream is None or stream.gone or stream.answered:
+            if stream is None or stream.gone or stream.responded:
                 self._disturb()
             elif stream.ended or not ended:
                 self._fail(number, STREAM_CLOSED if stream.ended else PROTOCOL_ERROR)

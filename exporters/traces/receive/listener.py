@@ -49,15 +49,6 @@ class Server:
                 connection.expire()
 
 
-def call_back(loop: asyncio.AbstractEventLoop, what: Callable[[int], None], number: int) -> None:
-    """Have this done on the loop, from any thread. Not once the loop is closed: nobody waits for an answer then."""
-    try:
-        loop.call_soon_threadsafe(what, number)
-    except RuntimeError:
-        if not loop.is_closed():
-            raise
-
-
 class Connection(asyncio.Protocol, ABC):
     """One peer's connection."""
 

@@ -87,7 +87,7 @@ def test_requests_of_another_client_arrive_whole(
         assert {name: stream.fields[name.encode()].decode() for name in fields} == {
             name: value.strip() for name, value in fields.items()
         }
-        connection.answer(stream, HEAD, body[:100], TAIL)
+        connection.respond(stream, HEAD, body[:100], TAIL)
         events = peer.receive_data(connection.output())
         assert [e.data for e in events if isinstance(e, h2.events.DataReceived)] == ([body[:100]] if body else [])
         assert any(isinstance(e, h2.events.StreamEnded) for e in events)
@@ -100,7 +100,7 @@ def test_an_answer_keeps_to_the_peers_window(window: int, body: bytes, steps: li
     peer, connection = client(window=window), Connection(MOST, 0.0)
     peer.send_headers(1, HEADERS, end_stream=True)
     [stream] = connection.receive(peer.data_to_send(), 0.0)
-    connection.answer(stream, HEAD, body, TAIL)
+    connection.respond(stream, HEAD, body, TAIL)
     got, ended, turn = b"", False, 0
     while not ended:
         # h2 raises if more came than the window lets through.
@@ -122,7 +122,7 @@ def test_an_early_answer_tells_the_peer_to_stop() -> None:
     peer.send_headers(1, HEADERS)
     peer.send_data(1, b"a" * 500)
     [stream] = connection.receive(peer.data_to_send(), 0.0)
-    connection.answer(stream, HEAD)
+    connection.respond(stream, HEAD)
     events = peer.receive_data(connection.output())
     assert [e.error_code for e in events if isinstance(e, h2.events.StreamReset)] == [http2.NO_ERROR]
     # What was on its way is passed over.
@@ -336,7 +336,7 @@ def test_after_close_no_stream_is_taken_and_those_open_may_end() -> None:
     assert connection.output() == frame(http2.RST_STREAM, 0, 3, struct.pack(">I", http2.REFUSED_STREAM))
     connection.receive(frame(http2.DATA, http2.END_STREAM, 1, b"a" * 200), 0.0)
     assert stream.ended
-    connection.answer(stream, HEAD, b"b", TAIL)
+    connection.respond(stream, HEAD, b"b", TAIL)
     assert not connection.streams
 
 
