@@ -23,7 +23,8 @@ _TRACES = (
     *("conventions/__init__", "conventions/convention", "conventions/otel", "conventions/openllmetry"),
     *("calls/call", "calls/fast_path", "calls/normalise", "calls/call_index", "calls/dedup", "calls/error_types"),
     *("keep/metrics", "keep/sampling", "keep/sampler", "keep/unsampled"),
-    *("pipeline", "receive/http2"),
+    "pipeline",
+    *(f"receive/http2/{name}" for name in ("frames", "headers", "stream", "flow", "budget", "connection")),
 )
 _REDACTION = ("__init__", "rules", "checks")
 MODULES = (

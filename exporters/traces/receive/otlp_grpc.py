@@ -94,7 +94,7 @@ class Connection(listener.Connection):
     def expire(self) -> None:
         """Give up what does not come: the greeting, the rest of a request, room for an answer."""
         now = self._loop.time()
-        if not self._http2.settled and now > self._opened + GREETING_S:
+        if not self._http2.is_settled and now > self._opened + GREETING_S:
             self.transport.abort()
         for stream in self._http2.streams:
             if now > stream.since + REQUEST_S and (stream.responded or not stream.ended):

@@ -29,6 +29,7 @@ from support.receiver_in_process import InProcess
 
 from exporters.traces.pipeline import Batch
 from exporters.traces.receive import http2, listener, otlp_grpc
+from exporters.traces.receive.http2 import frames
 from exporters.traces.receive.receiver import Receiver
 from telltale.store import samples
 
@@ -327,7 +328,7 @@ def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pyte
     monkeypatch.setattr(listener, "SWEEP_S", 0.05)
     monkeypatch.setattr(otlp_grpc, "REQUEST_S", 0.3)
     monkeypatch.setattr(otlp_grpc, "GREETING_S", 0.3)
-    reset = frame(http2.RST_STREAM, 0, 1, struct.pack(">I", http2.CANCEL))
+    reset = frame(frames.RST_STREAM, 0, 1, struct.pack(">I", frames.CANCEL))
 
     async def until_closed(reader: asyncio.StreamReader) -> bytes:
         try:
@@ -343,17 +344,17 @@ def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pyte
 
         for waits_for_window in (False, True):
             reader, writer = await asyncio.open_connection(in_process.host, in_process.port)
-            window = struct.pack(">HI", http2.INITIAL_WINDOW_SIZE, 0 if waits_for_window else 65535)
-            writer.write(http2.PREFACE + frame(http2.SETTINGS, 0, 0, window))
-            writer.write(frame(http2.HEADERS, http2.END_HEADERS, 1, header_block(FIELDS)))
+            window = struct.pack(">HI", frames.INITIAL_WINDOW_SIZE, 0 if waits_for_window else 65535)
+            writer.write(frames.PREFACE + frame(frames.SETTINGS, 0, 0, window))
+            writer.write(frame(frames.HEADERS, frames.END_HEADERS, 1, header_block(FIELDS)))
             whole = message(b"") if waits_for_window else message(bytes(5000))[:1000]
-            writer.write(frame(http2.DATA, http2.END_STREAM if waits_for_window else 0, 1, whole))
+            writer.write(frame(frames.DATA, frames.END_STREAM if waits_for_window else 0, 1, whole))
             got = b""
             while reset not in got:
                 got += await asyncio.wait_for(reader.read(1000), 5)
             assert in_process.reserved() == 0
             # The connection goes on.
-            writer.write(frame(http2.PING, 0, 0, b"12345678"))
+            writer.write(frame(frames.PING, 0, 0, b"12345678"))
             await asyncio.wait_for(reader.readuntil(b"12345678"), 5)
             writer.close()
 
