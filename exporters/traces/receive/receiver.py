@@ -184,8 +184,11 @@ class Receiver:
             self.refuse(refusal, reply)
         except StoreUnavailable as error:
             self.refuse(self._refusal(error), reply)
-        except Exception:  # noqa: BLE001  # a fault in one request must not end others, and it must be replied to
+            # A commit keeps its error, whose traceback would keep the request.
+            error.__traceback__ = None
+        except Exception as error:  # noqa: BLE001  # a fault in one request must not end others, and needs its reply
             self.fail(reply)
+            error.__traceback__ = None
         else:
             if response is not None:
                 reply(response)
