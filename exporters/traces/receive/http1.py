@@ -1,7 +1,7 @@
-"""HTTP/1.1's server side (RFC 9112), for answers that come at once or later. llhttp reads; the limits are here.
+"""HTTP/1.1's server side (RFC 9112), for responses that are ready at once or later. llhttp parses; the limits are here.
 
-Requests of one connection are answered one after the other. One that is refused before all of it is here is answered at
-once; the rest of it is read and dropped.
+Requests of one connection are responded to in their order. One that is refused before it has arrived whole gets its
+response at once; the rest of it is read and dropped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_PARTS = 256
 # How much longer a body in chunks may be than what it holds.
 CHUNKING = 8
 KEEP_ALIVE_S = 120.0
-# How long a peer that was told to go may go on sending.
+# How long a peer may go on sending after the response that closes its connection.
 LINGER_S = 5.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 TEXT = b"text/plain; charset=utf-8"
@@ -38,19 +38,19 @@ Field = tuple[bytes, bytes]
 
 
 class Application(Protocol):
-    """What answers requests: each by one call of `Request.respond`, at once or later in the loop's thread."""
+    """What handles requests: each with one call of `Request.respond`, at once or later in the loop's thread."""
 
     def on_headers(self, request: Request) -> None:
-        """The headers are here."""
+        """The headers have arrived."""
 
     def on_data(self, request: Request) -> None:
-        """More of the body is here: `request.size` bytes of it."""
+        """More of the body has arrived: `request.size` bytes of it."""
 
     def on_request(self, request: Request) -> None:
-        """All of it is here, and those before it are answered."""
+        """The request is whole, and those before it have their responses."""
 
     def release(self, request: Request) -> None:
-        """It is answered or will never be: what is reserved for it is free."""
+        """It has its response or will never have one: free what is reserved for it."""
 
 
 class Request:
@@ -69,7 +69,7 @@ class Request:
         self.fields: dict[bytes, bytes] = {}
         self.announced = self.size = self.reserved = 0
         self.chunks: list[bytes] = []
-        # Of a body in very many parts, the first ones: each by itself takes many times the bytes that it holds.
+        # Of a body in very many parts, the first ones: one object for each would cost many times its bytes.
         self._gathered = bytearray()
         self.response: bytes | None = None
         self.ended = self.handed_over = self.written = self.close = False
@@ -100,11 +100,11 @@ class Request:
         self._gathered = bytearray()
 
     def respond(self, status: int, kind: bytes, body: bytes, *more: Field) -> None:
-        """Answer with a body of that media type, and more header fields. Of several answers the first counts."""
+        """Respond with a body of that media type, and more header fields. Of several responses the first counts."""
         self.connection.respond(self, status, kind, body, more)
 
     def fail(self) -> None:
-        """Log the exception that is handled, and answer that there was one."""
+        """Log the exception that is being handled, and respond with 500."""
         log.exception("a request failed")
         self.respond(500, TEXT, b"the collector failed: see its log\n")
 
@@ -116,10 +116,10 @@ class Connection(listener.Connection):
         super().__init__(server)
         self._application = application
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        # Those not answered yet, in their order, and the one of them that is still coming.
+        # Those without a response, in their order, and the one of them that is still arriving.
         self._requests: deque[Request] = deque()
         self._incoming: Request | None = None
-        # Bytes of the one that is coming, without its body.
+        # Bytes of the one that is arriving, without its body.
         self._overhead = 0
         self._idle_since = self._loop.time()
         self._blocked_since: float | None = None
@@ -149,7 +149,7 @@ class Connection(listener.Connection):
 
     def data_received(self, data: bytes) -> None:
         self._overhead += len(data)
-        # What this makes ready is answered when all of it is read.
+        # Responses are sent once all of the data is parsed.
         self._advancing = True
         while data and self._parser is not None:
             rest = b""
@@ -187,7 +187,7 @@ class Connection(listener.Connection):
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        """The parser's word, as are the next ones."""
+        """Called by the parser, as are the next ones."""
         if self._parser is None or self._declining:
             return
         self._incoming = Request(self, self._loop.time())
@@ -288,7 +288,7 @@ class Connection(listener.Connection):
         self._throttle()
 
     def _close_after(self, last: Request) -> None:
-        """End the connection after this answer; what came after the request will never be one."""
+        """Close the connection after this response; what arrived behind the request is dropped."""
         self._parser = self._incoming = None
         for request in self._requests:
             self._release(request)
@@ -296,7 +296,7 @@ class Connection(listener.Connection):
         if last.ended:
             self.transport.close()
         elif self._closing_since is None:
-            # Closed at once, what is still on its way here would destroy the answer on its way there.
+            # Closing at once would reset the connection for what is still arriving, and lose the response.
             self._closing_since = self._loop.time()
             if not self.transport.is_closing():
                 self.transport.write_eof()
@@ -314,7 +314,7 @@ class Connection(listener.Connection):
     def _decline(self) -> None:
         """Take no offer of another protocol, as Java's client makes one of HTTP/2: the request is one as any other.
 
-        The parser left the body to that protocol; one that has not heard of it reads it.
+        The parser left the body to that protocol; another one, without the offer, reads it.
         """
         request, self._offered = self._incoming, False
         if request is None or self._parser is None:

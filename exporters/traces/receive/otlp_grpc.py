@@ -26,23 +26,23 @@ from exporters.traces.receive.statuses import RETRY_AFTER_S, STATUSES
 
 log = logging.getLogger(__name__)
 
-PREFIX = "/opentelemetry.proto.collector."
+PACKAGE = "/opentelemetry.proto.collector."
 SIGNALS: dict[bytes, Signal] = {
-    f"{PREFIX}trace.v1.TraceService/Export".encode(): "traces",
-    f"{PREFIX}logs.v1.LogsService/Export".encode(): "logs",
-    f"{PREFIX}metrics.v1.MetricsService/Export".encode(): "metrics",
+    f"{PACKAGE}trace.v1.TraceService/Export".encode(): "traces",
+    f"{PACKAGE}logs.v1.LogsService/Export".encode(): "logs",
+    f"{PACKAGE}metrics.v1.MetricsService/Export".encode(): "metrics",
 }
 ENCODINGS = b"identity,gzip,deflate,zstd"
 # The prefix of a message: a flag (compressed) and its length.
-LEAD = 5
+PREFIX_SIZE = 5
 
 HEAD = http2.block([(b":status", b"200"), (b"content-type", b"application/grpc")])
 DONE = http2.block([(b"grpc-status", b"0")])
 NOT_GRPC = http2.block([(b":status", b"415")])
-# Of an error's message: it goes into one frame of headers.
+# Of a refusal's message: it must fit into one frame of headers.
 MAX_MESSAGE = 1000
 
-GREETING_S = 10.0
+PREFACE_S = 10.0
 HTTP1 = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     b"this is the port of OTLP/gRPC; OTLP/HTTP has its own (collector.http_listen, 4318)\n"
@@ -58,7 +58,7 @@ class Connection(listener.Connection):
         self._receiver = receiver
         self._limit = limit
         self._opened = self._loop.time()
-        self._http2 = http2.Connection(limit + LEAD, self._opened)
+        self._http2 = http2.Connection(limit + PREFIX_SIZE, self._opened)
         self._closing = False
         # What is written while bytes are read is sent at their end, all at once.
         self._reading = False
@@ -70,7 +70,7 @@ class Connection(listener.Connection):
             self._advance(stream)
 
     def pause_writing(self) -> None:
-        # Answers are small: the peer sends and does not read.
+        # Responses are small: the peer sends and does not read.
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -92,9 +92,9 @@ class Connection(listener.Connection):
         self._flush()
 
     def expire(self) -> None:
-        """Give up what does not come: the greeting, the rest of a request, room for an answer."""
+        """Give up what does not arrive: the preface, the rest of a request, room for a response."""
         now = self._loop.time()
-        if not self._http2.is_settled and now > self._opened + GREETING_S:
+        if not self._http2.is_settled and now > self._opened + PREFACE_S:
             self.transport.abort()
         for stream in self._http2.streams:
             if now > stream.since + REQUEST_S and (stream.responded or not stream.ended):
@@ -103,7 +103,7 @@ class Connection(listener.Connection):
         self._flush()
 
     def finish(self) -> None:
-        """Close when the calls in work are answered."""
+        """Close once the calls in flight have their responses."""
         self._closing = True
         self._http2.close()
         self._flush()
@@ -139,12 +139,12 @@ class Connection(listener.Connection):
                 self._receiver.export(request, partial(self._reply, stream))
 
     def _check_size(self, stream: Stream) -> None:
-        """Refuse what is announced as too large before it is here."""
-        if stream.size >= LEAD:
-            size = struct.unpack_from(">I", _lead(stream), 1)[0]
+        """Refuse what is announced as too large before it arrives."""
+        if stream.size >= PREFIX_SIZE:
+            size = struct.unpack_from(">I", _prefix(stream), 1)[0]
             if size > self._limit:
                 raise Refused("too_large", f"the message is larger than {self._limit} bytes")
-            if stream.size > LEAD + size:
+            if stream.size > PREFIX_SIZE + size:
                 raise Refused("malformed", "more than one message in a call")
 
     def _reply(self, stream: Stream, outcome: Message | Refused) -> None:
@@ -189,22 +189,22 @@ def _request(stream: Stream, signal: Signal) -> ExportRequest:
     return ExportRequest(signal, body, encoding, "application/x-protobuf", authorization)
 
 
-def _lead(stream: Stream) -> bytes:
+def _prefix(stream: Stream) -> bytes:
     first = stream.chunks[0]
-    return first if len(first) >= LEAD else b"".join(stream.chunks[:LEAD])[:LEAD]
+    return first if len(first) >= PREFIX_SIZE else b"".join(stream.chunks[:PREFIX_SIZE])[:PREFIX_SIZE]
 
 
 def _message(stream: Stream) -> tuple[str, bytes]:
     """The encoding and the bytes of a call's one message. Raises Refused."""
-    if stream.size < LEAD:
+    if stream.size < PREFIX_SIZE:
         raise Refused("malformed", "the call holds no message")
-    compressed, size = struct.unpack_from(">BI", _lead(stream))
-    if stream.size != LEAD + size:
-        raise Refused("malformed", f"the message is cut off: {stream.size - LEAD} of {size} bytes")
+    compressed, size = struct.unpack_from(">BI", _prefix(stream))
+    if stream.size != PREFIX_SIZE + size:
+        raise Refused("malformed", f"the message is cut off: {stream.size - PREFIX_SIZE} of {size} bytes")
     chunks = stream.chunks
-    while len(chunks[0]) < LEAD and len(chunks) > 1:
+    while len(chunks[0]) < PREFIX_SIZE and len(chunks) > 1:
         chunks[:2] = [chunks[0] + chunks[1]]
-    chunks[0] = chunks[0][LEAD:]
+    chunks[0] = chunks[0][PREFIX_SIZE:]
     encoding = stream.fields.get(b"grpc-encoding", b"identity").decode("latin-1")
     if not compressed:
         encoding = "identity"
@@ -214,7 +214,7 @@ def _message(stream: Stream) -> tuple[str, bytes]:
 
 
 def _trailers(refusal: Refused) -> bytes:
-    """Trailers alone: code and message, and RetryInfo, which OTLP exporters honour, where coming again helps."""
+    """Trailers alone: code and message, and RetryInfo, which OTLP exporters honour, where the sender should retry."""
     fields = [(b":status", b"200"), (b"content-type", b"application/grpc")]
     status, message = STATUSES[refusal.reason], str(refusal)[:MAX_MESSAGE]
     if refusal.reason == "encoding":

@@ -114,7 +114,7 @@ class Receiver:
             raise Refused("too_large", f"the body is larger than {self._settings.max_body_bytes} bytes")
         with self._lock:
             if self._in_flight + size > self._settings.max_in_flight_bytes:
-                raise Refused("busy", "too many requests in work")
+                raise Refused("busy", "too many bytes in flight")
             self._in_flight += size
 
     def release(self, size: int) -> None:
@@ -159,11 +159,11 @@ class Receiver:
             if batch.commit is not None:
                 batch.commit.result()
         except BaseException:
-            # Whatever it was, it will be sent again, and would be taken for a repeated one.
+            # Whatever it was, the request will be sent again, and must not be taken for a repeated one.
             self._pipeline.rollback(batch)
             raise
         if batch.commit is not None:
-            self._outage.over()
+            self._outage.stored()
         self._pipeline.commit(batch)
         self._requests[signal].inc()
         response = ExportLogsServiceResponse() if signal == "logs" else ExportTraceServiceResponse()
@@ -211,7 +211,7 @@ class Receiver:
         reply: Reply[T],
         proceed: Callable[[ExportRequest, str | None, Reply[T]], T | None],
     ) -> T | None:
-        """Proceed with the tenant of the request's key, which goes before what a span claims; None without a key."""
+        """Proceed with the tenant of the request's key, which overrides what a span claims; None without a key."""
         secret = auth.secret(request.authorization)
         if secret is None:
             if self._settings.require_key:
@@ -256,7 +256,7 @@ class Receiver:
         events = [(name, event) for name, event in read if isinstance(event, Feedback)]
         refused += [(name, why) for name, why in read if isinstance(why, str)]
         stored, conflicts = self._store.write(lambda connection: _append(connection, events))
-        self._outage.over()
+        self._outage.stored()
         refused += conflicts
         if refused and path == langfuse_scores.SCORES:
             # Of scores that come by themselves Langfuse says nothing one by one.
@@ -267,7 +267,7 @@ class Receiver:
         return stored, refused
 
     def _refusal(self, error: StoreUnavailable) -> Refused:
-        self._outage.add(str(error))
+        self._outage.refused(str(error))
         if isinstance(error, StoreBusy):
             return Refused("store_busy", str(error))
         # Why is in the log: a driver's message names the database's host and port, which are not for senders.

@@ -1,4 +1,4 @@
-"""How many frames that bring no request on a peer may send: resets, pings, settings, crumbs of data, header parts."""
+"""How many frames that advance no request a peer may send: resets, pings, settings, crumbs of data, header parts."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class FrameBudget:
         self._now = now
 
     def credit(self) -> None:
-        """A call got its response."""
+        """A call has got its response."""
         self._spent = max(0.0, self._spent - CREDIT)
 
     def spend(self) -> None:
         """One more came. Raises Broken where they are too many."""
         self._spent += 1
         if self._spent > BURST:
-            raise Broken(ENHANCE_YOUR_CALM, "too many frames that bring no request on")
+            raise Broken(ENHANCE_YOUR_CALM, "too many frames that advance no request")

@@ -1,4 +1,4 @@
-"""One connection: bytes in, requests that got on; responses in, bytes out."""
+"""One connection: bytes in, requests that have progressed out; responses in, bytes out."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from exporters.traces.receive.http2.headers import MAX_HEADERS, HeaderReader
 from exporters.traces.receive.http2.stream import Stream
 
 MAX_STREAMS: Final = 256
-# Of a frame of a body that goes on: less is a frame too many.
+# A frame of a body that is smaller, and not its last, counts against the budget.
 MIN_DATA: Final = 128
 
 
 class NotHttp2(Exception):
-    """The peer does not begin as HTTP/2 does."""
+    """The peer does not start with HTTP/2's preface."""
 
 
 class Connection:
@@ -72,7 +72,7 @@ class Connection:
 
     @property
     def is_settled(self) -> bool:
-        """The peer has greeted as HTTP/2 asks."""
+        """The peer has sent its preface and SETTINGS."""
         return self._is_settled
 
     @property
@@ -81,7 +81,7 @@ class Connection:
         return list(self._streams.values())
 
     def receive(self, data: bytes, now: float) -> list[Stream]:
-        """Take bytes in. Returns the streams that got on, each once. Raises NotHttp2, or Broken behind a GOAWAY."""
+        """Process bytes. Returns the streams that progressed, each once. Raises NotHttp2, or Broken behind a GOAWAY."""
         self._budget.leak(now)
         self._now = now
         self._listed = []
@@ -136,7 +136,7 @@ class Connection:
         return self._out.drain()
 
     def _read_preface(self, data: bytes) -> bytes:
-        """Greet the peer once its preface is here. Returns what follows it."""
+        """Send our SETTINGS once the peer's preface is whole. Returns what follows it."""
         if not data.startswith(PREFACE):
             if len(data) >= len(PREFACE) or not PREFACE.startswith(data):
                 raise NotHttp2
@@ -150,27 +150,27 @@ class Connection:
         )
         payload = b"".join(key.to_bytes(2, "big") + value.to_bytes(4, "big") for key, value in settings)
         self._out.put(SETTINGS, 0, 0, payload)
-        self._flow.greet()
+        self._flow.open_connection()
         return data[len(PREFACE) :]
 
     def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         if self._block_of and (kind != CONTINUATION or number != self._block_of):
             raise Broken(PROTOCOL_ERROR, "a header block was not ended")
         if not self._is_settled and (kind != SETTINGS or flags & ACK):
-            raise Broken(PROTOCOL_ERROR, "no SETTINGS at the begin")
+            raise Broken(PROTOCOL_ERROR, "the first frame is not SETTINGS")
         if kind == DATA:
             self._data(flags, number, payload)
         elif kind == HEADERS:
             self._begin_block(flags, number, payload)
         else:
-            # None of these brings a request on.
+            # None of these makes a request progress.
             self._budget.spend()
             self._control(kind, flags, number, payload)
 
     def _control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         if kind == CONTINUATION:
             expect(self._block_of != 0, PROTOCOL_ERROR, "CONTINUATION of nothing")
-            self._go_on_with_block(flags, self._block + payload)
+            self._continue_block(flags, self._block + payload)
         elif kind == RST_STREAM:
             expect(len(payload) == 4, FRAME_SIZE_ERROR, "RST_STREAM")
             expect(0 < number <= self._last, PROTOCOL_ERROR, "RST_STREAM of an idle stream")
@@ -229,9 +229,9 @@ class Connection:
             expect(len(payload) >= 5, FRAME_SIZE_ERROR, "HEADERS")
             payload = payload[5:]
         self._block_of, self._block_flags = number, flags
-        self._go_on_with_block(flags, payload)
+        self._continue_block(flags, payload)
 
-    def _go_on_with_block(self, flags: int, block: bytes) -> None:
+    def _continue_block(self, flags: int, block: bytes) -> None:
         if len(block) > MAX_HEADERS:
             raise Broken(ENHANCE_YOUR_CALM, f"headers of more than {MAX_HEADERS} bytes")
         self._block = block
@@ -260,7 +260,7 @@ class Connection:
         elif self._closing or len(self._streams) >= MAX_STREAMS:
             self._fail(number, REFUSED_STREAM)
         else:
-            stream = self._flow.open(number, fields, self._now)
+            stream = self._flow.open_stream(number, fields, self._now)
             stream.ended = ended
             self._streams[number] = stream
             self._list(stream)

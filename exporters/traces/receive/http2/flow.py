@@ -1,4 +1,4 @@
-"""Flow control (RFC 9113, 5.2): how much the peer may still send, and what of our responses it takes now."""
+"""Flow control (RFC 9113, 5.2): how much the peer may still send, and how much of our responses it accepts now."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class FlowControl:
         self._send_window = DEFAULT_WINDOW
         self._initial_send_window = DEFAULT_WINDOW
 
-    def greet(self) -> None:
+    def open_connection(self) -> None:
         """Open the connection's window."""
         self._out.put(WINDOW_UPDATE, 0, 0, (WINDOW - DEFAULT_WINDOW).to_bytes(4, "big"))
 
-    def open(self, number: int, fields: dict[bytes, bytes], now: float) -> Stream:
+    def open_stream(self, number: int, fields: dict[bytes, bytes], now: float) -> Stream:
         """A new stream with its windows."""
         return Stream(number, fields, max(self.body_size, DEFAULT_WINDOW), self._initial_send_window, now)
 
@@ -62,13 +62,13 @@ class FlowControl:
             expect(stream.send_window <= MAX_WINDOW, FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE")
 
     def widen(self, by: int) -> None:
-        """The peer takes more on this connection. Raises Broken."""
+        """The peer accepts more on this connection. Raises Broken."""
         expect(by > 0, PROTOCOL_ERROR, "WINDOW_UPDATE of nothing")
         self._send_window += by
         expect(self._send_window <= MAX_WINDOW, FLOW_CONTROL_ERROR, "WINDOW_UPDATE")
 
     def widen_stream(self, stream: Stream, by: int) -> int:
-        """The peer takes more on this stream. Returns the stream's error, or NO_ERROR."""
+        """The peer accepts more on this stream. Returns the stream's error, or NO_ERROR."""
         stream.send_window += by
         if not by:
             return PROTOCOL_ERROR

@@ -21,9 +21,9 @@ class Stream:
         self.exporting = False
         self.gone = False
         self.responded = False
-        # It is among those that the bytes being read brought on.
+        # It is among those that the bytes being read advanced.
         self.is_listed = False
-        # Bytes that the peer may still send, and those that it still takes.
+        # Bytes that the peer may still send, and those that it still accepts.
         self.receive_window = receive_window
         self.send_window = send_window
         # Of the response: what waits for the peer's window, and the trailers behind it.
