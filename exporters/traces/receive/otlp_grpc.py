@@ -38,7 +38,7 @@ PREFIX_SIZE = 5
 
 HEAD = http2.block([(b":status", b"200"), (b"content-type", b"application/grpc")])
 DONE = http2.block([(b"grpc-status", b"0")])
-NOT_GRPC = http2.block([(b":status", b"415")])
+NOT_GRPC = http2.block([(b":status", b"%d" % STATUSES["content_type"].http)])
 # Of a refusal's message: it must fit into one frame of headers.
 MAX_MESSAGE = 1000
 
