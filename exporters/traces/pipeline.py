@@ -19,7 +19,7 @@ from exporters.traces.calls.stream_waits import StreamWaits
 from exporters.traces.decode.protobuf import Group
 from exporters.traces.keep.metrics import CallMetrics
 from exporters.traces.keep.presidio import Presidio
-from exporters.traces.keep.sampler import Outcomes, PendingSample, SampleCollector
+from exporters.traces.keep.sample_collector import Outcomes, PendingSample, SampleCollector
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
@@ -80,7 +80,7 @@ class Pipeline:
         self._spans = metrics.counter("telltale_collector_spans_total")
         self._duplicates = metrics.counter("telltale_collector_duplicates_total")
         self._dropped = metrics.counter("telltale_collector_dropped_total")
-        self._table = fast_path.table(settings.collector.tenant_attributes)
+        self._table = fast_path.attribute_table(settings.collector.tenant_attributes)
         # Those that are not durable yet.
         self._pending: list[Batch] = []
         self._lock = threading.Lock()
@@ -228,7 +228,7 @@ class Pipeline:
         kept: list[Sample] = []
         for held in told.calls:
             call = held.call
-            if call.asked != 0:
+            if call.request_hash is not None:
                 self._waits.mend(call)
             seen = self._recent.find(call)
             if seen is not None:
@@ -254,7 +254,7 @@ class Pipeline:
             return None
         self._recent.add_again(call, seen)
         batch.again.append(call)
-        if not seen.has_tokens and (call.given >= 0 or call.output >= 0):
+        if not seen.has_tokens and call.has_usage:
             seen.has_tokens = True
             batch.tokens.append((call, seen))
         if seen.has_content:
