@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
+
+from telltale.evidence.scores import Details
 
 Layer = Literal["client", "gateway", "server"]
 """Where a call was observed. One request is often traced at all three; rates never add across layers."""
@@ -19,6 +21,9 @@ ScoreState = Literal["insufficient_data", "ok", "suspect", "alert"]
 FeedbackKind = Literal["thumb", "rating", "category", "comment", "correction", "retract"]
 FeedbackSource = Literal["user", "reviewer", "judge", "system"]
 TicketState = Literal["open", "recovering", "blind", "closed"]
+
+NO_TENANT: Final = "unknown"
+"""The tenant of calls and evaluations for which nobody names one."""
 
 
 class Sample(NamedTuple):
@@ -55,10 +60,10 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One person's (or judge's) word on one call. Append-only: a later event of the same subject replaces the earlier.
+    """What one person, judge or system says of one call. Append-only: `telltale.feedback` says which events stand.
 
-    `value` is 1.0 (good) or 0.0 (bad) for a thumb, the rating scaled to [0, 1] for a rating, `None` for words only.
-    `subject` is a keyed hash of the person, never the person.
+    `value` is 1.0 (good) or 0.0 (bad) for a thumb, the rating scaled to [0, 1] for a rating, `None` for text only.
+    `subject` is a keyed hash of the person, never the person; `None` for an anonymous one.
     """
 
     received_at: float
@@ -76,11 +81,28 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """One side of a comparison, as columns in order of time; a column that does not apply is empty.
+
+    `ids` are the samples', `groups` name each row's conversation, `texts` are redacted, `votes` are 1 for a negative
+    vote and 0 otherwise. `version` is the one that served most of the rows.
+    """
+
+    ids: tuple[int, ...] = ()
+    groups: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    votes: tuple[int, ...] = ()
+    times: tuple[float, ...] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What a monitor judges: the current rows of one series against its frozen reference rows.
 
     `texts` and `reference_texts` are redacted; `groups` names each row's conversation, so that tests permute
-    conversations and not rows. For feedback, `votes` holds 1 for a negative vote and 0 otherwise.
+    conversations and not rows. For feedback, `votes` holds 1 for a negative vote and 0 otherwise. `calibration` is
+    what the reference taught: the factor, at least 1, by which a monitor of that name raises its threshold.
     """
 
     model: str
@@ -95,15 +117,16 @@ class Window:
     votes: tuple[int, ...] = ()
     reference_votes: tuple[int, ...] = ()
     tenant: str = ""
+    calibration: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """One monitor's judgement of one window.
 
-    `effect` is the size of the change in the monitor's own unit (named in the catalogue) and alarms above
-    `threshold`; `p_value` is the chance of a change this large on unchanged traffic. All three are `None` when the
-    state is `insufficient_data`. `details` says what changed: words, examples (sample ids), segments.
+    `effect` is the size of the change in the monitor's own unit (monitors/README.md) and alarms above `threshold`;
+    `p_value` is the chance of a change this large on unchanged traffic. All three are `None` when the state is
+    `insufficient_data`. `details` says what changed, with examples.
     """
 
     monitor: str
@@ -119,7 +142,7 @@ class Score:
     threshold: float | None = None
     p_value: float | None = None
     tenant: str = ""
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
     evidence_id: int | None = None
     id: int | None = None
 

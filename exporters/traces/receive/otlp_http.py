@@ -16,7 +16,8 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from exporters.traces.decode.bodies import Refused
 from exporters.traces.receive.http1 import TEXT, Request
 from exporters.traces.receive.langfuse_scores import INGESTION, SCORES
-from exporters.traces.receive.receiver import ExportRequest, Receiver, Signal, StoredScores
+from exporters.traces.receive.receiver import ExportRequest, Receiver, Signal
+from exporters.traces.receive.score_intake import StoredScores
 from exporters.traces.receive.statuses import RETRY_AFTER_S, STATUSES
 
 JSON = "application/json"

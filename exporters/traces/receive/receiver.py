@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -18,34 +18,24 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection
 
 from exporters.traces.decode import bodies, protobuf
 from exporters.traces.decode.bodies import Refused
 from exporters.traces.pipeline import Batch, Pipeline
-from exporters.traces.receive import langfuse_scores
 from exporters.traces.receive.keys import FEEDBACK_SCOPE, OTLP_SCOPE, KeyLookups, tenant
-from exporters.traces.receive.langfuse_scores import Refusal
 from exporters.traces.receive.outage_log import OutageLog
+from exporters.traces.receive.score_intake import ScoreIntake, StoredScores
 from telltale import auth
 from telltale.metrics import Metrics
-from telltale.records import Feedback
 from telltale.settings import Settings
-from telltale.store import Store, StoreBusy, StoreUnavailable, feedback
-from telltale.store.errors import Conflict
+from telltale.store import Store, StoreBusy, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 Signal = Literal["traces", "logs", "metrics", "scores"]
-StoredScores = tuple[list[str], list[Refusal]]
-"""Which scores are stored, and which were refused."""
-
 T = TypeVar("T")
 Reply = Callable[[T | Refused], None]
 """What sends a request's one reply: its response, or why it is refused."""
-
-# Feedback in Langfuse's form is redacted in threads: a batch of long comments would hold up the loop.
-SCORE_WORKERS = 4
 
 
 @dataclass(slots=True)
@@ -71,10 +61,8 @@ class Receiver:
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings.collector
-        self._rules = settings.redaction.rules
         self._store = store
         self._pipeline = pipeline
-        self._clock = clock
         metrics = Metrics(registry)
         self._rejected = metrics.counter("telltale_collector_rejected_total")
         requests = metrics.counter("telltale_collector_requests_total")
@@ -84,7 +72,7 @@ class Receiver:
         self._in_flight = 0
         self._lock = threading.Lock()
         self._keys = KeyLookups(auth.ApiKeys(store, clock))
-        self._scoring = ThreadPoolExecutor(SCORE_WORKERS, thread_name_prefix="scores")
+        self._scores = ScoreIntake(settings, store, clock, pipeline.feedback_events)
         self._outage = OutageLog(time.monotonic)
         # The next step of each request that waits.
         self._waiting: dict[int, Callable[[], None]] = {}
@@ -136,7 +124,7 @@ class Receiver:
     def close(self) -> None:
         """Start nothing more beside the loop."""
         self._keys.close()
-        self._scoring.shutdown(wait=False, cancel_futures=True)
+        self._scores.close()
 
     def ingest(self, request: ExportRequest, tenant: str | None) -> Batch:
         """Decode a request of spans or logs and queue its samples; `finish` follows.
@@ -182,9 +170,10 @@ class Receiver:
             response = step()
         except Refused as refusal:
             self.refuse(refusal, reply)
+            # What was waited for keeps its error, whose traceback would keep the request.
+            refusal.__traceback__ = None
         except StoreUnavailable as error:
             self.refuse(self._refusal(error), reply)
-            # A commit keeps its error, whose traceback would keep the request.
             error.__traceback__ = None
         except Exception as error:  # noqa: BLE001  # a fault in one request must not end others, and needs its reply
             self.fail(reply)
@@ -241,30 +230,15 @@ class Receiver:
     ) -> StoredScores | None:
         if tenant is None:
             raise Refused("unauthenticated", f"feedback needs a key with the scope {FEEDBACK_SCOPE}")
-        storing = self._scoring.submit(self._store_scores, request, path, tenant)
-        self._wait(storing, reply, storing.result)
+        storing = self._scores.submit(request.body, request.encoding, path, tenant)
+        self._wait(storing, reply, lambda: self._finish_scores(storing))
         return None
 
-    def _store_scores(self, request: ExportRequest, path: str, tenant: str) -> StoredScores:
-        """Store feedback in Langfuse's form. Raises Refused or StoreUnavailable."""
-        plain = bodies.decompress(request.body, request.encoding, self._settings.max_decompressed_bytes)
-        try:
-            found, refused = langfuse_scores.read(plain, path)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise Refused("malformed", "the body holds no scores") from error
-        read = list(langfuse_scores.events(found, tenant, self._clock(), self._rules))
-        events = [(name, event) for name, event in read if isinstance(event, Feedback)]
-        refused += [(name, why) for name, why in read if isinstance(why, str)]
-        stored, conflicts = self._store.write(lambda connection: _append(connection, events))
+    def _finish_scores(self, storing: Future[StoredScores]) -> StoredScores:
+        stored = storing.result()
         self._outage.stored()
-        refused += conflicts
-        if refused and path == langfuse_scores.SCORES:
-            # Of scores that come by themselves Langfuse says nothing one by one.
-            why = "; ".join(f"{name}: {why}" for name, why in refused[:5])
-            # Half of a surrogate pair in an id: protobuf takes none.
-            raise Refused("malformed", why.encode("utf-8", "replace").decode())
         self._requests["scores"].inc()
-        return stored, refused
+        return stored
 
     def _refusal(self, error: StoreUnavailable) -> Refused:
         self._outage.refused(str(error))
@@ -281,17 +255,3 @@ def _call_soon(loop: asyncio.AbstractEventLoop, resume: Callable[[int], None], n
     except RuntimeError:
         if not loop.is_closed():
             raise
-
-
-def _append(connection: Connection, events: list[tuple[str, Feedback]]) -> StoredScores:
-    """Store events; those whose id was used for another body are refused."""
-    stored: list[str] = []
-    refused: list[Refusal] = []
-    for name, event in events:
-        try:
-            feedback.append(connection, event, langfuse_scores.fingerprint(event))
-        except Conflict as error:
-            refused.append((name, str(error)))
-        else:
-            stored.append(name)
-    return stored, refused
