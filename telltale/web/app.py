@@ -18,13 +18,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from telltale import __version__
+from telltale.auth import ApiKeys
 from telltale.metrics import Metrics
 from telltale.settings import Settings, SettingsError, is_loopback
 from telltale.store import Store, access, open_configured
 from telltale.web import health, home, signin
 from telltale.web.bounded import Bounded
 from telltale.web.guard import Guard
-from telltale.web.limits import Buckets, Remembered, Seen
+from telltale.web.limits import Buckets, Seen
 from telltale.web.pages import STATIC, Nav, Router, make_templates
 from telltale.web.problems import add_handlers
 from telltale.web.state import State
@@ -37,8 +38,6 @@ SIGN_INS_PER_MINUTE = 10
 SIGN_INS_PER_CLIENT = 60
 VOTES_PER_MINUTE = 10
 SESSION_TOUCH_S = 60.0
-# So long may a key still be used after it was revoked.
-KEY_MEMORY_S = 1.0
 
 
 def create_app(
@@ -144,7 +143,7 @@ def _state(settings: Settings, store: Store, parts: Iterable[Router], clock: Cal
         client_rate=Buckets(SIGN_INS_PER_CLIENT / 60, burst=SIGN_INS_PER_CLIENT),
         vote_rate=Buckets(VOTES_PER_MINUTE / 60, burst=VOTES_PER_MINUTE),
         sessions_seen=Seen(SESSION_TOUCH_S),
-        keys_seen=Remembered(KEY_MEMORY_S),
+        api_keys=ApiKeys(store, clock),
     )
 
 

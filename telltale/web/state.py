@@ -10,13 +10,13 @@ from jinja2 import Environment
 from prometheus_client import CollectorRegistry, Counter
 from starlette.requests import HTTPConnection
 
+from telltale.auth import ApiKeys
 from telltale.settings import Settings
 from telltale.store import Store, access
-from telltale.web.limits import Buckets, Remembered, Seen
+from telltale.web.limits import Buckets, Seen
 
 if TYPE_CHECKING:
     from telltale.web.pages import Nav
-    from telltale.web.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class State:
     client_rate: Buckets
     vote_rate: Buckets
     sessions_seen: Seen
-    keys_seen: Remembered[Principal]
+    api_keys: ApiKeys
     facts: dict[str, bool] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
 
