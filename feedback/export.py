@@ -14,11 +14,10 @@ from sqlalchemy import Connection
 
 from feedback.dataset import Format
 from feedback.snapshot import Refusal, Spec, files, write
+from telltale import exits
 from telltale.records import Ticket
 from telltale.settings import Settings
 from telltale.store import Store, audit, feedback, open_configured, samples, scores, tickets
-
-EXIT_NOTHING, EXIT_USAGE = 1, 2
 
 
 class Misuse(Exception):
@@ -40,12 +39,12 @@ def main(
         _record(store, spec, manifest)
     except (Misuse, Refusal) as refusal:
         _say(str(refusal))
-        return EXIT_USAGE if isinstance(refusal, Misuse) else EXIT_NOTHING
+        return exits.USAGE if isinstance(refusal, Misuse) else exits.FAILED
     finally:
         store.close()
     counts = ", ".join(f"{number:,} {name}" for name, number in manifest["classes"].items())
     print(f"{output}: {manifest['rows']:,} rows ({counts}); manifest: {files(output)[2]}")
-    return 0
+    return exits.OK
 
 
 def repeat(settings: Settings, manifest: Path, output: Path) -> int:
@@ -57,13 +56,13 @@ def repeat(settings: Settings, manifest: Path, output: Path) -> int:
             new = write(connection, Spec(**old["spec"]), output, settings.redaction.rules, _say)
     except Refusal as refusal:
         _say(str(refusal))
-        return EXIT_NOTHING
+        return exits.FAILED
     finally:
         store.close()
     if [entry["sha256"] for entry in new["files"]] == [entry["sha256"] for entry in old["files"]]:
-        return 0
+        return exits.OK
     _say(f"{output} differs from the data set of {manifest}: samples or feedback were deleted, or the rules changed")
-    return EXIT_NOTHING
+    return exits.FAILED
 
 
 def make_spec(

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from feedback.intake import SUBJECT_KEY
 from feedback.join import match
+from feedback.state import FeedbackState
 from feedback.submission import MAX_COMMENT, Submission, fingerprint, to_event
 from telltale.records import Feedback, Sample
 from telltale.store import Conflict, feedback, samples
@@ -48,7 +49,7 @@ def review(
         raise HTTPException(409, "This form was sent before with other words. Load the page again.") from error
     for (event, _), before in zip(events, known, strict=True):
         if not before:
-            here.feedback_events.labels(event.kind).inc()
+            here.part(FeedbackState).events.labels(event.kind).inc()
     return RedirectResponse(f"/feedback?{back}#f{event_id}", 303)
 
 

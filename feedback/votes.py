@@ -19,12 +19,13 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from feedback.intake import SUBJECT_KEY, Outcome, secret, store_event, where
+from feedback.state import FeedbackState
 from feedback.submission import Submission, fingerprint, subject_hash, to_event
 from telltale.store import feedback as store_feedback
 from telltale.web import Principal, State, require_scope, state
-from telltale.web.guard import VOTES_PATH
 from telltale.web.problems import RETRY_AFTER_STORE_S, problem
 
+VOTES_PATH = "/api/v1/votes"
 SIGNING_KEY = "feedback.votes"
 MAX_CHANGES = 20
 HOUR_S = 3600.0
@@ -126,7 +127,7 @@ async def _vote(request: Request) -> Response:
     ballot = await _open(here, sent.token)
     if ballot is None:
         return problem(request, 401, "The token is not one of ours, or its time is over.")
-    if wait := here.vote_rate.take(ballot.subject, here.clock()):
+    if wait := here.part(FeedbackState).vote_rate.take(ballot.subject, here.clock()):
         return problem(request, 429, "Too many votes.", {"Retry-After": str(math.ceil(wait))})
     try:
         fields = sent.model_dump(exclude={"token"})

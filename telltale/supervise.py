@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from telltale import exits
 from telltale.launch import bound
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Process:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    exit_codes_final: frozenset[int] = frozenset({2})
+    exit_codes_final: frozenset[int] = frozenset({exits.USAGE})
     """Codes that no restart mends (bad settings, address in use)."""
 
 

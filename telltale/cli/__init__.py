@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from telltale import __version__
+from telltale import __version__, exits
 
 COMMANDS = {
     "up": "run the whole stack on this machine",
@@ -32,8 +32,6 @@ COMMANDS = {
     "healthy": "ask a running part whether it is healthy",
 }
 
-EXIT_USAGE = 2
-
 
 class Command(Protocol):
     """What a command's module offers."""
@@ -43,7 +41,7 @@ class Command(Protocol):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code (2: the settings or the command line are wrong)."""
+    """Run one command; returns its exit code (see `telltale.exits`)."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = _top()
     options, rest = parser.parse_known_args(words[: _command_index(words) + 1])
@@ -57,27 +55,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(module: Command, args: argparse.Namespace) -> int:
-    from telltale.settings import SettingsError
-
     try:
         return module.run(args)
-    except SettingsError as error:
+    except exits.UsageError as error:
         print(error, file=sys.stderr)
-        return EXIT_USAGE
-    except _store_errors("StoreUnusable") as error:
-        print(error, file=sys.stderr)
-        return EXIT_USAGE
-    except _store_errors("StoreUnavailable") as error:
-        print(f"store: {error} (store.url; `telltale check` tells more)", file=sys.stderr)
-        return 1
+        return exits.USAGE
+    except _store_unavailable() as error:
+        print(f"store: {error} (store.url; `telltale check` shows more)", file=sys.stderr)
+        return exits.FAILED
     except KeyboardInterrupt:
-        return 130
+        return exits.INTERRUPTED
 
 
-def _store_errors(name: str) -> tuple[type[Exception], ...]:
-    """The store's own error of that name, where a store is in use: a GPU node has none installed."""
+def _store_unavailable() -> tuple[type[Exception], ...]:
+    """The store's own error, where a store is in use: a GPU node has none installed."""
     module = sys.modules.get("telltale.store.errors")
-    return (getattr(module, name),) if module else ()
+    return (module.StoreUnavailable,) if module else ()
 
 
 def start_logging(level: str) -> None:

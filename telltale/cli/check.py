@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from telltale import exits
 from telltale.binaries import Component, find, how_to_get
-from telltale.cli import EXIT_USAGE, stack
+from telltale.cli import stack
 from telltale.settings import Settings, SettingsError, find_file, load
 
 
@@ -20,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
         settings = load(args.config)
     except SettingsError as error:
         _say("settings", False, str(error).replace("\n", "\n             "))
-        return EXIT_USAGE
+        return exits.USAGE
     _say("settings", True, str(find_file(args.config) or "defaults"))
     checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
         ("store", _store),
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         ("addresses", _addresses),
     )
     results = [_try(name, check, settings) for name, check in checks]
-    return 0 if all(results) else EXIT_USAGE
+    return 0 if all(results) else exits.USAGE
 
 
 def _try(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from telltale import exits
 from telltale.binaries import find
-from telltale.cli import EXIT_USAGE, stack, start_logging
+from telltale.cli import stack, start_logging
 from telltale.settings import Settings, SettingsError, find_file, load
 from telltale.supervise import Supervisor
 
@@ -38,11 +39,11 @@ def run(args: argparse.Namespace) -> int:
         for line in stack.taken(settings):
             print(line, file=sys.stderr)
         if stack.taken(settings):
-            return EXIT_USAGE
+            return exits.USAGE
         _announce(settings)
         supervisor = Supervisor(stack.processes(settings, file), _show)
         until_told(supervisor, settings, file)
-    return 0
+    return exits.OK
 
 
 def prepare(settings: Settings) -> None:

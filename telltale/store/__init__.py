@@ -60,6 +60,15 @@ class Store:
                 raise StoreUnavailable(reason(error)) from error
             raise
 
+    def unready(self) -> str | None:
+        """Why the store cannot be read now; None when it can."""
+        try:
+            with self.read() as connection:
+                connection.execute(text("SELECT 1"))
+        except StoreUnavailable:
+            return "the store cannot be used"
+        return None
+
     @property
     def waiting(self) -> int:
         """Writes that wait for the writer."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from telltale.serving.pages import HEALTHY, METRICS, READY
 from telltale.settings import Settings
 from telltale.web.problems import problem
 from telltale.web.state import state
@@ -37,8 +38,8 @@ HEADERS = {
     # Pages hold people's prompts.
     "Cache-Control": "no-store",
 }
-# Other sites' pages vote here. A signed token in the body says who they are; cookies count for nothing.
-VOTES_PATH = "/api/v1/votes"
+# Prometheus and orchestrators ask by whatever address they found us under, and read only counts.
+PROBES = frozenset({METRICS, HEALTHY, READY})
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -50,10 +51,11 @@ def allowed_hosts(settings: Settings) -> frozenset[str]:
 
 
 class Guard:
-    """ASGI middleware; see the module."""
+    """ASGI middleware; see the module. `cross_site` has the paths that pages of other sites may call."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, cross_site: Collection[str] = ()) -> None:
         self._app = app
+        self._cross_site = frozenset(cross_site)
         self._hosts = allowed_hosts(settings)
         self._max_body = settings.web.max_body_bytes
         self._headers = dict(HEADERS)
@@ -82,9 +84,10 @@ class Guard:
 
     def _refuse(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
-        if not _is_probe(scope["path"]) and not self._knows(headers.getlist("host")):
+        if scope["path"] not in PROBES and not self._knows(headers.getlist("host")):
             return 421, "This host name is not served here; name it in web.allowed_hosts or web.public_url."
-        if scope["method"] not in SAFE_METHODS and scope["path"] != VOTES_PATH and is_cross_site(headers):
+        guarded = scope["method"] not in SAFE_METHODS and scope["path"] not in self._cross_site
+        if guarded and is_cross_site(headers):
             return 403, "This request was sent by another site."
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._max_body:
@@ -131,11 +134,6 @@ class _Answer:
         await self._send(message)
 
 
-def _is_probe(path: str) -> bool:
-    # Prometheus and orchestrators ask by whatever address they found us under, and read only counts.
-    return path == "/metrics" or path.startswith("/-/")
-
-
 def _bounded(receive: Receive, limit: int) -> Receive:
     """For bodies that do not say their length."""
     taken = 0
@@ -153,6 +151,8 @@ def _bounded(receive: Receive, limit: int) -> Receive:
 
 def _route(scope: Scope) -> str:
     # The route's pattern, never the path: paths are unbounded.
+    if scope["path"] in PROBES:
+        return str(scope["path"])
     return str(getattr(scope.get("route"), "path", "none"))
 
 

@@ -13,8 +13,6 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
-from prometheus_client.openmetrics import exposition as openmetrics
 
 from exporters.traces.decode.bodies import Refused
 from exporters.traces.pipeline import Batch
@@ -22,6 +20,7 @@ from exporters.traces.receive.http1 import TEXT, Request
 from exporters.traces.receive.langfuse_scores import INGESTION, SCORES
 from exporters.traces.receive.listener import call_back
 from exporters.traces.receive.receiver import RETRY_AFTER_S, Busy, Receiver, Signal
+from telltale.serving import pages
 
 JSON = "application/json"
 PROTOBUF = b"application/x-protobuf"
@@ -165,33 +164,20 @@ class Page:
         self, registry: CollectorRegistry, calls: Callable[[bool], str], unready: Callable[[], str | None]
     ) -> None:
         """`calls`: the calls' metrics, in OpenMetrics or not; `unready`: why the collector is not, or None."""
-        self._registry = registry
-        self._calls = calls
-        self._unready = unready
+        self._pages = pages.table(pages.exposition(registry, calls), unready)
 
     def begin(self, request: Request) -> None:
-        if request.method not in ("GET", "HEAD"):
-            request.answer(405, TEXT, b"GET /metrics\n", (b"allow", b"GET, HEAD"))
+        if request.method not in pages.METHODS:
+            self.take(request)
 
     def grow(self, request: Request) -> None:
         if request.size > MAX_ASKED:
             request.answer(413, TEXT, b"GET /metrics\n")
 
     def take(self, request: Request) -> None:
-        why = self._unready() if request.path == "/-/ready" else None
-        if why is not None:
-            request.answer(503, TEXT, f"{why}\n".encode())
-        elif request.path in ("/-/healthy", "/-/ready"):
-            request.answer(200, TEXT, b"ok\n")
-        elif request.path != "/metrics":
-            request.answer(404, TEXT, b"see /metrics\n")
-        elif "application/openmetrics-text" in request.field(b"accept"):
-            page = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]  # no types there
-            kind = openmetrics.CONTENT_TYPE_LATEST.encode()
-            request.answer(200, kind, self._calls(True).encode() + page)
-        else:
-            page = self._calls(False).encode() + generate_latest(self._registry)
-            request.answer(200, b"text/plain; version=0.0.4; charset=utf-8", page)
+        made = pages.respond(self._pages, request.method, request.path, request.field(b"accept"))
+        more = ((name.lower().encode(), value.encode()) for name, value in made.headers)
+        request.answer(made.status, made.content_type.encode(), made.content, *more)
 
     def release(self, request: Request) -> None:
         """Nothing is held."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from telltale import exits
 from telltale.cli import stack
 from telltale.cli.demo.config import GPUS, write_settings
 from telltale.cli.up import only_one, prepare
@@ -155,23 +156,23 @@ class _Demo:
             if reading.tickets:
                 number, title = reading.tickets[0]
                 self._say(f"✗ a ticket opened: {title} {self._settings.web_url}/tickets/{number}")
-                return 1
+                return exits.FAILED
             self._progress(f"… quiet ({reading.calls or 0:.0f} calls, {reading.judged} series judged, 0 tickets)")
         self._say(f"✓ no ticket in {self._elapsed() / 60:.1f} minutes")
-        return 0
+        return exits.OK
 
     def _end(self, story: Story) -> int:
         if story.current is not None and not self._told:
             self._say(f"✗ not within {STORY_LIMIT:.0f} s: {story.current.waiting}. {self._troubles()}")
             if self._args.exit:
-                return 1
+                return exits.FAILED
         if self._args.exit:
             self._summarise(story)
-            return 0 if story.current is None else 1
+            return exits.OK if story.current is None else exits.FAILED
         self._say("everything stays up; look around, then press Ctrl-C")
         while not self._told:
             self._read()
-        return 0
+        return exits.OK
 
     def _read(self) -> Reading:
         """Look after the stack for a while, then read the loop's numbers."""
