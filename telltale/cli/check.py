@@ -1,4 +1,4 @@
-"""`telltale check`: everything that can be wrong before a start, with the key, the value and the mend."""
+"""`telltale check`: find what would stop a start, and name the setting, its value and the mend."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         settings = load(args.config)
     except SettingsError as error:
-        _say("settings", False, str(error).replace("\n", "\n             "))
+        _report("settings", False, str(error).replace("\n", "\n             "))
         return exits.USAGE
-    _say("settings", True, str(find_file(args.config) or "defaults"))
+    _report("settings", True, str(find_file(args.config) or "defaults"))
     checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
         ("store", _store),
         ("rules", _configuration),
@@ -36,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _try(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
     try:
-        _say(name, True, check(settings))
-    except Exception as error:  # noqa: BLE001 - a check that fails in a way of its own is a failed check
-        _say(name, False, str(error))
+        _report(name, True, check(settings))
+    except Exception as error:  # noqa: BLE001 - whatever a check raises, it failed, and the others still run
+        _report(name, False, str(error))
         return False
     return True
 
@@ -72,11 +72,10 @@ def _binary(settings: Settings, component: Component, url: str) -> str:
 
 
 def _addresses(settings: Settings) -> str:
-    taken = stack.taken(settings)
-    if taken:
-        raise SettingsError("\n             ".join(taken))
+    if unusable := stack.unusable(settings):
+        raise SettingsError("\n             ".join(unusable))
     return f"{len(stack.addresses(settings))} free"
 
 
-def _say(name: str, good: bool, text: str) -> None:
-    print(f"{'ok  ' if good else 'FAIL'} {name:<12} {text}" if good else f"FAIL {name:<12} {text}")
+def _report(name: str, good: bool, text: str) -> None:
+    print(f"{'ok  ' if good else 'FAIL'} {name:<12} {text}")

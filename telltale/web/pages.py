@@ -67,7 +67,11 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
 def link(links: Mapping[str, str], name: str, **values: object) -> str | None:
     """The address under this name, its fields filled in; None where no part serves it."""
     pattern = links.get(name)
-    return None if pattern is None else pattern.format_map({key: quote(str(value), safe="") for key, value in values.items()})
+    return (
+        None
+        if pattern is None
+        else pattern.format_map({key: quote(str(value), safe="") for key, value in values.items()})
+    )
 
 
 @lru_cache
