@@ -20,9 +20,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _TRACES = (
     *("core/interning", "core/series"),
     *("decode/protobuf", "decode/spans", "decode/attributes", "decode/content", "decode/otlp_json", "decode/bounds"),
-    *("conventions/__init__", "conventions/convention", "conventions/otel", "conventions/openllmetry"),
+    *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
+    "conventions/openllmetry",
     *("calls/call", "calls/fast_path", "calls/normalise", "calls/call_index", "calls/dedup", "calls/error_types"),
-    *("keep/metrics", "keep/sampling", "keep/sampler", "keep/unsampled"),
+    *("keep/metrics", "keep/rate_sampler", "keep/sample_collector", "keep/unsampled"),
     *("pipeline", "receive/http2"),
 )
 _REDACTION = ("__init__", "rules", "checks")

@@ -1,14 +1,15 @@
 """How much CPU a span costs, layer by layer: reading, normalising, the metrics, the page, redaction.
 
-    python -m benchmarks.traces
+    python -m benchmarks.traces [--rounds 5]
 
 Each layer in this process against what it replaces; `benchmarks.traces_servers` measures whole servers.
-All figures are CPU time, the median of ROUNDS rounds, in microseconds a span unless they say otherwise. Ratios of one
+All figures are CPU time, the median of the rounds, in microseconds a span unless they say otherwise. Ratios of one
 run hold; absolute figures drift with the machine's load.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import random
@@ -28,12 +29,12 @@ from exporters.traces.calls import fast_path, normalise
 from exporters.traces.decode import otlp_json, protobuf, spans
 from exporters.traces.keep.metrics import CallMetrics
 from telltale.metrics import Metrics
-from telltale.redaction import Redactor, redact
+from telltale.redaction import redact
+from telltale.redaction.rules import SHAPES
 
-ROUNDS = 5
 WORDS = ("the", "model", "answers", "a", "question", "about", "reset", "buttons", "and", "invoices", "in", "words")
 CONTEXT = normalise.Context(None, ("tenant.id",), {})
-TABLE = fast_path.table(("tenant.id",))
+TABLE = fast_path.attribute_table(("tenant.id",))
 
 
 def payload(count: int, content: bool, seed: int) -> bytes:
@@ -84,7 +85,7 @@ def _pair(key: str, value: str | bool | int | float) -> KeyValue:
     return KeyValue(key=key, value=AnyValue(**{kind: value}))  # type: ignore[arg-type]
 
 
-def layers() -> None:
+def layers(rounds: int) -> None:
     compiled = not (protobuf.__file__ or "").endswith(".py")
     print(f"wire walker: {'compiled by mypyc' if compiled else 'plain Python'}")
     for content in (False, True):
@@ -100,16 +101,16 @@ def layers() -> None:
                 lambda body: normalise.read(protobuf.split(body, 1000)[0], CONTEXT, TABLE),
             ),
         ):
-            print(f"  {name:32} {_cost(work, bodies, 512):8.2f}")
+            print(f"  {name:32} {_cost(work, bodies, 512, rounds):8.2f}")
         texts = [_as_json(body) for body in bodies]
         for name, work in (
             # It takes the ids for base64: the time is the same, the ids are wrong.
             ("JSON by protobuf's own reader", lambda text: json_format.Parse(text, ExportTraceServiceRequest())),
             ("JSON onto the wire", lambda text: otlp_json.encode(text, ExportTraceServiceRequest)),
         ):
-            print(f"  {name:32} {_cost(work, texts, 512):8.2f}")
-    _metrics()
-    _redaction()
+            print(f"  {name:32} {_cost(work, texts, 512, rounds):8.2f}")
+    _metrics(rounds)
+    _redaction(rounds)
 
 
 def _as_json(body: bytes) -> bytes:
@@ -120,7 +121,7 @@ def _as_json(body: bytes) -> bytes:
     return json_format.MessageToJson(request).encode()
 
 
-def _cost(work: Callable[[bytes], object], bodies: list[bytes], spans_each: int) -> float:
+def _cost(work: Callable[[bytes], object], bodies: list[bytes], spans_each: int, rounds: int) -> float:
     def once() -> float:
         begin = time.process_time()
         for body in bodies:
@@ -128,10 +129,10 @@ def _cost(work: Callable[[bytes], object], bodies: list[bytes], spans_each: int)
         return (time.process_time() - begin) / (spans_each * len(bodies)) * 1e6
 
     once()
-    return statistics.median(once() for _ in range(ROUNDS))
+    return statistics.median(once() for _ in range(rounds))
 
 
-def _metrics() -> None:
+def _metrics(rounds: int) -> None:
     made = [call for span in protobuf.read(payload(512, False, 1), 1000)[0] if (call := normalise.call(span, CONTEXT))]
     ours, theirs = CallMetrics((), 20_000), CollectorRegistry()
     metrics = Metrics(theirs)
@@ -162,31 +163,33 @@ def _metrics() -> None:
             tokens.labels(*use, "output").inc(call.output_tokens or 0)
 
     print("\nmetrics")
-    _against("a call's two histograms and three counters, us", update_ours, update_theirs, 1e6 / len(made))
+    _against("a call's two histograms and three counters, us", update_ours, update_theirs, 1e6 / len(made), rounds)
     for number in range(100_000 // 17):
         labels = ("chat", "openai", f"m{number}", "m-2", "t", "client", "")
         ours.registry.histogram("gen_ai_client_operation_duration_seconds", *labels).observe(1.0, 1, 2)
         duration.labels(*labels).observe(1.0)
-    _against("a page of 100,000 samples, ms", lambda: ours.registry.page(False), lambda: generate_latest(theirs), 1e3)
+    _against(
+        "a page of 100,000 samples, ms", lambda: ours.registry.page(False), lambda: generate_latest(theirs), 1e3, rounds
+    )
 
 
-def _against(label: str, ours: Callable[[], object], theirs: Callable[[], object], unit: float) -> None:
-    a, b = _timed(ours) * unit, _timed(theirs) * unit
+def _against(label: str, ours: Callable[[], object], theirs: Callable[[], object], unit: float, rounds: int) -> None:
+    a, b = _timed(ours, rounds) * unit, _timed(theirs, rounds) * unit
     print(f"  {label:48} ours {a:8.2f}  prometheus_client {b:8.2f}  ratio {b / a:5.1f}")
 
 
-def _timed(work: Callable[[], object]) -> float:
+def _timed(work: Callable[[], object], rounds: int) -> float:
     def once() -> float:
         begin = time.process_time()
         work()
         return time.process_time() - begin
 
-    return statistics.median(once() for _ in range(ROUNDS))
+    return statistics.median(once() for _ in range(rounds))
 
 
-def _redaction() -> None:
+def _redaction(rounds: int) -> None:
     """Ours against the same patterns in `re`, one substitution after the other."""
-    patterns = [re.compile(_as_re(rule.pattern.pattern)) for rule in Redactor()._rules]
+    patterns = [re.compile(_as_re(shape.expression)) for shape in SHAPES]
     draw = random.Random(2)
     texts = [" ".join(draw.choices(WORDS, k=350)) for _ in range(40)]
     texts = [f"{text[:900]} ada{number}@example.org {text[900:]}" for number, text in enumerate(texts)]
@@ -196,13 +199,32 @@ def _redaction() -> None:
             for pattern in patterns:
                 text = pattern.sub("[X]", text)
 
-    ours, other = (_timed(work) / len(texts) * 1e6 for work in (lambda: [redact(text) for text in texts], theirs))
+    ours, other = (
+        _timed(work, rounds) / len(texts) * 1e6 for work in (lambda: [redact(text) for text in texts], theirs)
+    )
     print(f"\nredaction of a text of 2,000 characters, us: ours {ours:.1f}  re {other:.1f}  ratio {other / ours:.1f}")
 
 
 def _as_re(pattern: str) -> str:
-    return re.sub(r"\\x\{([0-9A-Fa-f]+)\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
+    """An RE2 expression as `re` takes it: `\\x{…}` is written otherwise, and `(?i)` counts to the end of its group."""
+    pattern = re.sub(r"\\x\{([0-9A-Fa-f]+)\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
+    # By depth of open groups: how many of them `(?i)` opened there.
+    opened = [0]
+    written: list[str] = []
+    for part in re.findall(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?i\)|\(|\)|[^\\()\[]+", pattern, re.DOTALL):
+        if part == "(?i)":
+            opened[-1] += 1
+            written.append("(?i:")
+            continue
+        if part == "(":
+            opened.append(0)
+        elif part == ")":
+            written.append(")" * opened.pop())
+        written.append(part)
+    return "".join(written) + ")" * opened.pop()
 
 
 if __name__ == "__main__":
-    layers()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5, help="rounds a figure, of which the median is printed (5)")
+    layers(parser.parse_args().rounds)

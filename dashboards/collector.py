@@ -104,6 +104,25 @@ def _lines() -> list[Json]:
             Query(REFUSED, "all"),
         ),
         lines(
+            "Requests accepted",
+            About(
+                "Requests accepted per second, by what they carry.",
+                "a signal is missing: its senders are down or send elsewhere.",
+            ),
+            Look("reqps"),
+            Query("sum by (signal) (rate(telltale_collector_requests_total[$__rate_interval]))", "{{signal}}"),
+        ),
+        lines(
+            "Calls counted under other",
+            About(
+                "Calls per second whose model, tenant or other label is new beyond collector.max_series: their labels"
+                " are replaced by the word other.",
+                "above 0: find the label without bounds; if all are wanted, raise collector.max_series.",
+            ),
+            Look("cps"),
+            Query(f"sum(rate(telltale_collector_folded_total[$__rate_interval])) or 0 * {SPANS}", "calls"),
+        ),
+        lines(
             "Samples by outcome",
             About(
                 "Sampling decisions per second: kept, promoted by feedback or error, not sampled, without content.",

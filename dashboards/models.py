@@ -104,7 +104,7 @@ def _headlines() -> list[Json]:
                 "Age of the oldest reference that windows are compared with.",
                 "older than the model's version: freeze a new one.",
             ),
-            Look("s", decimals=0, none="not told"),
+            Look("s", decimals=0, none="not reported"),
             Query(
                 'time() - min(telltale_monitor_reference_timestamp_seconds{model=~"$model",direction=~"$direction"})'
             ),

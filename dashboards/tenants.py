@@ -24,7 +24,7 @@ from dashboards.common import (
     share_of,
 )
 from dashboards.page import Row, dashboard
-from dashboards.panels import About, Look, lines, stat, table
+from dashboards.panels import About, Look, bars, lines, stat, table
 from dashboards.query import Query, quantile, share, where
 from dashboards.style import Json
 
@@ -43,7 +43,7 @@ def build(pages_url: str) -> Json:
             Row("", _headlines()),
             Row("Use", _use()),
             Row("Service to each tenant", _service()),
-            Row("Over the time shown", [_table()]),
+            Row("Over the time shown", [_table(), _unpriced()]),
         ),
         pages_url,
         span="now-6h",
@@ -104,7 +104,7 @@ def _headlines() -> list[Json]:
                 "Share of input tokens that were read from the cache.",
                 "a fall: prompts no longer begin alike; ask what changed in their templates.",
             ),
-            Look("percentunit", none="not told", decimals=0),
+            Look("percentunit", none="not reported", decimals=0),
             Query(share(rate(_kind("cached_input")), rate(_kind("input")))),
             width=4,
         ),
@@ -232,5 +232,21 @@ def _table() -> Json:
         heads,
         *(Query(query, table=True) for query in queries),
         sort="Cost",
+        width=18,
+        height=12,
+    )
+
+
+def _unpriced() -> Json:
+    calls = 'telltale_unpriced_calls_total{model=~"$model"}'
+    return bars(
+        "Calls without a price",
+        About(
+            "Calls in the time shown above, of models that the price table does not name: cost leaves them out.",
+            "add the model to prices in the settings.",
+        ),
+        Look("short", decimals=0, none="None"),
+        Query(f"topk({MOST}, {grown(calls, 'model')} > 0)", "{{model}}"),
+        width=6,
         height=12,
     )

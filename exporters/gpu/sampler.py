@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 
 from exporters.gpu.config import Config
 from exporters.gpu.expose import dcgm
-from exporters.gpu.expose.page import NO_GPU, Page
-from exporters.gpu.expose.render import Renderer, Unit
+from exporters.gpu.expose.render import Renderer
 from exporters.gpu.nvml.counters import Counters
 from exporters.gpu.nvml.library import LIBRARY_NOT_FOUND, NvmlError
 from exporters.gpu.nvml.source import Gpu, NvmlSource, Source
-from exporters.gpu.nvml.table import label
+from exporters.gpu.series import Entity, label
+from exporters.gpu.shared_page import NO_GPU, Page
 from exporters.gpu.simulate import SimulatedSource
 
 FAILED = 3
@@ -133,7 +133,7 @@ class Reading:
             gpu.read(time.monotonic(), 5 * self._config.interval)
             self._identify(gpu)
         page.step(NO_GPU, "rendering")
-        native, compat = self._renderer.render([unit for gpu in gpus for unit in self._units(gpu)])
+        native, compat = self._renderer.render([entity for gpu in gpus for entity in self._entities(gpu)])
         facts = json.dumps(
             {
                 "driver": self._source.driver,
@@ -160,14 +160,14 @@ class Reading:
             gpu.values["gpu_inforom_info", versions] = 1
         gpu.values["_identity", dcgm.identity_labels(who, self._source.nvml)] = 1
 
-    def _units(self, gpu: Gpu) -> list[Unit]:
+    def _entities(self, gpu: Gpu) -> list[Entity]:
         whole = dcgm.labels(gpu.identity, self._host, self._source.driver)
-        units = [Unit(gpu.labels, f"{whole}{dcgm.OWNER}{gpu.index}{dcgm.OWNER}", gpu.values)]
+        entities = [Entity(gpu.labels, f"{whole}{dcgm.OWNER_MARK}{gpu.index}{dcgm.OWNER_MARK}", gpu.values)]
         for instance in gpu.instances:
             ids = label("GPU_I_ID", instance.gpu_instance) + label("GPU_I_PROFILE", instance.profile)
-            place = f"{dcgm.OWNER}{instance.uuid}{dcgm.OWNER}"
-            units.append(Unit(instance.labels, whole + ids + place, instance.values))
-        return units
+            place = f"{dcgm.OWNER_MARK}{instance.uuid}{dcgm.OWNER_MARK}"
+            entities.append(Entity(instance.labels, whole + ids + place, instance.values))
+        return entities
 
 
 def fact(gpu: Gpu) -> dict[str, Any]:

@@ -9,13 +9,12 @@ import math
 import time
 from collections.abc import Callable
 
-from exporters.gpu.nvml.batch import Values
 from exporters.gpu.nvml.counters import Counters
 from exporters.gpu.nvml.identity import Identity
 from exporters.gpu.nvml.mig import Instance
 from exporters.gpu.nvml.processes import Process
 from exporters.gpu.nvml.source import Gpu
-from exporters.gpu.nvml.table import label
+from exporters.gpu.series import Values, label
 
 GIB = 1 << 30
 IDLE_WATTS, PEAK_WATTS, MEMORY = 75.0, 700.0, 80 * GIB

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from exporters.gpu import sampler
 from exporters.gpu.config import Config
-from exporters.gpu.expose.page import NO_GPU, Page, Snapshot
+from exporters.gpu.shared_page import NO_GPU, Page, Snapshot
 
 log = logging.getLogger("telltale.gpu")
 

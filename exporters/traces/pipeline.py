@@ -19,7 +19,7 @@ from exporters.traces.calls.stream_waits import StreamWaits
 from exporters.traces.decode.protobuf import Group
 from exporters.traces.keep.metrics import CallMetrics
 from exporters.traces.keep.presidio import Presidio
-from exporters.traces.keep.sampler import Outcomes, PendingSample, SampleCollector
+from exporters.traces.keep.sample_collector import Outcomes, PendingSample, SampleCollector
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
@@ -80,13 +80,13 @@ class Pipeline:
         self._spans = metrics.counter("telltale_collector_spans_total")
         self._duplicates = metrics.counter("telltale_collector_duplicates_total")
         self._dropped = metrics.counter("telltale_collector_dropped_total")
-        self._table = fast_path.table(settings.collector.tenant_attributes)
+        self._table = fast_path.attribute_table(settings.collector.tenant_attributes)
         # Those that are not durable yet.
         self._pending: list[Batch] = []
         self._lock = threading.Lock()
 
-    def take(self, found: list[Group], seen: int, tenant: str | None) -> Batch:
-        """Queue the samples of a request with `seen` spans, of which these were found; `done` or `forget` follows.
+    def ingest_traces(self, found: list[Group], seen: int, tenant: str | None) -> Batch:
+        """Queue the samples of a request with `seen` spans, of which these were found; `commit` or `rollback` follows.
 
         Raises StoreUnavailable when the store takes none, wire.Malformed for spans that cannot be read.
         """
@@ -106,7 +106,7 @@ class Pipeline:
                 raise
         return batch
 
-    def hear(self, request: ExportLogsServiceRequest, tenant: str | None) -> Batch:
+    def ingest_logs(self, request: ExportLogsServiceRequest, tenant: str | None) -> Batch:
         """Join content in logs with calls that wait for it, and take evaluations as feedback."""
         batch = Batch()
         with self._lock:
@@ -125,12 +125,12 @@ class Pipeline:
                 batch.reason = evaluations.WHY if batch.refused else ""
                 self._queue(batch, kept, told)
             except BaseException:
-                # As in `take`.
+                # As in `ingest_traces`.
                 self._forget(batch)
                 raise
         return batch
 
-    def done(self, batch: Batch) -> None:
+    def commit(self, batch: Batch) -> None:
         """Count a request's calls, once its samples are durable: what a sender must send again is counted once."""
         with self._lock:
             self._settle(batch)
@@ -139,7 +139,7 @@ class Pipeline:
                 self._measure.add_tokens(call)
             self._keeper.count(batch.outcomes)
 
-    def forget(self, batch: Batch) -> None:
+    def rollback(self, batch: Batch) -> None:
         """A request that will be sent again: its calls are not duplicates then."""
         with self._lock:
             self._forget(batch)
@@ -228,7 +228,7 @@ class Pipeline:
         kept: list[Sample] = []
         for held in told.calls:
             call = held.call
-            if call.asked != 0:
+            if call.request_hash is not None:
                 self._waits.mend(call)
             seen = self._recent.find(call)
             if seen is not None:
@@ -254,7 +254,7 @@ class Pipeline:
             return None
         self._recent.add_again(call, seen)
         batch.again.append(call)
-        if not seen.has_tokens and (call.given >= 0 or call.output >= 0):
+        if not seen.has_tokens and call.has_usage:
             seen.has_tokens = True
             batch.tokens.append((call, seen))
         if seen.has_content:

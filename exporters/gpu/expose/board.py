@@ -7,20 +7,19 @@ import re
 from typing import Any, NamedTuple
 
 from exporters.gpu.config import Config
-from exporters.gpu.expose.dcgm import OWNER as MARK
-from exporters.gpu.expose.page import Snapshot
-from exporters.gpu.expose.render import family, header
-from exporters.gpu.nvml.table import label
+from exporters.gpu.expose.dcgm import OWNER_MARK
 from exporters.gpu.owners.ownership import Owners
+from exporters.gpu.series import family, header, label
+from exporters.gpu.shared_page import Snapshot
 from exporters.gpu.watch import Watch
-from telltale.catalogue_gpu import EXPORTER
+from telltale.catalogue.gpu import EXPORTER
 
-_ROW = {row[0]: row for row in EXPORTER}
-_SCRAPES = header(_ROW["telltale_gpu_scrapes_total"]) + (
+_FAMILIES = {metric.name: metric for metric in EXPORTER}
+_SCRAPES = header(_FAMILIES["telltale_gpu_scrapes_total"]) + (
     'telltale_gpu_scrapes_total{path="/metrics"%s} %d\ntelltale_gpu_scrapes_total{path="/metrics/dcgm"%s} %d\n'
 )
-_AGE = header(_ROW["telltale_gpu_sample_age_seconds"]) + "telltale_gpu_sample_age_seconds%s %.3f\n"
-_PLACE = re.compile(f"{MARK}([^{MARK}]*){MARK}".encode())
+_AGE = header(_FAMILIES["telltale_gpu_sample_age_seconds"]) + "telltale_gpu_sample_age_seconds%s %.3f\n"
+_PLACE = re.compile(f"{OWNER_MARK}([^{OWNER_MARK}]*){OWNER_MARK}".encode())
 
 
 class Known(NamedTuple):
@@ -160,7 +159,7 @@ class Board:
         if snapshot is not None:
             samples["telltale_gpu_sample_duration_seconds"] = [(extra[1:], round(snapshot.duration, 6))]
             samples["telltale_gpu_samples_total"] = [(extra[1:], snapshot.sequence)]
-        return "".join(family(_ROW[name], found) for name, found in samples.items()) + self._owners.text(extra)
+        return "".join(family(_FAMILIES[name], found) for name, found in samples.items()) + self._owners.text(extra)
 
     def _says(self, fresh: bool) -> list[str]:
         if self._watch.error:

@@ -1,21 +1,18 @@
 """The same values under the names, labels and units of NVIDIA's dcgm-exporter, so that its dashboards work unchanged.
 
 Names as in its default-counters.csv. Where DCGM shows a rate or a window as a counter, the type here is what the value
-is. Between OWNER marks stands the GPU's index or MIG uuid: the parent puts the pod's labels there.
+is. Between two OWNER_MARKs stands the GPU's index or MIG uuid: the parent puts the pod's labels there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from exporters.gpu.nvml.table import Key, label
+from exporters.gpu.nvml.identity import Identity
+from exporters.gpu.series import Entity, Key, Values, label
 
-if TYPE_CHECKING:
-    from exporters.gpu.expose.render import Unit
-    from exporters.gpu.nvml.identity import Identity
-
-OWNER = "\x01"
+OWNER_MARK = "\x01"
 MIB, MICRO = 1 / (1 << 20), 1e-6
 
 
@@ -135,32 +132,34 @@ def labels(identity: Identity, host: str, driver: str) -> str:
     )
 
 
-class Hole(NamedTuple):
-    values: dict[Key, float]
+class Placeholder(NamedTuple):
+    """Where a value comes from, and what it is multiplied by."""
+
+    values: Values
     key: Key
     scale: float
 
 
-def compile_page(units: Sequence[Unit], extra: str = "") -> tuple[str, list[Hole]]:
-    """The page's text with holes, for as long as no series comes or goes."""
+def compile_page(entities: Sequence[Entity], extra: str = "") -> tuple[str, list[Placeholder]]:
+    """The page's text with placeholders, for as long as no series comes or goes."""
     lines: list[str] = []
-    holes: list[Hole] = []
+    placeholders: list[Placeholder] = []
     for name in (*NAMES, IDENTITY):
-        found = [(unit, key) for unit in units for key in _keys(name, unit.values)]
+        found = [(entity, key) for entity in entities for key in _keys(name, entity.values)]
         if found:
             lines.append(f"# HELP {name.name} From {name.key[0].lstrip('_')}.\n# TYPE {name.name} {name.kind}\n")
-        for unit, key in found:
-            labels = unit.dcgm_labels + (key[1] if name.keep else "") + extra
+        for entity, key in found:
+            labels = entity.dcgm_labels + (key[1] if name.keep else "") + extra
             lines.append(f"{name.name}{{{labels.replace('%', '%%')}}} %s\n")
-            holes.append(Hole(unit.values, key, name.scale))
-    return "".join(lines), holes
+            placeholders.append(Placeholder(entity.values, key, name.scale))
+    return "".join(lines), placeholders
 
 
-def fill(text: str, holes: Sequence[Hole]) -> bytes:
-    return (text % tuple([_number(values[key], scale) for values, key, scale in holes])).encode()
+def fill(text: str, placeholders: Sequence[Placeholder]) -> bytes:
+    return (text % tuple([_number(values[key], scale) for values, key, scale in placeholders])).encode()
 
 
-def _keys(name: Name, values: dict[Key, float]) -> list[Key]:
+def _keys(name: Name, values: Values) -> list[Key]:
     if name.keep:
         return [key for key in values if key[0] == name.key[0]]
     return [key for key in (name.key, name.otherwise) if key in values][:1]

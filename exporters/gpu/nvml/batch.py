@@ -14,9 +14,8 @@ from exporters.gpu.nvml.library import (
     Library,
     NvmlError,
 )
-from exporters.gpu.nvml.table import GPM, Field, Key
-
-Values = dict[Key, float]
+from exporters.gpu.nvml.table import GPM, Field
+from exporters.gpu.series import Values
 
 
 class Batch:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from ctypes import byref, c_uint, c_void_p
 from typing import Any
 
-from exporters.gpu.nvml.batch import Values, scaled
+from exporters.gpu.nvml.batch import scaled
 from exporters.gpu.nvml.library import (
     DRIVER_GONE,
     GPU_IS_LOST,
@@ -18,7 +18,8 @@ from exporters.gpu.nvml.library import (
     Library,
     NvmlError,
 )
-from exporters.gpu.nvml.table import EVERY, Getter, Key
+from exporters.gpu.nvml.table import EVERY, Getter
+from exporters.gpu.series import Key, Values
 
 SLOW = 0.002
 """Seconds; a call of tier 0 that takes longer twice running moves to tier 1."""

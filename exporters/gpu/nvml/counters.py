@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporters.gpu.nvml.table import REASON_BITS, Key, label
+from exporters.gpu.nvml.table import REASON_BITS
+from exporters.gpu.series import Key, label
 
 # Zero from the start, so that increase() sees the first one.
 XIDS = (13, 31, 43, 45, 48, 62, 63, 64, 74, 79, 92, 94, 95, 119, 120, 140)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ctypes import byref, c_uint, c_void_p
 from functools import partial
 
-from exporters.gpu.nvml.batch import Batch, GpmPair, Values
+from exporters.gpu.nvml.batch import Batch, GpmPair
 from exporters.gpu.nvml.calls import RETRY_REFUSED, Calls, Lost, raise_if_lost, reader
 from exporters.gpu.nvml.counters import Counters
 from exporters.gpu.nvml.identity import Identity, identify
@@ -25,7 +25,8 @@ from exporters.gpu.nvml.library import (
 from exporters.gpu.nvml.mig import Instance, MigSet
 from exporters.gpu.nvml.processes import Process, ProcessTable
 from exporters.gpu.nvml.rates import Rates
-from exporters.gpu.nvml.table import FIELDS, GETTERS, GPM, LINK_ERRORS, Field, Key, label, link_error, link_fields
+from exporters.gpu.nvml.table import FIELDS, GETTERS, GPM, LINK_ERRORS, Field, link_error, link_fields
+from exporters.gpu.series import Key, Values, label
 
 Driver = tuple[int, int]
 _CANARY = "nvmlDeviceGetTemperature"

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from ctypes import byref, c_uint, c_ulonglong, c_void_p
 from typing import NamedTuple
 
-from exporters.gpu.expose.page import Page
 from exporters.gpu.nvml.device import Device
 from exporters.gpu.nvml.library import EVENT_XID, TIMEOUT, EventData, Library, NvmlError, check
+from exporters.gpu.shared_page import Page
 
 WAIT_MS = 1000
 LONGEST_PAUSE = 60.0

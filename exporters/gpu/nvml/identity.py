@@ -6,7 +6,7 @@ from ctypes import byref, c_uint, c_void_p
 from typing import NamedTuple
 
 from exporters.gpu.nvml.library import Library, NvmlError, PciInfo
-from exporters.gpu.nvml.table import label
+from exporters.gpu.series import label
 
 _BRANDS = {
     **{1: "Quadro", 2: "Tesla", 3: "NVS", 4: "GRID", 5: "GeForce", 6: "Titan", 7: "vApps", 8: "vPC", 9: "vCS"},

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from ctypes import byref, c_uint, c_ulonglong, c_void_p
 
-from exporters.gpu.nvml.batch import GpmPair, Values
+from exporters.gpu.nvml.batch import GpmPair
 from exporters.gpu.nvml.calls import raise_if_lost
 from exporters.gpu.nvml.library import MEMORY_V2, DeviceAttributes, Library, NvmlError
-from exporters.gpu.nvml.table import label
+from exporters.gpu.series import Values, label
 
 
 class Instance:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporters.gpu.nvml.table import Key, label
+from exporters.gpu.series import Key, label
 
 _ALL = ("_nvlink_transmitted_kib", "_nvlink_received_kib")
 _LINK = ("gpu_nvlink_transmitted_bytes_total", "gpu_nvlink_received_bytes_total")

@@ -8,16 +8,16 @@ import os
 import time
 from typing import Protocol
 
-from exporters.gpu.expose.page import NO_GPU, Page
-from exporters.gpu.kmsg import KernelLog, Merge, bus
-from exporters.gpu.nvml.batch import Values
 from exporters.gpu.nvml.counters import Counters
 from exporters.gpu.nvml.device import Device
 from exporters.gpu.nvml.events import XidWatch
 from exporters.gpu.nvml.identity import Identity
+from exporters.gpu.nvml.kernel_log import KernelLog, Merge, bus
 from exporters.gpu.nvml.library import GPU_IS_LOST, NO_ATTACH, DriverGone, Library, NvmlError, reason
 from exporters.gpu.nvml.mig import Instance
 from exporters.gpu.nvml.processes import Process
+from exporters.gpu.series import Values
+from exporters.gpu.shared_page import NO_GPU, Page
 
 log = logging.getLogger("telltale.gpu")
 

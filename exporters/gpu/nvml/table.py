@@ -1,27 +1,18 @@
 """What is read from NVML and under which name it appears: one row a reading.
 
-A key is (family, labels): the family's name in the catalogue and the labels beside the GPU's own, written out.
-A family that begins with `_` feeds only the DCGM page. Tiers: 0 every reading, 1 every tenth, 2 every 300th.
+Tiers: 0 every reading, 1 every tenth, 2 every 300th.
 """
 
 from __future__ import annotations
 
 from ctypes import c_uint, c_ulonglong
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from exporters.gpu.nvml.library import ALL_LINKS, MEMORY_V2
+from exporters.gpu.series import Key, label
 
-Key = tuple[str, str]
 EVERY = (1, 10, 300)
 """Readings between two readings of a tier."""
-
-
-@lru_cache(4096)
-def label(name: str, value: object) -> str:
-    """`,name="value"`, escaped as the exposition format asks."""
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f',{name}="{text}"'
 
 
 class Getter(NamedTuple):
@@ -195,7 +186,6 @@ def _throttle(id_: int, reason: str, since: tuple[int, int] = (0, 0)) -> Field:
 FIELDS = (
     Field(82, 0, _key("gpu_memory_temperature_celsius"), unsigned=True),
     Field(83, 0, _key("gpu_energy_joules_total"), MILLI),
-    Field(186, 0, _key("gpu_power_instant_watts"), MILLI),
     Field(94, 1, _key("gpu_pcie_replays_total")),
     Field(197, 1, _key("gpu_pcie_transmitted_bytes_total")),
     Field(198, 1, _key("gpu_pcie_received_bytes_total")),
@@ -235,8 +225,6 @@ FIELDS = (
     Field(138, 1, _key("_nvlink_transmitted_kib"), scope=ALL_LINKS),
     Field(139, 1, _key("_nvlink_received_kib"), scope=ALL_LINKS),
     Field(297, 0, _key("gpu_mma_stall_ratio"), PERCENT, since=(615, 0)),
-    Field(303, 1, _key("gpu_bank_remappings", state="active"), since=(615, 0)),
-    Field(304, 1, _key("gpu_bank_remappings", state="inactive"), since=(615, 0)),
     Field(230, 1, _key("gpu_recovery_action"), since=(570, 0)),
     *(Field(id_, 2, _key("gpu_power_limit_watts", limit=name), MILLI) for name, id_ in LIMITS.items()),
 )
@@ -275,10 +263,6 @@ GPM = (
     Gpm(61, _key("gpu_nvlink_transmit_bytes_per_second"), MIB),
     Gpm(100, _key("gpu_c2c_transmit_bytes_per_second"), MIB),
     Gpm(101, _key("gpu_c2c_receive_bytes_per_second"), MIB),
-    Gpm(166, _key("gpu_engine_active_ratio", engine="nvenc")),
-    Gpm(30, _key("gpu_engine_active_ratio", engine="nvdec")),
-    Gpm(40, _key("gpu_engine_active_ratio", engine="nvjpg")),
-    Gpm(50, _key("gpu_engine_active_ratio", engine="ofa")),
     *(
         Gpm(id_, _key("gpu_pipe_cycles_total", pipe=pipe), 1)
         for id_, pipe in (

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from exporters.gpu.config import Config
-from exporters.gpu.expose.render import family
-from exporters.gpu.nvml.table import label
 from exporters.gpu.owners import cgroup
 from exporters.gpu.owners.podresources import Holder, Lister
-from telltale.catalogue_gpu import OWNER
+from exporters.gpu.series import family, label
+from telltale.catalogue.gpu import OWNER
 
-_ROW = {row[0]: row for row in OWNER}
+_FAMILIES = {metric.name: metric for metric in OWNER}
 _LOG_NAME = re.compile(r"(?P<pod>[^_]+)_(?P<namespace>[^_]+)_(?P<container>.+)-(?P<id>[0-9a-f]{64})\.log")
 _MOST_OWNERS = 500
 """Owners per GPU; the counters of owners that left are dropped beyond it, oldest first."""
@@ -225,7 +224,7 @@ class Owners:
             ("gpu_owner_memory_used_bytes", _flat(memory, extra)),
             ("gpu_owner_processes", _flat(processes, extra)),
         )
-        return "".join(family(_ROW[name], samples) for name, samples in families)
+        return "".join(family(_FAMILIES[name], samples) for name, samples in families)
 
     def places(self, gpus: Iterable[dict[str, Any]]) -> dict[bytes, bytes]:
         """For the DCGM page: the pod labels of each GPU index or MIG uuid; none where several share the device."""

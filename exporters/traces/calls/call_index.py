@@ -82,17 +82,17 @@ class CallIndex:
         self._parents = append(self._parents, call.parent)
         self._responses = append(self._responses, response)
         self._starts = append(self._starts, call.start_unix_s)
-        self._ends = append(self._ends, call.start_unix_s + max(0.0, call.duration_s))
+        self._ends = append(self._ends, call.end_unix_s)
         self._gone = append(self._gone, False)
         self.with_content = append(self.with_content, False)
-        self.with_tokens = append(self.with_tokens, call.given >= 0 or call.output >= 0)
+        self.with_tokens = append(self.with_tokens, call.has_usage)
         self.conventions.append(call.convention)
         self._layers.append(call.layer)
         self._tenants.append(call.tenant)
         self._requested.append(call.model_requested)
         self._served.append(call.model_served)
-        if call.odd_ids is not None:
-            self._odd[place] = call.odd_ids
+        if call.irregular_ids is not None:
+            self._odd[place] = call.irregular_ids
         return place
 
     def forget(self, call: Call) -> None:

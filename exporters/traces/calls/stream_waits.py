@@ -41,10 +41,12 @@ class StreamWaits:
             self._by_asked.popitem(last=False)
 
     def mend(self, call: Call) -> None:
-        """Give a call that was streamed for `streamed_s` seconds its start and its duration, if its wait is known."""
+        """Give a call that was streamed for `stream_s` seconds its start and its duration, if its wait is known."""
+        if call.request_hash is None or call.stream_s is None:
+            return
         end = call.start_unix_s
-        begun = end - call.streamed_s
-        alike = self._by_asked.get(call.asked, ())
+        begun = end - call.stream_s
+        alike = self._by_asked.get(call.request_hash, ())
         near = [wait for wait in alike if abs(wait.end - begun) <= GAP_S]
         if near:
             call.start_unix_s = min(near, key=lambda wait: abs(wait.end - begun)).start

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from exporters.traces.conventions.fields import FIELDS, Field
 from exporters.traces.decode import attributes, content
 from exporters.traces.decode.spans import Span, Value
 
@@ -27,45 +28,8 @@ OPERATIONS: Final = {
     "embedding": "embeddings", "aembedding": "embeddings", "embed": "embeddings",
 }  # fmt: skip
 
-OTEL_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "operation": ("gen_ai.operation.name", "llm.request.type"),
-    "provider": ("gen_ai.provider.name", "gen_ai.system"),
-    "model_requested": ("gen_ai.request.model",),
-    "model_served": ("gen_ai.response.model",),
-    "streaming": ("gen_ai.request.stream", "gen_ai.is_streaming", "gen_ai.request.is_stream", "llm.is_streaming"),
-    "ttft_s": ("gen_ai.response.time_to_first_chunk",),
-    "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
-    "output_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
-    "cached_input_tokens": (
-        *("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
-        *("gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.cached_tokens"),
-    ),
-    "cache_write_input_tokens": (
-        *("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
-        *("gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.details.cache_write_tokens"),
-    ),
-    "reasoning_output_tokens": (
-        *("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "llm.usage.reasoning_tokens"),
-        "gen_ai.usage.details.reasoning_tokens",
-    ),
-    "finish_reasons": ("gen_ai.response.finish_reasons",),
-    "response_id": ("gen_ai.response.id",),
-    "conversation_id": ("gen_ai.conversation.id", "session.id"),
-    "error_type": ("error.type",),
-}
-
-_READERS: Final[Mapping[str, Callable[[Value], Any]]] = {
-    "streaming": attributes.truth,
-    "ttft_s": attributes.number,
-    "duration_s": attributes.number,
-    "input_tokens": attributes.whole,
-    "output_tokens": attributes.whole,
-    "cached_input_tokens": attributes.whole,
-    "cache_write_input_tokens": attributes.whole,
-    "reasoning_output_tokens": attributes.whole,
-    "finish_reasons": attributes.words,
-}
-_BLANK: Final[Found] = {**dict.fromkeys(OTEL_KEYS), "finish_reasons": ()}
+_FIELDS: Final[Mapping[str, Field]] = {field.name: field for field in FIELDS}
+_BLANK: Final[Found] = {**dict.fromkeys(_FIELDS), "finish_reasons": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +75,11 @@ class Convention:
     table: dict[str, tuple[str, int, Callable[[Value], Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, keys in {**OTEL_KEYS, **self.keys}.items():
-            for rank, key in enumerate(keys):
+        assert self.keys.keys() <= _FIELDS.keys(), f"{self.name} names a field that no call has"
+        for known in FIELDS:
+            for rank, key in enumerate(self.keys.get(known.name, known.keys)):
                 assert key not in self.table, f"{self.name}: {key} is read twice"
-                self.table[key] = (name, rank, _READERS.get(name, attributes.short))
+                self.table[key] = (known.name, rank, known.read)
 
     def read(self, span: Span) -> Found:
         """Values for a Call. One pass over the attributes: most are none of ours."""

@@ -49,7 +49,7 @@ def _refine(span: Span, found: Found) -> None:
         found["streaming"] = request.get("stream") is True
     if a.get(_LOG) == "log":
         found["streaming"] = True
-        found["streamed_s"] = attributes.seconds(a, "duration")
+        found["stream_s"] = attributes.seconds(a, "duration")
     if found["model_served"] == found["model_requested"] and (a.get(_LOG) == "log" or span.status == 2):
         # On streams and refusals it is the request's name again.
         found["model_served"] = None

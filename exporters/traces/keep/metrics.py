@@ -9,12 +9,14 @@ from typing import Final
 from mypy_extensions import i64
 
 from exporters.traces.calls.call import Call
+from exporters.traces.conventions.fields import TOKEN_FIELDS
 from exporters.traces.core.interning import spread
 from exporters.traces.core.series import Counter, Histogram, Registry
 from telltale.settings import Price
 
 OTHER: Final = "other"
-KINDS: Final = ("input", "output", "cached_input", "cache_write_input", "reasoning_output")
+# The label `kind` of tokens, by their place in TOKEN_FIELDS.
+KINDS: Final = tuple(field.token_kind for field in TOKEN_FIELDS)
 MILLION: Final = 1_000_000
 DAY: Final = 86_400
 MAX_LABEL: Final = 128
@@ -110,19 +112,20 @@ class CallMetrics:
         row = self._row(call)
         row.requests.value += 1
         high, low = call.trace_high, call.trace_low
-        if call.odd_ids is not None:
+        if call.irregular_ids is not None:
             # Nobody would find it by its id.
             high, low = 0, 0
-        if call.duration_s >= 0.0:
-            row.duration.observe(call.duration_s, high, low)
-        if call.ttft >= 0.0:
+        duration, ttft, tpot = call.duration_s, call.ttft_s, call.tpot_s
+        if duration is not None:
+            row.duration.observe(duration, high, low)
+        if ttft is not None:
             if row.ttft is None:
                 row.ttft = self.registry.histogram(_NAMES[call.layer == "server"][1], *row.call)
-            row.ttft.observe(call.ttft, high, low)
-        if call.tpot >= 0.0 and call.layer == "server":
+            row.ttft.observe(ttft, high, low)
+        if tpot is not None and call.layer == "server":
             if row.tpot is None:
                 row.tpot = self.registry.histogram("gen_ai_server_time_per_output_token_seconds", *row.call)
-            row.tpot.observe(call.tpot, high, low)
+            row.tpot.observe(tpot, high, low)
         self._add_tokens(row, call)
 
     def add_tokens(self, call: Call) -> None:
@@ -130,17 +133,19 @@ class CallMetrics:
         self._add_tokens(self._row(call), call)
 
     def _add_tokens(self, row: _Row, call: Call) -> None:
-        self._add(row, 0, call.given)
-        self._add(row, 1, call.output)
-        self._add(row, 2, call.cached)
-        self._add(row, 3, call.written)
-        self._add(row, 4, call.reasoned)
+        for kind in range(i64(len(KINDS))):
+            count = call.tokens(kind)
+            if count is not None:
+                counter = row.tokens[kind]
+                if counter is None:
+                    counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])
+                counter.value += float(count)
         if self._prices:
             self._price(call, row)
 
     def _row(self, call: Call) -> _Row:
-        slot = spread(call.labels_hash) & (KNOWN - 1)
-        if call.labels_hash != 0:
+        slot = spread(call.label_fingerprint) & (KNOWN - 1)
+        if call.label_fingerprint != 0:
             known = self._known[slot]
             if known is not None and known.fits(call):
                 return known.row
@@ -152,21 +157,13 @@ class CallMetrics:
         if row is None:
             row = self._new(key)
         # A folded call is counted as such each time.
-        if call.labels_hash != 0 and row.use[0] != OTHER:
+        if call.label_fingerprint != 0 and row.use[0] != OTHER:
             self._known[slot] = _Known(call, row)
         return row
 
-    def _add(self, row: _Row, kind: i64, tokens: i64) -> None:
-        if tokens < 0:
-            return
-        counter = row.tokens[kind]
-        if counter is None:
-            counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])
-        counter.value += float(tokens)
-
     def _price(self, call: Call, row: _Row) -> None:
-        # Of embeddings nobody tells output tokens.
-        if call.given < 0 or (call.output < 0 and call.operation != "embeddings"):
+        # Embeddings have no output tokens.
+        if call.input_tokens is None or (call.output_tokens is None and call.operation != "embeddings"):
             return
         day = int(call.start_unix_s // DAY)
         if row.day != day or row.requested != call.model_requested or row.served != call.model_served:

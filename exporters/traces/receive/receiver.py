@@ -123,9 +123,9 @@ class Receiver:
             limit = self._settings.max_decompressed_bytes
             if signal == "logs":
                 request = bodies.logs(body, encoding, content_type, limit, self._settings.max_spans)
-                return self._pipeline.hear(request, tenant)
+                return self._pipeline.ingest_logs(request, tenant)
             found, seen = bodies.spans(body, encoding, content_type, limit, self._settings.max_spans)
-            return self._pipeline.take(found, seen, tenant)
+            return self._pipeline.ingest_traces(found, seen, tenant)
         except protobuf.Malformed as error:
             self.refuse("malformed")
             raise Refused("malformed", 400, f"the body is not an ExportTraceServiceRequest: {error}") from error
@@ -185,13 +185,13 @@ class Receiver:
                 batch.commit.result()
         except BaseException as error:
             # Whatever it was, it will be sent again, and would be taken for a repeated one.
-            self._pipeline.forget(batch)
+            self._pipeline.rollback(batch)
             if isinstance(error, StoreUnavailable):
                 raise self._busy(error) from error
             raise
         if batch.commit is not None:
             self._complaints.over()
-        self._pipeline.done(batch)
+        self._pipeline.commit(batch)
         self.accept(signal)
         answer = ExportLogsServiceResponse() if signal == "logs" else ExportTraceServiceResponse()
         if batch.refused:

@@ -12,7 +12,7 @@ import pytest
 import exporters.gpu
 from exporters.gpu.config import Config
 from telltale import binaries
-from telltale.catalogue_gpu import DEVICE, OWNER, ROWS
+from telltale.catalogue.gpu import DEVICE, GPU, OWNER
 from telltale.settings import Settings
 
 # The names in dcgm-exporter's default-counters.csv that a card can have, on or off there by default.
@@ -44,11 +44,11 @@ def test_every_family_of_the_catalogue_is_on_the_page_of_a_card_that_gives_all(s
     fake[1].cut(("MIG-1", 1, 1))
     exporter.healthy()
     fake[0].raise_xid(31)
-    names = {row[0] for row in DEVICE + OWNER}
+    names = {metric.name for metric in DEVICE + OWNER}
     page = exporter.when(lambda page: names <= page.samples.keys())
     emitted = set(page.samples)
-    assert emitted <= {row[0] for row in ROWS}
-    unseen = {row[0] for row in ROWS} - emitted
+    assert emitted <= {metric.name for metric in GPU}
+    unseen = {metric.name for metric in GPU} - emitted
     assert unseen <= {
         *("telltale_gpu_quarantined", "telltale_gpu_errors_total", "telltale_gpu_slow_call"),
         *("telltale_gpu_sampler_restarts_total", "telltale_gpu_last_error_info"),
@@ -61,15 +61,15 @@ def test_series_carry_the_labels_that_the_catalogue_says(start, fake) -> None:
     exporter.healthy()
     fake[0].raise_xid(31)
     page = exporter.when(lambda page: page.all("gpu_xid_last_timestamp_seconds"))
-    for name, _, _, labels, _ in ROWS:
-        for found, _ in page.samples.get(name, []):
-            assert set(found) <= set(labels), name
-            assert set(labels) - {"mig"} <= set(found) | {"mig"}, name
+    for metric in GPU:
+        for found, _ in page.samples.get(metric.name, []):
+            assert set(found) <= set(metric.labels), metric.name
+            assert set(metric.labels) - {"mig"} <= set(found) | {"mig"}, metric.name
 
 
 def test_types_are_as_the_catalogue_says(start, fake) -> None:
     page = start(fake).healthy()
-    kinds = {row[0]: row[1] for row in ROWS}
+    kinds = {metric.name: metric.kind for metric in GPU}
     for family in page.families.values():
         for name in {sample.name for sample in family.samples}:
             assert family.type == kinds[name]

@@ -63,7 +63,6 @@ def expected(seen: dict[str, Any]) -> dict[tuple[str, str, str], float | None]:
     put("gpu_temperature_celsius", seen["celsius"]["gpu"])
     put("gpu_memory_temperature_celsius", seen["celsius"]["memory"])
     put("gpu_power_watts", seen["watts"]["average"])
-    put("gpu_power_instant_watts", seen["watts"]["instant"])
     put("gpu_performance_state", seen["performance_state"])
     put("gpu_fan_speed_ratio", seen["fan_percent"], 0.01)
     put("gpu_ecc_enabled", seen["ecc"])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.traces.calls.call import Call
+from exporters.traces.conventions.fields import CACHE_WRITE_INPUT, CACHED_INPUT, INPUT, OUTPUT
 from exporters.traces.keep.metrics import OTHER, CallMetrics
 from telltale.settings import Price
 
@@ -19,11 +20,12 @@ LABELS = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-def call(labels: dict[str, str | None], labels_hash: int) -> Call:
+def call(labels: dict[str, str | None], fingerprint: int) -> Call:
     made = Call()
     for name, value in labels.items():
         setattr(made, name, value)
-    made.labels_hash, made.given = labels_hash, 3
+    made.label_fingerprint = fingerprint
+    made.set_tokens(INPUT, 3)
     return made
 
 
@@ -40,8 +42,8 @@ def test_a_hash_that_many_labels_share_changes_nothing(
     told: list[tuple[dict[str, str | None], int]], max_series: int
 ) -> None:
     hashed, looked_up = CallMetrics((), max_series), CallMetrics((), max_series)
-    for labels, labels_hash in told:
-        hashed.add(call(labels, labels_hash))
+    for labels, fingerprint in told:
+        hashed.add(call(labels, fingerprint))
         looked_up.add(call(labels, 0))
     assert page(hashed) == page(looked_up)
 
@@ -52,7 +54,8 @@ def test_tokens_out_of_a_cache_and_into_one_cost_what_their_own_price_says() -> 
     measure = CallMetrics((with_prices, without), 10)
     for model in ("m", "n"):
         one = call({"model_requested": model}, 0)
-        one.given, one.cached, one.written, one.output = 1000, 600, 300, 10
+        for kind, count in ((INPUT, 1000), (CACHED_INPUT, 600), (CACHE_WRITE_INPUT, 300), (OUTPUT, 10)):
+            one.set_tokens(kind, count)
         measure.add(one)
     costs = {
         dict(labels)["model"]: value
@@ -69,10 +72,10 @@ def test_embeddings_cost_their_input() -> None:
     measure = CallMetrics((Price(model="e", input=2.0, output=0.0),), 10)
     for model in ("e", "nobody-knows"):
         one = call({"operation": "embeddings", "model_requested": model}, 0)
-        one.given = 1_000_000
+        one.set_tokens(INPUT, 1_000_000)
         measure.add(one)
     one = call({"operation": "chat", "model_requested": "e"}, 0)
-    one.given = 1_000_000
+    one.set_tokens(INPUT, 1_000_000)
     measure.add(one)
     costs = [value for (name, _), value in page(measure).items() if name == "telltale_cost_usd_total"]
     unpriced = [value for (name, _), value in page(measure).items() if name == "telltale_unpriced_calls_total"]
@@ -87,7 +90,8 @@ def test_folded_calls_cost_what_their_own_model_does(models: tuple[str, ...]) ->
     measure = CallMetrics(prices, 0)
     for model in models:
         one = call({"model_requested": model}, 7)
-        one.given, one.output = 1_000_000, 0
+        one.set_tokens(INPUT, 1_000_000)
+        one.set_tokens(OUTPUT, 0)
         measure.add(one)
     found = {name: value for (name, _), value in page(measure).items()}
     assert (found["telltale_cost_usd_total"], found["telltale_unpriced_calls_total"]) == (101.0, 1.0)
@@ -96,7 +100,7 @@ def test_folded_calls_cost_what_their_own_model_does(models: tuple[str, ...]) ->
 def test_calls_without_any_time_say_nothing_of_the_lag() -> None:
     measure = CallMetrics((), 10)
     one = call({}, 0)
-    one.duration_s = -1.0
+    one.duration_s = None
     measure.take([one], 1e9)
     found = page(measure)
     assert found["telltale_collector_lag_seconds_count", frozenset()] == 0

@@ -33,7 +33,7 @@ ALIASES = {"litellm_proxy-err429": "broken"}
 # The proxy writes a whole answer with its tokens, though its client left: nothing in the span tells.
 UNTOLD = {("litellm_proxy-client-cancel", "aborted")}
 CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
-TABLE = fast_path.table(CONTEXT.tenant_attributes)
+TABLE = fast_path.attribute_table(CONTEXT.tenant_attributes)
 
 
 @dataclass

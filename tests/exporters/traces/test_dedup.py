@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.call_index import ANSWER_SLACK_S, SLACK_S
 from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.conventions.fields import INPUT
 
 # Few ids, so that they meet; some are not as long as they should be.
 TRACES = st.sampled_from([b"t" * 16, b"u" * 16, bytes(8) + b"v" * 8, b"short", b"", b"t" * 24])
@@ -18,14 +19,14 @@ PARENTS = st.just(b"") | SPANS
 @st.composite
 def calls(draw: st.DrawFn) -> Call:
     made = Call()
-    made.name(draw(TRACES), draw(SPANS), draw(PARENTS))
+    made.set_ids(draw(TRACES), draw(SPANS), draw(PARENTS))
     made.response_id = draw(st.sampled_from([None, None, "r-1", "r-2"]))
     made.layer = draw(st.sampled_from(["client", "client", "server"]))
     made.convention = draw(st.sampled_from(["otel", "openinference"]))
     made.model_requested = draw(st.sampled_from(["m", "n", None]))
     made.tenant = draw(st.sampled_from(["acme", "globex", "unknown"]))
     made.start_unix_s, made.duration_s = draw(st.sampled_from([100.0, 101.0, 102.5, 500.0])), 2.0
-    made.given = draw(st.sampled_from([-1, 5]))
+    made.set_tokens(INPUT, draw(st.sampled_from([None, 5])))
     return made
 
 
@@ -96,7 +97,7 @@ def test_a_trace_of_many_calls_is_searched_only_so_far() -> None:
     recent = CallDeduplicator()
     for number in range(5_000):
         call = Call()
-        call.name(b"t" * 16, (number + 1).to_bytes(8), b"")
+        call.set_ids(b"t" * 16, (number + 1).to_bytes(8), b"")
         assert recent.find(call) is None
         recent.add(call)
     assert recent.find(call) is not None

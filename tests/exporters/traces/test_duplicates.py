@@ -10,7 +10,7 @@ from exporters.traces.calls.dedup import CallDeduplicator
 
 def failed(convention: str, start: float, seconds: float, **values: object) -> Call:
     made = Call()
-    made.name(f"{convention}{start}".encode(), f"{start}".encode(), b"")
+    made.set_ids(f"{convention}{start}".encode(), f"{start}".encode(), b"")
     made.convention, made.provider, made.model_requested = convention, "anthropic", "m"
     made.status, made.start_unix_s, made.duration_s = "error", start, seconds
     for name, value in values.items():

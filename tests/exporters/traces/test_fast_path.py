@@ -19,19 +19,20 @@ from support.collector_process import chat
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import Call
 from exporters.traces.conventions import MARKS, NAMES
-from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OTEL_KEYS
+from exporters.traces.conventions.convention import AGGREGATES, INFERENCE
+from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
 from exporters.traces.decode import content, protobuf, spans
 
 NAMES_OF_TENANTS = ("tenant.id", "tenant")
 CONTEXT = normalise.Context(None, NAMES_OF_TENANTS, {"vllm": "mistral-7b"})
-# Compiled, a class has no __slots__.
-NOT_READ = ("name", "labels_hash")
-FIELDS = [name for name in dir(Call()) if not name.startswith("_") and name not in NOT_READ]
-TABLE = fast_path.table(NAMES_OF_TENANTS)
+# Compiled, a class has no __slots__. `token_counts` are compared as what they mean.
+NOT_COMPARED = ("set_ids", "tokens", "set_tokens", "token_counts", "label_fingerprint")
+COMPARED = [name for name in dir(Call()) if not name.startswith("_") and name not in NOT_COMPARED]
+TABLE = fast_path.attribute_table(NAMES_OF_TENANTS)
 PROMPT, ANSWER = "gen_ai.input.messages", "gen_ai.output.messages"
 
 KEYS = sorted(
-    {key for keys in OTEL_KEYS.values() for key in keys}
+    {key for field in FIELDS for key in field.keys}
     | {mark for mark, _ in MARKS}
     | {"gen_ai.aggregated_usage.input_tokens", "gen_ai.output.messages", "gen_ai.input.messages", "server.port"}
     | {*NAMES_OF_TENANTS}
@@ -99,7 +100,10 @@ def span_alone(body: bytes) -> spans.Span:
 
 
 def values(call: Call) -> dict[str, Any]:
-    return {name: getattr(call, name) for name in FIELDS}
+    return {
+        **{name: getattr(call, name) for name in COMPARED},
+        **{field.name: call.tokens(kind) for kind, field in enumerate(TOKEN_FIELDS)},
+    }
 
 
 def long_way(body: bytes) -> list[dict[str, Any]]:

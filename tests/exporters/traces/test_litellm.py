@@ -144,7 +144,7 @@ def test_both_ways_of_reading_agree_on_it() -> None:
     provider.get_tracer("opentelemetry.instrumentation.fastapi").start_span("POST", attributes=HTTP).end()
     body = encode_spans(list(memory.get_finished_spans())).SerializeToString()
     groups, _ = protobuf.split(body, 10)
-    assert normalise.read(groups, CONTEXT, fast_path.table(())).calls == []
+    assert normalise.read(groups, CONTEXT, fast_path.attribute_table(())).calls == []
 
 
 def test_a_web_frameworks_span_that_says_it_is_a_call_is_one() -> None:

@@ -93,7 +93,7 @@ def test_of_many_alike_the_nearest_is_taken(ends: list[float], gap: float) -> No
     for end in ends:
         known.add(Wait(7, end - 1.0, end))
     call = Call()
-    call.asked, call.streamed_s, call.duration_s, call.start_unix_s = 7, 3.0, -1.0, ends[-1] + gap + 3.0
+    call.request_hash, call.stream_s, call.duration_s, call.start_unix_s = 7, 3.0, None, ends[-1] + gap + 3.0
 
     known.mend(call)
 

@@ -26,7 +26,7 @@ def request(first: int, sizes: list[int], resource_size: int = 0, packed: bool =
         group.starts = append(group.starts, sum(sizes[:number]))
         group.ends = append(group.ends, sum(sizes[: number + 1]))
         call = Call()
-        call.name((first + number).to_bytes(16), (first + number).to_bytes(8), b"")
+        call.set_ids((first + number).to_bytes(16), (first + number).to_bytes(8), b"")
         held.append(CallRef(call, group, number))
     return held
 

@@ -24,9 +24,9 @@ def evaluation(trace: bytes, span: bytes) -> ExportLogsServiceRequest:
 def test_an_evaluation_is_stored_and_one_with_ids_that_are_none_is_refused(store: Store) -> None:
     pipeline = Pipeline(Settings(), store, CollectorRegistry(), lambda: 1e9)
     for _ in range(2):
-        batch = pipeline.hear(evaluation(b"t" * 16, b"s" * 8), "acme")
+        batch = pipeline.ingest_logs(evaluation(b"t" * 16, b"s" * 8), "acme")
         assert (batch.refused, batch.commit and batch.commit.result(10)) == (0, 0)
     for trace, span in ((b"t" * 20, b"s" * 8), (b"t" * 16, b"s" * 20)):
-        assert pipeline.hear(evaluation(trace, span), "acme").refused == 1
+        assert pipeline.ingest_logs(evaluation(trace, span), "acme").refused == 1
     with store.read() as connection:
         assert [(event.trace_id, event.value) for event in feedback.load(connection)] == [((b"t" * 16).hex(), 0.5)]

@@ -10,14 +10,14 @@ from support.collector_process import chat
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import CallRef
 from exporters.traces.decode import protobuf
-from exporters.traces.keep.sampler import SampleCollector
+from exporters.traces.keep.sample_collector import SampleCollector
 from telltale.settings import Settings
 
 CONTEXT = normalise.Context("acme", (), {})
 
 
 def held(body: bytes) -> CallRef:
-    [found] = normalise.read(protobuf.split(body, 10)[0], CONTEXT, fast_path.table(())).calls
+    [found] = normalise.read(protobuf.split(body, 10)[0], CONTEXT, fast_path.attribute_table(())).calls
     return found
 
 

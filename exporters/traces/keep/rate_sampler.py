@@ -40,7 +40,7 @@ class _Stratum:
         self.seen = 0
 
 
-class Sampler:
+class RateSampler:
     """Decides which calls are kept."""
 
     def __init__(self, per_minute: float) -> None:
@@ -67,7 +67,7 @@ class Sampler:
 
     def _of(self, call: Call) -> _Stratum:
         """The call's stratum, this minute; most are found by their labels' hash, without a look into the table."""
-        slot = spread(call.labels_hash) & (_NEAR - 1)
+        slot = spread(call.label_fingerprint) & (_NEAR - 1)
         model = call.model or ""
         near = self._near[slot]
         if near is not None and near.minute == self._minute:

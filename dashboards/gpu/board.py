@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dashboards import gpu_health, style
-from dashboards.gpu_health import NAMED, ON
+from dashboards import style
+from dashboards.gpu.exporter import exporter
+from dashboards.gpu.health import health, memory_detail
+from dashboards.gpu.inside import inside
+from dashboards.gpu.inventory import inventory, mig
+from dashboards.gpu.links import links
+from dashboards.gpu.owners import owners
+from dashboards.gpu.select import NAMED, ON, WHOLE
 from dashboards.page import Row, Variable, dashboard
-from dashboards.panels import About, Look, bars, lines, stat
+from dashboards.panels import About, Look, lines, stat
 from dashboards.query import Query, share
 from dashboards.style import Json
 
@@ -14,9 +20,6 @@ NODE = Variable("instance", "Node", "telltale_gpu_up", "instance")
 GPU = Variable("gpu", "GPU", "telltale_gpu_up", "gpu")
 OWNER = Variable("tenant", "Tenant", "gpu_owner_info", "tenant", matches_absent=True)
 
-WHOLE = '{instance=~"$instance",gpu=~"$gpu",mig=""}'
-OWNED = '{instance=~"$instance",gpu=~"$gpu",tenant=~"$tenant"}'
-OWNERS = "{{tenant}} {{service}}{{pod}}{{container}}"
 HEALTH = {"0": ("healthy", style.GOOD), "10": ("warning", style.WARN), "20": ("failed", style.BAD)}
 HOT_C = 85
 
@@ -32,10 +35,14 @@ def build(pages_url: str) -> Json:
             Row("", _headlines()),
             Row("Load", _load()),
             Row("Power and heat", _power()),
-            Row("Who uses them", _owners()),
-            Row("Health", gpu_health.health()),
-            Row("Links to host and peers", gpu_health.links(), collapsed=True),
-            Row("The exporter itself", gpu_health.exporter(), collapsed=True),
+            Row("Who uses them", owners()),
+            Row("Health", health()),
+            Row("Memory errors and repair, in detail", memory_detail(), collapsed=True),
+            Row("Inside the GPUs: bandwidth, pipes, clocks, engines", inside(), collapsed=True),
+            Row("Links to host and peers", links(), collapsed=True),
+            Row("MIG instances", mig(), collapsed=True),
+            Row("What each GPU is", inventory(), collapsed=True),
+            Row("The exporter itself", exporter(), collapsed=True),
         ),
         pages_url,
     )
@@ -105,7 +112,7 @@ def _headlines() -> list[Json]:
                 "The worst health among the GPUs, by remapped rows, recovery action, ECC errors, XIDs.",
                 "warning: drain when convenient; failed: drain now and see Health below.",
             ),
-            Look("none", style.plain(), style.values(HEALTH), none="not told"),
+            Look("none", style.plain(), style.values(HEALTH), none="not reported"),
             Query(f"max(gpu_health_status{ON})"),
         ),
     ]
@@ -121,7 +128,7 @@ def _load() -> list[Json]:
                 "low on one of several replicas: requests are not spread evenly.",
             ),
             share_of,
-            Query(f"gpu_utilization_ratio{ON}", NAMED),
+            Query(f"rate(gpu_busy_seconds_total{ON}[$__rate_interval])", NAMED),
             width=8,
             height=9,
         ),
@@ -193,45 +200,3 @@ def _power() -> list[Json]:
             height=9,
         ),
     ]
-
-
-def _owners() -> list[Json]:
-    return [
-        lines(
-            "GPUs kept busy by owner",
-            About(
-                "GPU-seconds of work per second: how many GPUs the owner keeps busy.",
-                "no owner named: map GPUs to owners in gpu.owners, or run on Kubernetes.",
-            ),
-            Look("short"),
-            _owned(f"rate(gpu_owner_busy_seconds_total{OWNED}[$__rate_interval])"),
-            width=8,
-            stacked=True,
-        ),
-        lines(
-            "Power by owner",
-            About(
-                "Energy per second of each owner; what no owner used is unnamed.", "use it to share the bill of power."
-            ),
-            Look("watt"),
-            _owned(f"rate(gpu_owner_energy_joules_total{OWNED}[$__rate_interval])"),
-            width=8,
-            stacked=True,
-        ),
-        bars(
-            "Memory by owner",
-            About(
-                "GPU memory that the owner's processes hold.",
-                "memory without work above: an idle server that keeps a GPU.",
-            ),
-            Look("bytes"),
-            _owned(f"gpu_owner_memory_used_bytes{OWNED}"),
-            width=8,
-        ),
-    ]
-
-
-def _owned(expr: str) -> Query:
-    total = f"sum by (tenant, service, pod, container) ({expr})"
-    # What nobody used has empty labels; a series needs a name.
-    return Query(f'label_replace({total}, "tenant", "nobody", "tenant", "")', OWNERS)

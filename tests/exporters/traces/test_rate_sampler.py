@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporters.traces.calls.call import Call
 from exporters.traces.core.interning import trace_words
-from exporters.traces.keep.sampling import IDLE_MINUTES, MAX_STRATA, Sampler, position
+from exporters.traces.keep.rate_sampler import IDLE_MINUTES, MAX_STRATA, RateSampler, position
 from telltale.records import Layer
 
 
@@ -18,10 +18,10 @@ def trace(number: int) -> bytes:
     return Random(number).randbytes(16)
 
 
-def call(trace_id: bytes, model: str = "m", layer: Layer = "client", labels_hash: int = 0) -> Call:
+def call(trace_id: bytes, model: str = "m", layer: Layer = "client", fingerprint: int = 0) -> Call:
     made = Call()
-    made.name(trace_id, bytes(8), b"")
-    made.model_requested, made.tenant, made.layer, made.labels_hash = model, "t", layer, labels_hash
+    made.set_ids(trace_id, bytes(8), b"")
+    made.model_requested, made.tenant, made.layer, made.label_fingerprint = model, "t", layer, fingerprint
     return made
 
 
@@ -32,7 +32,7 @@ def place(trace_id: bytes) -> float:
 @settings(max_examples=30, deadline=None)
 @given(rate=st.integers(1, 3000), budget=st.integers(5, 200), seed=st.integers(0, 1000))
 def test_the_budget_bounds_what_is_kept(rate: int, budget: int, seed: int) -> None:
-    sampler = Sampler(budget)
+    sampler = RateSampler(budget)
     for minute in range(3):
         kept = sum(
             sampler.keep(call(trace(seed * 10**6 + minute * rate + n)), minute * 60.0) is not None for n in range(rate)
@@ -45,7 +45,7 @@ def test_weights_add_up_to_the_traffic() -> None:
     """Horvitz-Thompson: the weights' sum estimates the number of calls; over many runs its mean is right."""
     estimates = []
     for run in range(60):
-        sampler = Sampler(50)
+        sampler = RateSampler(50)
         found = (sampler.keep(call(trace(run * 100_000 + n)), n / 50) for n in range(6000))
         estimates.append(sum(1 / probability for probability in found if probability))
     mean = sum(estimates) / len(estimates)
@@ -55,8 +55,8 @@ def test_weights_add_up_to_the_traffic() -> None:
 
 def test_layers_of_a_trace_agree() -> None:
     for number in range(500):
-        first = Sampler(20).keep(call(trace(number)), 0.0)
-        second = Sampler(20).keep(call(trace(number), layer="server"), 0.0)
+        first = RateSampler(20).keep(call(trace(number)), 0.0)
+        second = RateSampler(20).keep(call(trace(number), layer="server"), 0.0)
         assert (first is None) == (second is None)
 
 
@@ -74,14 +74,14 @@ def test_ids_with_a_common_prefix_or_an_empty_half_are_sampled_evenly() -> None:
 
 
 def test_strata_do_not_share_a_budget() -> None:
-    sampler = Sampler(10)
+    sampler = RateSampler(10)
     for number in range(5000):
         sampler.keep(call(trace(number), "busy"), 0.0)
     assert sampler.keep(call(trace(1), "quiet"), 0.0) == 1.0
 
 
 def test_invented_models_share_a_budget() -> None:
-    sampler = Sampler(10)
+    sampler = RateSampler(10)
     kept = sum(sampler.keep(call(trace(number), f"m{number}"), 0.0) is not None for number in range(20_000))
     assert kept < MAX_STRATA + 200
     later = (IDLE_MINUTES + 1) * 60.0
@@ -100,8 +100,8 @@ def test_each_bit_of_an_id_moves_half_of_its_place() -> None:
         assert all(130 <= count <= 270 for count in moved), (bit, moved)
 
 
-def test_calls_whose_labels_hash_alike_keep_their_own_budgets() -> None:
-    sampler = Sampler(10)
+def test_calls_whose_labels_share_a_fingerprint_keep_their_own_budgets() -> None:
+    sampler = RateSampler(10)
     for number in range(500):
-        sampler.keep(call(trace(number), "busy", labels_hash=7), 0.0)
-        assert sampler.keep(call(trace(number), f"quiet{number}", labels_hash=7), 0.0) == 1.0
+        sampler.keep(call(trace(number), "busy", fingerprint=7), 0.0)
+        assert sampler.keep(call(trace(number), f"quiet{number}", fingerprint=7), 0.0) == 1.0

@@ -1,0 +1,24 @@
+"""What the rows of the GPU dashboard select, and how they name a GPU."""
+
+from __future__ import annotations
+
+ON = '{instance=~"$instance",gpu=~"$gpu"}'
+# Series of a MIG instance carry `mig`; those of the whole GPU do not.
+WHOLE = '{instance=~"$instance",gpu=~"$gpu",mig=""}'
+INSTANCES = '{instance=~"$instance",gpu=~"$gpu",mig!=""}'
+OWNED = '{instance=~"$instance",gpu=~"$gpu",tenant=~"$tenant"}'
+NODES = '{instance=~"$instance"}'
+
+NAMED = "{{instance}} GPU {{gpu}}"
+GPU = "instance, gpu"
+"""The labels by which panels tell GPUs apart."""
+
+
+def rate(counter: str, selector: str = ON) -> str:
+    """What the counter gained in a second, by GPU."""
+    return f"sum by ({GPU}) (rate({counter}{selector}[$__rate_interval]))"
+
+
+def newest(gauge: str, selector: str = ON) -> str:
+    """The gauge by GPU."""
+    return f"max by ({GPU}) ({gauge}{selector})"

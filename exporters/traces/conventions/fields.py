@@ -1,0 +1,85 @@
+"""The fields that a call may have: which attributes OTel's convention writes them to, and how each is read.
+
+One table for everything that goes through all fields: the conventions, the fast path, normalisation and the token
+metrics. A new kind of token is a row of it; see `Call.tokens`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from exporters.traces.decode import attributes
+from exporters.traces.decode.spans import Value
+
+Unit = Literal["", "s", "tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a Call: the attributes that hold it, in order of preference, and what reads their value.
+
+    `read` returns None for what is absent, empty or impossible. `unit` is empty for what is not a quantity. OTel has no
+    attribute for the duration, which is the span's.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    read: Callable[[Value], Any] = attributes.short
+    unit: Unit = ""
+
+    @property
+    def token_kind(self) -> str:
+        """The label `kind` of `telltale_tokens_total` for these tokens."""
+        return self.name.removesuffix("_tokens")
+
+
+def _tokens(name: str, *keys: str) -> Field:
+    return Field(name, keys, attributes.whole, "tokens")
+
+
+FIELDS: Final = (
+    Field("operation", ("gen_ai.operation.name", "llm.request.type")),
+    Field("provider", ("gen_ai.provider.name", "gen_ai.system")),
+    Field("model_requested", ("gen_ai.request.model",)),
+    Field("model_served", ("gen_ai.response.model",)),
+    Field(
+        "streaming",
+        ("gen_ai.request.stream", "gen_ai.is_streaming", "gen_ai.request.is_stream", "llm.is_streaming"),
+        attributes.truth,
+    ),
+    Field("duration_s", (), attributes.number, "s"),
+    Field("ttft_s", ("gen_ai.response.time_to_first_chunk",), attributes.number, "s"),
+    Field("finish_reasons", ("gen_ai.response.finish_reasons",), attributes.words),
+    Field("response_id", ("gen_ai.response.id",)),
+    Field("conversation_id", ("gen_ai.conversation.id", "session.id")),
+    Field("error_type", ("error.type",)),
+    # Kinds of tokens, in the order of the constants below. OTel's input tokens include those of the cache, its output
+    # tokens those of reasoning.
+    _tokens("input_tokens", "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
+    _tokens("output_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
+    _tokens(
+        "cached_input_tokens",
+        *("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens"),
+        *("gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.cached_tokens"),
+    ),
+    _tokens(
+        "cache_write_input_tokens",
+        *("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
+        *("gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.details.cache_write_tokens"),
+    ),
+    _tokens(
+        "reasoning_output_tokens",
+        *("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "llm.usage.reasoning_tokens"),
+        "gen_ai.usage.details.reasoning_tokens",
+    ),
+)
+
+TOKEN_FIELDS: Final = tuple(field for field in FIELDS if field.unit == "tokens")
+# Places in TOKEN_FIELDS of those that a rule or a price names; literals, because compiled code has them inline.
+INPUT: Final = 0
+OUTPUT: Final = 1
+CACHED_INPUT: Final = 2
+CACHE_WRITE_INPUT: Final = 3
+REASONING_OUTPUT: Final = 4

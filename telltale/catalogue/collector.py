@@ -1,0 +1,58 @@
+"""The collector of traces: what it receives, refuses and samples."""
+
+from __future__ import annotations
+
+from telltale.catalogue.metric import Metric
+
+LAG_BUCKETS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+
+COLLECTOR = (
+    Metric("telltale_collector_requests_total", "counter", "", ("signal",), "Requests accepted, by signal."),
+    Metric(
+        "telltale_collector_lag_seconds",
+        "histogram",
+        "seconds",
+        (),
+        "From the end of a request's newest call until it was accepted.",
+        LAG_BUCKETS,
+    ),
+    Metric("telltale_collector_spans_total", "counter", "", ("convention",), "Spans received, by convention."),
+    Metric("telltale_collector_duplicates_total", "counter", "", ("pair",), "Second spans of a call already counted."),
+    Metric("telltale_collector_rejected_total", "counter", "", ("reason",), "Requests or spans refused, by reason."),
+    Metric(
+        "telltale_collector_dropped_total",
+        "counter",
+        "",
+        ("kind",),
+        "Attributes and events that senders' own limits dropped from spans.",
+    ),
+    Metric(
+        "telltale_collector_folded_total",
+        "counter",
+        "",
+        (),
+        "Calls with a new label set beyond collector.max_series, counted under `other`.",
+    ),
+    Metric(
+        "telltale_unpriced_calls_total",
+        "counter",
+        "",
+        ("model",),
+        "Calls with tokens of a model that the price table does not name.",
+    ),
+    Metric("telltale_collector_queue_bytes", "gauge", "bytes", (), "Request bodies in work."),
+    Metric(
+        "telltale_collector_content_coverage_ratio",
+        "gauge",
+        "ratio",
+        (),
+        "Share of recent successful calls whose span carried the prompt or the answer.",
+    ),
+    Metric(
+        "telltale_samples_total",
+        "counter",
+        "",
+        ("outcome",),
+        "Sampling decisions, by outcome; redaction_failed: left out afterwards, because Presidio did not answer.",
+    ),
+)

@@ -1,0 +1,23 @@
+"""Tickets: how many there are, and the way from Alertmanager to them."""
+
+from __future__ import annotations
+
+from telltale.catalogue.metric import Metric
+
+TICKETS = (
+    Metric("telltale_tickets", "gauge", "", ("lane", "state"), "Tickets by lane and state."),
+    Metric(
+        "telltale_webhook_notifications_total",
+        "counter",
+        "",
+        ("outcome",),
+        "Notifications from Alertmanager, by what became of them.",
+    ),
+    Metric(
+        "telltale_ticket_reconcile_last_success_timestamp_seconds",
+        "gauge",
+        "seconds",
+        (),
+        "Last time the tickets were compared with Alertmanager and Prometheus.",
+    ),
+)
