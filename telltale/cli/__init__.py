@@ -34,7 +34,7 @@ COMMANDS = {
 
 
 class Command(Protocol):
-    """What a command's module offers."""
+    """What the module of a command defines."""
 
     def configure(self, parser: argparse.ArgumentParser) -> None: ...
     def run(self, args: argparse.Namespace) -> int: ...
@@ -42,10 +42,11 @@ class Command(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (see `telltale.exits`)."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _top()
-    options, rest = parser.parse_known_args(words[: _command_index(words) + 1])
-    rest += words[_command_index(words) + 1 :]
+    split = _command_index(arguments) + 1
+    options, rest = parser.parse_known_args(arguments[:split])
+    rest += arguments[split:]
     module: Command = importlib.import_module(f"telltale.cli.{options.command}")
     sub = argparse.ArgumentParser(prog=f"telltale {options.command}", description=COMMANDS[options.command] + ".")
     module.configure(sub)
@@ -91,7 +92,7 @@ def _top() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="telltale",
         description="Observability and model monitoring for teams that serve language models.",
-        epilog=f"commands:\n{listing}\n\n`telltale COMMAND --help` tells more of each.",
+        epilog=f"commands:\n{listing}\n\n`telltale COMMAND --help` describes each.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"telltale {__version__}")
@@ -102,14 +103,14 @@ def _top() -> argparse.ArgumentParser:
     return parser
 
 
-def _command_index(words: Sequence[str]) -> int:
-    """Where the command's own arguments begin: everything after it belongs to it."""
+def _command_index(arguments: Sequence[str]) -> int:
+    """The index of the command's name: all that follows belongs to the command."""
     skip = False
-    for index, word in enumerate(words):
+    for index, argument in enumerate(arguments):
         if skip:
             skip = False
-        elif word == "--config":
+        elif argument == "--config":
             skip = True
-        elif not word.startswith("-"):
+        elif not argument.startswith("-"):
             return index
-    return len(words)
+    return len(arguments)

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     if args.missing and find(settings, "prometheus") and find(settings, "alertmanager"):
         return exits.OK
     try:
-        fetch(args.packages, tools_folder(settings), lambda text: print(f"fetch: {text}"))
+        fetch(args.packages, tools_folder(settings), lambda step: print(f"fetch: {step}"))
     except FetchError as error:
         print(error, file=sys.stderr)
         return exits.FAILED

@@ -67,7 +67,7 @@ def _act(args: argparse.Namespace, store: Store) -> int:
 
 
 def actor_here() -> str:
-    """Who stands in the audit log for what is done at this command."""
+    """The name under which the audit log records what this command does."""
     return f"{getpass.getuser()} (command)"
 
 

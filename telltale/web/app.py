@@ -1,4 +1,4 @@
-"""The web application: parts' routers behind one guard, one sign-in and one layout."""
+"""The web application: the routers of the parts behind one guard, one sign-in and one layout."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def create_app(
     routers: Sequence[APIRouter],
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
-    """The application. Raises SettingsError when nobody could sign in and others than this machine could ask."""
+    """The application. Raises SettingsError for an address that other machines reach while nobody can sign in."""
     _require_sign_in(settings, store)
     app = FastAPI(
         title="Telltale", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
     )
     parts = [router for router in routers if isinstance(router, Router)]
     here = app.state.telltale = _state(settings, store, parts, clock)
-    # Parts first: what comes often should be found soon.
+    # Parts first: routes are tried in order, and theirs get most requests.
     for router in (*routers, signin.router, home.router):
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
@@ -74,7 +74,7 @@ def main(settings: Settings, routers: Sequence[APIRouter]) -> int:
 
 
 class Static(StaticFiles):
-    """Files whose address changes with their content: browsers may keep them for good."""
+    """Files whose address changes with their content, so that browsers may cache them forever."""
 
     def file_response(self, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]  # as the base class
         response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]  # as the base class
@@ -87,7 +87,7 @@ class Static(StaticFiles):
 
 
 class _StaticRoute:
-    """The name under which static files are counted."""
+    """The route under which requests for static files are counted."""
 
     path = "/static"
 

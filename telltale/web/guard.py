@@ -1,4 +1,4 @@
-"""The outermost layer: what no handler should have to think of.
+"""The outermost layer: checks and headers that no handler should have to think of.
 
 Refuses foreign Host headers (DNS rebinding), requests that another site made a browser send (CSRF) and bodies beyond
 the limit; adds the security headers; counts requests by route; keeps content out of the log when a handler fails.
@@ -66,25 +66,25 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, self._headers)
+        sender = _Sender(send, self._headers)
         try:
             refusal = self._refuse(scope)
             if refusal is not None:
-                await problem(Request(scope), *refusal)(scope, receive, answer)
+                await problem(Request(scope), *refusal)(scope, receive, sender)
             else:
-                await self._app(scope, _bounded(receive, self._max_body), answer)
-        except Exception as error:  # noqa: BLE001 - the last resort: a fault answers 500 and is logged
+                await self._app(scope, _limited(receive, self._max_body), sender)
+        except Exception as error:  # noqa: BLE001 - the last resort: any fault is logged and answered with 500
             _log_fault(scope, error)
-            if not answer.status:
+            if not sender.status:
                 await problem(Request(scope), 500, "Telltale failed on this request; its log says where.")(
-                    scope, receive, answer
+                    scope, receive, sender
                 )
         finally:
-            state(HTTPConnection(scope)).requests.labels(_route(scope), str(answer.status or 500)).inc()
+            state(HTTPConnection(scope)).requests.labels(_route(scope), str(sender.status or 500)).inc()
 
     def _refuse(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
-        if scope["path"] not in PROBES and not self._knows(headers.getlist("host")):
+        if scope["path"] not in PROBES and not self._is_allowed(headers.getlist("host")):
             return 421, "This host name is not served here; name it in web.allowed_hosts or web.public_url."
         guarded = scope["method"] not in SAFE_METHODS and scope["path"] not in self._cross_site
         if guarded and is_cross_site(headers):
@@ -94,7 +94,7 @@ class Guard:
             return 413, f"The body is longer than {self._max_body} bytes (web.max_body_bytes)."
         return None
 
-    def _knows(self, hosts: list[str]) -> bool:
+    def _is_allowed(self, hosts: list[str]) -> bool:
         if len(hosts) != 1:
             return False
         try:
@@ -118,8 +118,8 @@ def is_cross_site(headers: Headers) -> bool:
     return "cookie" in headers
 
 
-class _Answer:
-    """Sends on, adding what the answer does not say itself; remembers the status."""
+class _Sender:
+    """Passes a response on, adds the headers that it lacks, and records its status."""
 
     def __init__(self, send: Send, headers: dict[str, str]) -> None:
         self._send, self._headers = send, headers
@@ -134,19 +134,19 @@ class _Answer:
         await self._send(message)
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
-    """For bodies that do not say their length."""
-    taken = 0
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Enforces the limit for bodies sent without a Content-Length."""
+    received = 0
 
-    async def bounded() -> Message:
-        nonlocal taken
+    async def limited() -> Message:
+        nonlocal received
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
+        received += len(message.get("body", b""))
+        if received > limit:
             raise HTTPException(413, f"The body is longer than {limit} bytes (web.max_body_bytes).")
         return message
 
-    return bounded
+    return limited
 
 
 def _route(scope: Scope) -> str:

@@ -38,7 +38,7 @@ class ModelRow:
 
     @property
     def others(self) -> str:
-        """How many series are in each of the states that need no look."""
+        """How many series are in each of the states that need no attention."""
         counts = Counter(score.state for score in self.scores)
         quiet = [f"{counts[state]} {state.replace('_', ' ')}" for state in STATES[2:] if counts[state]]
         return f"series: {', '.join(quiet)}" if quiet else ""
