@@ -112,7 +112,7 @@ class Redaction(Section):
         description="Presidio analyzer that looks at prompts and answers after our own rules; a sample that it could "
         "not look at is left out.",
     )
-    presidio_language: str = Field("en", description="Language that Presidio is told.")
+    presidio_language: str = Field("en", description="Language of the texts, as Presidio names it.")
     presidio_entities: tuple[str, ...] = Field((), description="Entities that Presidio looks for; empty means all.")
     presidio_score: float = Field(0.5, ge=0, le=1, description="Least confidence of a finding that is removed.")
     presidio_timeout: Seconds = Field(5.0, description="How long one text may take there.")
