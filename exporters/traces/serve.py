@@ -74,7 +74,7 @@ async def _run(settings: Settings, store: Store, listeners: list[socket.socket])
     background = [asyncio.create_task(Promoter(store, pipeline, newest).run()), asyncio.create_task(_trim())]
     log.info("OTLP on grpc %s and http %s", settings.collector.grpc_listen, settings.collector.http_listen)
     await stop.wait()
-    store.hasten()
+    store.prepare_to_close()
     for task in background:
         task.cancel()
     await asyncio.gather(*(server.stop(GRACE_S) for server in servers))
