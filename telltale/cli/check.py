@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         ("addresses", _addresses),
     )
     results = [_try(name, check, settings) for name, check in checks]
-    return 0 if all(results) else exits.USAGE
+    return exits.OK if all(results) else exits.USAGE
 
 
 def _try(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
