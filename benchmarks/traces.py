@@ -26,7 +26,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
 from exporters.traces.calls import fast_path, normalise
-from exporters.traces.decode import otlp_json, protobuf, spans
+from exporters.traces.decode import otlp_json, otlp_protobuf, spans
+from exporters.traces.decode.otlp_protobuf import read as read_spans
 from exporters.traces.keep.metrics import CallMetrics
 from telltale.metrics import Metrics
 from telltale.redaction import redact
@@ -86,7 +87,7 @@ def _pair(key: str, value: str | bool | int | float) -> KeyValue:
 
 
 def layers(rounds: int) -> None:
-    compiled = not (protobuf.__file__ or "").endswith(".py")
+    compiled = not (otlp_protobuf.__file__ or "").endswith(".py")
     print(f"wire walker: {'compiled by mypyc' if compiled else 'plain Python'}")
     for content in (False, True):
         bodies = [payload(512, content, seed) for seed in range(4)]
@@ -94,11 +95,14 @@ def layers(rounds: int) -> None:
         for name, work in (
             ("protobuf ParseFromString only", ExportTraceServiceRequest.FromString),
             ("protobuf to plain values", lambda body: list(spans.read(ExportTraceServiceRequest.FromString(body)))),
-            ("our walker to plain values", lambda body: protobuf.read(body, 1000)),
-            ("walker and normalised", lambda body: [normalise.call(s, CONTEXT) for s in protobuf.read(body, 1000)[0]]),
+            ("our walker to plain values", lambda body: read_spans(body, 1000)),
+            (
+                "walker and normalised",
+                lambda body: [normalise.call(s, CONTEXT) for s in read_spans(body, 1000)[0]],
+            ),
             (
                 "ordinary calls from the bytes",
-                lambda body: normalise.read(protobuf.split(body, 1000)[0], CONTEXT, TABLE),
+                lambda body: normalise.read(otlp_protobuf.split(body, 1000)[0], CONTEXT, TABLE),
             ),
         ):
             print(f"  {name:32} {_cost(work, bodies, 512, rounds):8.2f}")
@@ -133,7 +137,7 @@ def _cost(work: Callable[[bytes], object], bodies: list[bytes], spans_each: int,
 
 
 def _metrics(rounds: int) -> None:
-    made = [call for span in protobuf.read(payload(512, False, 1), 1000)[0] if (call := normalise.call(span, CONTEXT))]
+    made = [call for span in read_spans(payload(512, False, 1), 1000)[0] if (call := normalise.call(span, CONTEXT))]
     ours, theirs = CallMetrics((), 20_000), CollectorRegistry()
     metrics = Metrics(theirs)
     duration = metrics.histogram("gen_ai_client_operation_duration_seconds")

@@ -1,4 +1,4 @@
-"""Run the monitors on a schedule and expose what they saw."""
+"""Run the monitors on a schedule and expose their scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from monitors import descriptors, report, tokens, votes
+from monitors import registry, report
 from monitors.gauges import Gauges
 from monitors.runs import Runs
 from telltale import exits
@@ -22,7 +22,6 @@ from telltale.store import Store, StoreUnavailable, open_configured, retention
 
 log = logging.getLogger(__name__)
 
-NAMES = (tokens.MONITOR, descriptors.MONITOR, votes.MONITOR)
 # A series without news for this many windows is gone.
 SHOWN_WINDOWS = 12
 PATIENCE_WINDOWS = 3
@@ -31,14 +30,14 @@ PRUNE_EVERY_S = 3600.0
 
 def serve(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT. Returns an exit code. Raises UsageError, StoreUnavailable."""
-    registry, stop = CollectorRegistry(), threading.Event()
+    metrics, stop = Metrics(CollectorRegistry()), threading.Event()
     with listen("monitor.listen", settings.monitor.listen) as listener:
         store = open_configured(settings)
         on_stop(stop.set)
-        app = asgi.Pages(None, pages.table(pages.exposition(registry), store.unready))
+        app = asgi.Pages(None, pages.table(pages.exposition(metrics.registry), store.unready))
         try:
             with asgi.in_background(app, listener):
-                _schedule(settings, store, registry, stop)
+                _schedule(settings, store, metrics, stop)
         finally:
             store.close()
     return exits.OK
@@ -56,11 +55,11 @@ def judge_once(settings: Settings) -> int:
     return exits.FAILED if runs.failed else exits.OK
 
 
-def _schedule(settings: Settings, store: Store, registry: CollectorRegistry, stop: threading.Event) -> None:
+def _schedule(settings: Settings, store: Store, metrics: Metrics, stop: threading.Event) -> None:
     runs = Runs(store, settings.monitor, lambda window: _report(window, stop))
     window = settings.monitor.window
-    registry.register(Gauges(store, time.time, runs.waiting, PATIENCE_WINDOWS * window, SHOWN_WINDOWS * window))
-    health = _Health(registry, settings.monitor.interval)
+    metrics.registry.register(Gauges(store, time.time, runs.waiting, PATIENCE_WINDOWS * window, SHOWN_WINDOWS * window))
+    health = _Health(metrics, settings.monitor.interval)
     next_prune = time.monotonic()
     while not stop.is_set():
         began = time.monotonic()
@@ -92,8 +91,7 @@ def _prune(store: Store, before: float) -> None:
 class _Health:
     """Whether and when the monitors last ran."""
 
-    def __init__(self, registry: CollectorRegistry, interval: float) -> None:
-        metrics = Metrics(registry)
+    def __init__(self, metrics: Metrics, interval: float) -> None:
         self._success = metrics.gauge("telltale_monitor_success")
         self._last = metrics.gauge("telltale_monitor_last_success_timestamp_seconds")
         self._duration = metrics.gauge("telltale_monitor_duration_seconds")
@@ -103,7 +101,7 @@ class _Health:
         _set(self._success, 0)
 
     def done(self, seconds: float, now: float, failed: Collection[str]) -> None:
-        for name in NAMES:
+        for name in registry.names():
             self._success.labels(name).set(name not in failed)
             if name not in failed:
                 self._last.labels(name).set(now)
@@ -111,7 +109,7 @@ class _Health:
 
 
 def _set(gauge: Gauge, value: float) -> None:
-    for name in NAMES:
+    for name in registry.names():
         gauge.labels(name).set(value)
 
 

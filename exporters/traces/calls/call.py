@@ -16,7 +16,7 @@ from exporters.traces.conventions.fields import (
     TOKEN_FIELDS,
 )
 from exporters.traces.core.interning import id_bytes, span_word, trace_words
-from exporters.traces.decode.protobuf import Group
+from exporters.traces.decode.otlp_protobuf import Group
 from telltale.records import Layer, Status
 
 MAX_TOKENS: Final = 1 << 53

@@ -23,7 +23,7 @@ from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
 from exporters.traces.conventions.otel import ROUTE, SERVER
 from exporters.traces.core.interning import Interned, InternTable, NameTable
 from exporters.traces.decode import attributes, content
-from exporters.traces.decode.protobuf import Malformed, any_value, past
+from exporters.traces.decode.protobuf import TOO_LONG, Malformed, any_value, skip_field
 from exporters.traces.decode.protobuf import length as length_of
 from exporters.traces.decode.spans import Value
 
@@ -55,8 +55,11 @@ _CODES: Final = {
 assert _TOKENS + len(TOKEN_FIELDS) < 63
 # Makes the fingerprint of a gateway's labels another than its clients'.
 _GATEWAY_MARK: Final = 0x5DEECE66D
+# Names of spans that other conventions have.
 _NAMES: Final = {name.encode() for name in NAMES}
-_NAME_SIZES: Final = {len(name) for name in _NAMES}
+_SHORTEST_NAME: Final[i64] = i64(min(map(len, _NAMES)))
+_LONGEST_NAME: Final[i64] = i64(max(map(len, _NAMES)))
+_OPERATIONS: Final = {name: OPERATIONS.get(name, name) for name in INFERENCE}
 _STRING: Final = 0x0A
 _INT: Final = 0x18
 _BOOL: Final = 0x10
@@ -65,7 +68,7 @@ _QUOTE: Final = 0x22
 _BRACKET: Final = 0x5B
 # Label values repeat without end: each is decoded once, and keeps its hash.
 _LONGEST: Final = 128
-_words: Final = InternTable()
+_texts: Final = InternTable()
 _lists: Final = InternTable()
 
 NO_CALL: Final = Call()
@@ -96,12 +99,12 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
     """
     call = Call()
     counts = call.token_counts
-    has_model = has_messages = is_aggregate = is_route = is_served = False
+    has_model = has_messages = is_aggregate = is_route = is_gateway = False
     seen: i64 = 0
     start_ns: i64 = 0
     end_ns: i64 = 0
-    labels: i64 = 0
-    ids: i64 = 0
+    fingerprint: i64 = 0
+    ids_seen: i64 = 0
     while pos < end:
         tag: i64 = body[pos]
         pos += 1
@@ -112,7 +115,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 size, pos = length_of(body, pos - 1)
             stop = pos + size
             if stop > end:
-                raise Malformed("a field is longer than its message")
+                raise Malformed(TOO_LONG)
             if size < 4 or body[pos] != 0x0A or body[pos + 1] >= 0x80:
                 return None
             letters: i64 = body[pos + 1]
@@ -141,26 +144,31 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 call.response_id = _id(body, at, stop)
             elif code == _REQUESTED:
                 has_model = True
-                meaning = _word(body, at, stop)
-                call.model_requested = meaning.word
-                labels = _and(labels, meaning)
+                interned = _interned(body, at, stop)
+                call.model_requested = interned.text
+                fingerprint = _mix(fingerprint, interned)
             elif code == _SERVED:
-                meaning = _word(body, at, stop)
-                call.model_served = meaning.word
-                labels = _and(labels, meaning)
+                interned = _interned(body, at, stop)
+                call.model_served = interned.text
+                fingerprint = _mix(fingerprint, interned)
             elif code == _OPERATION:
-                meaning = _word(body, at, stop)
-                word = meaning.word
-                labels = _and(labels, meaning)
-                # Quotes around it, which `_word` takes off, would make it another operation.
-                if word is None or i64(len(word)) + 2 != length or (word not in INFERENCE and word not in AGGREGATES):
+                interned = _interned(body, at, stop)
+                name = interned.text
+                fingerprint = _mix(fingerprint, interned)
+                # In quotes, which `_interned` removes, it would be another operation.
+                if name is None or i64(len(name)) + 2 != length:
                     return None
-                is_aggregate = is_aggregate or word in AGGREGATES
-                call.operation = OPERATIONS.get(word, word)
+                operation = _OPERATIONS.get(name)
+                if operation is not None:
+                    call.operation = operation
+                elif name in AGGREGATES:
+                    is_aggregate = True
+                else:
+                    return None
             elif code == _PROVIDER:
-                meaning = _word(body, at, stop)
-                call.provider = meaning.word
-                labels = _and(labels, meaning)
+                interned = _interned(body, at, stop)
+                call.provider = interned.text
+                fingerprint = _mix(fingerprint, interned)
             elif code == _STREAMING:
                 if length == 2 and body[at] == _BOOL:
                     call.streaming = body[at + 1] != 0
@@ -177,9 +185,9 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             elif code == _ROUTE:
                 is_route = True
             elif tenant is None:
-                meaning = _word(body, at, stop)
-                call.tenant = (meaning.word or "")[:128]
-                labels = _and(labels, meaning)
+                interned = _interned(body, at, stop)
+                call.tenant = (interned.text or "")[:128]
+                fingerprint = _mix(fingerprint, interned)
         elif tag == 0x0A or tag == 0x12 or tag == 0x22 or tag == 0x2A or tag == 0x1A:
             size = body[pos]
             pos += 1
@@ -187,24 +195,24 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 size, pos = length_of(body, pos - 1)
             stop = pos + size
             if stop > end:
-                raise Malformed("a field is longer than its message")
+                raise Malformed(TOO_LONG)
             if tag == 0x0A:
                 if size != 16:
                     return None
                 call.trace_high, call.trace_low = read_i64_le(body, pos), read_i64_le(body, pos + 8)
-                ids |= 1
+                ids_seen |= 1
             elif tag == 0x12:
                 if size != 8:
                     return None
                 call.span = read_i64_le(body, pos)
-                ids |= 2
+                ids_seen |= 2
             elif tag == 0x22:
                 if size != 8 and size != 0:
                     return None
                 call.parent = 0
                 if size == 8:
                     call.parent = read_i64_le(body, pos)
-            elif tag == 0x2A and size in _NAME_SIZES and body[pos:stop] in _NAMES:
+            elif tag == 0x2A and _SHORTEST_NAME <= size <= _LONGEST_NAME and body[pos:stop] in _NAMES:
                 return None
             pos = stop
         elif tag == 0x39:
@@ -214,7 +222,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             end_ns = _u64(body, pos, end)
             pos += 8
         elif tag == 0x30 and body[pos] < 0x80:
-            is_served = body[pos] == SERVER
+            is_gateway = body[pos] == SERVER
             pos += 1
         elif tag == 0x85 and pos + 5 <= end and body[pos] == 0x01:
             pos += 5
@@ -223,13 +231,13 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
         elif tag == 0x7A and body[pos] == 2 and body[pos + 1] == 0x18 and body[pos + 2] < 2:
             pos += 3
         else:
-            # Events, an error, dropped attributes, links, a field of tomorrow.
+            # Events, an error, dropped attributes, links, a field that is newer than this.
             return None
     if pos > end:
-        raise Malformed("a field is longer than its message")
+        raise Malformed(TOO_LONG)
     if is_aggregate or not (seen & (1 << _OPERATION) or (has_model and not is_route)):
         return NO_CALL
-    if (has_messages and not call.finish_reasons) or ids != 3:
+    if (has_messages and not call.finish_reasons) or ids_seen != 3:
         return None
     if start_ns < 0 or end_ns < 0:
         # Beyond the year 2262: unsigned, for numbers without an end.
@@ -243,10 +251,10 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             call.duration_s = duration_s
     if tenant is not None:
         call.tenant = tenant
-    if is_served:
+    if is_gateway:
         call.layer = "gateway"
-        labels ^= _GATEWAY_MARK
-    call.label_fingerprint = labels
+        fingerprint ^= _GATEWAY_MARK
+    call.label_fingerprint = fingerprint
     return call
 
 
@@ -260,7 +268,7 @@ def words(body: bytes, pos: i64, end: i64) -> tuple[str, str] | None:
     while pos < end:
         tag: i64 = body[pos]
         if tag != 0x4A:
-            pos = past(body, pos, end)
+            pos = skip_field(body, pos, end)
             continue
         size, at = length_of(body, pos + 1)
         pos = at + size
@@ -295,28 +303,29 @@ def words(body: bytes, pos: i64, end: i64) -> tuple[str, str] | None:
     return None if prompt is None or answer is None else (prompt, answer)
 
 
-def _word(body: bytes, pos: i64, end: i64) -> Interned:
+def _interned(body: bytes, pos: i64, end: i64) -> Interned:
+    """A label's value."""
     size = end - pos
     if size > _LONGEST:
-        return Interned(b"", _named(body, pos, end), ())
-    known = _words.find(body, pos, size)
+        return Interned(b"", _label(body, pos, end), ())
+    known = _texts.find(body, pos, size)
     if known is None:
-        known = Interned(body[pos:end], _named(body, pos, end), ())
-        _words.put(known)
+        known = Interned(body[pos:end], _label(body, pos, end), ())
+        _texts.put(known)
     return known
 
 
-def _named(body: bytes, pos: i64, end: i64) -> str | None:
+def _label(body: bytes, pos: i64, end: i64) -> str | None:
     name = attributes.short(_text(body, pos, end))
     return None if name is None else attributes.label(name)
 
 
-def _and(labels: i64, meaning: Interned) -> i64:
-    return ((labels & 0xFFFFFFFFFFFF) << 10) ^ meaning.number
+def _mix(fingerprint: i64, label: Interned) -> i64:
+    return ((fingerprint & 0xFFFFFFFFFFFF) << 10) ^ label.hash
 
 
 def _id(body: bytes, pos: i64, end: i64) -> str | None:
-    """A short text that hardly ever comes twice."""
+    """A short text that hardly ever repeats."""
     size = end - pos
     if 8 < size < 128 and body[pos] == _STRING and body[pos + 1] == size - 2 and body[pos + 2] != _QUOTE:
         text = body[pos + 2 : end].decode()
@@ -333,13 +342,14 @@ def _number(body: bytes, pos: i64, end: i64) -> float | None:
 
 
 def _text(body: bytes, pos: i64, end: i64) -> Value:
-    """A value that is most likely a text of less than 128 bytes."""
+    """A value that is most likely a text of fewer than 128 bytes."""
     if body[pos] == _STRING and pos + 1 < end and body[pos + 1] < 0x80 and body[pos + 1] == end - pos - 2:
         return body[pos + 2 : end].decode()
     return any_value(body, pos, end, 0)
 
 
 def _list(body: bytes, pos: i64, end: i64) -> tuple[str, ...]:
+    """Several labels' values."""
     size = end - pos
     if size > _LONGEST:
         return attributes.labels(attributes.words(any_value(body, pos, end, 0)) or ())
@@ -347,7 +357,7 @@ def _list(body: bytes, pos: i64, end: i64) -> tuple[str, ...]:
     if known is None:
         known = Interned(body[pos:end], None, attributes.labels(attributes.words(any_value(body, pos, end, 0)) or ()))
         _lists.put(known)
-    return known.words
+    return known.texts
 
 
 def _count(body: bytes, pos: i64, end: i64) -> i64:

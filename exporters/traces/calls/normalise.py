@@ -26,12 +26,13 @@ from exporters.traces.conventions.fields import (
 )
 from exporters.traces.core.interning import NameTable
 from exporters.traces.decode import attributes
-from exporters.traces.decode.protobuf import CUT_OFF, Group, Malformed
+from exporters.traces.decode.otlp_protobuf import Group
+from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.decode.spans import Span, Value
 
 STATUS_ERROR: Final = 2
 # Finish reasons of a response that was broken off.
-STOPPED: Final = ("error", "cancelled", "canceled")
+STOPPED: Final = frozenset(("error", "cancelled", "canceled"))
 
 __all__ = ["Context", "DecodedCalls", "call", "read", "tenant", "words"]
 

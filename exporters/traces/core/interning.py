@@ -1,6 +1,6 @@
-"""Byte strings looked up where they stand: no copy of them is made to ask what they mean.
+"""Byte strings looked up in place: none is copied to find out what it stands for.
 
-Compiled, a look-up is a few comparisons of machine words. Uncompiled it is plain Python with the same answers.
+Compiled, a look-up is a few comparisons of machine words. Uncompiled it is plain Python with the same results.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ def id_bytes(number: i64) -> bytes:
 
 
 class NameTable:
-    """What a set of byte strings stand for: numbers above 0; 0 is for all others."""
+    """Codes of a fixed set of byte strings: numbers above 0. All others have 0."""
 
     def __init__(self, codes: Mapping[bytes, int]) -> None:
-        # Shorter ones than a machine word are few.
+        # Few are shorter than a machine word.
         self._short: dict[bytes, int] = {name: code for name, code in codes.items() if len(name) < _WORD}
         self._names: list[bytes] = []
-        # By slot: the last eight bytes, the size, the code, and where the name itself is.
+        # By slot: the last eight bytes, the size, the code, and the index of the name itself.
         self._tails: vec[i64] = vec[i64]([0] * _SLOTS)
         self._sizes: vec[i64] = vec[i64]([0] * _SLOTS)
         self._codes: vec[i64] = vec[i64]([0] * _SLOTS)
-        self._places: vec[i64] = vec[i64]([0] * _SLOTS)
+        self._indexes: vec[i64] = vec[i64]([0] * _SLOTS)
         for name, code in codes.items():
             if len(name) >= _WORD:
                 self._add(name, code)
@@ -73,11 +73,11 @@ class NameTable:
         self._tails[slot] = tail
         self._sizes[slot] = size
         self._codes[slot] = code
-        self._places[slot] = len(self._names)
+        self._indexes[slot] = len(self._names)
         self._names.append(name)
 
     def code(self, body: bytes, pos: i64, size: i64) -> i64:
-        """What the `size` bytes at `pos` stand for. Raises IndexError."""
+        """The code of the `size` bytes at `pos`. Raises IndexError."""
         if size < _WORD:
             return self._short.get(body[pos : pos + size], 0)
         tail = read_i64_le(body, pos + size - _WORD)
@@ -87,7 +87,7 @@ class NameTable:
             if (
                 sizes[slot] == size
                 and self._tails[slot] == tail
-                and same(self._names[self._places[slot]], body, pos, size)
+                and same(self._names[self._indexes[slot]], body, pos, size)
             ):
                 return self._codes[slot]
             slot = (slot + 1) & (_SLOTS - 1)
@@ -95,34 +95,34 @@ class NameTable:
 
 
 class Interned:
-    """What some bytes mean, as a word and as a list of words; `number` tells it from most others."""
+    """A value that some bytes were decoded to, as a text and as a list of texts, and a hash of the bytes."""
 
-    __slots__ = ("number", "raw", "word", "words")
+    __slots__ = ("hash", "raw", "text", "texts")
 
-    def __init__(self, raw: bytes, word: str | None, words: tuple[str, ...]) -> None:
+    def __init__(self, raw: bytes, text: str | None, texts: tuple[str, ...]) -> None:
         self.raw = raw
-        self.word = word
-        self.words = words
-        self.number: i64 = _place(raw, 0, len(raw)) + 1
+        self.text = text
+        self.texts = texts
+        self.hash: i64 = _slot_of(raw, 0, len(raw)) + 1
 
 
 class InternTable:
-    """What the byte strings that came lately mean, so that it is worked out once for each.
+    """Values of recent byte strings, so that one that repeats is decoded once.
 
-    A slot holds one; another with the same hash takes its place, so that senders' inventions cost no memory. Safe to
-    use from several threads: a slot changes at once.
+    A slot holds one; another with the same hash replaces it, so that what senders invent costs no memory. Safe to use
+    from several threads: a slot changes at once.
     """
 
     def __init__(self) -> None:
         self._slots: list[Interned] = [Interned(b"", None, ())] * _SLOTS
 
     def find(self, body: bytes, pos: i64, size: i64) -> Interned | None:
-        """What the `size` bytes at `pos` mean, if they came lately."""
-        found = self._slots[_place(body, pos, size)]
+        """The value of the `size` bytes at `pos`, if it is here."""
+        found = self._slots[_slot_of(body, pos, size)]
         return found if len(found.raw) == size and same(found.raw, body, pos, size) else None
 
-    def put(self, meaning: Interned) -> None:
-        self._slots[_place(meaning.raw, 0, len(meaning.raw))] = meaning
+    def put(self, value: Interned) -> None:
+        self._slots[_slot_of(value.raw, 0, len(value.raw))] = value
 
 
 def same(name: bytes, body: bytes, pos: i64, size: i64) -> bool:
@@ -139,8 +139,8 @@ def same(name: bytes, body: bytes, pos: i64, size: i64) -> bool:
     return True
 
 
-def _place(body: bytes, pos: i64, size: i64) -> i64:
-    """A slot by all of the bytes: versions of a model begin alike, end alike and are as long."""
+def _slot_of(body: bytes, pos: i64, size: i64) -> i64:
+    """A slot by all of the bytes: the versions of a model share their beginning, their end and their length."""
     number: i64 = 0
     at: i64 = 0
     if size < _WORD:
@@ -149,13 +149,13 @@ def _place(body: bytes, pos: i64, size: i64) -> i64:
             at += 1
         return _slot(number, size)
     while at + _WORD < size:
-        number = _and(number, read_i64_le(body, pos + at))
+        number = _mix(number, read_i64_le(body, pos + at))
         at += _WORD
-    # The last word may begin within the one before.
-    return _slot(_and(number, read_i64_le(body, pos + size - _WORD)), size)
+    # The last word may overlap the one before.
+    return _slot(_mix(number, read_i64_le(body, pos + size - _WORD)), size)
 
 
-def _and(number: i64, word: i64) -> i64:
+def _mix(number: i64, word: i64) -> i64:
     return spread(number ^ word ^ (word >> 32))
 
 

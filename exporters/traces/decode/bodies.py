@@ -11,7 +11,8 @@ from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from exporters.traces.decode import bounds, otlp_json, protobuf
+from exporters.traces.decode import bounds, otlp_json, otlp_protobuf, protobuf
+from exporters.traces.decode.otlp_protobuf import Group
 
 Request = TypeVar("Request", bound=Message)
 
@@ -111,12 +112,12 @@ def _media(content_type: str) -> str:
     return media
 
 
-def spans(body: bytes, encoding: str, content_type: str, limit: int, most: int) -> tuple[list[protobuf.Group], int]:
-    """Where the first `most` spans of a trace request are, and how many it has. Raises Refused or wire.Malformed."""
+def spans(body: bytes, encoding: str, content_type: str, limit: int, most: int) -> tuple[list[Group], int]:
+    """Where the first `most` spans of a request are, and how many it has. Raises Refused or protobuf.Malformed."""
     plain = decompress(body, encoding, limit)
     if _media(content_type) == JSON:
-        return protobuf.split(_json(plain, ExportTraceServiceRequest, most), most)
-    found, seen = protobuf.split(plain, most)
+        return otlp_protobuf.split(_json(plain, ExportTraceServiceRequest, most), most)
+    found, seen = otlp_protobuf.split(plain, most)
     if len(body) < len(plain):
         for group in found:
             group.source.body, group.source.encoding = body, encoding

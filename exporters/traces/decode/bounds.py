@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from exporters.traces.decode.protobuf import CUT_OFF, Malformed, past, varint
+from exporters.traces.decode.protobuf import CUT_OFF, TOO_LONG, Malformed, skip_field, varint
 
 # For each item that a request may have. An attribute takes four fields on the wire and two objects in JSON, so this is
 # 16 or 30 attributes for every one of `collector.max_spans` items, and thousands for each of the 512 that SDKs send.
@@ -79,12 +79,12 @@ def _count(body: bytes, request: str, most: int) -> None:
             raise TooMany(f"more than {bound} fields in one request of logs (from collector.max_spans)")
         tag, at = varint(body, pos)
         if tag & 7 != 2:
-            pos = past(body, pos, end)
+            pos = skip_field(body, pos, end)
             continue
         size, at = varint(body, at)
         pos = at + size
         if pos > end:
-            raise Malformed("a field is longer than its message")
+            raise Malformed(TOO_LONG)
         held = inner.get(tag)
         if held is None:
             continue

@@ -133,9 +133,11 @@ class CallMetrics:
         self._add_tokens(self._row(call), call)
 
     def _add_tokens(self, row: _Row, call: Call) -> None:
+        # Each kind of every call: as plain optionals they would cost 40 ns more, half of all this.
+        counts = call.token_counts
         for kind in range(i64(len(KINDS))):
-            count = call.tokens(kind)
-            if count is not None:
+            count = counts[kind]
+            if count >= 0:
                 counter = row.tokens[kind]
                 if counter is None:
                     counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])

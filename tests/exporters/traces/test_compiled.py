@@ -15,8 +15,9 @@ import pytest
 ROOT = Path(__file__).parents[3]
 # Those that go through every compiled module, none of which starts a process of the checkout.
 TRACES = (
-    "protobuf",
+    "otlp_protobuf",
     "fast_path",
+    "fields",
     "conventions",
     "series",
     "rate_sampler",

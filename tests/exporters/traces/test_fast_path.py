@@ -21,7 +21,7 @@ from exporters.traces.calls.call import Call
 from exporters.traces.conventions import MARKS, NAMES
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE
 from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
-from exporters.traces.decode import content, protobuf, spans
+from exporters.traces.decode import content, otlp_protobuf, protobuf, spans
 
 NAMES_OF_TENANTS = ("tenant.id", "tenant")
 CONTEXT = normalise.Context(None, NAMES_OF_TENANTS, {"vllm": "mistral-7b"})
@@ -96,7 +96,7 @@ def spelled(prompt: str, answer: str) -> bytes:
 
 
 def span_alone(body: bytes) -> spans.Span:
-    return protobuf.alone(body, 0, len(body), protobuf.Source(body, "", {})).span(0)
+    return otlp_protobuf.alone(body, 0, len(body), otlp_protobuf.Source(body, "", {})).span(0)
 
 
 def values(call: Call) -> dict[str, Any]:
@@ -107,18 +107,18 @@ def values(call: Call) -> dict[str, Any]:
 
 
 def long_way(body: bytes) -> list[dict[str, Any]]:
-    return [values(call) for span in protobuf.read(body, 100)[0] if (call := normalise.call(span, CONTEXT))]
+    return [values(call) for span in otlp_protobuf.read(body, 100)[0] if (call := normalise.call(span, CONTEXT))]
 
 
 def told(body: bytes) -> list[dict[str, Any]]:
-    return [values(held.call) for held in normalise.read(protobuf.split(body, 100)[0], CONTEXT, TABLE).calls]
+    return [values(held.call) for held in normalise.read(otlp_protobuf.split(body, 100)[0], CONTEXT, TABLE).calls]
 
 
 def short_ways(body: bytes) -> int:
     """How many spans the short way decides."""
     return sum(
         fast_path.read(body, start, end, TABLE, None) is not None
-        for group in protobuf.split(body, 100)[0]
+        for group in otlp_protobuf.split(body, 100)[0]
         for start, end in zip(group.starts, group.ends, strict=True)
     )
 

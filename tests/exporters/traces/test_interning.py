@@ -24,10 +24,10 @@ def test_versions_of_a_model_are_remembered_beside_each_other(form: str) -> None
     """Ten that began and ended alike had one place, so that nine of ten calls had their model worked out anew."""
     words = [AnyValue(string_value=form.format(number)).SerializeToString() for number in range(10)]
     found = remembered(words)
-    assert [meaning.word if meaning else None for meaning in found.values()] == [word.decode() for word in words]
+    assert [value.text if value else None for value in found.values()] == [word.decode() for word in words]
 
 
 @given(st.lists(st.text(max_size=40).map(str.encode), unique=True, max_size=30))
 def test_what_is_remembered_is_of_these_very_bytes(words: list[bytes]) -> None:
-    for word, meaning in remembered(words).items():
-        assert meaning is None or (meaning.raw, meaning.word) == (word, word.decode())
+    for word, value in remembered(words).items():
+        assert value is None or (value.raw, value.text) == (word, word.decode())

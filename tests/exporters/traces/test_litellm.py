@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import Call
-from exporters.traces.decode import protobuf
+from exporters.traces.decode import otlp_protobuf
 from exporters.traces.decode.spans import Event, Span
 
 S = 1_000_000_000
@@ -143,7 +143,7 @@ def test_both_ways_of_reading_agree_on_it() -> None:
     provider.add_span_processor(SimpleSpanProcessor(memory))
     provider.get_tracer("opentelemetry.instrumentation.fastapi").start_span("POST", attributes=HTTP).end()
     body = encode_spans(list(memory.get_finished_spans())).SerializeToString()
-    groups, _ = protobuf.split(body, 10)
+    groups, _ = otlp_protobuf.split(body, 10)
     assert normalise.read(groups, CONTEXT, fast_path.attribute_table(())).calls == []
 
 

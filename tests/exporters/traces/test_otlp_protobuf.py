@@ -18,7 +18,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.collector_process import chat
 
-from exporters.traces.decode import protobuf, spans
+from exporters.traces.decode import otlp_protobuf, protobuf, spans
 
 # Not `size`: bytes that protobuf would write otherwise are as many as came.
 _FIELDS = {kind: [field.name for field in fields(kind) if field.name != "size"] for kind in (spans.Span, spans.Event)}
@@ -82,7 +82,7 @@ def same(ours: Any, theirs: Any) -> bool:
 @settings(deadline=None)
 @given(requests())
 def test_the_same_spans_as_protobufs_parser(request: ExportTraceServiceRequest) -> None:
-    ours, seen = protobuf.read(request.SerializeToString(), 100)
+    ours, seen = otlp_protobuf.read(request.SerializeToString(), 100)
     theirs = list(spans.read(request))
     assert seen == len(theirs)
     assert same(ours, theirs)
@@ -90,12 +90,12 @@ def test_the_same_spans_as_protobufs_parser(request: ExportTraceServiceRequest) 
 
 def test_the_real_sdks_bytes() -> None:
     body = encode_spans(chat(count=20, failed=True)).SerializeToString()
-    ours, _ = protobuf.read(body, 100)
+    ours, _ = otlp_protobuf.read(body, 100)
     assert same(ours, list(spans.read(ExportTraceServiceRequest.FromString(body))))
 
 
 def test_only_so_many_are_read_but_all_are_counted() -> None:
-    found, seen = protobuf.read(encode_spans(chat(count=20)).SerializeToString(), 3)
+    found, seen = otlp_protobuf.read(encode_spans(chat(count=20)).SerializeToString(), 3)
     assert (len(found), seen) == (3, 20)
 
 
@@ -112,7 +112,7 @@ def test_damaged_bytes_are_refused_or_read_as_protobuf_reads_them() -> None:
         except DecodeError:
             theirs = None
         try:
-            ours, _ = protobuf.read(cut, 100)
+            ours, _ = otlp_protobuf.read(cut, 100)
         except protobuf.Malformed:
             continue
         if theirs is not None:
@@ -125,7 +125,7 @@ def test_damaged_bytes_are_refused_or_read_as_protobuf_reads_them() -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_give_spans_or_malformed(body: bytes) -> None:
     try:
-        protobuf.read(body, 100)
+        otlp_protobuf.read(body, 100)
     except protobuf.Malformed:
         return
 
@@ -141,7 +141,7 @@ def test_deep_nesting_is_refused() -> None:
         value = field(0x2A, field(0x0A, value))
     span = field(0x4A, field(0x0A, b"k") + field(0x12, value))
     with pytest.raises(protobuf.Malformed):
-        protobuf.read(field(0x0A, field(0x12, field(0x12, span))), 100)
+        otlp_protobuf.read(field(0x0A, field(0x12, field(0x12, span))), 100)
 
 
 def nested(tag: int, inner: bytes) -> bytes:
@@ -173,7 +173,7 @@ PAIR = nested(0x0A, b"key") + VALUES
 )
 def test_what_takes_two_bytes_here_and_hundreds_read_is_bounded(body: bytes) -> None:
     with pytest.raises(protobuf.Malformed, match=r"more than 100000|100000 times|larger than"):
-        protobuf.read(body, 100)
+        otlp_protobuf.read(body, 100)
 
 
 def test_names_without_end_are_not_remembered() -> None:
@@ -183,7 +183,7 @@ def test_names_without_end_are_not_remembered() -> None:
         for number in range(40):
             span = Span(trace_id=bytes(16), span_id=bytes(8))
             span.attributes.add(key=f"{number}" + "k" * 200_000).value.int_value = 1
-            protobuf.read(nested(0x0A, nested(0x12, nested(0x12, span.SerializeToString()))), 1)
+            otlp_protobuf.read(nested(0x0A, nested(0x12, nested(0x12, span.SerializeToString()))), 1)
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -1,0 +1,111 @@
+"""The table of a call's fields drives all that goes through them: both ways to read a span, and the token metrics."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporters.traces.calls import fast_path, normalise
+from exporters.traces.calls.call import Call
+from exporters.traces.conventions import MARKS, fields
+from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS, Field
+from exporters.traces.decode import otlp_protobuf
+from exporters.traces.keep.metrics import CallMetrics
+
+CONTEXT = normalise.Context(None, (), {})
+TABLE = fast_path.attribute_table(())
+# What a call knows that is no attribute of OTel's convention.
+WORKED_OUT = {"tpot_s", "stream_s", "request_hash", "irregular_ids", "model", "version"}
+# What a call has even where no attribute says it.
+WITH_DEFAULT = {"operation", "finish_reasons"}
+# What the fast path leaves to normalisation: failures, and marks of other conventions.
+LEFT = {"error.type"} | {mark for mark, _ in MARKS}
+VALUES: dict[str, AnyValue] = {
+    "operation": AnyValue(string_value="embeddings"),
+    "streaming": AnyValue(bool_value=True),
+    "ttft_s": AnyValue(double_value=0.5),
+}
+READ: dict[str, object] = {"operation": "embeddings", "streaming": True, "ttft_s": 0.5, "finish_reasons": ("word",)}
+
+
+def keys(wanted: tuple[Field, ...]) -> list[tuple[str, str]]:
+    return [(field.name, key) for field in wanted for key in field.keys]
+
+
+def span(attributes: dict[str, AnyValue]) -> bytes:
+    made = Span(trace_id=b"t" * 16, span_id=b"s" * 8, name="chat m", start_time_unix_nano=1, end_time_unix_nano=10**9)
+    for key, value in attributes.items():
+        made.attributes.add(key=key, value=value)
+    return made.SerializeToString()
+
+
+def both_ways(attributes: dict[str, AnyValue]) -> tuple[Call | None, Call | None]:
+    """The call by the fast path, None if it leaves the span alone; and by way of the span."""
+    body = span(attributes)
+    fast = fast_path.read(body, 0, len(body), TABLE, "acme")
+    whole = otlp_protobuf.alone(body, 0, len(body), otlp_protobuf.Source(body, "", {})).span(0)
+    return fast, normalise.call(whole, CONTEXT)
+
+
+@pytest.mark.parametrize(("name", "key"), keys(TOKEN_FIELDS))
+def test_each_kind_of_token_is_read_and_counted_by_its_row_alone(name: str, key: str) -> None:
+    [kind] = [kind for kind, field in enumerate(TOKEN_FIELDS) if field.name == name]
+    whole = {"gen_ai.usage.input_tokens": AnyValue(int_value=500), "gen_ai.usage.output_tokens": AnyValue(int_value=50)}
+    if TOKEN_FIELDS[kind].name in ("input_tokens", "output_tokens"):
+        whole = {}
+    about = {"gen_ai.operation.name": AnyValue(string_value="chat"), **whole, key: AnyValue(int_value=7)}
+    for call in both_ways(about):
+        assert call is not None
+        assert call.tokens(kind) == 7
+        metrics = CallMetrics((), 10)
+        metrics.add(call)
+        counted = {
+            sample.labels["kind"]: sample.value
+            for family in text_string_to_metric_families(metrics.registry.page(False))
+            for sample in family.samples
+            if sample.name == "telltale_tokens_total"
+        }
+        assert counted[TOKEN_FIELDS[kind].token_kind] == 7
+
+
+@pytest.mark.parametrize(("name", "key"), keys(tuple(field for field in FIELDS if field not in TOKEN_FIELDS)))
+def test_both_ways_read_each_attribute_into_its_field(name: str, key: str) -> None:
+    about = {"gen_ai.operation.name": AnyValue(string_value="chat"), "gen_ai.request.stream": AnyValue(bool_value=True)}
+    if name == "streaming":
+        del about["gen_ai.request.stream"]
+    if key == "llm.request.type":
+        del about["gen_ai.operation.name"]
+    fast, whole = both_ways(about | {key: VALUES.get(name, AnyValue(string_value="word"))})
+    assert whole is not None
+    if name == "error_type":
+        assert (whole.error_type, whole.status) == ("other", "error")
+    else:
+        assert getattr(whole, name) == READ.get(name, "word")
+    if key in LEFT:
+        assert fast is None
+    else:
+        assert fast is not None
+        assert getattr(fast, name) == getattr(whole, name)
+
+
+def test_the_optional_fields_of_a_call_are_those_of_the_table() -> None:
+    blank = Call()
+    optional = {name for name in dir(blank) if not name.startswith("_") and getattr(blank, name) is None}
+    of_tokens = {name for name in optional if name.endswith("_tokens")}
+    named = {field.name for field in FIELDS if field not in TOKEN_FIELDS}
+    assert optional - of_tokens - WORKED_OUT == named - WITH_DEFAULT
+    assert of_tokens <= {field.name for field in TOKEN_FIELDS}
+
+
+def test_a_kind_of_token_that_has_a_name_of_its_own_is_the_one_of_its_place() -> None:
+    call = Call()
+    for kind in range(len(TOKEN_FIELDS)):
+        call.set_tokens(kind, 100 + kind)
+    places = {
+        fields.INPUT: "input_tokens", fields.OUTPUT: "output_tokens", fields.CACHED_INPUT: "cached_input_tokens",
+        fields.CACHE_WRITE_INPUT: "cache_write_input_tokens", fields.REASONING_OUTPUT: "reasoning_output_tokens",
+    }  # fmt: skip
+    for place, name in places.items():
+        assert (TOKEN_FIELDS[place].name, getattr(call, name)) == (name, 100 + place)
