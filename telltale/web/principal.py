@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Literal
 
 from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
@@ -20,31 +18,14 @@ from telltale import auth
 from telltale.settings import is_loopback
 from telltale.store import access
 from telltale.store.access import Key
+from telltale.web.roles import Principal, Role
 from telltale.web.state import State, state
 
-Role = Literal["submitter", "viewer", "reviewer", "adjudicator", "admin"]
-ROLES: tuple[Role, ...] = ("submitter", "viewer", "reviewer", "adjudicator", "admin")
 LOCAL = "local"
-# As the collector names a sender that does not say whose it is.
-LOCAL_TENANT = "unknown"
 
 
 class SignInNeeded(Exception):
     """Nobody is signed in: people are sent to the sign-in page, programs get 401."""
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks. `via` says how we know; `tenant` and `scopes` are those of an API key."""
-
-    name: str
-    role: str
-    via: Literal["session", "key", "local"]
-    tenant: str = LOCAL_TENANT
-    scopes: tuple[str, ...] = ()
-
-    def allows(self, role: str) -> bool:
-        return ROLES.index(self.role) >= ROLES.index(role)
 
 
 def require(role: Role) -> Callable[[Request], Principal]:

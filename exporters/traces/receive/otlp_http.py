@@ -10,8 +10,6 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
-from prometheus_client.openmetrics import exposition as openmetrics
 
 from exporters.traces.decode.bodies import Refused
 from exporters.traces.receive.http1 import TEXT, Request
@@ -19,6 +17,7 @@ from exporters.traces.receive.langfuse_scores import INGESTION, SCORES
 from exporters.traces.receive.receiver import ExportRequest, Receiver, Signal
 from exporters.traces.receive.score_intake import StoredScores
 from exporters.traces.receive.statuses import RETRY_AFTER_S, STATUSES
+from telltale.serving import pages
 
 JSON = "application/json"
 PROTOBUF = b"application/x-protobuf"
@@ -92,33 +91,20 @@ class Page:
         self, registry: CollectorRegistry, calls: Callable[[bool], str], unready: Callable[[], str | None]
     ) -> None:
         """`calls`: the calls' metrics, in OpenMetrics or not; `unready`: why the collector is not, or None."""
-        self._registry = registry
-        self._calls = calls
-        self._unready = unready
+        self._pages = pages.table(pages.exposition(registry, calls), unready)
 
     def on_headers(self, request: Request) -> None:
-        if request.method not in ("GET", "HEAD"):
-            request.respond(405, TEXT, b"GET /metrics\n", (b"allow", b"GET, HEAD"))
+        if request.method not in pages.METHODS:
+            self.on_request(request)
 
     def on_data(self, request: Request) -> None:
         if request.size > MAX_BODY:
             request.respond(413, TEXT, b"GET /metrics\n")
 
     def on_request(self, request: Request) -> None:
-        why = self._unready() if request.path == "/-/ready" else None
-        if why is not None:
-            request.respond(503, TEXT, f"{why}\n".encode())
-        elif request.path in ("/-/healthy", "/-/ready"):
-            request.respond(200, TEXT, b"ok\n")
-        elif request.path != "/metrics":
-            request.respond(404, TEXT, b"see /metrics\n")
-        elif "application/openmetrics-text" in request.field(b"accept"):
-            page = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]  # no types there
-            kind = openmetrics.CONTENT_TYPE_LATEST.encode()
-            request.respond(200, kind, self._calls(True).encode() + page)
-        else:
-            page = self._calls(False).encode() + generate_latest(self._registry)
-            request.respond(200, b"text/plain; version=0.0.4; charset=utf-8", page)
+        made = pages.respond(self._pages, request.method, request.path, request.field(b"accept"))
+        more = ((name.lower().encode(), value.encode()) for name, value in made.headers)
+        request.respond(made.status, made.content_type.encode(), made.content, *more)
 
     def release(self, request: Request) -> None:
         """Nothing was reserved for it."""
