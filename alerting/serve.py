@@ -11,8 +11,10 @@ from types import FrameType
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from alerting import trackers
 from alerting.intake.webhook import create_app
 from alerting.lifecycle.reconcile import Reconciler
+from alerting.trackers.outbox import OutboxState, OutboxWorker
 from telltale.metrics import Metrics
 from telltale.settings import Settings, is_loopback
 from telltale.store import Store, open_configured
@@ -48,7 +50,11 @@ def _run(settings: Settings, store: Store, listener: socket.socket) -> None:
     metrics = Metrics(CollectorRegistry())
     app = create_app(settings, store, metrics, time.time)
     last_success = metrics.gauge("telltale_ticket_reconcile_last_success_timestamp_seconds")
-    reconciler = Reconciler(store, settings, last_success, time.time)
+    metrics.registry.register(OutboxState(store, trackers.names(), time.time))
+    workers: list[Reconciler | OutboxWorker] = [
+        Reconciler(store, settings, last_success, time.time),
+        *(OutboxWorker(store, tracker, time.time) for tracker in trackers.MEMBERS),
+    ]
     # h11, because it ends a request whose headers do not; uvicorn would take httptools where that is installed.
     config = uvicorn.Config(
         app, http="h11", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10
@@ -56,11 +62,13 @@ def _run(settings: Settings, store: Store, listener: socket.socket) -> None:
     # uvicorn raises the signal again once it has stopped; the default answer would end us before the store is closed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _heard)
-    reconciler.start()
+    for worker in workers:
+        worker.start()
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
-        reconciler.stop()
+        for worker in workers:
+            worker.stop()
 
 
 def _heard(_number: int, _frame: FrameType | None) -> None:

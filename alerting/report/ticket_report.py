@@ -11,6 +11,7 @@ from markupsafe import Markup
 from sqlalchemy import Connection
 
 from alerting.report.chart import draw
+from telltale.evidence.alerts import TicketAlert
 from telltale.records import Feedback, Sample, Score, Ticket
 from telltale.settings import Settings
 from telltale.store import feedback, samples, scores, tickets
@@ -72,7 +73,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Dossier:
+class TicketReport:
     """A ticket with its evidence."""
 
     ticket: Ticket
@@ -86,19 +87,15 @@ class Dossier:
         return [series for series in self.series if series.alarming]
 
     @property
-    def firing(self) -> list[Row]:
-        return [entry for entry in self.ticket.alerts.values() if entry["status"] == "firing"]
-
-    @property
     def panels(self) -> list[tuple[str, str]]:
         """(alert, address) of the panels; an alert's annotations come from outside, so only web addresses."""
-        found = {str(e["name"]): str(e.get("dashboard_url") or "") for e in self.ticket.alerts.values()}
+        found = {alert.name: alert.dashboard_url for alert in self.ticket.alerts.values()}
         return [(name, url) for name, url in sorted(found.items()) if url.startswith(("http://", "https://"))]
 
     @property
     def names(self) -> list[str]:
         """The alerts' names, each once."""
-        return sorted({str(entry["name"]) for entry in self.ticket.alerts.values()})
+        return sorted({alert.name for alert in self.ticket.alerts.values()})
 
     @property
     def evidence(self) -> list[tuple[int, Score]]:
@@ -109,24 +106,23 @@ class Dossier:
 
     @property
     def is_acknowledged(self) -> bool:
-        """Whether somebody looks into the present episode."""
+        """Whether somebody acknowledged the present episode."""
         latest = [event.kind for event in self.events if event.kind in ("opened", "reopened", "acknowledged")]
         return latest[-1:] == ["acknowledged"]
 
 
-def gather(connection: Connection, ticket: Ticket, settings: Settings) -> Dossier:
-    """Read what belongs to a ticket."""
+def build_report(connection: Connection, ticket: Ticket, settings: Settings) -> TicketReport:
+    """Read from the store what belongs to a ticket."""
     events = tickets.events(connection, ticket.id or 0)
-    starts = [float(s) for e in ticket.alerts.values() if isinstance(s := e.get("starts_at"), int | float)]
-    since = min([ticket.opened_at, *starts])
+    since = min([ticket.opened_at, *(alert.starts_at for alert in ticket.alerts.values())])
     found: list[Score] = []
     if ticket.model:
         reach = since - WINDOWS_BEFORE * settings.monitor.window
         found = scores.load(connection, model=ticket.model, since=reach)
-    wanted = {_of_labels(entry) for entry in ticket.alerts.values()}
+    wanted = {_series_key(alert) for alert in ticket.alerts.values()}
     groups = _by_series(found, ticket)
     series = [_series(connection, group, ticket, key in wanted) for key, group in groups.items()]
-    return Dossier(ticket, events, sorted(series, key=_urgency), since, export_command(ticket, settings))
+    return TicketReport(ticket, events, sorted(series, key=_urgency), since, export_command(ticket, settings))
 
 
 def export_command(ticket: Ticket, settings: Settings) -> str:
@@ -191,12 +187,12 @@ def _negative(connection: Connection, found: Sequence[Sample]) -> list[Bad]:
     return sorted(told, key=lambda b: (b.event.comment is None, -b.event.received_at))[:MAX_EXAMPLES]
 
 
-def _of_labels(entry: Row) -> Key:
-    labels = entry.get("labels")
-    labels = labels if isinstance(labels, Mapping) else {}
-    if entry.get("name") == "NegativeFeedbackHigh":
-        return ("feedback", "negative_ratio", "feedback", labels.get("tenant", ""))
-    return tuple(labels.get(name, "") for name in ("monitor", "signal", "direction", "tenant"))
+def _series_key(alert: TicketAlert) -> Key:
+    """The series that an alert judges."""
+    label = defaultdict(str, alert.labels)
+    if alert.name == "NegativeFeedbackHigh":
+        return "feedback", "negative_ratio", "feedback", label["tenant"]
+    return label["monitor"], label["signal"], label["direction"], label["tenant"]
 
 
 def _urgency(series: Series) -> tuple[bool, float, str]:

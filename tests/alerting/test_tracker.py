@@ -10,10 +10,10 @@ from typing import Any
 
 from alerting import main
 from alerting.intake.notification import Alert
+from alerting.lifecycle import decisions
 from alerting.lifecycle.reconcile import reconcile
 from alerting.lifecycle.sources import Sources
-from alerting.lifecycle.state import Look, Verdict
-from alerting.trackers import embedded
+from alerting.lifecycle.state import Observation, Verdict
 from telltale.settings import Settings
 from telltale.store import Store, open_store, tickets
 
@@ -32,7 +32,7 @@ def test_two_trackers_over_one_store_open_each_ticket_once(tmp_path: Path) -> No
     def work(store: Store) -> None:
         for number in range(25):
             found = [alert(f"model-{number}")]
-            store.write(lambda connection, found=found: embedded.take(connection, found, NOW, WINDOW))  # type: ignore[misc]  # mypy infers no type for a lambda's default
+            store.write(lambda connection, found=found: decisions.apply_notification(connection, found, NOW, WINDOW))  # type: ignore[misc]  # mypy infers no type for a lambda's default
 
     threads = [threading.Thread(target=work, args=(store,)) for store in stores]
     for thread in threads:
@@ -46,19 +46,19 @@ def test_two_trackers_over_one_store_open_each_ticket_once(tmp_path: Path) -> No
 
 
 def test_a_silenced_alert_that_was_never_notified_opens_nothing(store: Store) -> None:
-    look = Look(NOW, (alert("m", muted=True),), Verdict("firing"))
+    look = Observation(NOW, (alert("m", muted=True),), Verdict("firing"))
     key = alert("m").key
-    assert store.write(lambda connection: embedded.compare(connection, key, look, NOW, 1.0, WINDOW)) is None
+    assert store.write(lambda connection: decisions.apply_observation(connection, key, look, NOW, 1.0, WINDOW)) is None
     with store.read() as connection:
         assert tickets.load(connection) == []
 
 
 def test_information_opens_nothing() -> None:
-    assert embedded.by_key([alert("m", severity="info")]) == {}
+    assert decisions.by_key([alert("m", severity="info")]) == {}
 
 
 def test_without_alertmanager_nothing_changes_and_the_trouble_is_named(store: Store) -> None:
-    store.write(lambda connection: embedded.take(connection, [alert("m")], NOW, WINDOW))
+    store.write(lambda connection: decisions.apply_notification(connection, [alert("m")], NOW, WINDOW))
     sources = Sources(NOWHERE, NOWHERE)
     trouble = reconcile(store, sources, Settings(), lambda: NOW + 60)
     sources.close()
