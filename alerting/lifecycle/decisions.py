@@ -62,7 +62,7 @@ def comment(connection: Connection, ticket: Ticket, actor: str, text: str, now: 
 
 
 def acknowledge(connection: Connection, ticket: Ticket, actor: str, now: float) -> None:
-    """Note that a person looks into it."""
+    """Note that a person is working on it."""
     _add_by_hand(connection, ticket, TicketEvent(now, "acknowledged", actor, {}))
 
 

@@ -51,8 +51,8 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             hold_s=300.0,
             summary="A ticket change has waited {{ $value | humanizeDuration }} for {{ $labels.tracker }}",
             description=(
-                "{{ $labels.tracker }} does not take changes of tickets: what it shows is out of date. Nothing is "
-                "lost, and each change is tried again until it is taken."
+                "{{ $labels.tracker }} does not accept changes of tickets: what it shows is out of date. Nothing is "
+                "lost, and each change is tried again until it is accepted."
             ),
             signal=selector("telltale_ticket_outbox_oldest_age_seconds", "tracker"),
         ),

@@ -1,4 +1,4 @@
-"""What a tracker is: it takes one change of a ticket at a time, and says whether it did or whether to try again."""
+"""What a tracker is: it accepts one change of a ticket at a time, or says whether trying again makes sense."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from telltale.store.tickets import TicketEvent
 class TicketChange:
     """What happened to a ticket, and the ticket as it is now.
 
-    `key` identifies the change at every attempt: a tracker that is not idempotent by itself looks for it among what it
-    has before it writes, at the latest when `attempt`, counted from 1, is above 1. `reference` is what the tracker
-    called the ticket when it took an earlier change; `None` before that.
+    `key` identifies the change at every attempt: a tracker that is not idempotent by itself searches for it before it
+    writes, at the latest when `attempt`, counted from 1, is above 1. `reference` is the tracker's own name for the
+    ticket, as returned for an earlier change; `None` before that.
     """
 
     key: str
@@ -26,10 +26,10 @@ class TicketChange:
 
 
 class Delivery(NamedTuple):
-    """What became of one attempt: what the tracker calls the ticket, or `None` when it did not take the change.
+    """The outcome of one attempt: the tracker's own name for the ticket, or `None` when the change was not accepted.
 
-    Then `retryable` says whether it may take the same change later (it does not answer, it is busy) or never (it
-    refuses the change itself), and `error` why, in one line without secrets.
+    Then `retryable` says whether the same change may be accepted later (the tracker does not respond, or is busy) or
+    never (it refuses the change itself), and `error` why, in one line without secrets.
     """
 
     result: str | None
@@ -45,4 +45,4 @@ class Tracker(Protocol):
         """Its name in the outbox, metrics and logs: lower case, at most 32 characters, never changed."""
 
     def deliver(self, change: TicketChange) -> Delivery:
-        """Make the tracker show this change. Ends within half a minute; taking a change twice is harmless."""
+        """Make the tracker show this change. Returns within half a minute; the same change twice is harmless."""
