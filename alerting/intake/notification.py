@@ -14,8 +14,8 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, TypeAda
 WEBHOOK_PATH = "/api/v1/alerts"
 TICKET_SEVERITIES = ("page", "ticket")
 MAX_ALERTS = 10_000
-# What distinguishes one cause from another. Never an alert's fingerprint, group key or start: they change when a process
-# or Prometheus restarts, or a route is edited.
+# What distinguishes one cause from another. Never an alert's fingerprint, group key or start: they change when a
+# process or Prometheus restarts, or a route is edited.
 IDENTITY = {"retrain": ("cluster", "model", "version")}
 OTHER_IDENTITY = (
     *("alertname", "cluster", "job", "instance", "gpu", "uuid", "xid"),
