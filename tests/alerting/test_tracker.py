@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from alerting import main
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
@@ -16,6 +18,7 @@ from alerting.lifecycle.sources import Sources
 from alerting.lifecycle.state import Observation, Verdict
 from telltale.settings import Settings
 from telltale.store import Store, open_store, tickets
+from telltale.store.schema import ticket_outbox
 
 NOW, WINDOW = 1000.0, 3600.0
 NOWHERE = "http://127.0.0.1:9"
@@ -74,6 +77,32 @@ def test_a_tracker_alone_says_that_it_cannot_compare(tracker_alone: Any, until: 
     text = until(lambda: tracker_alone.get(url), "the metrics")
     assert "telltale_ticket_reconcile_last_success_timestamp_seconds 0.0" in text
     assert 'telltale_tickets{lane="retrain",state="open"} 0.0' in text
+    assert 'telltale_ticket_outbox_oldest_age_seconds{tracker="embedded"} 0.0' in text
+    assert 'telltale_ticket_outbox_failed{tracker="embedded"} 0.0' in text
+
+
+def test_what_a_notification_changes_is_delivered_to_the_embedded_tracker(
+    tracker_alone: Any, until: Callable[..., Any]
+) -> None:
+    address = f"http://{tracker_alone.settings.tickets.listen}"
+    until(lambda: tracker_alone.get(f"{address}/-/ready"), "the tracker")
+    labels = {"alertname": "ModelDriftPersistent", "severity": "ticket", "lane": "retrain", "model": "m"}
+    times = {"startsAt": "2026-11-23T20:00:00Z", "endsAt": "0001-01-01T00:00:00Z"}
+    firing = {"status": "firing", "labels": labels, "fingerprint": "ab", **times}
+    message = {"version": "4", "receiver": "tickets", "alerts": [firing]}
+    assert tracker_alone.client.post(f"{address}/api/v1/alerts", json=message).json() == {"tickets": ["T-1"]}
+
+    store = tracker_alone.store()
+    try:
+
+        def items() -> list[tuple[str, str, str]]:
+            query = select(ticket_outbox.c.tracker, ticket_outbox.c.state, ticket_outbox.c.reference)
+            with store.read() as connection:
+                return [tuple(row) for row in connection.execute(query)]
+
+        until(lambda: items() == [("embedded", "delivered", "T-1")], "the last change to be delivered")
+    finally:
+        store.close()
 
 
 def test_an_address_in_use_and_a_missing_token_are_one_clear_line(tmp_path: Path, capsys: Any) -> None:

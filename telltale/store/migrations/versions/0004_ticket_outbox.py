@@ -24,6 +24,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["event_id"], ["ticket_events.id"], name=op.f("fk_ticket_outbox_event_id")),
         sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_ticket_outbox_ticket_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_outbox")),
-        sa.UniqueConstraint("tracker", "event_id", name=op.f("uq_ticket_outbox_tracker")),
+        sa.UniqueConstraint("tracker", "event_id", name=op.f("uq_ticket_outbox_tracker_event_id")),
     )
-    op.create_index(op.f("ix_ticket_outbox_tracker"), "ticket_outbox", ["tracker", "state", "ticket_id"])
+    op.create_index(
+        op.f("ix_ticket_outbox_tracker_state_ticket_id"), "ticket_outbox", ["tracker", "state", "ticket_id"]
+    )
