@@ -92,7 +92,7 @@ def test_what_the_webhook_missed_is_opened_and_what_vanished_is_closed(chain: An
 
     def firing() -> bool:
         listed = chain.get(f"{alertmanager_url}/api/v2/alerts") or []
-        return any(alert.labels["alertname"] == "ModelDriftPersistent" for alert in listed)
+        return any(alert["labels"]["alertname"] == "ModelDriftPersistent" for alert in listed)
 
     def is_over() -> bool:
         answer = chain.get(f"{prometheus_url}/api/v1/query", query='ALERTS{alertname="ModelDriftPersistent"}')
