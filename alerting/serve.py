@@ -7,8 +7,10 @@ import time
 
 from prometheus_client import CollectorRegistry
 
+from alerting import trackers
 from alerting.intake.webhook import create_app
 from alerting.lifecycle.reconcile import Reconciler
+from alerting.trackers.outbox import OutboxState, OutboxWorker
 from telltale import exits
 from telltale.metrics import Metrics
 from telltale.serving import asgi
@@ -38,9 +40,15 @@ def _run(settings: Settings, store: Store, listener: socket.socket) -> None:
     metrics = Metrics(CollectorRegistry())
     app = create_app(settings, store, metrics, time.time)
     last_success = metrics.gauge("telltale_ticket_reconcile_last_success_timestamp_seconds")
-    reconciler = Reconciler(store, settings, last_success, time.time)
-    reconciler.start()
+    metrics.registry.register(OutboxState(store, trackers.names(), time.time))
+    workers: list[Reconciler | OutboxWorker] = [
+        Reconciler(store, settings, last_success, time.time),
+        *(OutboxWorker(store, tracker, time.time) for tracker in trackers.MEMBERS),
+    ]
+    for worker in workers:
+        worker.start()
     try:
         asgi.serve(app, listener)
     finally:
-        reconciler.stop()
+        for worker in workers:
+            worker.stop()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from alerting.intake.notification import Alert
-from alerting.trackers import embedded
+from alerting.lifecycle import decisions
 from telltale.evidence.scores import Details, Examples
 from telltale.records import Feedback, Sample, Score
 from telltale.store import Store, feedback, samples, scores
@@ -44,7 +44,7 @@ def show(store: Store, pages: str) -> Callable[..., str]:
         store.write(lambda c: scores.save(c, [judged]))
         labels = {"alertname": "NegativeFeedbackHigh", "severity": "ticket", "lane": "retrain"}
         alert = Alert("f" * 16, True, labels | {"model": "support", "version": "support-2"}, {}, NOW - 500)
-        (ticket,) = store.write(lambda c: embedded.take(c, [alert], NOW - 200, 3600.0))
+        (ticket,) = store.write(lambda c: decisions.receive(c, [alert], NOW - 200, 3600.0))
         answer = httpx.get(f"{pages}/tickets/{ticket.id}", headers={"Accept": "text/html"})
         assert answer.status_code == 200
         return answer.text
