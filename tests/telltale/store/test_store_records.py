@@ -190,6 +190,7 @@ def test_a_new_reference_replaces_the_old_one_and_keeps_it(store: Store) -> None
         assert references.current(connection, "m", "prompt") == new
         assert references.load(connection, old.id or 0) == old
         assert references.current(connection, "m", "response") is None
+    assert old.sha256 != new.sha256
 
     assert old.sha256 != new.sha256
 
