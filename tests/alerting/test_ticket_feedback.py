@@ -44,7 +44,7 @@ def show(store: Store, pages: str) -> Callable[..., str]:
         store.write(lambda c: scores.save(c, [judged]))
         labels = {"alertname": "NegativeFeedbackHigh", "severity": "ticket", "lane": "retrain"}
         alert = Alert("f" * 16, True, labels | {"model": "support", "version": "support-2"}, {}, NOW - 500)
-        (ticket,) = store.write(lambda c: decisions.receive(c, [alert], NOW - 200, 3600.0))
+        (ticket,) = store.write(lambda c: decisions.apply_notification(c, [alert], NOW - 200, 3600.0))
         answer = httpx.get(f"{pages}/tickets/{ticket.id}", headers={"Accept": "text/html"})
         assert answer.status_code == 200
         return answer.text

@@ -192,8 +192,6 @@ def test_a_new_reference_replaces_the_old_one_and_keeps_it(store: Store) -> None
         assert references.current(connection, "m", "response") is None
     assert old.sha256 != new.sha256
 
-    assert old.sha256 != new.sha256
-
 
 @pytest.mark.parametrize(
     ("content", "rows"),
