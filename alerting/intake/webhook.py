@@ -12,15 +12,16 @@ import secrets
 from collections.abc import Callable, Iterator
 
 from fastapi import FastAPI, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, select
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, Response
 
 from alerting.intake.notification import WEBHOOK_PATH, Malformed, document, parse
 from alerting.trackers import embedded
 from telltale.metrics import Metrics, gauge_family
+from telltale.serving import pages
+from telltale.serving.asgi import Pages
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, tickets
 
@@ -59,23 +60,7 @@ def create_app(settings: Settings, store: Store, metrics: Metrics, clock: Callab
         notifications.labels("taken").inc()
         return JSONResponse({"tickets": changed})
 
-    @app.get("/metrics")
-    def page() -> Response:
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-    @app.get("/-/healthy")
-    async def healthy() -> Response:
-        return PlainTextResponse("healthy\n")
-
-    @app.get("/-/ready")
-    def ready() -> Response:
-        try:
-            with store.read() as connection:
-                connection.execute(select(1))
-        except StoreUnavailable:
-            return PlainTextResponse("the store cannot be used\n", 503)
-        return PlainTextResponse("ready\n")
-
+    app.add_middleware(Pages, pages=pages.table(pages.exposition(metrics.registry), store.unready))
     return app
 
 

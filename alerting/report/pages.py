@@ -20,7 +20,11 @@ from telltale.redaction import redact
 from telltale.store import audit, evidence, tickets
 from telltale.web import Nav, Principal, Router, render, require, state
 
-router = Router(templates=Path(__file__).parent / "templates", nav=(Nav("Tickets", "/tickets"),))
+router = Router(
+    templates=Path(__file__).parent / "templates",
+    nav=(Nav("Tickets", "/tickets"),),
+    links={"ticket": "/tickets/{id}"},
+)
 
 MAX_LISTED = 200
 MAX_WORDS = 4000

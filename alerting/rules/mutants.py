@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from alerting.rules import render
+from telltale import exits
 from telltale.binaries import find, how_to_get
 from telltale.settings import Settings
 
@@ -117,12 +118,12 @@ def main(arguments: Sequence[str]) -> int:
     promtool = find(settings, "promtool")
     if promtool is None:
         print(f"promtool is missing: {how_to_get('promtool')}", file=sys.stderr)
-        return 2
+        return exits.USAGE
     alive, number = survivors(promtool.absolute(), Path(arguments[0]), settings)
     for mutant in alive:
         print(f"not noticed: {mutant.name}: {mutant.change}")
     print(f"{number - len(alive)} of {number} changes noticed ({(number - len(alive)) / number:.1%})")
-    return 0
+    return exits.OK
 
 
 if __name__ == "__main__":

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from alerting import main
 from alerting.intake.notification import Alert
 from alerting.lifecycle.reconcile import reconcile
 from alerting.lifecycle.sources import Sources
 from alerting.lifecycle.state import Look, Verdict
 from alerting.trackers import embedded
+from telltale.exits import UsageError
 from telltale.settings import Settings
 from telltale.store import Store, open_store, tickets
 
@@ -76,13 +79,15 @@ def test_a_tracker_alone_says_that_it_cannot_compare(tracker_alone: Any, until: 
     assert 'telltale_tickets{lane="retrain",state="open"} 0.0' in text
 
 
-def test_an_address_in_use_and_a_missing_token_are_one_clear_line(tmp_path: Path, capsys: Any) -> None:
+def test_an_address_in_use_and_a_missing_token_are_one_clear_line(tmp_path: Path) -> None:
     outside = Settings.model_validate({"data_dir": tmp_path, "tickets": {"listen": "0.0.0.0:0"}})
-    assert main(outside) == 2
-    assert "tickets.webhook_token_file" in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"tickets\.webhook_token_file"):
+        main(outside)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert main(Settings.model_validate({"data_dir": tmp_path, "tickets": {"listen": address}})) == 2
-    assert capsys.readouterr().err == f"tickets.listen = {address}: Address already in use\n"
+        with pytest.raises(UsageError) as refused:
+            main(Settings.model_validate({"data_dir": tmp_path, "tickets": {"listen": address}}))
+    [line] = str(refused.value).splitlines()
+    assert line.startswith(f"tickets.listen = {address}: Address already in use; ")
