@@ -35,11 +35,11 @@ def show(store: Store, pages: str) -> Callable[..., str]:
             stored = replace(event, received_at=NOW - 400 + number, idempotency_key=f"k{number}")
             store.write(lambda c, stored=stored: feedback.append(c, stored, "0" * 64))  # type: ignore[misc]
         with store.read() as connection:
-            ids = [call.id for call in samples.load(connection)]
+            ids = [call.id or 0 for call in samples.load(connection)]
         judged = Score(
             *("feedback", "negative_ratio", "feedback", "support", "support-2", NOW - 600, NOW - 300, 80, "alert"),  # type: ignore[arg-type]  # a direction and a state
             *(0.3, 0.1, 0.001),
-            details=Details(examples=Examples(tuple(id for id in ids if id))),
+            details=Details(examples=Examples(tuple(ids))),
         )
         store.write(lambda c: scores.save(c, [judged]))
         labels = {"alertname": "NegativeFeedbackHigh", "severity": "ticket", "lane": "retrain"}

@@ -71,9 +71,8 @@ def traffic(store: Store) -> Traffic:
 
 
 def ratio(score: Score) -> float:
-    finding = score.details.finding
-    assert isinstance(finding, VoteShares)
-    return finding.negative_ratio
+    assert isinstance(score.details.finding, VoteShares)
+    return score.details.finding.negative_ratio
 
 
 def test_a_vote_of_the_reference_is_in_no_window(traffic: Traffic, store: Store) -> None:
@@ -140,9 +139,9 @@ def test_the_examples_are_the_calls_that_were_voted_down(traffic: Traffic, store
         traffic.call(number, span_id="b" * 16, layer="server", at=1011.5, response="the server's copy")
         traffic.vote(trace, value=float(number > 21))
     examples = traffic.judge()["chat"].details.examples
-    assert examples is not None
+    assert examples
     with store.read() as connection:
-        shown = samples.load(connection, ids=examples.current)
+        shown = samples.load(connection, ids=list(examples.current))
     assert [(sample.trace_id, sample.layer) for sample in shown] == [
         (f"{21:032x}", "client"),
         (f"{22:032x}", "client"),
