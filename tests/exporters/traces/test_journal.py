@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -229,6 +229,9 @@ def body(spans: list[Sent]) -> bytes:
     return request.SerializeToString()
 
 
+EXTRA = span(49, {**BARE, **CONTENT, "error.type": "timeout"})
+
+
 @st.composite
 def requests_of_a_story(draw: st.DrawFn) -> list[Request]:
     spans, records = draw(st.sampled_from(STORIES))
@@ -248,6 +251,21 @@ STEPS = st.tuples(st.sampled_from(["come", "come", "come", "store", "refuse", "a
 
 
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(  # Content of a call that is committed comes in a request that is refused.
+    requests=[([SPANS[1]], []), ([SPANS[0]], [])],
+    steps=[("come", 0), ("answer", 0), ("come", 0), ("refuse", 0), ("answer", 0)],
+    keeps_all=True,
+)
+@example(  # So does the other half of a failed call.
+    requests=[([SPANS[6]], []), ([SPANS[7], EXTRA], [])],
+    steps=[("come", 0), ("answer", 0), ("come", 0), ("refuse", 0), ("answer", 0)],
+    keeps_all=True,
+)
+@example(  # What builds on a refused request is refused with it, though it was stored itself.
+    requests=[([SPANS[2], EXTRA], []), ([SPANS[3]], [])],
+    steps=[("come", 0), ("come", 0), ("store", 1), ("answer", 1), ("refuse", 0), ("answer", 0), ("answer", 0)],
+    keeps_all=True,
+)
 @given(requests=requests_of_a_story(), steps=st.lists(STEPS, max_size=24), keeps_all=st.booleans())
 def test_what_is_left_is_what_the_committed_requests_alone_leave(
     store: DelayedStore, requests: list[Request], steps: list[tuple[str, int]], keeps_all: bool
