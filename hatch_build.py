@@ -23,7 +23,8 @@ _TRACES = (
     *("decode/otlp_json", "decode/bounds"),
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
     "conventions/openllmetry",
-    *("calls/call", "calls/fast_path", "calls/normalise", "calls/call_index", "calls/dedup", "calls/error_types"),
+    *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),
+    "calls/error_types",
     *("keep/metrics", "keep/rate_sampler", "keep/sample_collector", "keep/unsampled"),
     *("pipeline", "receive/http2"),
 )

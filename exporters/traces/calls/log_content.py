@@ -54,13 +54,13 @@ def event_name(record: LogRecord, values: dict[str, Value]) -> str:
 def _words(name: str, values: dict[str, Value], body: Value) -> tuple[str, str]:
     if name == DETAILS:
         held = values if "gen_ai.input.messages" in values else attributes.tree(body) or values
-        return content.last_input(held.get("gen_ai.input.messages")), content.output(held.get("gen_ai.output.messages"))
+        return content.prompt(held.get("gen_ai.input.messages")), content.response(held.get("gen_ai.output.messages"))
     told = attributes.tree(body) or values
     if name == CHOICE:
         message = told.get("message")
-        return "", content.output(message if isinstance(message, dict) else told)
+        return "", content.response(message if isinstance(message, dict) else told)
     # Of older events the user's message is the prompt; system, tool and assistant messages are context.
-    return (content.output(told), "") if _INPUTS.get(name) == "user" else ("", "")
+    return (content.response(told), "") if _INPUTS.get(name) == "user" else ("", "")
 
 
 class Texts:

@@ -13,7 +13,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
-from exporters.traces.calls import fast_path, normalise
+from exporters.traces.calls import fast_content, normalise
 from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.calls.log_content import Pieces, SpanKey, Texts, Words
@@ -170,7 +170,7 @@ class SampleCollector:
             call = normalise.call(span, context)
             if call is None or call.trace_id not in wanted:
                 continue
-            prompt, answer = normalise.words(span)
+            prompt, answer = normalise.read_content(span)
             told = self._use((call.trace_id, call.span_id)) or ("", "")
             prompt, answer = prompt or told[0], answer or told[1]
             # Two may have told of it, both with its content.
@@ -259,12 +259,12 @@ def _words(held: CallRef) -> tuple[str, str]:
     group, index = held.group, held.index
     if held.call.convention == otel.CONVENTION.name:
         try:
-            found = fast_path.words(group.body, group.starts[index], group.ends[index])
+            found = fast_content.read_content(group.body, group.starts[index], group.ends[index])
         except IndexError as error:
             raise Malformed(CUT_OFF) from error
         if found is not None:
             return found
-    return normalise.words(group.span(index))
+    return normalise.read_content(group.span(index))
 
 
 @lru_cache(maxsize=256)
