@@ -18,14 +18,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # Below exporters/traces/: what every span passes.
 _TRACES = (
-    *("core/interning", "core/series"),
+    *("core/interning", "core/journal", "core/series"),
     *("decode/protobuf", "decode/otlp_protobuf", "decode/spans", "decode/attributes", "decode/content"),
     *("decode/otlp_json", "decode/bounds"),
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
     "conventions/openllmetry",
     *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),
     "calls/error_types",
-    *("keep/metrics", "keep/rate_sampler", "keep/sample_collector", "keep/unsampled"),
+    *("keep/forced", "keep/metrics", "keep/pending_samples", "keep/rate_sampler", "keep/sample_collector"),
+    *("keep/tally", "keep/unsampled"),
     *("pipeline", "receive/http2"),
 )
 _REDACTION = ("__init__", "rules", "checks")

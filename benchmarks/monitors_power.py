@@ -25,14 +25,15 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from monitors import calibration, descriptors, persistence, tokens, votes
-from monitors.calibration import TextMonitor
+from monitors import calibration
+from monitors.judgement import is_hit
+from monitors.monitor import Monitor as AnyMonitor
+from monitors.persistence import derive_state
+from monitors.registry import MONITORS
 from monitors.votes import wilson
-from monitors.windows import Rows
-from telltale.records import Score, Window
+from telltale.records import Direction, Rows, Score, Window
 from telltale.settings import Monitor
 
-MONITORS: tuple[TextMonitor, ...] = (tokens, descriptors)
 CONVERSATION = (1, 4)
 NEW_TOPIC = -1
 
@@ -117,7 +118,7 @@ def rows(write: Write, topics: int, count: int, change: Change, random: Random) 
         for _ in range(random.randint(*CONVERSATION)):
             texts.append(_changed(write(topic, random), change, random))
             groups.append(conversation)
-    return Rows(tuple(texts[:count]), tuple(groups[:count]), tuple(range(count)))
+    return Rows(tuple(range(count)), tuple(groups[:count]), tuple(texts[:count]))
 
 
 def _changed(text: str, change: Change, random: Random) -> str:
@@ -142,23 +143,28 @@ class Tally:
     def take(self, scores: Sequence[Score]) -> None:
         states = [score.state for score in scores]
         self.windows += len(scores)
-        self.hits += sum(bool(score.details["hit"]) for score in scores)
+        self.hits += sum(map(is_hit, scores))
         self.episodes += sum(now == "alert" != before for before, now in zip(["ok", *states], states, strict=False))
         if "alert" in states:
             self.delays = [*(self.delays or []), states.index("alert") + 1]
+
+
+def judges(direction: Direction) -> list[type[AnyMonitor]]:
+    return [kind for kind in MONITORS if direction in kind.directions]
 
 
 def play(
     write: Write, topics: int, settings: Monitor, size: int, change: Change, runs: int, windows: int, seed: int
 ) -> dict[str, Tally]:
     """Judge `windows` windows of `size` rows in each of `runs` runs."""
-    tallies = {monitor.MONITOR: Tally() for monitor in MONITORS}
+    kinds = judges("prompt")
+    tallies = {kind.name: Tally() for kind in kinds}
     for run in range(runs):
         random = Random(seed + run)
         reference = rows(write, topics, settings.reference_rows, NULL, random)
         current = [rows(write, topics, size, change, random) for _ in range(windows)]
-        for monitor in MONITORS:
-            factor = calibration.inflation(monitor, reference, settings)
+        for kind in kinds:
+            learned = {kind.name: calibration.inflation(kind, reference, settings)}
             scores: list[Score] = []
             for number, part in enumerate(current):
                 window = Window(
@@ -167,16 +173,16 @@ def play(
                     groups=part.groups,
                     reference_texts=reference.texts,
                     reference_groups=reference.groups,
+                    calibration=learned,
                 )
-                score = monitor.judge(
-                    window, min_rows=settings.min_rows, alpha=settings.alpha, seed=settings.seed, inflation=factor
-                )
-                scores.append(persistence.settle(score, scores, *settings.persistence))
-            tallies[monitor.MONITOR].take(scores)
+                (score,) = kind.of(settings).judge(window)
+                scores.append(derive_state(score, scores, *settings.persistence))
+            tallies[kind.name].take(scores)
     return tallies
 
 
 def play_votes(settings: Monitor, size: int, before: float, now: float, runs: int, windows: int, seed: int) -> Tally:
+    (kind,) = judges("feedback")
     tally = Tally()
     for run in range(runs):
         random = Random(seed + run)
@@ -187,8 +193,8 @@ def play_votes(settings: Monitor, size: int, before: float, now: float, runs: in
             window = Window(
                 *("m", "v", "feedback", float(number), number + 1.0), votes=current, reference_votes=reference
             )
-            score = votes.judge(window, min_votes=settings.min_votes, alpha=settings.alpha)
-            scores.append(persistence.settle(score, scores, *settings.persistence))
+            (score,) = kind.of(settings).judge(window)
+            scores.append(derive_state(score, scores, *settings.persistence))
         tally.take(scores)
     return tally
 
@@ -231,7 +237,10 @@ def main() -> int:
     for before, now in ((0.08, 0.08), (0.3, 0.3), (0.08, 0.2), (0.08, 0.4)):
         windows = args.windows if before == now else last + 1
         tally = play_votes(settings, ballots, before, now, 10 * args.runs, windows, args.seed)
-        print(line("votes", f"{before:.0%} to {now:.0%} negative", votes.MONITOR, tally, 10 * args.runs), flush=True)
+        print(
+            line("votes", f"{before:.0%} to {now:.0%} negative", judges("feedback")[0].name, tally, 10 * args.runs),
+            flush=True,
+        )
     print(f"\n{time.process_time() - began:.0f} CPU seconds")
     return 0
 

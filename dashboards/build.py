@@ -6,8 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from dashboards import collector, models, overview, stack, tenants
-from dashboards.gpu import board as gpu
+from dashboards import collector, gpu, models, overview, stack, tenants
 from telltale.settings import Settings
 
 FOLDER = Path(__file__).parent / "json"

@@ -11,8 +11,9 @@ from dashboards.style import Json
 UID = "telltale-collector"
 SPANS = "sum(rate(telltale_collector_spans_total[$__rate_interval]))"
 KEPT = 'sum(rate(telltale_samples_total{outcome="kept"}[$__rate_interval]))'
-# Nought, not nothing, while the collector answers and has nothing to count.
+# Zero, not nothing, while the collector can be scraped and has nothing to count.
 REFUSED = f"sum(rate(telltale_collector_rejected_total[$__rate_interval])) or 0 * {SPANS}"
+DROPPED = f"sum(rate(telltale_collector_dropped_total[$__rate_interval])) or 0 * {SPANS}"
 LAG = "telltale_collector_lag_seconds{}"
 TWICE = f"sum(rate(telltale_collector_duplicates_total[$__rate_interval])) or 0 * {SPANS}"
 
@@ -33,7 +34,7 @@ def _headlines() -> list[Json]:
     return [
         stat(
             "Spans",
-            About("Spans received per second.", "nought: nobody sends; check the senders' endpoint and key."),
+            About("Spans received per second.", "zero: nobody sends; check the senders' endpoint and key."),
             Look("cps"),
             Query(SPANS),
             width=4,
@@ -48,7 +49,7 @@ def _headlines() -> list[Json]:
         stat(
             "Calls with content",
             About(
-                "Share of recent good calls whose span carried the prompt or the answer.",
+                "Share of recent good calls whose span carried the prompt or the response.",
                 "low: the senders do not capture content; monitors of texts stay blind.",
             ),
             Look("percentunit", style.under(0.5, 0.1), none=style.NO_TRAFFIC, high=1, decimals=0),
@@ -74,7 +75,10 @@ def _headlines() -> list[Json]:
         ),
         stat(
             "In work",
-            About("Request bodies in work.", "near collector.max_in_flight_bytes senders are told to wait."),
+            About(
+                "Request bodies being decoded or waiting to be stored.",
+                "near collector.max_in_flight_bytes: senders are asked to wait.",
+            ),
             Look("bytes"),
             Query("max(telltale_collector_queue_bytes)"),
             width=4,
@@ -133,7 +137,10 @@ def _lines() -> list[Json]:
         ),
         lines(
             "Bodies in work",
-            About("Request bodies being taken apart, in bytes.", "stays high: the store is slow; see its disk."),
+            About(
+                "Bytes of request bodies that are being decoded or wait to be stored.",
+                "stays high: the store is slow; see its disk.",
+            ),
             Look("bytes"),
             Query("telltale_collector_queue_bytes", "{{instance}}"),
         ),
@@ -141,7 +148,7 @@ def _lines() -> list[Json]:
             "Lag",
             About(
                 "From the end of a request's newest call until it was accepted, at the 50th and 95th percentile.",
-                "SDKs send every 5 s; much more: senders are told to wait, or their clocks are behind.",
+                "SDKs send every 5 s; much more: senders are asked to wait, or their clocks are behind.",
             ),
             Look("s", none=style.NO_TRAFFIC),
             Query(quantile(0.5, LAG), "p50"),
@@ -155,5 +162,6 @@ def _lines() -> list[Json]:
             ),
             Look("cps"),
             Query("sum by (kind) (rate(telltale_collector_dropped_total[$__rate_interval]))", "{{kind}}"),
+            Query(DROPPED, "all"),
         ),
     ]

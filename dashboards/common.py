@@ -36,7 +36,7 @@ def slo(name: str, heading: str, bounds: tuple[float, ...], default: float) -> J
     """A choice among a histogram's own bounds: only there is the share of calls within it exact."""
     # A whole bound is written 1 by some and 1.0 by other Prometheus versions: it would match in one only.
     if any(float(bound).is_integer() for bound in bounds):
-        raise ValueError(f"{name}: take bounds with a fraction")
+        raise ValueError(f"{name}: choose bounds with a fraction")
     return choice(name, heading, [str(bound) for bound in bounds], str(default))
 
 
@@ -47,7 +47,7 @@ def rate(selector: str, by: str = "") -> str:
 
 
 def error_share(by: str = "") -> str:
-    """The share of calls that ended with an error: nought, not nothing, while there are calls and no errors."""
+    """The share of calls that ended with an error: zero, not nothing, while there are calls and no errors."""
     return share_of(ERRORS, by)
 
 

@@ -29,7 +29,7 @@ def build(pages_url: str) -> Json:
     return dashboard(
         MODEL_PAGE,
         "Telltale: models",
-        "Drift of prompts and answers, people's feedback, and the samples that both are judged by.",
+        "Drift of prompts and responses, people's feedback, and the samples that both are scored on.",
         (MODEL, TENANT, DIRECTION, LAYER),
         (
             Row("", _headlines()),
@@ -92,7 +92,7 @@ def _headlines() -> list[Json]:
             "Samples kept",
             About(
                 "Calls kept with their redacted content, per second, over all models.",
-                "nought with traffic: the store refuses; see the collector's dashboard.",
+                "zero with traffic: the store refuses; see the collector's dashboard.",
             ),
             Look("cps", decimals=2),
             Query('sum(rate(telltale_samples_total{outcome="kept"}[$__rate_interval]))'),
@@ -117,7 +117,7 @@ def _timeline() -> Json:
     return states(
         "State of each series",
         About(
-            "What each monitor makes of each model's prompts, answers and feedback over time.",
+            "What each monitor makes of each model's prompts, responses and feedback over time.",
             "an alert that stays becomes a ticket; follow it there.",
         ),
         Look("none", STEPS, style.state_words(), low=None),
@@ -191,7 +191,7 @@ def _effects() -> list[Json]:
             legend="beside",
         ),
         _effect("prompt", "Prompts: effect and threshold"),
-        _effect("response", "Answers: effect and threshold"),
+        _effect("response", "Responses: effect and threshold"),
     ]
 
 
@@ -238,7 +238,7 @@ def _kinds() -> Json:
         "Feedback by kind",
         About(
             "Feedback accepted per second over all models: thumbs, ratings, comments, corrections.",
-            "nought with traffic: the pages that ask for it are gone, or their key was revoked.",
+            "zero with traffic: the pages that ask for it are gone, or their key was revoked.",
         ),
         Look("cps", decimals=2),
         Query("sum by (kind) (rate(telltale_feedback_events_total[$__rate_interval]))", "{{kind}}"),

@@ -60,7 +60,7 @@ def _headlines() -> list[Json]:
     return [
         stat(
             "Requests",
-            About("Calls per second of the chosen models and tenants.", "a fall to nought: see CollectorDown first."),
+            About("Calls per second of the chosen models and tenants.", "a fall to zero: see CollectorDown first."),
             Look("reqps", link=page_of(TENANT_PAGE), link_title="By tenant"),
             Query(rate(CALLS)),
         ),
@@ -101,7 +101,7 @@ def _headlines() -> list[Json]:
         stat(
             "Tokens out",
             About(
-                "Tokens generated per second.", "a fall while requests stay: answers got shorter; look at the models."
+                "Tokens generated per second.", "a fall while requests stay: responses got shorter; look at the models."
             ),
             Look("suffix: tok/s", decimals=0, link=models, link_title="Models"),
             Query(rate(where(TOKENS, 'kind="output"'))),
@@ -109,8 +109,8 @@ def _headlines() -> list[Json]:
         stat(
             "In alert",
             About(
-                "Monitored series, of prompts, answers or feedback, that are in the state alert.",
-                "see which on the models' dashboard; its ticket holds the evidence.",
+                "Monitored series, of prompts, responses or feedback, that are in the state alert.",
+                "see which on the models' dashboard; its ticket has the evidence.",
             ),
             Look("none", style.any_is_bad(), link=models, link_title="Models"),
             Query(f"sum({STATE % 'alert'})"),
@@ -184,7 +184,7 @@ def _latency() -> list[Json]:
         _quantiles(
             "Duration of calls",
             "Duration of whole calls.",
-            "grows while TTFT and TPOT stay: answers got longer.",
+            "grows while TTFT and TPOT stay: responses got longer.",
             DURATION,
         ),
     ]

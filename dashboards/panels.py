@@ -91,7 +91,7 @@ def lines(
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         "thresholdsStyle": {"mode": "dashed" if bounded else "off"},
         "axisPlacement": "auto",
-        # A flat line at nought must not get an axis up to 10000 %.
+        # A flat line at zero must not get an axis up to 10000 %.
         **({"axisSoftMax": 0.1} if look.unit == "percentunit" else {}),
     }
     options = {

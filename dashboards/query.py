@@ -66,14 +66,14 @@ def where(selector: str, matcher: str) -> str:
 
 
 def share(part: str, whole: str) -> str:
-    """`part` of `whole`, without value where the whole is nought."""
+    """`part` of `whole`, without value where the whole is zero."""
     return f"{part}\n  / ({whole} > 0)"
 
 
 def quantile(level: float, *selectors: str, by: str = "") -> str:
     """A quantile over the buckets of one histogram, or of several that never hold the same call.
 
-    Without calls it has no value: what Prometheus gives then is not a number, and no number is at least nought.
+    Without calls it has no value: what Prometheus gives then is not a number, and no number is at least zero.
     """
     labels = f"le, {by}" if by else "le"
     return f"histogram_quantile({level},\n  sum by ({labels}) ({_rates('bucket', selectors)})\n) >= 0"

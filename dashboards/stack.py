@@ -36,7 +36,7 @@ def _headlines() -> list[Json]:
     return [
         stat(
             "Parts down",
-            About("Scrape targets that do not answer.", "see which below; TelltalePartDown's runbook."),
+            About("Scrape targets that cannot be scraped.", "see which below; TelltalePartDown's runbook."),
             Look("none", style.any_is_bad()),
             Query("count(up == 0) or vector(0)"),
             width=4,
@@ -96,7 +96,7 @@ def _parts() -> list[Json]:
     return [
         states(
             "Parts and servers",
-            About("Whether each scrape target answers.", "down: see the log of that part."),
+            About("Whether each scrape target can be scraped.", "down: see the log of that part."),
             Look("none", style.thresholds((None, style.BAD), (1, style.GOOD)), words, low=None),
             Query("min by (job, instance) (up)", "{{job}} {{instance}}"),
             width=12,
@@ -144,7 +144,7 @@ def _monitors() -> list[Json]:
 def _tickets() -> list[Json]:
     return [
         lines(
-            "Notifications taken",
+            "Notifications received",
             About(
                 "Notifications from Alertmanager per second, by what became of them.",
                 "unavailable: the store; others refused: Alertmanager's configuration.",

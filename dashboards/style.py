@@ -55,7 +55,7 @@ def under(warn: float, bad: float) -> Json:
 
 
 def any_is_bad() -> Json:
-    """Green at nought, red from one on."""
+    """Green at zero, red from one on."""
     return thresholds((None, GOOD), (1, BAD))
 
 
@@ -106,6 +106,17 @@ def faint(pattern: str) -> Json:
         custom__fillOpacity=0,
         custom__hideFrom={"legend": True, "tooltip": False, "viz": False},
         color=colour(UNKNOWN),
+    )
+
+
+def twin(pattern: str) -> Json:
+    """Draw the matching series as dashes without a legend: each is the second number of a series that has one."""
+    return by_regex(
+        pattern,
+        custom__lineStyle={"fill": "dash", "dash": [6, 6]},
+        custom__lineWidth=1,
+        custom__fillOpacity=0,
+        custom__hideFrom={"legend": True, "tooltip": False, "viz": False},
     )
 
 

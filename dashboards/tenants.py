@@ -129,7 +129,7 @@ def _use() -> list[Json]:
             "Cost per hour by tenant",
             About(
                 f"US dollars per hour at the present rate, stacked. {NOT_A_BILL}",
-                "a step without more requests: answers or prompts got longer.",
+                "a step without more requests: responses or prompts got longer.",
             ),
             Look("currencyUSD", decimals=2),
             top(f"3600 * {rate(COST, 'tenant')}"),
@@ -166,7 +166,7 @@ def _service() -> list[Json]:
         lines(
             "Given up by the caller",
             About(
-                "Share of the tenant's calls that the caller ended before the answer did, ten highest.",
+                "Share of the tenant's calls that the caller ended before the response did, ten highest.",
                 "grows with latency: people wait too long.",
             ),
             Look("percentunit"),

@@ -1,4 +1,4 @@
-"""Monitors: windows of samples and votes against a frozen reference; scores, gauges and evidence come out."""
+"""Monitors compare windows of samples and votes with a frozen reference; they give scores, gauges and evidence."""
 
 from __future__ import annotations
 

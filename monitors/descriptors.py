@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from monitors.judgement import score
+from monitors.monitor import Monitor
 from monitors.permutation import effect, max_t
-from telltale.records import Score, Window
+from telltale.evidence.scores import DescriptorChange, DescriptorChanges, Finding
+from telltale.records import Direction, Score, Window
+from telltale.settings import Monitor as MonitorSettings
 
-MONITOR, SIGNAL = "descriptors", "max_t"
 # Full-width marks end sentences in Chinese, Japanese and Korean.
 FULL_STOP, EXCLAMATION, QUESTION = "\u3002", "\uff01", "\uff1f"
 ENDS = tuple(".!?…:;)\"'»”」`" + FULL_STOP + EXCLAMATION + QUESTION)
@@ -31,6 +35,8 @@ NAMES = (
 # Lengths follow who happens to be asking; a flag's or script's rank moves by half of the change of its share.
 LENGTHS, MARKS = ("characters", "words", "sentences", "repetition"), ("latin", *NAMES[-5:])
 FLOORS = np.array([0.1 if name in LENGTHS else 0.015 if name in MARKS else 0.05 for name in NAMES])
+
+DESCRIPTORS_REPORTED = 6
 
 
 def describe(text: str) -> tuple[float, ...]:
@@ -57,36 +63,56 @@ def describe(text: str) -> tuple[float, ...]:
     )
 
 
-def judge(window: Window, *, min_rows: int, alpha: float, seed: int, inflation: float = 1.0) -> Score:
-    """Compare the window's descriptors with the reference's. Effect: the largest standardised change of a mean rank."""
-    if min(len(window.texts), len(window.reference_texts)) < min_rows:
-        return score(window, MONITOR, SIGNAL, len(window.texts))
-    values = np.array([describe(text) for text in (*window.texts, *window.reference_texts)])
-    ranks = (rankdata(values, axis=0) - 0.5) / len(values)
-    current, reference = ranks[: len(window.texts)], ranks[len(window.texts) :]
-    found = max_t(current, reference, window.groups, window.reference_groups, alpha=alpha, seed=seed)
-    moves = current.mean(axis=0) - reference.mean(axis=0)
-    threshold = found.threshold * inflation
-    return score(
-        window,
-        MONITOR,
-        SIGNAL,
-        len(window.texts),
-        effect=effect(found, moves, FLOORS, threshold),
-        threshold=threshold,
-        p_value=found.p_value,
-        details={"descriptors": _told(found.z, values[: len(window.texts)], values[len(window.texts) :])},
+@dataclass(frozen=True)
+class Descriptors(Monitor):
+    """Compares the window's descriptors with the reference's, all in one test over their ranks."""
+
+    name: ClassVar[str] = "descriptors"
+    signals: ClassVar[tuple[str, ...]] = ("max_t",)
+    directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
+    finds: ClassVar[str] = "how texts look: length, shape, script, repetition, truncation, refusals"
+    effect: ClassVar[str] = "largest change of a descriptor's mean rank, in standard errors"
+    evidence: ClassVar[type[Finding]] = DescriptorChanges
+    is_calibrated: ClassVar[bool] = True
+
+    min_rows: int
+    alpha: float
+    seed: int
+
+    @classmethod
+    def of(cls, settings: MonitorSettings) -> Self:
+        return cls(settings.min_rows, settings.alpha, settings.seed)
+
+    def judge(self, window: Window) -> list[Score]:
+        (signal,) = self.signals
+        rows = len(window.texts)
+        if min(rows, len(window.reference_texts)) < self.min_rows:
+            return [score(window, self.name, signal, rows)]
+        values = np.array([describe(text) for text in (*window.texts, *window.reference_texts)])
+        ranks = (rankdata(values, axis=0) - 0.5) / len(values)
+        groups = window.groups, window.reference_groups
+        found = max_t(ranks[:rows], ranks[rows:], *groups, alpha=self.alpha, seed=self.seed)
+        moves = ranks[:rows].mean(axis=0) - ranks[rows:].mean(axis=0)
+        threshold = found.threshold * window.calibration.get(self.name, 1.0)
+        return [
+            score(
+                window,
+                self.name,
+                signal,
+                rows,
+                effect=effect(found, moves, FLOORS, threshold),
+                threshold=threshold,
+                p_value=found.p_value,
+                finding=DescriptorChanges(_changes(found.z, values[:rows].mean(axis=0), values[rows:].mean(axis=0))),
+            )
+        ]
+
+
+def _changes(
+    z: NDArray[np.float64], now: NDArray[np.float64], before: NDArray[np.float64]
+) -> tuple[DescriptorChange, ...]:
+    """The descriptors that changed most, with their means."""
+    return tuple(
+        DescriptorChange(NAMES[i], round(float(z[i]), 2), round(float(now[i]), 3), round(float(before[i]), 3))
+        for i in np.argsort(-np.abs(z))[:DESCRIPTORS_REPORTED]
     )
-
-
-def _told(z: NDArray[np.float64], current: NDArray[np.float64], reference: NDArray[np.float64]) -> list[object]:
-    """The descriptors by size of change, with their means before and now."""
-    return [
-        {
-            "name": NAMES[i],
-            "z": round(float(z[i]), 2),
-            "current_mean": round(float(current[:, i].mean()), 3),
-            "reference_mean": round(float(reference[:, i].mean()), 3),
-        }
-        for i in np.argsort(-np.abs(z))[:6]
-    ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
-from prometheus_client.core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from monitors import votes
+from monitors import registry
 from telltale.metrics import gauge_family
 from telltale.records import Score, ScoreState
 from telltale.store import Store, StoreUnavailable, references, scores
@@ -17,7 +17,7 @@ Labels = tuple[str, ...]
 
 
 class Gauges(Collector):
-    """`waiting` are windows with too few rows yet, told once a series had no judged window for `patience` seconds.
+    """`waiting` are windows with too few rows yet, shown once a series had no judged window for `patience` seconds.
 
     A series without any news for `shown` seconds vanishes.
     """
@@ -45,7 +45,7 @@ class Gauges(Collector):
         newest = list(self._with_waiting(_newest(found)).values())
         yield from _series(newest)
         yield _references(frozen, {(score.direction, score.model) for score in newest})
-        yield from _feedback([score for score in newest if score.monitor == votes.MONITOR])
+        yield from _own(newest)
 
     def _with_waiting(self, newest: dict[Labels, Score]) -> dict[Labels, Score]:
         for key, score in list(self._waiting.items()):
@@ -93,23 +93,17 @@ def _references(frozen: Iterable[tuple[str, str, float]], shown: set[tuple[str, 
     return family
 
 
-def _feedback(found: list[Score]) -> Iterable[Metric]:
-    shares = {
-        "telltale_feedback_negative_ratio": "negative_ratio",
-        "telltale_feedback_negative_ratio_lower": "negative_ratio_lower",
-        "telltale_feedback_negative_ratio_upper": "negative_ratio_upper",
-    }
-    for metric, name in shares.items():
-        family = gauge_family(metric)
-        for score in found:
-            value = score.details.get(name)
-            if isinstance(value, int | float):
-                family.add_metric([score.model, score.version], float(value))
-        yield family
-    family = gauge_family("telltale_feedback_votes")
+def _own(found: Iterable[Score]) -> Iterable[Metric]:
+    """The monitors' own metrics, by model and version."""
+    monitors = {monitor.name: monitor for monitor in registry.MONITORS}
+    families: dict[str, GaugeMetricFamily] = {}
     for score in found:
-        family.add_metric([score.model, score.version], float(score.samples))
-    yield family
+        # A score may be of a monitor that is no more.
+        monitor = monitors.get(score.monitor)
+        for name, value in monitor.gauges(score).items() if monitor else ():
+            family = families.setdefault(name, gauge_family(name))
+            family.add_metric([score.model, score.version], value)
+    return families.values()
 
 
 def _labels(score: Score) -> list[str]:

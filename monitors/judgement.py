@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
+from telltale.evidence.scores import Details, Finding
 from telltale.records import Score, Window
-
-HIT = "hit"
 
 
 def score(
     window: Window, monitor: str, signal: str, samples: int, *,
     effect: float | None = None, threshold: float | None = None, p_value: float | None = None,
-    details: Mapping[str, object] | None = None,
+    finding: Finding | None = None,
 ) -> Score:  # fmt: skip
     """A score of one window by itself; persistence over windows turns `suspect` into `alert`.
 
     Without an effect the state is `insufficient_data`.
     """
-    hit = effect is not None and threshold is not None and effect > threshold
-    return Score(
+    judged = Score(
         monitor=monitor,
         signal=signal,
         direction=window.direction,
@@ -29,9 +27,15 @@ def score(
         window_start=window.start,
         window_end=window.end,
         samples=samples,
-        state="insufficient_data" if effect is None else "suspect" if hit else "ok",
+        state="insufficient_data",
         effect=effect,
         threshold=threshold,
         p_value=p_value,
-        details={**(details or {}), HIT: hit},
+        details=Details(finding=finding),
     )
+    return judged if effect is None else replace(judged, state="suspect" if is_hit(judged) else "ok")
+
+
+def is_hit(score: Score) -> bool:
+    """Whether this window by itself exceeds the threshold."""
+    return score.effect is not None and score.threshold is not None and score.effect > score.threshold

@@ -2,7 +2,7 @@
 
 Westfall and Young, Resampling-Based Multiple Testing (1993): the null distribution of the maximum comes from
 permutations, so it holds for dependent features and needs no correction. Whole groups (conversations) change sides,
-because rows of one conversation are no independent witnesses.
+because rows of one conversation are not independent of each other.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ LEAST_EXCESS = 0.001
 class MaxT:
     """`z` is each feature's standardised difference (current minus reference).
 
-    `largest` is the largest |z|, or `whole` where that is more: the sum of all z squared, told on the scale of the
-    largest |z|. `threshold` is what `largest` exceeds with probability `alpha` when nothing changed, `p_value` how
+    `largest` is the largest |z|, or `whole` where that is more: the sum of all z squared, on the scale of the largest
+    |z|. `threshold` is what `largest` exceeds with probability `alpha` when nothing changed, `p_value` how
     often it does. `excess` is the mean squared difference beyond chance, in variances.
     """
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from monitors.judgement import HIT
+from monitors.judgement import is_hit
+from telltale.evidence.scores import Persistence
 from telltale.records import Score, ScoreState
 
-GOES_ON = "alert_goes_on"
-"""In a score's details: whether the series was in alert before this window."""
 
-
-def settle(score: Score, earlier: Sequence[Score], need: int, last: int) -> Score:
-    """The score with its state over time; `earlier` are the series' judged scores, oldest first."""
+def derive_state(score: Score, earlier: Sequence[Score], need: int, last: int) -> Score:
+    """The score with its state over time; `earlier` are the series' scores, oldest first."""
     if score.state == "insufficient_data":
         return score
-    recent = [*(_hit(found) for found in earlier), _hit(score)][-last:]
+    judged = [found for found in earlier if found.state != "insufficient_data"]
+    recent = [*map(is_hit, judged), is_hit(score)][-last:]
     hits = sum(recent)
-    was_alert = bool(earlier) and earlier[-1].state == "alert"
-    state: ScoreState = "alert" if hits >= need or (was_alert and hits) else "suspect" if _hit(score) else "ok"
-    seen = {"windows_hit": hits, "windows_seen": len(recent), "windows_needed": need}
-    details = {**score.details, **seen, GOES_ON: was_alert}
-    return replace(score, state=state, details=details)
+    was_alert = bool(judged) and judged[-1].state == "alert"
+    state: ScoreState = "alert" if hits >= need or (was_alert and hits) else "suspect" if is_hit(score) else "ok"
+    persistence = Persistence(hits, len(recent), need, alert_before=was_alert)
+    return replace(score, state=state, details=replace(score.details, persistence=persistence))
 
 
-def _hit(score: Score) -> bool:
-    return bool(score.details.get(HIT))
+def begins_alert(score: Score) -> bool:
+    """Whether the series turned to alert with this window."""
+    persistence = score.details.persistence
+    return score.state == "alert" and not (persistence and persistence.alert_before)

@@ -26,22 +26,22 @@ class NoReport(Exception):
 
 
 def make(window: Window, stop: threading.Event) -> bytes:
-    """The report of a window's texts against its reference. Raises NoReport, also when told to stop meanwhile."""
+    """The report of a window's texts against its reference. Raises NoReport, also once `stop` is set."""
     sides = {"current": window.texts[:MOST_ROWS], "reference": window.reference_texts[:MOST_ROWS]}
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
-        given.write(json.dumps(sides).encode())
-        given.seek(0)
+    with tempfile.TemporaryFile() as request, tempfile.TemporaryFile() as html:
+        request.write(json.dumps(sides).encode())
+        request.seek(0)
         child = subprocess.Popen(
             bound([sys.executable, "-m", "monitors.report"]),
-            stdin=given,
-            stdout=made,
+            stdin=request,
+            stdout=html,
             stderr=subprocess.DEVNULL,
-            # Evidently's user interface would report its use; the library does not, and shall not.
+            # Evidently's user interface reports its use; the library does not, and must not begin to.
             env={**os.environ, "DO_NOT_TRACK": "1"},
         )
         _wait(child, stop)
-        made.seek(0)
-        return made.read()
+        html.seek(0)
+        return html.read()
 
 
 def _wait(child: subprocess.Popen[bytes], stop: threading.Event) -> None:
@@ -50,7 +50,7 @@ def _wait(child: subprocess.Popen[bytes], stop: threading.Event) -> None:
         if stop.wait(0.1) or time.monotonic() > deadline:
             child.kill()
             child.wait()
-            raise NoReport("told to stop" if stop.is_set() else f"not made within {TIMEOUT_S:.0f} s")
+            raise NoReport("stopped" if stop.is_set() else f"not made within {TIMEOUT_S:.0f} s")
     if child.returncode:
         raise NoReport(f"Evidently ended with code {child.returncode}")
 

@@ -1,4 +1,4 @@
-"""Run the monitors on a schedule and expose what they saw."""
+"""Run the monitors on a schedule and expose their scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import FrameType
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 
-from monitors import descriptors, report, tokens, votes
+from monitors import registry, report
 from monitors.gauges import Gauges
 from monitors.runs import Runs
 from telltale.metrics import Metrics
@@ -25,7 +25,6 @@ from telltale.store import Store, StoreUnavailable, open_configured, retention
 log = logging.getLogger(__name__)
 
 EXIT_USAGE = 2
-NAMES = (tokens.MONITOR, descriptors.MONITOR, votes.MONITOR)
 # A series without news for this many windows is gone.
 SHOWN_WINDOWS = 12
 PATIENCE_WINDOWS = 3
@@ -117,7 +116,7 @@ class _Health:
         _set(self._success, 0)
 
     def done(self, seconds: float, now: float, failed: Collection[str]) -> None:
-        for name in NAMES:
+        for name in registry.names():
             self._success.labels(name).set(name not in failed)
             if name not in failed:
                 self._last.labels(name).set(now)
@@ -125,7 +124,7 @@ class _Health:
 
 
 def _set(gauge: Gauge, value: float) -> None:
-    for name in NAMES:
+    for name in registry.names():
         gauge.labels(name).set(value)
 
 

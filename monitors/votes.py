@@ -3,41 +3,72 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import sqrt
+from typing import ClassVar, Self
 
 from scipy.stats import hypergeom
 
 from monitors.judgement import score
-from telltale.records import Score, Window
+from monitors.monitor import Monitor
+from telltale.evidence.scores import Finding, VoteShares
+from telltale.records import Direction, Score, Window
+from telltale.settings import Monitor as MonitorSettings
 
-MONITOR, SIGNAL = "feedback", "negative_ratio"
 MIN_RISE = 0.05
 Z95 = 1.959964
 
 
-def judge(window: Window, *, min_votes: int, alpha: float) -> Score:
-    """Compare the share of negative votes with the reference's. Effect: the rise of the share; threshold likewise."""
-    votes, before = window.votes, window.reference_votes
-    if len(votes) < min_votes or len(before) < min_votes:
-        return score(window, MONITOR, SIGNAL, len(votes))
-    rate = sum(before) / len(before)
-    lower, upper = wilson(sum(votes), len(votes))
-    return score(
-        window,
-        MONITOR,
-        SIGNAL,
-        len(votes),
-        effect=sum(votes) / len(votes) - rate,
-        threshold=_threshold(len(votes), sum(before), len(before), alpha),
-        p_value=_p_value(sum(votes), len(votes), sum(before), len(before)),
-        details={
-            "negative_ratio": sum(votes) / len(votes),
-            "negative_ratio_lower": lower,
-            "negative_ratio_upper": upper,
-            "reference_ratio": rate,
-            "reference_votes": len(before),
-        },
-    )
+@dataclass(frozen=True)
+class Votes(Monitor):
+    """Compares the share of negative votes with the reference's."""
+
+    name: ClassVar[str] = "feedback"
+    signals: ClassVar[tuple[str, ...]] = ("negative_ratio",)
+    directions: ClassVar[tuple[Direction, ...]] = ("feedback",)
+    finds: ClassVar[str] = "more negative votes than the reference had"
+    effect: ClassVar[str] = "rise of the share of negative votes, from -1 to 1"
+    evidence: ClassVar[type[Finding]] = VoteShares
+
+    min_votes: int
+    alpha: float
+
+    @classmethod
+    def of(cls, settings: MonitorSettings) -> Self:
+        return cls(settings.min_votes, settings.alpha)
+
+    def judge(self, window: Window) -> list[Score]:
+        (signal,) = self.signals
+        votes, before = window.votes, window.reference_votes
+        if len(votes) < self.min_votes or len(before) < self.min_votes:
+            return [score(window, self.name, signal, len(votes))]
+        share, rate = sum(votes) / len(votes), sum(before) / len(before)
+        lower, upper = wilson(sum(votes), len(votes))
+        return [
+            score(
+                window,
+                self.name,
+                signal,
+                len(votes),
+                effect=share - rate,
+                threshold=_threshold(len(votes), sum(before), len(before), self.alpha),
+                p_value=_p_value(sum(votes), len(votes), sum(before), len(before)),
+                finding=VoteShares(share, lower, upper, reference_ratio=rate, reference_votes=len(before)),
+            )
+        ]
+
+    @classmethod
+    def gauges(cls, score: Score) -> Mapping[str, float]:
+        found = score.details.finding
+        votes = {"telltale_feedback_votes": float(score.samples)}
+        if not isinstance(found, VoteShares):
+            return votes
+        return votes | {
+            "telltale_feedback_negative_ratio": found.negative_ratio,
+            "telltale_feedback_negative_ratio_lower": found.negative_ratio_lower,
+            "telltale_feedback_negative_ratio_upper": found.negative_ratio_upper,
+        }
 
 
 def wilson(hits: int, total: int, z: float = Z95) -> tuple[float, float]:

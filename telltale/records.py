@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from telltale.evidence.scores import Details
+
 Layer = Literal["client", "gateway", "server"]
 """Where a call was observed. One request is often traced at all three; rates never add across layers."""
 
@@ -76,11 +78,28 @@ class Feedback:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """One side of a comparison, as columns in order of time; a column that does not apply is empty.
+
+    `ids` are the samples', `groups` name each row's conversation, `texts` are redacted, `votes` are 1 for a negative
+    vote and 0 otherwise. `version` is the one that served most of the rows.
+    """
+
+    ids: tuple[int, ...] = ()
+    groups: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    votes: tuple[int, ...] = ()
+    times: tuple[float, ...] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What a monitor judges: the current rows of one series against its frozen reference rows.
 
     `texts` and `reference_texts` are redacted; `groups` names each row's conversation, so that tests permute
-    conversations and not rows. For feedback, `votes` holds 1 for a negative vote and 0 otherwise.
+    conversations and not rows. For feedback, `votes` holds 1 for a negative vote and 0 otherwise. `calibration` is
+    what the reference taught: the factor, at least 1, by which a monitor of that name raises its threshold.
     """
 
     model: str
@@ -95,15 +114,16 @@ class Window:
     votes: tuple[int, ...] = ()
     reference_votes: tuple[int, ...] = ()
     tenant: str = ""
+    calibration: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """One monitor's judgement of one window.
 
-    `effect` is the size of the change in the monitor's own unit (named in the catalogue) and alarms above
-    `threshold`; `p_value` is the chance of a change this large on unchanged traffic. All three are `None` when the
-    state is `insufficient_data`. `details` says what changed: words, examples (sample ids), segments.
+    `effect` is the size of the change in the monitor's own unit (monitors/README.md) and alarms above `threshold`;
+    `p_value` is the chance of a change this large on unchanged traffic. All three are `None` when the state is
+    `insufficient_data`. `details` says what changed, with examples.
     """
 
     monitor: str
@@ -119,7 +139,7 @@ class Score:
     threshold: float | None = None
     p_value: float | None = None
     tenant: str = ""
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
     evidence_id: int | None = None
     id: int | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from alerting.report.ticket_report import Dossier, Series
+from telltale.evidence.scores import dump_details
 from telltale.records import Ticket
 
 EVENTS = {
@@ -59,8 +60,7 @@ def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
     told: dict[str, object] = {
         **{name: getattr(judged, name) for name in (*names, "samples", "window_start", "window_end")},
         "alarming": series.alarming,
-        "words": series.words,
-        "descriptors": series.descriptors,
+        "finding": dump_details(judged.details)["finding"],
         "history": [
             {"end": score.window_end, "effect": score.effect, "threshold": score.threshold, "state": score.state}
             for score in series.history

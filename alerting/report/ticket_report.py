@@ -11,6 +11,8 @@ from markupsafe import Markup
 from sqlalchemy import Connection
 
 from alerting.report.chart import draw
+from alerting.rules.model import ADDED_UP
+from telltale.evidence.scores import Examples, Table
 from telltale.records import Feedback, Sample, Score, Ticket
 from telltale.settings import Settings
 from telltale.store import feedback, samples, scores, tickets
@@ -20,9 +22,9 @@ from telltale.store.tickets import TicketEvent
 WINDOWS_BEFORE = 120
 MAX_DRAWN = 240
 NEGATIVE = 0.5
-MAX_WORDS = 12
 MAX_EXAMPLES = 5
 IN_SHORT = 6
+SERIES = ("monitor", "signal", "direction")
 
 Key = tuple[str, str, str, str]
 Row = Mapping[str, object]
@@ -54,21 +56,17 @@ class Series:
         return name_of(self.judged)
 
     @property
-    def words(self) -> list[Row]:
-        """Words that became more or less frequent, the largest change first."""
-        return _rows(self.judged.details.get("words"), ("word", "z", "current_share", "reference_share"))
+    def table(self) -> Table | None:
+        """What changed, the largest change first; None when there is nothing to list."""
+        finding = self.judged.details.finding
+        return finding.table(self.judged.direction) if finding else None
 
     @property
     def in_short(self) -> str:
-        """The largest changes in one line; empty when this monitor names none."""
-        if self.words:
-            return _moved([(str(row["word"]), row["z"]) for row in self.words])
-        return _moved([(str(row["name"]).replace("_", " "), row["z"]) for row in self.descriptors])
-
-    @property
-    def descriptors(self) -> list[Row]:
-        """Properties of the texts by size of change."""
-        return _rows(self.judged.details.get("descriptors"), ("name", "z", "current_mean", "reference_mean"))
+        """The largest changes in one line; empty when there is nothing to list."""
+        changes = self.table.changes if self.table else ()
+        sides = (("more", [c.name for c in changes if c.z > 0]), ("less", [c.name for c in changes if c.z < 0]))
+        return "; ".join(f"{side} {', '.join(names[:IN_SHORT])}" for side, names in sides if names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +121,12 @@ def gather(connection: Connection, ticket: Ticket, settings: Settings) -> Dossie
     if ticket.model:
         reach = since - WINDOWS_BEFORE * settings.monitor.window
         found = scores.load(connection, model=ticket.model, since=reach)
-    wanted = {_of_labels(entry) for entry in ticket.alerts.values()}
+    wanted = [_series_labels(entry) for entry in ticket.alerts.values()]
     groups = _by_series(found, ticket)
-    series = [_series(connection, group, ticket, key in wanted) for key, group in groups.items()]
+    series = [
+        _series(connection, group, ticket, any(_is_of(group[-1], labels) for labels in wanted))
+        for group in groups.values()
+    ]
     return Dossier(ticket, events, sorted(series, key=_urgency), since, export_command(ticket, settings))
 
 
@@ -155,10 +156,8 @@ def _by_series(found: Iterable[Score], ticket: Ticket) -> dict[Key, list[Score]]
 
 def _series(connection: Connection, history: Sequence[Score], ticket: Ticket, alarming: bool) -> Series:
     judged = _speaking(history, ticket)
-    examples = judged.details.get("examples")
-    ids = [key for key in _list(examples, "current") if isinstance(key, int)]
-    texts = [text for text in _list(examples, "reference") if isinstance(text, str)]
-    found = samples.load(connection, ids=ids) if ids else []
+    examples = judged.details.examples or Examples()
+    found = samples.load(connection, ids=list(examples.current)) if examples.current else []
     return Series(
         history=history,
         judged=judged,
@@ -167,7 +166,7 @@ def _series(connection: Connection, history: Sequence[Score], ticket: Ticket, al
         alarming=alarming,
         chart=draw(history, ticket.opened_at, name_of(judged)),
         current=[] if judged.direction == "feedback" else found[:MAX_EXAMPLES],
-        reference=texts[:MAX_EXAMPLES],
+        reference=examples.reference[:MAX_EXAMPLES],
         negative=_negative(connection, found) if judged.direction == "feedback" else [],
     )
 
@@ -191,32 +190,20 @@ def _negative(connection: Connection, found: Sequence[Sample]) -> list[Bad]:
     return sorted(told, key=lambda b: (b.event.comment is None, -b.event.received_at))[:MAX_EXAMPLES]
 
 
-def _of_labels(entry: Row) -> Key:
+def _series_labels(entry: Row) -> Mapping[str, str]:
+    """The labels that an alert's series have; of a rule that adds up all series of one direction, just that."""
     labels = entry.get("labels")
     labels = labels if isinstance(labels, Mapping) else {}
-    if entry.get("name") == "NegativeFeedbackHigh":
-        return ("feedback", "negative_ratio", "feedback", labels.get("tenant", ""))
-    return tuple(labels.get(name, "") for name in ("monitor", "signal", "direction", "tenant"))
+    direction = ADDED_UP.get(str(entry.get("name")))
+    known = {"direction": direction} if direction else {name: labels.get(name, "") for name in SERIES}
+    return known | {"tenant": labels.get("tenant", "")}
+
+
+def _is_of(score: Score, labels: Mapping[str, str]) -> bool:
+    return all(getattr(score, name) == value for name, value in labels.items())
 
 
 def _urgency(series: Series) -> tuple[bool, float, str]:
     judged = series.judged
     excess = (judged.effect or 0.0) / judged.threshold if judged.threshold else 0.0
     return not series.alarming, -excess, series.name
-
-
-def _moved(changes: Sequence[tuple[str, object]]) -> str:
-    known = [(name, z) for name, z in changes if isinstance(z, int | float)]
-    sides = (("more", [name for name, z in known if z > 0]), ("less", [name for name, z in known if z < 0]))
-    return "; ".join(f"{side} {', '.join(names[:IN_SHORT])}" for side, names in sides if names)
-
-
-def _list(value: object, name: str) -> list[object]:
-    inner = value.get(name) if isinstance(value, Mapping) else None
-    return list(inner) if isinstance(inner, list) else []
-
-
-def _rows(value: object, needed: Sequence[str]) -> list[Row]:
-    """Rows that have all that a table needs: what a monitor tells beside is its own."""
-    rows = value if isinstance(value, list) else []
-    return [row for row in rows if isinstance(row, Mapping) and all(name in row for name in needed)][:MAX_WORDS]

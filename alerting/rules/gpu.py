@@ -1,4 +1,4 @@
-"""GPUs that are gone, or that report errors after which NVIDIA asks for a reset or a reboot."""
+"""GPUs that are gone, that report errors after which NVIDIA asks for a reset, or that the driver wants recovered."""
 
 from __future__ import annotations
 
@@ -45,6 +45,35 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
                 "hangs in the driver, or was taken out."
             ),
             signal=selector("telltale_gpu_up", "instance", "uuid"),
+        ),
+        Rule(
+            name="GpuRecoveryNeeded",
+            severity="ticket",
+            lane="ops",
+            component="gpu",
+            expr="max by (instance, gpu, uuid) (gpu_recovery_action) > 0",
+            hold_s=120.0,
+            keep_s=600.0,
+            summary="GPU {{ $labels.gpu }} of {{ $labels.instance }} waits for a reset, a reboot or a drain",
+            description=(
+                "The driver asks for recovery action {{ $value }} of GPU {{ $labels.gpu }} ({{ $labels.uuid }}): "
+                "1 reset it, 2 reboot the node, 3 drain its NVLink peers, 4 drain and reset it."
+            ),
+            signal=selector("gpu_recovery_action", "instance", "uuid"),
+        ),
+        Rule(
+            name="GpuMemoryRepairFailed",
+            severity="ticket",
+            lane="ops",
+            component="gpu",
+            expr="max by (instance, gpu, uuid) (gpu_row_remap_failed) == 1",
+            keep_s=600.0,
+            summary="Memory of GPU {{ $labels.gpu }} of {{ $labels.instance }} cannot be repaired",
+            description=(
+                "A bad memory row of GPU {{ $labels.gpu }} ({{ $labels.uuid }}) could not be remapped: its errors will "
+                "come again. The GPU has to be replaced."
+            ),
+            signal=selector("gpu_row_remap_failed", "instance", "uuid"),
         ),
         Rule(
             name="GpuExporterDown",

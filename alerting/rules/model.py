@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from alerting.rules.rule import Rule, selector
+from telltale.records import Direction
 from telltale.settings import Settings
 
 SERIES = ("monitor", "signal", "direction", "model", "version", "tenant")
 STALE_RUNS = 3
+ADDED_UP: Mapping[str, Direction] = {"NegativeFeedbackHigh": "feedback"}
+"""Rules that add up the series of one direction, so that their alerts name neither monitor nor signal."""
 
 
 def rules(settings: Settings) -> tuple[Rule, ...]:
@@ -19,7 +24,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             lane="retrain",
             component="model",
             # The monitors' own persistence decides; `max` drops the target's labels, which move with every restart.
-            expr=f'max by ({", ".join(SERIES)}) (telltale_monitor_state{{state="alert",monitor!="feedback"}}) == 1',
+            expr=f'max by ({", ".join(SERIES)}) (telltale_monitor_state{{state="alert",direction!="feedback"}}) == 1',
             hold_s=hold,
             keep_s=keep,
             summary="{{ $labels.monitor }} drift of {{ $labels.direction }}s of {{ $labels.model }}",
@@ -36,12 +41,12 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="ticket",
             lane="retrain",
             component="model",
-            expr='max by (model, version) (telltale_monitor_state{state="alert",monitor="feedback"}) == 1',
+            expr='max by (model, version) (telltale_monitor_state{state="alert",direction="feedback"}) == 1',
             hold_s=hold,
             keep_s=keep,
             summary="More negative feedback on {{ $labels.model }}",
             description=(
-                "People vote against answers of {{ $labels.model }}, version {{ $labels.version }}, "
+                "People vote against responses of {{ $labels.model }}, version {{ $labels.version }}, "
                 "more often than they did in the reference, beyond what chance explains."
             ),
             signal=selector("telltale_feedback_negative_ratio", "model", "version"),
@@ -51,7 +56,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="ticket",
             lane="retrain",
             component="model",
-            # Both parts have held already, so this one needs no hold of its own.
+            # Both alerts have waited their hold already, so this one needs none of its own.
             expr=(
                 "count by (model, version) (\n"
                 '  ALERTS{alertname="ModelDriftPersistent",alertstate="firing"}\n'
@@ -64,7 +69,7 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             summary="Retraining recommended: {{ $labels.model }} drifts and its users notice",
             description=(
                 "{{ $labels.model }}, version {{ $labels.version }}: {{ $value }} drift alerts fire together with a "
-                "rise of negative feedback. Inputs or answers moved, and people like the answers less."
+                "rise of negative feedback. Prompts or responses moved, and people like the responses less."
             ),
             signal=selector("telltale_monitor_effect", "model", "version"),
         ),

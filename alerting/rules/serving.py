@@ -63,4 +63,19 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             ),
             signal=selector("telltale_collector_rejected_total", "reason"),
         ),
+        Rule(
+            name="CollectorSeriesFull",
+            severity="ticket",
+            lane="ops",
+            component="collector",
+            expr="sum by (instance) (increase(telltale_collector_folded_total[10m])) > 0",
+            hold_s=300.0,
+            keep_s=600.0,
+            summary="The collector at {{ $labels.instance }} counts new models or tenants as other",
+            description=(
+                "{{ $value | humanize }} calls in 10 minutes had labels beyond collector.max_series and are counted "
+                "as other: their errors and cost cannot be told apart, and no alert names their model."
+            ),
+            signal=selector("telltale_collector_folded_total", "instance"),
+        ),
     )

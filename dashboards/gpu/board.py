@@ -95,9 +95,9 @@ def _headlines() -> list[Json]:
             Query(f"sum(gpu_power_watts{ON})"),
         ),
         stat(
-            "Held down",
+            "Throttled",
             About(
-                "GPUs whose clocks are held down by heat or by a hardware limit.",
+                "GPUs whose clocks are throttled by heat or by a hardware limit.",
                 "check cooling and power supply; see the reasons below.",
             ),
             Look("none", style.thresholds((None, style.GOOD), (1, style.WARN))),
@@ -135,11 +135,11 @@ def _load() -> list[Json]:
         lines(
             "Multiprocessors and tensor cores",
             About(
-                "Share of cycles in which multiprocessors held work and tensor cores computed, if the GPU can tell.",
+                "Share of cycles in which multiprocessors had work and, dashed, tensor cores computed; from Hopper on.",
                 "high busy with low tensor use: small batches; raise concurrency.",
             ),
-            share_of,
-            Query(f"avg by (instance, gpu) (gpu_sm_active_ratio{ON})", f"{NAMED} SM"),
+            Look("percentunit", high=1, overrides=[style.twin("/tensor$/")]),
+            Query(f"avg by (instance, gpu) (gpu_sm_active_ratio{ON})", NAMED),
             Query(f"avg by (instance, gpu) (gpu_tensor_active_ratio{ON})", f"{NAMED} tensor"),
             width=8,
             height=9,
@@ -175,19 +175,19 @@ def _power() -> list[Json]:
         lines(
             "Temperature",
             About(
-                "Temperature of the die, and of the memory where it is measured.",
+                "Temperature of the die and, dashed, of the memory where it is measured.",
                 f"above {HOT_C} °C clocks fall: check fans and air flow.",
             ),
-            Look("celsius", style.limit(HOT_C), low=None),
+            Look("celsius", style.limit(HOT_C), low=None, overrides=[style.twin("/memory$/")]),
             Query(f"gpu_temperature_celsius{ON}", NAMED),
             Query(f"gpu_memory_temperature_celsius{ON}", f"{NAMED} memory"),
             width=8,
             height=9,
         ),
         lines(
-            "Clocks held down",
+            "Clocks throttled",
             About(
-                "Share of time in which a reason held the clocks down, over all chosen GPUs.",
+                "Share of time in which the clocks were throttled, by reason, over all chosen GPUs.",
                 "thermal or brake: cooling or power supply; idle reasons are harmless.",
             ),
             Look("percentunit"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards import style
-from dashboards.gpu.select import NODES, ON
+from dashboards.gpu.select import NODES, ON, WIDTHS
 from dashboards.panels import About, Look, lines, states, table
 from dashboards.query import Query
 from dashboards.style import Json
@@ -41,7 +41,7 @@ def _sources() -> Json:
     return states(
         "Sampler and sources of owners",
         About(
-            "Whether the process that reads the driver works, and whether each source of owners answers.",
+            "Whether the process that reads the driver works, and whether each source of owners responds.",
             "sampler down: see Nodes; pod_resources: kubelet's socket; processes: give the exporter the host's PIDs.",
         ),
         Look("none", style.thresholds((None, style.BAD), (1, style.GOOD)), words, low=None),
@@ -53,8 +53,8 @@ def _sources() -> Json:
 
 
 def _left_alone() -> Json:
-    def of(metric: str) -> Query:
-        return Query(f"max by (instance, gpu, call) ({metric}{ON})", table=True)
+    def of(metric: str, what: str) -> str:
+        return f'label_replace(max by (instance, gpu, call) ({metric}{ON}), "what", "{what}", "", "")'
 
     return table(
         "Driver calls that hang or are slow",
@@ -63,14 +63,12 @@ def _left_alone() -> Json:
             " often.",
             "hangs: drain the node and reset the GPU.",
         ),
-        Look(
-            "none",
-            mappings=style.values({"1": ("yes", style.WARN)}),
-            overrides=[style.by_name("Call", custom__width=330)],
+        Look("none", overrides=[*WIDTHS, style.by_name("What", custom__width=80)]),
+        {"instance": "Node", "gpu": "GPU", "what": "What", "call": "Call"},
+        Query(
+            f"{of('telltale_gpu_quarantined', 'hangs')}\n  or {of('telltale_gpu_slow_call', 'slow')}",
+            table=True,
         ),
-        {"instance": "Node", "gpu": "GPU", "call": "Call", "Value #A": "Hangs", "Value #B": "Slow"},
-        of("telltale_gpu_quarantined"),
-        of("telltale_gpu_slow_call"),
         width=12,
         height=7,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards import style
-from dashboards.gpu.select import NAMED, ON, newest
+from dashboards.gpu.select import NAMED, ON, WIDTHS, newest
 from dashboards.panels import About, Look, bars, lines, states, table
 from dashboards.query import Query
 from dashboards.style import Json
@@ -68,7 +68,9 @@ def _xids() -> Json:
         Look(
             "none",
             overrides=[
-                style.by_name("Node", custom__width=130),
+                *WIDTHS,
+                style.by_name("XID", custom__width=55),
+                style.by_name("Events", custom__width=70),
                 style.by_name("Last seen", unit="dateTimeFromNow"),
             ],
         ),
@@ -123,10 +125,10 @@ def _repair() -> Json:
             "pending: reset when drained; failed: replace the GPU.",
         ),
         Look("none", decimals=0),
-        Query(f"sum by (instance, gpu) (gpu_remapped_rows_total{ON})", f"{NAMED} rows remapped"),
+        Query(f"sum by (instance, gpu) (gpu_remapped_rows_total{ON}) > 0", f"{NAMED} rows remapped"),
         Query(f"gpu_row_remap_pending{ON} > 0", f"{NAMED} reset pending"),
         Query(f"gpu_row_remap_failed{ON} > 0", f"{NAMED} repair failed"),
-        Query(f"sum by (instance, gpu) (gpu_retired_pages_total{ON})", f"{NAMED} pages retired"),
+        Query(f"sum by (instance, gpu) (gpu_retired_pages_total{ON}) > 0", f"{NAMED} pages retired"),
         Query(f"gpu_retired_pages_pending{ON} > 0", f"{NAMED} reboot pending"),
         width=15,
         height=6,

@@ -34,10 +34,10 @@ def _occupancy() -> Json:
         "Occupancy, and matrix units stalled",
         About(
             "Resident warps as a share of the most possible, and dashed the share of time in which the matrix units"
-            " waited for data, where the driver tells.",
+            " waited for data, where the driver reports it.",
             "stalls grow with the load: look at memory bandwidth.",
         ),
-        Look("percentunit", high=1, overrides=[style.dashed("/stalled$/")]),
+        Look("percentunit", high=1, overrides=[style.twin("/stalled$/")]),
         Query(newest("gpu_sm_occupancy_ratio", WHOLE), NAMED),
         Query(newest("gpu_mma_stall_ratio"), f"{NAMED} stalled"),
         width=8,
@@ -49,7 +49,7 @@ def _pipes() -> Json:
     cycles = f"sum by (instance, gpu, pipe) (rate(gpu_pipe_cycles_total{WHOLE}[$__rate_interval]))"
     elapsed = WHOLE.replace("}", ',state="elapsed"}')
     whole = f"sum by ({GPU}) (rate(gpu_sm_cycles_total{elapsed}[$__rate_interval]))"
-    counted = f"{cycles} / on ({GPU}) group_left () {whole}"
+    counted = f"{cycles} / on ({GPU}) group_left () ({whole} > 0)"
     window = f"max by (instance, gpu, pipe) (gpu_tensor_pipe_active_ratio{WHOLE} or gpu_pipe_active_ratio{WHOLE})"
     return lines(
         "Arithmetic pipes",
@@ -65,26 +65,26 @@ def _pipes() -> Json:
 
 
 def _clocks() -> list[Json]:
-    clock = '{instance=~"$instance",gpu=~"$gpu",clock=~"sm|memory"}'
+    def share(clock: str) -> str:
+        chosen = f'{{instance=~"$instance",gpu=~"$gpu",clock="{clock}"}}'
+        return f"{newest('gpu_clock_hertz', chosen)}\n  / {newest('gpu_clock_max_hertz', chosen)}"
+
     return [
         lines(
             "Clocks",
             About(
-                "Clocks of multiprocessors and memory as a share of the highest.",
+                "Clocks of multiprocessors and, dashed, of memory as a share of the highest.",
                 "low under load: see which reason slows the clocks, above.",
             ),
-            RATIO,
-            Query(
-                f"max by (instance, gpu, clock) (gpu_clock_hertz{clock})\n"
-                f"  / max by (instance, gpu, clock) (gpu_clock_max_hertz{clock})",
-                f"{NAMED} {{{{clock}}}}",
-            ),
+            Look("percentunit", high=1, overrides=[style.twin("/memory$/")]),
+            Query(share("sm"), NAMED),
+            Query(share("memory"), f"{NAMED} memory"),
             width=8,
         ),
         lines(
             "Time below the wanted performance",
             About(
-                "Share of time in which a policy held performance down, by the driver's own counters.",
+                "Share of time in which a policy limited performance, by the driver's own counters.",
                 "thermal: cooling; board_limit or reliability: have the board or its power supply looked at.",
             ),
             Look("percentunit"),
@@ -122,7 +122,7 @@ def _media() -> Json:
         "Media engines",
         About(
             "Share of time the engines for video, images and optical flow were busy, on average over the chosen GPUs.",
-            "near 100 % on a model of images or video: decoding holds it up; decode elsewhere or add GPUs.",
+            "near 100 % on a model of images or video: decoding is the bottleneck; decode elsewhere or add GPUs.",
         ),
         RATIO,
         *(Query(f"avg(gpu_{engine}_utilization_ratio{ON})", name) for engine, name in zip(engines, names, strict=True)),

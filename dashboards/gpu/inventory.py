@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards import style
-from dashboards.gpu.select import INSTANCES, ON, WHOLE, newest
+from dashboards.gpu.select import INSTANCES, ON, WHOLE, WIDTHS, newest
 from dashboards.panels import About, Look, lines, table
 from dashboards.query import Query
 from dashboards.style import Json
@@ -34,7 +34,7 @@ def _identity() -> Json:
             "What never changes about a GPU, and its firmware.",
             "give serial and versions when you open a case with the vendor; one that differs explains odd neighbours.",
         ),
-        Look("none"),
+        Look("none", overrides=[*WIDTHS, style.by_name("Name", custom__width=220)]),
         {
             "instance": "Node",
             "gpu": "GPU",
@@ -59,7 +59,7 @@ def _modes() -> Json:
     heads = {
         "instance": "Node",
         "gpu": "GPU",
-        "Value #A": "Performance state",
+        "Value #A": "P-state",
         "Value #B": "Processes",
         "Value #C": "Persistence",
         "Value #D": "ECC",
@@ -75,13 +75,14 @@ def _modes() -> Json:
     return table(
         "Modes",
         About(
-            "Modes of each GPU. Performance states run from 0, the fastest, to 15.",
+            "Modes of each GPU. P-states run from 0, the fastest, to 15.",
             "persistence off: the first call after idle is slow; fabric not ready: NVLink jobs cannot start; licence"
             " missing: the vGPU is slowed down.",
         ),
         Look(
             "none",
             overrides=[
+                *WIDTHS,
                 style.by_regex("/Persistence|ECC|MIG/", mappings=style.values(SWITCH)),
                 style.by_name("NVLink fabric", mappings=style.values(FABRIC), **WORDS),
                 style.by_name("vGPU licence", mappings=style.values(licence), **WORDS),
@@ -89,7 +90,7 @@ def _modes() -> Json:
         ),
         heads,
         *(Query(newest(family), table=True) for family in families),
-        width=13,
+        width=14,
         height=8,
         sort="GPU",
         ascending=True,
@@ -109,15 +110,22 @@ def _memory() -> Json:
         "Memory",
         About(
             "Memory of each GPU, what is free, what driver and firmware keep, and the share of the BAR1 window in use.",
-            "free tells what else fits; BAR1 full: peers and network cards cannot map more of its memory.",
+            "free: what else fits; BAR1 full: peers and network cards cannot map more of its memory.",
         ),
-        Look("bytes", overrides=[style.by_name("BAR1 used", unit="percentunit", decimals=1)]),
+        Look(
+            "none",
+            overrides=[
+                *WIDTHS,
+                style.by_regex("/Memory|Free|Reserved/", unit="bytes"),
+                style.by_name("BAR1 used", unit="percentunit", decimals=1),
+            ],
+        ),
         heads,
         Query(newest("gpu_memory_total_bytes", WHOLE), table=True),
         Query(newest("gpu_memory_free_bytes", WHOLE), table=True),
         Query(newest("gpu_memory_reserved_bytes", WHOLE), table=True),
         Query(f"{newest('gpu_bar1_used_bytes')} / {newest('gpu_bar1_total_bytes')}", table=True),
-        width=11,
+        width=10,
         height=8,
         sort="GPU",
         ascending=True,
@@ -131,7 +139,7 @@ def _instances() -> Json:
     return table(
         "Instances",
         About("The MIG instances, their size and memory.", "one without use: give it to somebody, or cut anew."),
-        Look("bytes", overrides=[style.by_name("Multiprocessors", unit="none")]),
+        Look("none", overrides=[*WIDTHS, style.by_regex("/Memory|Used/", unit="bytes")]),
         {
             "instance": "Node",
             "gpu": "GPU",

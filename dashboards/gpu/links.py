@@ -24,13 +24,13 @@ def links() -> list[Json]:
 
 
 def _traffic() -> list[Json]:
-    received = Look("Bps", overrides=[style.dashed("/received$/")])
+    received = Look("Bps", overrides=[style.twin("/received$/")])
 
     def both(link: str) -> tuple[Query, Query]:
         """Counters miss nothing between two scrapes; where a card has none, the rate over its last interval."""
         sent = f"gpu_{link}_transmitted_bytes_total", f"gpu_{link}_transmit_bytes_per_second"
         got = f"gpu_{link}_received_bytes_total", f"gpu_{link}_receive_bytes_per_second"
-        return Query(_rate_or(*sent), f"{NAMED} sent"), Query(_rate_or(*got), f"{NAMED} received")
+        return Query(_rate_or(*sent), NAMED), Query(_rate_or(*got), f"{NAMED} received")
 
     return [
         lines(
@@ -47,7 +47,7 @@ def _traffic() -> list[Json]:
             "NVLink",
             About(
                 "Bytes per second over NVLink, sent and, dashed, received.",
-                "nought with tensor parallelism: the servers talk over PCIe; look at the topology.",
+                "zero with tensor parallelism: the servers talk over PCIe; look at the topology.",
             ),
             received,
             *both("nvlink"),
@@ -60,7 +60,7 @@ def _traffic() -> list[Json]:
                 "steady high rates while decoding: weights or caches are offloaded to the host.",
             ),
             received,
-            Query(newest("gpu_c2c_transmit_bytes_per_second", WHOLE), f"{NAMED} sent"),
+            Query(newest("gpu_c2c_transmit_bytes_per_second", WHOLE), NAMED),
             Query(newest("gpu_c2c_receive_bytes_per_second", WHOLE), f"{NAMED} received"),
             width=8,
         ),
@@ -74,9 +74,12 @@ def _rate_or(counter: str, gauge: str) -> str:
 def _lanes() -> Json:
     return lines(
         "PCIe lanes and generation",
-        About("The link in use, as a share of what GPU and host could do.", "below 100 % under load: reseat the card."),
-        Look("percentunit", high=1),
-        Query(f"gpu_pcie_link_width{ON} / gpu_pcie_link_width_max", f"{NAMED} lanes"),
+        About(
+            "Lanes and, dashed, generation of the link in use, as a share of what GPU and host could do.",
+            "below 100 % under load: reseat the card.",
+        ),
+        Look("percentunit", high=1, overrides=[style.twin("/generation$/")]),
+        Query(f"gpu_pcie_link_width{ON} / gpu_pcie_link_width_max", NAMED),
         Query(f"gpu_pcie_link_generation{ON} / gpu_pcie_link_generation_max", f"{NAMED} generation"),
         width=8,
     )
@@ -126,5 +129,5 @@ def _peers() -> Json:
         Look("none", mappings=style.values(NO_PEER)),
         {"instance": "Node", "gpu": "GPU", "peer": "Other GPU", "Value": "Why not"},
         Query(f"max by (instance, gpu, peer) (gpu_p2p_status{ON}) > 0", table=True),
-        height=6,
+        height=5,
     )

@@ -55,7 +55,7 @@ def _places() -> Json:
         About(
             "The owners of each GPU or MIG instance, with pod and container on Kubernetes, and how many processes they"
             " run there.",
-            "before a GPU is drained: tell these owners; no processes: a GPU that was given and is not used.",
+            "before a GPU is drained: inform these owners; no processes: a GPU that was given and is not used.",
         ),
         Look("none"),
         {
@@ -71,7 +71,7 @@ def _places() -> Json:
         },
         Query(f"max by ({who}, mig) (gpu_owner_info{OWNED})", table=True),
         Query(f"sum by ({who}) (gpu_owner_processes{OWNED})", table=True),
-        height=6,
+        height=7,
         sort="GPU",
         ascending=True,
     )

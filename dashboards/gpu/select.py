@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dashboards import style
+
 ON = '{instance=~"$instance",gpu=~"$gpu"}'
 # Series of a MIG instance carry `mig`; those of the whole GPU do not.
 WHOLE = '{instance=~"$instance",gpu=~"$gpu",mig=""}'
@@ -12,6 +14,9 @@ NODES = '{instance=~"$instance"}'
 NAMED = "{{instance}} GPU {{gpu}}"
 GPU = "instance, gpu"
 """The labels by which panels tell GPUs apart."""
+
+WIDTHS = (style.by_name("Node", custom__width=130), style.by_name("GPU", custom__width=55))
+"""Narrow columns of a table, so that the others have room."""
 
 
 def rate(counter: str, selector: str = ON) -> str:

@@ -35,7 +35,7 @@ class _Stop(BaseException):
 
 
 def run(config: Config, page: Page, saved: dict[str, Any], parent: int, events: bool = True) -> NoReturn:
-    """Read and publish until told to stop or until the driver fails; then end this process."""
+    """Read and publish until SIGTERM or until the driver fails; then end this process."""
     become_child(parent)
     counters = {uuid: Counters(state) for uuid, state in saved.items()}
     # What came with the fork stays; what a reading allocates is freed by counting, so cycles are looked for rarely.
@@ -43,7 +43,7 @@ def run(config: Config, page: Page, saved: dict[str, Any], parent: int, events: 
     gc.set_threshold(50_000, 20, 20)
     code = FAILED
     try:
-        _follow(open_source(config, page, counters, events), config, page, counters)
+        _sample(open_source(config, page, counters, events), config, page, counters)
     except _Stop:
         code = 0
     except NvmlError as error:
@@ -55,7 +55,7 @@ def run(config: Config, page: Page, saved: dict[str, Any], parent: int, events: 
 
 
 def probe(config: Config, page: Page, gpu: int, parent: int) -> NoReturn:
-    """Read one GPU that hung before; end with 0 if it answers."""
+    """Read one GPU that hung before; end with 0 if it responds."""
     become_child(parent)
     code = FAILED
     try:
@@ -72,7 +72,7 @@ def probe(config: Config, page: Page, gpu: int, parent: int) -> NoReturn:
 
 
 def become_child(parent: int) -> None:
-    """Die with the parent, hold none of its sockets, take only SIGTERM."""
+    """Die with the parent, keep none of its sockets, react to SIGTERM only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -100,12 +100,12 @@ def open_source(config: Config, page: Page, counters: dict[str, Counters], event
     return NvmlSource(config.library, page, counters, events, config.kmsg)
 
 
-def _follow(source: Source, config: Config, page: Page, counters: dict[str, Counters]) -> None:
+def _sample(source: Source, config: Config, page: Page, counters: dict[str, Counters]) -> None:
     reading = Reading(source, config, counters)
     following = time.monotonic()
     try:
         while True:
-            reading.take(page)
+            reading.publish(page)
             page.idle()
             following += config.interval
             now = time.monotonic()
@@ -118,14 +118,14 @@ def _follow(source: Source, config: Config, page: Page, counters: dict[str, Coun
 
 
 class Reading:
-    """Takes readings of one source and publishes them."""
+    """Reads all GPUs of one source and publishes the page."""
 
     def __init__(self, source: Source, config: Config, counters: dict[str, Counters]) -> None:
         self._source, self._config, self._counters = source, config, counters
         self._renderer = Renderer(SIMULATED if config.simulate else "")
         self._host = socket.gethostname()
 
-    def take(self, page: Page) -> None:
+    def publish(self, page: Page) -> None:
         """Raises NvmlError when the driver as a whole fails."""
         began = time.monotonic()
         gpus = self._source.gpus()
@@ -146,7 +146,7 @@ class Reading:
         page.publish(native, compat, facts.encode(), time.monotonic() - began)
 
     def _identify(self, gpu: Gpu) -> None:
-        """Put what never changes among the values of a GPU that answers."""
+        """Put what never changes among the values of a GPU that responds."""
         if gpu.state != "ok":
             return
         who = gpu.identity

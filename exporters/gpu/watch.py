@@ -1,4 +1,4 @@
-"""The parent's hold on the sampler: starts it, sees when a driver call hangs, names the GPU, goes on without it.
+"""The parent's watch over the sampler: starts it, notices a driver call that hangs, and carries on without that GPU.
 
 The parent is single-threaded and never loads the driver's library, so it can fork at any time and cannot hang.
 """
@@ -66,7 +66,7 @@ class Quarantine:
         self.pause = FIRST_RETRY
         self.retry = now + self.pause
 
-    def again(self, now: float) -> None:
+    def extend(self, now: float) -> None:
         self.pause = min(LONGEST_RETRY, self.pause * 2)
         self.retry = now + self.pause
 
@@ -80,7 +80,8 @@ class Watch:
         self.probe: tuple[int, Child] | None = None
         self.abandoned: list[Child] = []
         self.quarantined: dict[int, Quarantine] = {}
-        self.restarts: dict[str, int] = {}
+        # Zero from the start, so that increase() sees the first one.
+        self.restarts = {"driver": 0, "died": 0, "hung": 0}
         self.error = "starting"
         self.released = False
         self.mismatch_since: float | None = None
@@ -93,11 +94,11 @@ class Watch:
         """See to the processes. Quick, never blocks."""
         self.abandoned = [child for child in self.abandoned if child.ended() is None]
         if self.child is not None:
-            self._see_to(self.child, now)
+            self._check_sampler(self.child, now)
         if self.probe is not None:
-            self._see_to_probe(*self.probe, now)
+            self._check_probe(*self.probe, now)
         elif not self.released:
-            self._retry(now)
+            self._probe_due(now)
         if self.child is None and not self.released and now >= self._start_at:
             self._start()
 
@@ -105,7 +106,7 @@ class Watch:
         """The newest page, from the shared memory when it changed."""
         child = self.child
         if child is not None and (self.snapshot is None or child.page.sequence != self.snapshot.sequence):
-            self._take(child)
+            self._read_page(child)
         return self.snapshot
 
     def stop(self, patience: float = 2.0) -> None:
@@ -122,14 +123,14 @@ class Watch:
         self.child = self.probe = None
 
     def release(self, released: bool) -> None:
-        """Let go of the driver, so that it can be unloaded or a GPU unbound; or take hold again."""
+        """Release the driver, so that it can be unloaded or a GPU unbound; or open it again."""
         self.released = released
         if released:
             self.stop()
             self.error = "released on request (SIGUSR1)"
-        log.warning("driver %s", "released" if released else "taken again")
+        log.warning("driver %s", "released" if released else "opened again")
 
-    def _take(self, child: Child) -> None:
+    def _read_page(self, child: Child) -> None:
         fresh = child.page.read()
         if fresh is None:
             return
@@ -142,7 +143,7 @@ class Watch:
         if len(self.abandoned) >= MOST_ABANDONED:
             self.error = f"{len(self.abandoned)} samplers hang in the driver and cannot be killed"
             return
-        saved, config, events = self._carried(), self._config, self._events
+        saved, config, events = self._saved_counters(), self._config, self._events
 
         def work(page: Page, parent: int) -> NoReturn:
             sampler.run(config, page, saved, parent, events)
@@ -150,58 +151,58 @@ class Watch:
         self.snapshot = None if self.snapshot is None else self.snapshot._replace(sequence=0)
         self.child = Child(work, frozenset(self.quarantined))
 
-    def _carried(self) -> dict[str, Any]:
+    def _saved_counters(self) -> dict[str, Any]:
         """The counters of the last page, for the next sampler to go on with."""
         if self.snapshot is not None:
             self._saved |= json.loads(self.snapshot.facts)["counters"]
         return self._saved
 
-    def _see_to(self, child: Child, now: float) -> None:
+    def _check_sampler(self, child: Child, now: float) -> None:
         self.refresh()
         code = child.ended()
         if code is not None:
-            self._gone(child, code, now)
+            self._sampler_ended(child, code, now)
             return
         since, gpu, call = child.page.current()
         waiting = child.page.waiting_since()
         if since and now - since > self._config.watchdog:
-            self._hung(child, gpu, call, now)
+            self._sampler_hung(child, gpu, call, now)
         elif waiting and now - waiting > 1.0 + self._config.watchdog:
             self._event_hangs += 1
             self._events = self._event_hangs < 3
-            self._hung(child, NO_GPU, "nvmlEventSetWait_v2", now)
+            self._sampler_hung(child, NO_GPU, "nvmlEventSetWait_v2", now)
 
-    def _gone(self, child: Child, code: int, now: float) -> None:
+    def _sampler_ended(self, child: Child, code: int, now: float) -> None:
         self.child = None
-        said = child.page.error()
-        failed = said or f"the sampler ended with {code}"
+        reported = child.page.error()
+        failed = reported or f"the sampler ended with {code}"
         if failed != self.error:
             log.warning("no readings: %s", failed)
         self.error = failed
-        if MISMATCH in said and self.mismatch_since is None:
+        if MISMATCH in reported and self.mismatch_since is None:
             self.mismatch_since = now
-        longest = QUICK_BACKOFF if said else SLOW_BACKOFF
-        self._again("driver" if said else "died", now, 0.1, longest)
+        longest = QUICK_BACKOFF if reported else SLOW_BACKOFF
+        self._schedule_restart("driver" if reported else "died", now, 0.1, longest)
 
-    def _hung(self, child: Child, gpu: int, call: str, now: float) -> None:
+    def _sampler_hung(self, child: Child, gpu: int, call: str, now: float) -> None:
         child.kill()
         self.child = None
         self.abandoned.append(child)
         if gpu == NO_GPU:
             self.error = f"{call} hangs"
-            self._again("hung", now, 0.5, SLOW_BACKOFF)
+            self._schedule_restart("hung", now, 0.5, SLOW_BACKOFF)
         else:
             self.quarantined[gpu] = Quarantine(call, now)
-            self._again("hung", now, 0.0, 0.0)
+            self._schedule_restart("hung", now, 0.0, 0.0)
         log.error("%s hangs%s; sampler killed", call, "" if gpu == NO_GPU else f" on GPU {gpu}, now left alone")
 
-    def _again(self, reason: str, now: float, first: float, longest: float) -> None:
-        self.restarts[reason] = self.restarts.get(reason, 0) + 1
+    def _schedule_restart(self, reason: str, now: float, first: float, longest: float) -> None:
+        self.restarts[reason] += 1
         self._backoff = min(longest, max(first, self._backoff * 2))
         self._start_at = now + self._backoff
 
-    def _retry(self, now: float) -> None:
-        due = [gpu for gpu, held in self.quarantined.items() if now >= held.retry]
+    def _probe_due(self, now: float) -> None:
+        due = [gpu for gpu, quarantine in self.quarantined.items() if now >= quarantine.retry]
         if not due or len(self.abandoned) >= MOST_ABANDONED:
             return
         gpu, config = min(due, key=lambda gpu: self.quarantined[gpu].retry), self._config
@@ -211,7 +212,7 @@ class Watch:
 
         self.probe = gpu, Child(work, frozenset(range(256)) - {gpu})
 
-    def _see_to_probe(self, gpu: int, child: Child, now: float) -> None:
+    def _check_probe(self, gpu: int, child: Child, now: float) -> None:
         code = child.ended()
         if code is None and now - child.started <= self._config.watchdog + 1.0:
             return
@@ -220,15 +221,15 @@ class Watch:
             child.kill()
             self.abandoned.append(child)
         if code == 0:
-            self._lift(gpu)
+            self._end_quarantine(gpu)
         elif gpu in self.quarantined:
-            self.quarantined[gpu].again(now)
+            self.quarantined[gpu].extend(now)
 
-    def _lift(self, gpu: int) -> None:
+    def _end_quarantine(self, gpu: int) -> None:
         del self.quarantined[gpu]
         if self.child is not None:
             self.child.page.skip(gpu, False)
-        # The driver answers again: the others need not wait out their pause.
-        for held in self.quarantined.values():
-            held.retry = 0.0
-        log.warning("GPU %d answers again", gpu)
+        # The driver responds again: the others need not wait out their pause.
+        for quarantine in self.quarantined.values():
+            quarantine.retry = 0.0
+        log.warning("GPU %d responds again", gpu)

@@ -8,6 +8,7 @@ and Prometheus' base units; `telltale_` only where no standard name exists.
 from __future__ import annotations
 
 from telltale.catalogue.collector import COLLECTOR
+from telltale.catalogue.feedback import FEEDBACK
 from telltale.catalogue.gpu import GPU
 from telltale.catalogue.inference import INFERENCE
 from telltale.catalogue.metric import Kind, Metric
@@ -17,7 +18,7 @@ from telltale.catalogue.web import WEB
 
 __all__ = ["METRICS", "Kind", "Metric", "metric"]
 
-METRICS = (*INFERENCE, *COLLECTOR, *MONITORS, *WEB, *TICKETS, *GPU)
+METRICS = (*INFERENCE, *COLLECTOR, *MONITORS, *FEEDBACK, *WEB, *TICKETS, *GPU)
 _BY_NAME = {entry.name: entry for entry in METRICS}
 
 

@@ -40,19 +40,25 @@ COLLECTOR = (
         ("model",),
         "Calls with tokens of a model that the price table does not name.",
     ),
-    Metric("telltale_collector_queue_bytes", "gauge", "bytes", (), "Request bodies in work."),
+    Metric(
+        "telltale_collector_queue_bytes",
+        "gauge",
+        "bytes",
+        (),
+        "Request bodies in work: being decoded, or waiting to be stored.",
+    ),
     Metric(
         "telltale_collector_content_coverage_ratio",
         "gauge",
         "ratio",
         (),
-        "Share of recent successful calls whose span carried the prompt or the answer.",
+        "Share of recent successful calls whose span carried the prompt or the response.",
     ),
     Metric(
         "telltale_samples_total",
         "counter",
         "",
         ("outcome",),
-        "Sampling decisions, by outcome; redaction_failed: left out afterwards, because Presidio did not answer.",
+        "Sampling decisions, by outcome; redaction_failed: left out afterwards, because Presidio did not respond.",
     ),
 )

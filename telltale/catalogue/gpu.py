@@ -18,7 +18,7 @@ DEVICE = (
         "gauge",
         "",
         (*_G, "name", "pci_bus_id", "serial", "vbios", "brand", "driver", "nvml", "architecture"),
-        "1 for each GPU, with what never changes about it.",
+        "1 for each GPU, with its name, firmware, driver and place in the machine.",
     ),
     Metric(
         "gpu_inforom_info",
@@ -57,20 +57,20 @@ DEVICE = (
     Metric("gpu_bar1_total_bytes", "gauge", "bytes", _G, "Size of the BAR1 aperture."),
     Metric("gpu_fan_speed_ratio", "gauge", "ratio", _G, "Fan speed as a share of its highest."),
     Metric("gpu_performance_state", "gauge", "", _G, "Performance state: 0 (highest) to 15."),
-    Metric("gpu_throttle_active", "gauge", "", (*_G, "reason"), "1 while that reason holds the clocks down."),
+    Metric("gpu_throttle_active", "gauge", "", (*_G, "reason"), "1 while the clocks are throttled for that reason."),
     Metric(
         "gpu_throttle_seconds_total",
         "counter",
         "seconds",
         (*_G, "reason"),
-        "Time that reason held the clocks down: the driver's own counter where it has one, else integrated samples.",
+        "Time the clocks were throttled for that reason: the driver's counter where it has one, else samples added up.",
     ),
     Metric(
         "gpu_violation_seconds_total",
         "counter",
         "seconds",
         (*_G, "policy"),
-        "Time below the wanted performance, by the policy that asked for it, as the driver counts it.",
+        "Time that a policy kept performance below what was wanted, by policy, as the driver counts it.",
     ),
     Metric("gpu_pcie_transmitted_bytes_total", "counter", "bytes", _G, "Bytes sent over PCIe."),
     Metric("gpu_pcie_received_bytes_total", "counter", "bytes", _G, "Bytes received over PCIe."),
@@ -94,7 +94,7 @@ DEVICE = (
         "counter",
         "",
         (*_G, "severity", "since", "location"),
-        "The same errors, by where: dram or sram.",
+        "ECC errors by severity and place: dram or sram.",
     ),
     Metric("gpu_ecc_enabled", "gauge", "", _G, "1 if ECC is on."),
     Metric(
@@ -151,11 +151,17 @@ DEVICE = (
         "gauge",
         "ratio",
         _M,
-        "Share of cycles with a warp on a multiprocessor, over all of them.",
+        "Share of cycles in which a multiprocessor had work, averaged over all of them.",
     ),
     Metric("gpu_sm_occupancy_ratio", "gauge", "ratio", _M, "Resident warps as a share of the most possible."),
     Metric("gpu_tensor_active_ratio", "gauge", "ratio", _M, "Share of cycles the tensor cores were busy."),
-    Metric("gpu_tensor_pipe_active_ratio", "gauge", "ratio", (*_M, "pipe"), "The same, by tensor pipe."),
+    Metric(
+        "gpu_tensor_pipe_active_ratio",
+        "gauge",
+        "ratio",
+        (*_M, "pipe"),
+        "Share of cycles a pipe of the tensor cores was busy.",
+    ),
     Metric("gpu_pipe_active_ratio", "gauge", "ratio", (*_M, "pipe"), "Share of cycles an arithmetic pipe was busy."),
     Metric("gpu_mma_stall_ratio", "gauge", "ratio", _G, "Share of time the matrix units were stalled; r615 and newer."),
     Metric(
@@ -193,7 +199,7 @@ OWNER = (
         _OWNER,
         "GPU-seconds of work per owner: utilisation integrated over time, split as the energy is.",
     ),
-    Metric("gpu_owner_memory_used_bytes", "gauge", "bytes", _OWNER, "GPU memory that the owner's processes hold."),
+    Metric("gpu_owner_memory_used_bytes", "gauge", "bytes", _OWNER, "GPU memory that the owner's processes use."),
     Metric("gpu_owner_processes", "gauge", "", _OWNER, "Processes of the owner on the GPU."),
 )
 
@@ -211,14 +217,20 @@ EXPORTER = (
         "gauge",
         "",
         (),
-        "1 if the process that reads the driver is alive and its page fresh.",
+        "1 if the process that reads the driver is alive and its readings are fresh.",
     ),
     Metric("telltale_gpu_sample_age_seconds", "gauge", "seconds", (), "Age of the readings on this page."),
     Metric(
         "telltale_gpu_sample_duration_seconds", "gauge", "seconds", (), "How long the last reading of all GPUs took."
     ),
     Metric("telltale_gpu_samples_total", "counter", "", (), "Readings of all GPUs."),
-    Metric("telltale_gpu_devices", "gauge", "", ("kind",), "GPUs: seen by the driver now, expected from before."),
+    Metric(
+        "telltale_gpu_devices",
+        "gauge",
+        "",
+        ("kind",),
+        "GPUs that the driver shows now (seen), and those seen since the exporter began (expected).",
+    ),
     Metric("telltale_gpu_quarantined", "gauge", "", (*_G, "call"), "1 for each GPU left alone because that call hung."),
     Metric(
         "telltale_gpu_errors_total",
@@ -236,11 +248,15 @@ EXPORTER = (
     ),
     Metric("telltale_gpu_sampler_restarts_total", "counter", "", ("reason",), "Starts of the sampler after the first."),
     Metric(
-        "telltale_gpu_abandoned_processes", "gauge", "", (), "Samplers that were killed and do not end: a stuck driver."
+        "telltale_gpu_abandoned_processes",
+        "gauge",
+        "",
+        (),
+        "Samplers that were killed and do not end, because the driver is stuck.",
     ),
-    Metric("telltale_gpu_last_error_info", "gauge", "", ("error",), "1 with the reason why there are no readings."),
-    Metric("telltale_gpu_owners_up", "gauge", "", ("source",), "1 if that source of ownership answers."),
-    Metric("telltale_gpu_scrapes_total", "counter", "", ("path",), "Scrapes answered."),
+    Metric("telltale_gpu_last_error_info", "gauge", "", ("error",), "1, with the reason, while there are no readings."),
+    Metric("telltale_gpu_owners_up", "gauge", "", ("source",), "1 if that source of owners responds."),
+    Metric("telltale_gpu_scrapes_total", "counter", "", ("path",), "Scrapes of the exporter, by page."),
 )
 
 GPU = (*DEVICE, *OWNER, *EXPORTER)

@@ -35,7 +35,7 @@ INFERENCE = (
         "histogram",
         "seconds",
         _CALL,
-        "Time to the first chunk of streamed answers, as the client or gateway saw it.",
+        "Time to the first chunk of streamed responses, as the client or gateway saw it.",
         TTFT_BUCKETS,
     ),
     Metric(

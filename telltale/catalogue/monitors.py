@@ -1,4 +1,4 @@
-"""The monitors: effects against thresholds, states, runs, and the share of negative votes."""
+"""The monitors: effects against thresholds, states, runs."""
 
 from __future__ import annotations
 
@@ -25,20 +25,4 @@ MONITORS = (
         ("direction", "model"),
         "When the reference was frozen.",
     ),
-    Metric("telltale_feedback_negative_ratio", "gauge", "ratio", ("model", "version"), "Share of negative votes."),
-    Metric(
-        "telltale_feedback_negative_ratio_lower",
-        "gauge",
-        "ratio",
-        ("model", "version"),
-        "Lower Wilson bound (95 %) of the share of negative votes.",
-    ),
-    Metric(
-        "telltale_feedback_negative_ratio_upper",
-        "gauge",
-        "ratio",
-        ("model", "version"),
-        "Upper Wilson bound (95 %) of the share of negative votes.",
-    ),
-    Metric("telltale_feedback_votes", "gauge", "", ("model", "version"), "Votes in the last judged window."),
 )

@@ -4,7 +4,4 @@ from __future__ import annotations
 
 from telltale.catalogue.metric import Metric
 
-WEB = (
-    Metric("telltale_feedback_events_total", "counter", "", ("kind",), "Feedback accepted, by kind."),
-    Metric("telltale_web_requests_total", "counter", "", ("route", "status"), "Requests to pages and API."),
-)
+WEB = (Metric("telltale_web_requests_total", "counter", "", ("route", "status"), "Requests to pages and API."),)

@@ -1,4 +1,4 @@
-"""Evidence: documents kept with a score or a ticket, such as an Evidently report. They hold redacted prompts."""
+"""Evidence: documents kept with a score or a ticket, such as an Evidently report. They may hold redacted prompts."""
 
 from __future__ import annotations
 

@@ -7,23 +7,29 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
-from telltale.records import Direction
+from telltale.evidence import codec
+from telltale.records import Direction, Rows
 from telltale.store.schema import monitor_references as references
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A frozen reference: `content` (JSON) is compared with, `calibration` is what the monitors learnt from it."""
+    """A frozen reference: windows are compared with its rows. The newest of them is from `end`.
+
+    `calibration` maps a monitor's name to the factor, at least 1, by which this reference's own blocks, compared with
+    each other, raise its threshold.
+    """
 
     model: str
     direction: Direction
     frozen_at: float
-    rows: int
-    content: Mapping[str, object]
-    calibration: Mapping[str, object]
+    rows: Rows
+    end: float
+    calibration: Mapping[str, float]
     tenant: str = ""
     sha256: str = ""
     id: int | None = None
@@ -31,13 +37,14 @@ class Reference:
 
 def freeze(connection: Connection, reference: Reference) -> Reference:
     """Store a reference and make it the current one of its series. Returns it with id and hash."""
-    text = json.dumps(reference.content, sort_keys=True, ensure_ascii=False).encode()
+    content = {**codec.dump(Rows, reference.rows), "end": reference.end}
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False).encode()
     values = {
         "model": reference.model,
         "tenant": reference.tenant,
         "direction": reference.direction,
         "frozen_at": reference.frozen_at,
-        "rows": reference.rows,
+        "rows": len(reference.rows.ids),
         "sha256": hashlib.sha256(text).hexdigest(),
         "content": zlib.compress(text, 6),
         "calibration": dict(reference.calibration),
@@ -58,7 +65,7 @@ def load(connection: Connection, reference_id: int) -> Reference:
     row = connection.execute(select(references).where(references.c.id == reference_id)).first()
     if row is None:
         raise KeyError(reference_id)
-    return _record(row._asdict())
+    return _record(row)
 
 
 def current(connection: Connection, model: str, direction: Direction, tenant: str = "") -> Reference | None:
@@ -70,7 +77,7 @@ def current(connection: Connection, model: str, direction: Direction, tenant: st
         references.c.is_current,
     )
     row = connection.execute(query).first()
-    return None if row is None else _record(row._asdict())
+    return None if row is None else _record(row)
 
 
 def frozen(connection: Connection) -> list[tuple[str, str, float]]:
@@ -79,9 +86,18 @@ def frozen(connection: Connection) -> list[tuple[str, str, float]]:
     return [(model, direction, at) for model, direction, at in connection.execute(query)]
 
 
-def _record(values: dict[str, object]) -> Reference:
-    content = values.pop("content")
-    if not isinstance(content, bytes):
-        raise TypeError("a reference's content is bytes")
-    del values["is_current"]
-    return Reference(**values, content=json.loads(zlib.decompress(content)))  # type: ignore[arg-type]  # a database row
+def _record(row: Row[tuple[Any, ...]]) -> Reference:
+    """Raises pydantic.ValidationError for rows in a form that cannot be read."""
+    content = json.loads(zlib.decompress(row.content))
+    return Reference(
+        model=row.model,
+        direction=row.direction,
+        frozen_at=row.frozen_at,
+        rows=codec.load(Rows, content),
+        # References were once frozen without it.
+        end=content.get("end", row.frozen_at),
+        calibration=codec.load(dict[str, float], row.calibration),
+        tenant=row.tenant,
+        sha256=row.sha256,
+        id=row.id,
+    )

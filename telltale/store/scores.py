@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
+from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from telltale.evidence.scores import dump_details, load_details
 from telltale.records import Direction, Score
 from telltale.store.schema import scores
 
@@ -23,10 +25,7 @@ def save(connection: Connection, rows: Sequence[Score]) -> int:
     statement = insert(scores).on_conflict_do_nothing(
         index_elements=[*(column.name for column in _SERIES), "window_start"]
     )
-    values = [{**asdict(row), "details": dict(row.details)} for row in rows]
-    for value in values:
-        del value["id"]
-    return len(connection.execute(statement.returning(scores.c.id), values).all())
+    return len(connection.execute(statement.returning(scores.c.id), [_values(row) for row in rows]).all())
 
 
 def load(
@@ -47,7 +46,7 @@ def load(
         query = query.where(scores.c.window_end >= since)
     if limit is not None:
         query = query.limit(limit)
-    return [Score(**row._asdict()) for row in connection.execute(query)]
+    return [_record(row) for row in connection.execute(query)]
 
 
 def recent(connection: Connection, *, model: str, direction: Direction, since: float, limit: int) -> list[Score]:
@@ -58,7 +57,7 @@ def recent(connection: Connection, *, model: str, direction: Direction, since: f
         .order_by(scores.c.window_end.desc(), scores.c.id.desc())
         .limit(limit)
     )
-    return [Score(**row._asdict()) for row in connection.execute(query)][::-1]
+    return [_record(row) for row in connection.execute(query)][::-1]
 
 
 def latest(connection: Connection, since: float) -> list[Score]:
@@ -71,7 +70,7 @@ def latest(connection: Connection, since: float) -> list[Score]:
         .where(scores.c.window_end >= since)
         .order_by(scores.c.id)
     )
-    return [Score(**row._asdict()) for row in connection.execute(query)]
+    return [_record(row) for row in connection.execute(query)]
 
 
 def attach_evidence(connection: Connection, score_id: int, evidence_id: int) -> None:
@@ -81,3 +80,12 @@ def attach_evidence(connection: Connection, score_id: int, evidence_id: int) -> 
 def prune(connection: Connection, before: float) -> int:
     """Delete scores of windows that ended before that time. Returns how many."""
     return connection.execute(delete(scores).where(scores.c.window_end < before)).rowcount
+
+
+def _values(score: Score) -> dict[str, object]:
+    own = {field.name: getattr(score, field.name) for field in fields(Score) if field.name != "id"}
+    return {**own, "details": dump_details(score.details)}
+
+
+def _record(row: Row[tuple[Any, ...]]) -> Score:
+    return Score(**{**row._asdict(), "details": load_details(row.details)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,11 +13,12 @@ from dataclasses import dataclass, replace
 import httpx
 import pytest
 from playwright.sync_api import sync_playwright
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from alerting import runbook
 from alerting.intake.notification import Alert
 from alerting.trackers import embedded
+from telltale.evidence.scores import Details, Examples, Persistence, WordChange, WordChanges
 from telltale.records import Feedback, Sample, Score, ScoreState
 from telltale.store import Store, audit, evidence, feedback, samples, scores, tickets
 from telltale.web import people
@@ -75,11 +77,11 @@ def window(i: int, now: float, ids: list[int | None], number: int) -> Score:
     """The i-th of twelve windows; the model is new and drifts from the tenth on."""
     state: ScoreState = "alert" if i > 9 else "suspect" if i > 8 else "ok"
     end = now - 300 - 60 * (12 - i)
-    details = {
-        "words": [{"word": f"refund{SCRIPT}", "z": 9.1, "current_share": 0.4, "reference_share": 0.02}],
-        "examples": {"current": ids, "reference": [f"before {SCRIPT}"]},
-        "windows_hit": 3, "windows_seen": 4, "windows_needed": 3,
-    }  # fmt: skip
+    details = Details(
+        WordChanges((WordChange(f"refund{SCRIPT}", 9.1, 0.4, 0.02),)),
+        Examples(tuple(key for key in ids if key), (f"before {SCRIPT}",)),
+        Persistence(3, 4, 3, alert_before=False),
+    )
     series = ("tokens", "words", "prompt", "support", "support-2" if i > 8 else "support-1")
     numbers = (9.0 if i > 8 else 1.5, 4.0, 0.001)
     return Score(*series, end - 60, end, 300, state, *numbers, details=details, evidence_id=number)  # type: ignore[arg-type]  # a direction
@@ -112,6 +114,29 @@ def test_the_page_tells_what_since_when_why_and_what_to_do(browser: httpx.Client
         assert told in page, told
     assert "<script" not in page
     assert "javascript:" not in page
+
+
+def test_windows_that_an_earlier_version_judged_are_shown_and_a_broken_one_harms_no_other(
+    browser: httpx.Client, story: Story, store: Store
+) -> None:
+    words = [{"word": "warranty", "z": 8.0, "current_share": 0.3, "reference_share": 0.01}]
+    flat = {"words": words, "hit": True, "windows_hit": 2, "windows_seen": 5, "windows_needed": 2}
+
+    def rewrite(connection: Connection) -> None:
+        change = text("UPDATE scores SET details = :details WHERE monitor = :monitor")
+        connection.execute(change, {"details": json.dumps(flat), "monitor": "tokens"})
+        connection.execute(change, {"details": json.dumps({"words": 3}), "monitor": "feedback"})
+
+    store.write(rewrite)
+    page = browser.get(f"/tickets/{story.number}")
+    assert page.status_code == 200
+    assert "more warranty" in page.text
+    assert "2 of the last 5 (2 needed)" in page.text
+    series = browser.get(f"/api/v1/tickets/{story.number}").json()["series"]
+    assert {one["monitor"]: one["finding"] and one["finding"]["words"] for one in series} == {
+        "tokens": words,
+        "feedback": None,
+    }
 
 
 def test_the_report_runs_in_an_origin_of_its_own(browser: httpx.Client, story: Story, store: Store) -> None:

@@ -9,12 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from monitors import descriptors, tokens, votes
-from monitors.descriptors import NAMES, describe
+from monitors import votes
+from monitors.descriptors import NAMES, Descriptors, describe
+from monitors.monitor import Monitor
+from monitors.registry import MONITORS
+from monitors.tokens import Tokens
+from monitors.votes import Votes
 from telltale.cli.demo import texts
-from telltale.records import Window
+from telltale.evidence.scores import DescriptorChanges, WordChanges
+from telltale.records import Score, Window
+from telltale.settings import Monitor as MonitorSettings
 
-TEXT_MONITORS = [tokens, descriptors]
+TEXT_MONITORS = [kind for kind in MONITORS if "prompt" in kind.directions]
+
+
+def judge(kind: type[Monitor], window: Window, *, alpha: float, seed: int) -> Score:
+    (score,) = kind.of(MonitorSettings(min_rows=50, alpha=alpha, seed=seed)).judge(window)
+    return score
+
+
+def judge_votes(window: Window, *, min_votes: int = 1) -> Score:
+    (score,) = Votes(min_votes, alpha=0.01).judge(window)
+    return score
 
 
 def side(
@@ -38,12 +54,10 @@ def window(
 
 
 @pytest.mark.parametrize("monitor", TEXT_MONITORS)
-def test_unchanged_traffic_is_rarely_suspect(monitor: object) -> None:
+def test_unchanged_traffic_is_rarely_suspect(monitor: type[Monitor]) -> None:
     """200 windows at 1 %, on seeds that nothing was tuned on: more than 8 would come once in a thousand times."""
     suspects = sum(
-        monitor.judge(  # type: ignore[attr-defined]
-            window(side(900_000 + seed, 100), side(950_000 + seed, 300)), min_rows=50, alpha=0.01, seed=seed
-        ).state
+        judge(monitor, window(side(900_000 + seed, 100), side(950_000 + seed, 300)), alpha=0.01, seed=seed).state
         == "suspect"
         for seed in range(200)
     )
@@ -52,21 +66,23 @@ def test_unchanged_traffic_is_rarely_suspect(monitor: object) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_new_topics_are_seen_and_their_words_named(seed: int) -> None:
-    score = tokens.judge(window(side(seed, 150, new=0.5), side(seed + 500, 300)), min_rows=50, alpha=0.001, seed=seed)
+    score = judge(Tokens, window(side(seed, 150, new=0.5), side(seed + 500, 300)), alpha=0.001, seed=seed)
     assert score.state == "suspect"
     assert score.effect is not None
     assert score.threshold is not None
     assert score.effect > score.threshold
-    words = {entry["word"] for entry in score.details["words"]}  # type: ignore[attr-defined]
+    assert isinstance(score.details.finding, WordChanges)
+    words = {change.word for change in score.details.finding.words}
     assert words & {"grid", "energy", "heat", "subsidy", "rooftop", "installer", "thermostat", "panel"}
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_evasive_answers_are_seen(seed: int) -> None:
     current = side(seed, 150, answers=True, evasive=0.6)
-    score = descriptors.judge(window(current, side(seed + 500, 300, answers=True)), min_rows=50, alpha=0.001, seed=seed)
+    score = judge(Descriptors, window(current, side(seed + 500, 300, answers=True)), alpha=0.001, seed=seed)
     assert score.state == "suspect"
-    assert {entry["name"] for entry in score.details["descriptors"]} >= {"refusal", "open_end"}  # type: ignore[attr-defined]
+    assert isinstance(score.details.finding, DescriptorChanges)
+    assert {change.name for change in score.details.finding.descriptors} >= {"refusal", "open_end"}
 
 
 def test_a_tenth_of_truncated_answers_is_seen() -> None:
@@ -74,22 +90,23 @@ def test_a_tenth_of_truncated_answers_is_seen() -> None:
     whole = tuple(f"Here is what the answer to question {n % 7} says." for n in range(600))
     groups = tuple(map(str, range(600)))
     cut = tuple(text[:-1] if n % 10 == 0 else text for n, text in enumerate(whole[:500]))
-    score = descriptors.judge(window((cut, groups[:500]), (whole, groups)), min_rows=50, alpha=0.01, seed=0)
+    score = judge(Descriptors, window((cut, groups[:500]), (whole, groups)), alpha=0.01, seed=0)
     assert score.state == "suspect"
-    assert "open_end" in {entry["name"] for entry in score.details["descriptors"]}  # type: ignore[attr-defined]
+    assert isinstance(score.details.finding, DescriptorChanges)
+    assert "open_end" in {change.name for change in score.details.finding.descriptors}
 
 
 @pytest.mark.parametrize("monitor", TEXT_MONITORS)
-def test_nothing_unusual_is_ever_infinite(monitor: object) -> None:
+def test_nothing_unusual_is_ever_infinite(monitor: type[Monitor]) -> None:
     """Gauges and JSON carry what the scores hold."""
     same = tuple("the same text" for _ in range(60)), tuple(map(str, range(60)))
-    score = monitor.judge(window(same, same), min_rows=50, alpha=0.01, seed=0)  # type: ignore[attr-defined]
+    score = judge(monitor, window(same, same), alpha=0.01, seed=0)
     assert (score.state, score.effect, score.threshold, score.p_value) == ("ok", 0.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("monitor", TEXT_MONITORS)
-def test_too_few_rows_are_not_judged(monitor: object) -> None:
-    score = monitor.judge(window(side(1, 49), side(2, 300)), min_rows=50, alpha=0.01, seed=0)  # type: ignore[attr-defined]
+def test_too_few_rows_are_not_judged(monitor: type[Monitor]) -> None:
+    score = judge(monitor, window(side(1, 49), side(2, 300)), alpha=0.01, seed=0)
     assert (score.state, score.effect, score.threshold, score.p_value) == ("insufficient_data", None, None, None)
     assert score.samples == 49
 
@@ -111,14 +128,12 @@ AWKWARD = [
 
 
 @pytest.mark.parametrize("monitor", TEXT_MONITORS)
-def test_awkward_texts_are_judged_without_an_exception(monitor: object) -> None:
+def test_awkward_texts_are_judged_without_an_exception(monitor: type[Monitor]) -> None:
     groups = tuple(map(str, range(60)))
     for text in AWKWARD:
         odd, plain = (text,) * 60, tuple(f"plain text number {n}" for n in range(60))
         for current, reference in ((odd, plain), (plain, odd), (odd, odd)):
-            score = monitor.judge(  # type: ignore[attr-defined]
-                window((current, groups), (reference, groups)), min_rows=50, alpha=0.01, seed=0
-            )
+            score = judge(monitor, window((current, groups), (reference, groups)), alpha=0.01, seed=0)
             assert score.state in ("ok", "suspect", "insufficient_data")
 
 
@@ -140,7 +155,7 @@ def vote_window(bad: int, total: int, bad_before: int, before: int) -> Window:
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
 def test_votes_p_value_is_fishers(bad: int, good: int, bad_before: int, good_before: int) -> None:
-    score = votes.judge(vote_window(bad, bad + good, bad_before, bad_before + good_before), min_votes=1, alpha=0.01)
+    score = judge_votes(vote_window(bad, bad + good, bad_before, bad_before + good_before))
     if bad + good == 0 or bad_before + good_before == 0:
         assert score.state == "insufficient_data"
         return
@@ -150,7 +165,7 @@ def test_votes_p_value_is_fishers(bad: int, good: int, bad_before: int, good_bef
 
 @given(st.integers(0, 40), st.integers(1, 40), st.integers(0, 40), st.integers(1, 40))
 def test_votes_alarm_exactly_when_significant_and_large(bad: int, good: int, bad_before: int, good_before: int) -> None:
-    score = votes.judge(vote_window(bad, bad + good, bad_before, bad_before + good_before), min_votes=1, alpha=0.01)
+    score = judge_votes(vote_window(bad, bad + good, bad_before, bad_before + good_before))
     assert score.p_value is not None
     assert score.effect is not None
     assert (score.state == "suspect") == (score.p_value <= 0.01 and score.effect >= votes.MIN_RISE - 1e-12)
@@ -168,5 +183,5 @@ def test_votes_false_alarms_stay_under_the_stated_rate() -> None:
     for _ in range(2000):
         before = sum(random.random() < 0.1 for _ in range(200))
         now = sum(random.random() < 0.1 for _ in range(60))
-        alarms += votes.judge(vote_window(now, 60, before, 200), min_votes=50, alpha=0.01).state == "suspect"
+        alarms += judge_votes(vote_window(now, 60, before, 200), min_votes=50).state == "suspect"
     assert alarms < 20

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitors.judgement import score
-from monitors.persistence import settle
+from monitors.persistence import derive_state
 from telltale.records import Score, Window
 
 
@@ -15,7 +15,7 @@ def play(hits: list[bool], need: int = 2, last: int = 3) -> list[str]:
     for number, hit in enumerate(hits):
         window = Window("m", "v", "prompt", float(number), number + 1.0)
         single = score(window, "tokens", "max_t", 100, effect=2.0 if hit else 0.0, threshold=1.0, p_value=0.5)
-        earlier.append(settle(single, earlier, need, last))
+        earlier.append(derive_state(single, earlier, need, last))
     return [found.state for found in earlier]
 
 
@@ -40,4 +40,4 @@ def test_no_alert_without_enough_hits_in_the_last_windows(hits: list[bool], need
 
 def test_a_window_without_data_says_so() -> None:
     empty = score(Window("m", "v", "prompt", 0.0, 1.0), "tokens", "max_t", 3)
-    assert settle(empty, [], 2, 3).state == "insufficient_data"
+    assert derive_state(empty, [], 2, 3).state == "insufficient_data"

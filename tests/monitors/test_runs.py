@@ -5,22 +5,29 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import ClassVar, Self
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 import monitors
-from monitors import tokens, windows
+from monitors import registry, windows
 from monitors.gauges import Gauges
+from monitors.judgement import score
+from monitors.monitor import Monitor
 from monitors.runs import Runs
+from monitors.tokens import Tokens
 from telltale.cli.demo import texts
-from telltale.records import Feedback, Sample, Score, Window
-from telltale.settings import Monitor, Settings
+from telltale.evidence.scores import DescriptorChange, DescriptorChanges, Finding
+from telltale.records import Direction, Feedback, Sample, Score, Window
+from telltale.settings import Monitor as MonitorSettings
+from telltale.settings import Settings
 from telltale.store import Store, feedback, open_store, references, samples, scores
 
-SETTINGS = Monitor(
+SETTINGS = MonitorSettings(
     window=10.0, min_rows=40, reference_rows=120, min_votes=15, reference_votes=40, alpha=0.001, persistence=(2, 3)
 )
 
@@ -113,7 +120,9 @@ def test_a_worse_version_ends_in_an_alert_with_one_report_a_series(store: Store)
         assert last[series].version == "v2"
     assert 2 <= len(reports.windows) <= 4
     assert any(score.evidence_id for score in stored(store))
-    assert last["tokens", "prompt"].details["examples"]["current"]  # type: ignore[index]
+    examples = last["tokens", "prompt"].details.examples
+    assert examples
+    assert examples.current
 
 
 def test_the_reference_is_frozen_and_stays(store: Store) -> None:
@@ -123,7 +132,7 @@ def test_the_reference_is_frozen_and_stays(store: Store) -> None:
     with store.read() as connection:
         first = references.current(connection, "m", "prompt")
     assert first is not None
-    assert first.rows == SETTINGS.reference_rows
+    assert len(first.rows.ids) == SETTINGS.reference_rows
     play(store, runs, 1040.0, 40)
     runs.close()
     with store.read() as connection:
@@ -165,13 +174,60 @@ def test_one_broken_monitor_leaves_the_others_judging(
     def broken(*_: object, **__: object) -> Score:
         raise ValueError("the words of a person")
 
-    monkeypatch.setattr(tokens, "judge", broken)
+    monkeypatch.setattr(Tokens, "judge", broken)
     runs.run(1042.0)
     runs.close()
     assert runs.failed == {"tokens"}
     assert {score.monitor for score in stored(store)} == {"descriptors", "feedback"}
     assert "ValueError" in caplog.text
     assert "the words of a person" not in caplog.text
+
+
+@dataclass(frozen=True)
+class Shouting(Monitor):
+    """As small as a monitor can be: two signals of one direction."""
+
+    name: ClassVar[str] = "shouting"
+    signals: ClassVar[tuple[str, ...]] = ("capitals", "exclamations")
+    directions: ClassVar[tuple[Direction, ...]] = ("response",)
+    finds: ClassVar[str] = "texts that shout"
+    effect: ClassVar[str] = "share of texts"
+    evidence: ClassVar[type[Finding]] = DescriptorChanges
+
+    @classmethod
+    def of(cls, settings: MonitorSettings) -> Self:
+        return cls()
+
+    def judge(self, window: Window) -> list[Score]:
+        finding = DescriptorChanges((DescriptorChange("capitals", 5.0, 0.5, 0.1),))
+        sizes = zip(self.signals, (0.5, 0.0), strict=True)
+        rows = len(window.texts)
+        return [
+            score(window, self.name, signal, rows, effect=size, threshold=0.1, p_value=0.01, finding=finding)
+            for signal, size in sizes
+        ]
+
+    @classmethod
+    def gauges(cls, score: Score) -> dict[str, float]:
+        return {"telltale_feedback_votes": 17.0} if score.signal == "capitals" else {}
+
+
+def test_a_new_member_of_the_registry_is_judged_kept_and_shown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MONITORS", (Shouting,))
+    fill(store, 1000.0, 60, seed=15)
+    runs = Runs(store, SETTINGS, Reports())
+    play(store, runs, 1000.0, 72)
+    runs.close()
+    found = stored(store)
+    assert {(score.monitor, score.direction) for score in found} == {("shouting", "response")}
+    states = {signal: [score.state for score in found if score.signal == signal] for signal in Shouting.signals}
+    assert states["capitals"][:2] == ["suspect", "alert"]
+    assert set(states["exclamations"]) == {"ok"}
+    gauges = CollectorRegistry()
+    gauges.register(Gauges(store, lambda: 1072.0, runs.waiting, patience=30.0, shown=120.0))
+    series = {"monitor": "shouting", "direction": "response", "model": "m", "version": "v1", "tenant": ""}
+    assert gauges.get_sample_value("telltale_monitor_effect", {**series, "signal": "capitals"}) == 0.5
+    assert gauges.get_sample_value("telltale_feedback_votes", {"model": "m", "version": "v1"}) == 17.0
 
 
 def test_the_same_person_of_two_tenants_is_two_people() -> None:

@@ -47,7 +47,7 @@ class Board:
         snapshot = self._watch.refresh()
         if snapshot is not None and snapshot.sequence and snapshot.sequence != self._sequence:
             self._sequence = snapshot.sequence
-            self._learn(json.loads(snapshot.facts))
+            self._read_facts(json.loads(snapshot.facts))
             self._owners.account(self.facts["gpus"], now)
             self._written = None
         state = self._state(snapshot, now)
@@ -58,10 +58,10 @@ class Board:
     def _state(self, snapshot: Snapshot | None, now: float) -> object:
         """What, beside a new reading, changes our families."""
         watch = self._watch
-        held = [(gpu, quarantine.call) for gpu, quarantine in watch.quarantined.items()]
+        quarantined = [(gpu, quarantine.call) for gpu, quarantine in watch.quarantined.items()]
         sources = list(self._owners.sources())
         alive = watch.child is not None and self.fresh(snapshot, now)
-        return alive, watch.error, held, list(watch.restarts.values()), len(watch.abandoned), sources
+        return alive, watch.error, quarantined, list(watch.restarts.values()), len(watch.abandoned), sources
 
     def fresh(self, snapshot: Snapshot | None, now: float) -> bool:
         return snapshot is not None and now - snapshot.at <= self._config.stale_after
@@ -70,7 +70,7 @@ class Board:
         self.scrapes["/metrics"] += 1
         snapshot = self._watch.refresh()
         series = snapshot.native if snapshot is not None and self.fresh(snapshot, now) else b""
-        return series, self._own, self._dynamic(snapshot, now)
+        return series, self._own, self._per_scrape(snapshot, now)
 
     def compat(self, now: float) -> bytes:
         self.scrapes["/metrics/dcgm"] += 1
@@ -80,13 +80,13 @@ class Board:
         texts = self._owners.places(self.facts.get("gpus", ()))
         return _PLACE.sub(lambda place: texts.get(place[1], b""), snapshot.dcgm)
 
-    def _learn(self, facts: dict[str, Any]) -> None:
+    def _read_facts(self, facts: dict[str, Any]) -> None:
         self.facts = facts
         for gpu in facts["gpus"]:
             labels = f'gpu="{gpu["index"]}"{label("uuid", gpu["uuid"])}{self._extra}'
             self.known[gpu["uuid"]] = Known(gpu["index"], labels)
 
-    def _dynamic(self, snapshot: Snapshot | None, now: float) -> bytes:
+    def _per_scrape(self, snapshot: Snapshot | None, now: float) -> bytes:
         """What is another with each scrape."""
         native, compat = self.scrapes.values()
         text = _SCRAPES % (self._extra, native, self._extra, compat)
@@ -97,12 +97,12 @@ class Board:
 
     def states(self, snapshot: Snapshot | None, now: float) -> list[tuple[str, int, str]]:
         """(labels, index, state) of every GPU that was ever seen, or that cannot be opened."""
-        fresh, held, missing = self.fresh(snapshot, now), self._watch.quarantined, self._missing()
+        fresh, quarantined, missing = self.fresh(snapshot, now), self._watch.quarantined, self._missing()
         current = {gpu["uuid"]: gpu["state"] for gpu in self.facts.get("gpus", ())}
         states = {}
         for uuid, known in self.known.items():
             here = current.get(uuid)
-            if known.gpu in held:
+            if known.gpu in quarantined:
                 here = "hung"
             elif not fresh:
                 here = "unknown"
@@ -110,8 +110,8 @@ class Board:
         found = [(self.known[uuid].labels, self.known[uuid].gpu, state) for uuid, state in states.items()]
         named = {known.gpu for known in self.known.values()}
         found += [
-            (self.labels(index), index, "hung" if index in held else missing[index])
-            for index in {*missing, *held} - named
+            (self.labels(index), index, "hung" if index in quarantined else missing[index])
+            for index in {*missing, *quarantined} - named
         ]
         return sorted(found, key=lambda one: one[1])
 
@@ -130,7 +130,7 @@ class Board:
     def _write(self, snapshot: Snapshot | None, now: float) -> str:
         fresh, states = self.fresh(snapshot, now), self.states(snapshot, now)
         up: list[tuple[str, float]] = [(labels, int(state == "ok")) for labels, _, state in states]
-        held = self._watch.quarantined
+        quarantined = self._watch.quarantined
         extra = self._extra
         samples: dict[str, list[tuple[str, float]]] = {
             "telltale_gpu_up": up,
@@ -141,7 +141,7 @@ class Board:
                 (f'kind="expected"{extra}', len(states)),
             ],
             "telltale_gpu_quarantined": [
-                (self.labels(index) + label("call", held[index].call), 1) for index in sorted(held)
+                (self.labels(index) + label("call", quarantined[index].call), 1) for index in sorted(quarantined)
             ],
             "telltale_gpu_errors_total": self._errors(),
             "telltale_gpu_slow_call": [
@@ -153,7 +153,7 @@ class Board:
                 (label("reason", reason)[1:] + extra, count) for reason, count in self._watch.restarts.items()
             ],
             "telltale_gpu_abandoned_processes": [(extra[1:], len(self._watch.abandoned))],
-            "telltale_gpu_last_error_info": [(label("error", error)[1:] + extra, 1) for error in self._says(fresh)],
+            "telltale_gpu_last_error_info": [(label("error", error)[1:] + extra, 1) for error in self._reasons(fresh)],
             "telltale_gpu_owners_up": [(label("source", name)[1:] + extra, up) for name, up in self._owners.sources()],
         }
         if snapshot is not None:
@@ -161,7 +161,7 @@ class Board:
             samples["telltale_gpu_samples_total"] = [(extra[1:], snapshot.sequence)]
         return "".join(family(_FAMILIES[name], found) for name, found in samples.items()) + self._owners.text(extra)
 
-    def _says(self, fresh: bool) -> list[str]:
+    def _reasons(self, fresh: bool) -> list[str]:
         if self._watch.error:
             return [self._watch.error]
         return [] if fresh else ["readings are too old to be shown"]

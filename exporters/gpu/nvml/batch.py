@@ -50,7 +50,7 @@ class Batch:
 
 
 class GpmPair:
-    """Two GPM samples of a GPU or MIG instance, taken in turn; the metrics lie between them.
+    """Two GPM samples of a GPU or MIG instance, used in turn; the metrics are of the time between them.
 
     One thread may use it: the driver has been seen to crash on samples that two threads share.
     """
@@ -66,9 +66,9 @@ class GpmPair:
 
     @staticmethod
     def supported(library: Library, handle: c_void_p) -> bool:
-        answer = GpmSupport(version=1)
-        code = library.function("nvmlGpmQueryDeviceSupport")(handle, byref(answer))
-        return code == 0 and answer.isSupportedDevice == 1
+        support = GpmSupport(version=1)
+        code = library.function("nvmlGpmQueryDeviceSupport")(handle, byref(support))
+        return code == 0 and support.isSupportedDevice == 1
 
     def read(self) -> Values:
         """Metrics since the last call; none on the first. Raises NvmlError."""
@@ -88,13 +88,13 @@ class GpmPair:
         for slot, metric in zip(request.metrics, self._metrics, strict=False):
             slot.metricId = metric.id
         self._library.call("nvmlGpmMetricsGet", byref(request))
-        answers = list(zip(request.metrics, self._metrics, strict=False))
+        results = list(zip(request.metrics, self._metrics, strict=False))
         values = {
             metric.key: scaled(slot.value, metric.scale)
-            for slot, metric in answers
+            for slot, metric in results
             if not slot.nvmlReturn and slot.value == slot.value
         }
-        self._metrics = [metric for slot, metric in answers if slot.nvmlReturn not in WILL_NOT]
+        self._metrics = [metric for slot, metric in results if slot.nvmlReturn not in WILL_NOT]
         return values
 
     def close(self) -> None:

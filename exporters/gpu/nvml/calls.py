@@ -54,7 +54,7 @@ class Call:
 
 
 class Calls:
-    """Runs what is due and keeps `values`. Errors are told to `failed(call, code)`."""
+    """Runs what is due and keeps `values`. Errors are reported to `failed(call, code)`."""
 
     def __init__(self, values: Values, step: Step, failed: Callable[[str, int], None]) -> None:
         self.values, self.step, self.failed = values, step, failed
@@ -65,7 +65,7 @@ class Calls:
     ) -> None:
         self.all.append(Call(name, tier, read, keys, canary))
 
-    def forgive(self) -> None:
+    def retry_all(self) -> None:
         """Try everything again: the card was reconfigured."""
         for call in self.all:
             call.not_before = 0.0

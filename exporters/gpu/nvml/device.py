@@ -64,7 +64,7 @@ class Device:
         }
         self._read_at: float | None = None
         self._tick = 0
-        self._plan()
+        self._register_calls()
 
     @property
     def instances(self) -> list[Instance]:
@@ -81,21 +81,21 @@ class Device:
         """
         try:
             done = self._calls.run(self._tick, now)
-            if self.mig.take_change():
-                self._calls.forgive()
+            if self.mig.pop_change():
+                self._calls.retry_all()
         except Lost as lost:
-            self._lose("lost" if lost.code == 15 else "reset_required", lost)
+            self._mark_lost("lost" if lost.code == 15 else "reset_required", lost)
             return
         self._tick += 1
         if not done:
-            self._fail()
+            self._mark_failed()
             return
         elapsed = now - self._read_at if self._read_at is not None else 0.0
         self._derive(now, elapsed if elapsed <= longest else 0.0)
         self._read_at, self.state = now, "ok"
 
-    def _fail(self) -> None:
-        """Not one call gave a value: what slower calls gave before is of a GPU that no longer answers."""
+    def _mark_failed(self) -> None:
+        """Not one call gave a value: what slower calls gave before is of a GPU that no longer responds."""
         self.values.clear()
         self._read_at = None
         if self.state in ("ok", "unknown"):
@@ -120,7 +120,7 @@ class Device:
     def _known(self, field: Field) -> bool:
         return self._driver >= field.since
 
-    def _lose(self, state: str, error: NvmlError) -> None:
+    def _mark_lost(self, state: str, error: NvmlError) -> None:
         self._failed(error.call, error.code)
         self.values.clear()
         self.processes = []
@@ -132,7 +132,7 @@ class Device:
             self.state = "refused" if code == 4 else "error"
         self.counters.failed(call, reason(code))
 
-    def _plan(self) -> None:
+    def _register_calls(self) -> None:
         for getter in GETTERS:
             name, read = reader(self._library, self.handle, getter)
             keys = [key[0] for key in getter.keys if key]
@@ -196,15 +196,15 @@ class Device:
 
     def peers(self, others: list[Device]) -> None:
         """Ask for the peer access over NVLink to `others`, which never changes, and show it from now on."""
-        answer = c_uint()
+        status = c_uint()
         for other in others:
             self.step("nvmlDeviceGetP2PStatus")
-            code = self._library.function("nvmlDeviceGetP2PStatus")(self.handle, other.handle, c_uint(2), byref(answer))
+            code = self._library.function("nvmlDeviceGetP2PStatus")(self.handle, other.handle, c_uint(2), byref(status))
             key = ("gpu_p2p_status", label("peer", other.index))
             self.values.pop(key, None)
             self._peers.pop(key, None)
             if code == SUCCESS:
-                self._peers[key] = answer.value
+                self._peers[key] = status.value
 
 
 class FieldReader:

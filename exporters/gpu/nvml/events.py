@@ -24,7 +24,7 @@ class Xid(NamedTuple):
 
 
 class XidWatch:
-    """Events of `devices` since it began; `take` gives them once. Unix seconds."""
+    """Events of `devices` since it began; `drain` returns each once. Unix seconds."""
 
     def __init__(self, library: Library, page: Page, clock: Callable[[], float] = time.time) -> None:
         self._library, self._page, self._clock = library, page, clock
@@ -41,11 +41,11 @@ class XidWatch:
             self._thread = threading.Thread(target=self._run, name="xid", daemon=True)
             self._thread.start()
 
-    def take(self) -> list[Xid]:
-        taken = []
+    def drain(self) -> list[Xid]:
+        drained = []
         while self._seen:
-            taken.append(self._seen.popleft())
-        return taken
+            drained.append(self._seen.popleft())
+        return drained
 
     def _run(self) -> None:
         pause = 1.0

@@ -38,7 +38,7 @@ class Identity(NamedTuple):
 
 
 def identify(library: Library, handle: c_void_p, index: int) -> Identity:
-    """Ask the GPU who it is. Raises NvmlError when it does not even tell its UUID's reason."""
+    """Read what identifies the GPU. Raises NvmlError when not even its UUID can be read."""
     uuid = library.text("nvmlDeviceGetUUID", handle)
     if not uuid:
         temperature = c_uint()

@@ -36,7 +36,7 @@ class KernelLog:
             # A pipe has no end to go to; everything in it is new.
             return
 
-    def take(self) -> list[tuple[str, int]]:
+    def drain(self) -> list[tuple[str, int]]:
         """XIDs since the last call, as (bus id, code)."""
         found = []
         for _ in range(1000):
@@ -53,13 +53,13 @@ class KernelLog:
         return found
 
 
-class Merge:
-    """Counts an event once that both sources tell."""
+class Deduplicator:
+    """Counts an event once that both sources report."""
 
     def __init__(self) -> None:
         self._lone: list[tuple[str, str, int, float]] = []
 
-    def new(self, source: str, uuid: str, code: int, when: float) -> bool:
+    def is_new(self, source: str, uuid: str, code: int, when: float) -> bool:
         """Whether this is an event of its own."""
         self._lone = [one for one in self._lone if abs(when - one[3]) <= SAME]
         for one in self._lone:

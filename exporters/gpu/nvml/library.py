@@ -223,7 +223,7 @@ def reason(code: int) -> str:
 class Library:
     """libnvidia-ml. Raises NvmlError(LIBRARY_NOT_FOUND) when it cannot be loaded.
 
-    A function that this driver lacks answers FUNCTION_NOT_FOUND like any other failure.
+    A function that this driver lacks returns FUNCTION_NOT_FOUND like any other failure.
     """
 
     def __init__(self, path: str = "") -> None:
@@ -237,7 +237,7 @@ class Library:
         return self.function(name) is not _missing
 
     def function(self, name: str) -> Callable[..., int]:
-        """The C function, or one that answers FUNCTION_NOT_FOUND."""
+        """The C function, or one that returns FUNCTION_NOT_FOUND."""
         found = self._functions.get(name)
         if found is None:
             found = self._functions[name] = getattr(self._lib, name, _missing)
@@ -254,7 +254,7 @@ class Library:
             self.call("nvmlInit_v2")
 
     def text(self, name: str, *args: Any, size: int = 96) -> str:
-        """What a function that fills a string buffer says; '' if it fails."""
+        """The text that a function writes into a string buffer; '' if it fails."""
         buffer = ctypes.create_string_buffer(size)
         code = self.function(name)(*args, buffer, c_uint(size))
         return "" if code else buffer.value.decode("utf-8", "replace")

@@ -61,7 +61,7 @@ class MigSet:
         self._stale = False
         self._changed = False
 
-    def take_change(self) -> bool:
+    def pop_change(self) -> bool:
         """True once after the set of instances became another."""
         changed, self._changed = self._changed, False
         return changed

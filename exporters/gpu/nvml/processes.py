@@ -1,4 +1,4 @@
-"""Which processes use a GPU, how much memory they hold and how much of its time they took."""
+"""Which processes use a GPU, how much memory they use and how much of its time."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class ProcessTable:
         return [ProcessInfo.from_buffer_copy(info) for info in self._infos[: count.value]]
 
     def _utilization(self) -> dict[int, float] | None:
-        """Mean SM share of each process since the last call; None if the card does not say."""
+        """Mean SM share of each process since the last call; None if the card does not report it."""
         name = "nvmlDeviceGetProcessUtilization"
         for _ in range(4):
             count = c_uint(len(self._samples))

@@ -12,7 +12,7 @@ from exporters.gpu.nvml.counters import Counters
 from exporters.gpu.nvml.device import Device
 from exporters.gpu.nvml.events import XidWatch
 from exporters.gpu.nvml.identity import Identity
-from exporters.gpu.nvml.kernel_log import KernelLog, Merge, bus
+from exporters.gpu.nvml.kernel_log import Deduplicator, KernelLog, bus
 from exporters.gpu.nvml.library import GPU_IS_LOST, NO_ATTACH, DriverGone, Library, NvmlError, reason
 from exporters.gpu.nvml.mig import Instance
 from exporters.gpu.nvml.processes import Process
@@ -76,7 +76,7 @@ class NvmlSource:
         self._kernel = kernel_gpus()
         self._xids = XidWatch(self._library, page) if events else None
         self._kmsg = _kernel_log(kmsg)
-        self._merge = Merge()
+        self._deduplicator = Deduplicator()
 
     def _begin(self) -> None:
         """Initialise; without attaching every GPU at once when one of them is to be left alone."""
@@ -113,7 +113,7 @@ class NvmlSource:
         if self._xids is not None and list(self._devices.items()) != list(before.items()):
             self._xids.watch(list(self._devices.values()))
             self._peers()
-        self._take_xids()
+        self._count_xids()
         return [self._devices[index] for index in sorted(self._devices)]
 
     def _open(self, index: int) -> None:
@@ -129,7 +129,7 @@ class NvmlSource:
             self.missing[index] = "lost" if error.code == GPU_IS_LOST else reason(error.code)
 
     def _reopen(self, index: int) -> bool:
-        """Whether a GPU has been lost long enough for its handle to be taken anew."""
+        """Whether a GPU has been lost long enough for its handle to be opened again."""
         now = time.monotonic()
         if self._devices[index].state not in ("lost", "reset_required"):
             self._lost_since.pop(index, None)
@@ -155,19 +155,19 @@ class NvmlSource:
         for device in devices:
             device.peers([other for other in devices if other is not device])
 
-    def _take_xids(self) -> None:
+    def _count_xids(self) -> None:
         by_uuid = {device.identity.uuid: device for device in self._devices.values()}
-        for xid in self._xids.take() if self._xids is not None else ():
-            if xid.uuid in by_uuid and self._merge.new("nvml", *xid):
+        for xid in self._xids.drain() if self._xids is not None else ():
+            if xid.uuid in by_uuid and self._deduplicator.is_new("nvml", *xid):
                 by_uuid[xid.uuid].counters.xid(xid.code, xid.when)
         if self._kmsg is not None:
-            self._take_kmsg(self._kmsg, time.time())
+            self._count_kernel_xids(self._kmsg, time.time())
 
-    def _take_kmsg(self, kernel: KernelLog, now: float) -> None:
+    def _count_kernel_xids(self, kernel: KernelLog, now: float) -> None:
         by_bus = {bus(device.identity.pci_bus_id): device for device in self._devices.values()}
-        for pci, code in kernel.take():
+        for pci, code in kernel.drain():
             device = by_bus.get(pci)
-            if device is not None and self._merge.new("kmsg", device.identity.uuid, code, now):
+            if device is not None and self._deduplicator.is_new("kmsg", device.identity.uuid, code, now):
                 device.counters.xid(code, now)
 
     def close(self) -> None:
@@ -190,7 +190,7 @@ def version(text: str) -> tuple[int, int]:
 
 
 def kernel_gpus(folder: str = KERNEL_LIST) -> list[str]:
-    """PCI ids of the GPUs that the kernel driver holds; empty where it does not say."""
+    """PCI ids of the GPUs that the kernel driver has bound; empty where it lists none."""
     try:
         return sorted(os.listdir(folder))
     except OSError:

@@ -28,7 +28,7 @@ class Getter(NamedTuple):
 
 
 class Field(NamedTuple):
-    """One entry of a batch of nvmlDeviceGetFieldValues. `unsigned`: read 32 bits whatever the value's type says.
+    """One entry of a batch of nvmlDeviceGetFieldValues. `unsigned`: read 32 bits whatever the value's type is.
     `since`: the driver that gave the id this meaning."""
 
     id: int
@@ -41,7 +41,7 @@ class Field(NamedTuple):
 
 
 class Gpm(NamedTuple):
-    """One metric of GPM (Hopper and newer). Tried one by one when the card first answers."""
+    """One metric of GPM (Hopper and newer). Tried one by one when the card first responds."""
 
     id: int
     key: Key

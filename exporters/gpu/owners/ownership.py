@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from exporters.gpu.config import Config
 from exporters.gpu.owners import cgroup
-from exporters.gpu.owners.podresources import Holder, Lister
+from exporters.gpu.owners.podresources import ContainerRef, Lister
 from exporters.gpu.series import family, label
 from telltale.catalogue.gpu import OWNER
 
@@ -63,7 +63,7 @@ class Ledger:
                 del kept[next(iter(kept))]
 
 
-class Use(NamedTuple):
+class Usage(NamedTuple):
     """One GPU's owners now. `shares` of the work, `memory` in bytes, `processes` counted; `mig` by MIG uuid."""
 
     shares: dict[Owner, float]
@@ -72,29 +72,29 @@ class Use(NamedTuple):
     owners: tuple[tuple[Owner, str], ...]
 
 
-def use(gpu: dict[str, Any], find: Callable[[int], Owner | None], holders: dict[str, Owner]) -> Use:
-    """Fold a GPU's processes by owner. `find`: a process' owner by its id, None if not known; `holders`: whom devices
-    (the GPU's uuid, its index, its MIG instances) were given to."""
+def usage(gpu: dict[str, Any], find: Callable[[int], Owner | None], allocated: dict[str, Owner]) -> Usage:
+    """Fold a GPU's processes by owner. `find`: a process' owner by its id, None if not known; `allocated`: the owners
+    to whom devices (the GPU, its MIG instances) were allocated, by uuid."""
     instances = {gi: uuid for uuid, gi, _ in gpu["mig"]}
-    whole = holders.get(gpu["uuid"])
+    whole = allocated.get(gpu["uuid"])
     memory: dict[Owner, int] = {}
     processes: dict[Owner, int] = {}
     work: dict[Owner, float] = {}
     owners: dict[tuple[Owner, str], None] = {}
-    for pid, held, sm, gi in gpu["processes"]:
+    for pid, used, sm, gi in gpu["processes"]:
         instance = instances.get(gi, "")
-        owner = find(pid) or holders.get(instance) or whole or NOBODY
+        owner = find(pid) or allocated.get(instance) or whole or NOBODY
         processes[owner] = processes.get(owner, 0) + 1
-        if held is not None:
-            memory[owner] = memory.get(owner, 0) + held
+        if used is not None:
+            memory[owner] = memory.get(owner, 0) + used
         work[owner] = work.get(owner, 0.0) + (sm or 0.0)
         owners[owner, instance] = None
     for uuid in ("", *instances.values()):
-        holder = holders.get(uuid) if uuid else whole
-        if holder is not None:
-            owners[holder, uuid] = None
+        allocatee = allocated.get(uuid) if uuid else whole
+        if allocatee is not None:
+            owners[allocatee, uuid] = None
     real = {owner: None for owner, _ in owners if owner != NOBODY}
-    return Use(_shares(list(real), work), memory, processes, tuple(key for key in owners if key[0] != NOBODY))
+    return Usage(_shares(list(real), work), memory, processes, tuple(key for key in owners if key[0] != NOBODY))
 
 
 def _shares(owners: list[Owner], work: dict[Owner, float]) -> dict[Owner, float]:
@@ -106,7 +106,7 @@ def _shares(owners: list[Owner], work: dict[Owner, float]) -> dict[Owner, float]
 
 
 class Owners:
-    """The owners of every GPU. `tick` keeps kubelet's answer fresh, `account` books a reading, `text` shows it all."""
+    """The owners of every GPU. `tick` asks kubelet anew, `account` books a reading, `text` renders everything."""
 
     def __init__(self, config: Config, selector: selectors.BaseSelector, proc: str = "/proc") -> None:
         self._config, self._proc = config, proc
@@ -114,8 +114,8 @@ class Owners:
         if config.pod_resources_socket and os.path.exists(os.path.dirname(config.pod_resources_socket)):
             self._lister = Lister(config.pod_resources_socket, selector)
         self._ledgers: dict[str, Ledger] = {}
-        self._uses: dict[str, tuple[str, Use]] = {}
-        self._containers: dict[str, Holder] = {}
+        self._usages: dict[str, tuple[str, Usage]] = {}
+        self._containers: dict[str, ContainerRef] = {}
         self._processes: dict[int, cgroup.Place] = {}
         self._hidden = False
 
@@ -128,16 +128,16 @@ class Owners:
             self._lister.close()
 
     def account(self, gpus: list[dict[str, Any]], now: float) -> None:
-        """Book one reading; `gpus` as the sampler tells them."""
+        """Book one reading; `gpus` as the sampler describes them."""
         pids = {process[0] for gpu in gpus for process in gpu["processes"]}
         self._places(pids)
-        self._uses = {}
+        self._usages = {}
         for gpu in gpus:
             if gpu["state"] != "ok":
                 continue
-            found = use(gpu, self._find, self._holders(gpu))
+            found = usage(gpu, self._find, self._allocated(gpu))
             self._ledgers.setdefault(gpu["uuid"], Ledger()).book(gpu["energy"], gpu["busy"], found.shares)
-            self._uses[gpu["uuid"]] = f'gpu="{gpu["index"]}"{label("uuid", gpu["uuid"])}', found
+            self._usages[gpu["uuid"]] = f'gpu="{gpu["index"]}"{label("uuid", gpu["uuid"])}', found
 
     def _places(self, pids: set[int]) -> None:
         """Look new processes up; the container names only when one of them is new."""
@@ -158,19 +158,19 @@ class Owners:
             return self._named(named)
         for pattern in (f"container:{place.container}", f"container:{place.container[:12]}"):
             if pattern in self._config.owners:
-                return _owner(self._config.owners[pattern], Holder("", "", place.container[:12]))
+                return _owner(self._config.owners[pattern], ContainerRef("", "", place.container[:12]))
         return None
 
-    def _named(self, holder: Holder) -> Owner:
+    def _named(self, ref: ContainerRef) -> Owner:
         """A pod's owner: tenant and service by the first `namespace/pod` pattern that fits, else tenant = namespace."""
-        name = f"{holder.namespace}/{holder.pod}"
+        name = f"{ref.namespace}/{ref.pod}"
         for pattern, who in self._config.owners.items():
             if "/" in pattern and fnmatch.fnmatchcase(name, pattern):
-                return _owner({"tenant": holder.namespace, **who}, holder)
-        return _owner({"tenant": holder.namespace}, holder)
+                return _owner({"tenant": ref.namespace, **who}, ref)
+        return _owner({"tenant": ref.namespace}, ref)
 
-    def _holders(self, gpu: dict[str, Any]) -> dict[str, Owner]:
-        """Devices of this GPU that were given to somebody, by uuid."""
+    def _allocated(self, gpu: dict[str, Any]) -> dict[str, Owner]:
+        """Devices of this GPU that were allocated to somebody, by uuid."""
         uuids = [gpu["uuid"], *(uuid for uuid, _, _ in gpu["mig"])]
         found = {}
         for uuid in uuids:
@@ -178,27 +178,27 @@ class Owners:
                 self._config.owners.get(str(gpu["index"])) if uuid == gpu["uuid"] else None
             )
             if who is not None:
-                found[uuid] = _owner(who, Holder("", "", ""))
+                found[uuid] = _owner(who, ContainerRef("", "", ""))
         if self._lister is not None:
-            found |= self._given(gpu, uuids)
+            found |= self._allocated_by_kubelet(gpu, uuids)
         return found
 
-    def _given(self, gpu: dict[str, Any], uuids: list[str]) -> dict[str, Owner]:
-        found: dict[str, set[Holder]] = {}
+    def _allocated_by_kubelet(self, gpu: dict[str, Any], uuids: list[str]) -> dict[str, Owner]:
+        found: dict[str, set[ContainerRef]] = {}
         by_gi = {f"nvidia{gpu['index']}/gi{gi}": uuid for uuid, gi, _ in gpu["mig"]}
         assert self._lister is not None
-        for device, holder in self._lister.holders.items():
+        for device, ref in self._lister.allocations.items():
             plain = device.partition("::")[0]
             uuid = plain if plain in uuids else by_gi.get(plain, "")
             if plain == f"nvidia{gpu['index']}" or plain.startswith(f"nvidia{gpu['index']}/vgpu"):
                 uuid = gpu["uuid"]
             if uuid:
-                found.setdefault(uuid, set()).add(holder)
-        # Shared by several containers: only the processes tell who did what.
+                found.setdefault(uuid, set()).add(ref)
+        # Shared by several containers: only the processes show who did what.
         return {uuid: self._named(next(iter(one))) for uuid, one in found.items() if len(one) == 1}
 
     def sources(self) -> Iterator[tuple[str, int]]:
-        """Sources of ownership and whether each answers."""
+        """Sources of owners and whether each responds."""
         if self._lister is not None:
             yield "pod_resources", int(self._lister.up)
         if self._processes or self._hidden:
@@ -208,15 +208,15 @@ class Owners:
 
     def text(self, extra: str) -> str:
         """The owner families in exposition text."""
-        uses = list(self._uses.values())
+        usages = list(self._usages.values())
         info = [
             (f"{gpu}{owner.labels()}{label('mig', mig)}{extra}", 1.0)
-            for gpu, found in uses
+            for gpu, found in usages
             for owner, mig in found.owners
         ]
-        memory = [(gpu, found.memory) for gpu, found in uses]
-        processes = [(gpu, found.processes) for gpu, found in uses]
-        ledgers = [(gpu, self._ledgers[uuid]) for uuid, (gpu, _) in self._uses.items()]
+        memory = [(gpu, found.memory) for gpu, found in usages]
+        processes = [(gpu, found.processes) for gpu, found in usages]
+        ledgers = [(gpu, self._ledgers[uuid]) for uuid, (gpu, _) in self._usages.items()]
         families: tuple[tuple[str, Iterable[tuple[str, float]]], ...] = (
             ("gpu_owner_info", info),
             ("gpu_owner_energy_joules_total", _flat(((gpu, ledger.energy) for gpu, ledger in ledgers), extra)),
@@ -230,7 +230,7 @@ class Owners:
         """For the DCGM page: the pod labels of each GPU index or MIG uuid; none where several share the device."""
         texts = {}
         for gpu in gpus:
-            found = self._uses.get(gpu["uuid"])
+            found = self._usages.get(gpu["uuid"])
             by_mig: dict[str, list[Owner]] = {}
             for owner, mig in found[1].owners if found is not None else ():
                 by_mig.setdefault(mig, []).append(owner)
@@ -250,17 +250,17 @@ def _pod_labels(owner: Owner) -> str:
     return label("namespace", owner.namespace) + label("pod", owner.pod) + label("container", owner.container)
 
 
-def _owner(who: dict[str, str], holder: Holder) -> Owner:
+def _owner(who: dict[str, str], ref: ContainerRef) -> Owner:
     return Owner(
-        holder.namespace,
-        holder.pod,
-        who.get("container", holder.container),
+        ref.namespace,
+        ref.pod,
+        who.get("container", ref.container),
         who.get("tenant", ""),
         who.get("service", ""),
     )
 
 
-def container_names(folder: str) -> dict[str, Holder]:
+def container_names(folder: str) -> dict[str, ContainerRef]:
     """Container id to its pod, by the names of kubelet's log links; {} where there are none."""
     if not folder:
         return {}
@@ -269,4 +269,4 @@ def container_names(folder: str) -> dict[str, Holder]:
     except OSError:
         return {}
     matches = (_LOG_NAME.fullmatch(name) for name in names)
-    return {m["id"]: Holder(m["namespace"], m["pod"], m["container"]) for m in matches if m}
+    return {m["id"]: ContainerRef(m["namespace"], m["pod"], m["container"]) for m in matches if m}

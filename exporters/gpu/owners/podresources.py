@@ -1,7 +1,8 @@
-"""Asks kubelet which container holds which device: PodResources over its unix socket.
+"""Asks kubelet which device is allocated to which container: PodResources over its unix socket.
 
 The one call that is needed, `v1.PodResourcesLister/List`, in HTTP/2 and protobuf written out: the gRPC library costs
-12 MiB and stops at 4 MiB answers, which nodes with many pods exceed. Nothing here blocks: a selector feeds `Lister`.
+12 MiB and refuses responses above 4 MiB, which nodes with many pods exceed. Nothing here blocks: a selector
+feeds `Lister`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 LARGEST = 64 << 20
 FORGET = 60.0
-"""Seconds without an answer after which the last one no longer counts."""
+"""Seconds without a response after which the last one no longer counts."""
 _WINDOW = 0x7FFFFFFF - 65535
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -23,8 +24,8 @@ _END_STREAM, _END_HEADERS, _ACK, _PADDED = 1, 4, 1, 8
 _INITIAL_WINDOW = 4
 
 
-class Holder(NamedTuple):
-    """The container that a device was given to."""
+class ContainerRef(NamedTuple):
+    """A container, by its names in Kubernetes."""
 
     namespace: str
     pod: str
@@ -32,7 +33,7 @@ class Holder(NamedTuple):
 
 
 class ProtocolError(ValueError):
-    """What came over the socket is not the answer that was asked for."""
+    """What came over the socket is no valid response."""
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -62,8 +63,8 @@ def request() -> bytes:
     )
 
 
-class Answer:
-    """Takes the bytes of a connection in; `done` once the stream ended. Raises ProtocolError."""
+class Response:
+    """Parses the response on a connection; `done` once the stream ended. Raises ProtocolError."""
 
     def __init__(self) -> None:
         self._in = bytearray()
@@ -71,7 +72,7 @@ class Answer:
         self.done = False
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes in; give back what must be sent."""
+        """Parse more bytes; returns what must be sent back."""
         self._in += data
         reply = bytearray()
         at = 0
@@ -97,15 +98,15 @@ class Answer:
         if stream == 1 and kind == _DATA:
             self._message += _unpadded(payload, flags)
             if len(self._message) > LARGEST:
-                raise ProtocolError(f"answer larger than {LARGEST} bytes")
+                raise ProtocolError(f"response larger than {LARGEST} bytes")
         if stream == 1 and kind in (_DATA, _HEADERS) and flags & _END_STREAM:
             self.done = True
         return b""
 
     def message(self) -> bytes:
-        """The protobuf message of the answer."""
+        """The protobuf message of the response."""
         if len(self._message) < 5:
-            raise ProtocolError("kubelet answered without a message: is the PodResources API on?")
+            raise ProtocolError("kubelet responded without a message: is the PodResources API on?")
         compressed, size = struct.unpack_from(">BI", self._message)
         if compressed or len(self._message) < 5 + size:
             raise ProtocolError("cut or compressed message")
@@ -120,12 +121,12 @@ def _unpadded(payload: bytes, flags: int) -> bytes:
     return payload[1 : len(payload) - payload[0]]
 
 
-def holders(message: bytes) -> dict[str, Holder]:
+def allocations(message: bytes) -> dict[str, ContainerRef]:
     """Device id to its container, of a ListPodResourcesResponse. Only GPUs and MIG devices are kept.
 
     A device shared by several containers comes with a suffix `::n` for each. Raises ProtocolError.
     """
-    found: dict[str, Holder] = {}
+    found: dict[str, ContainerRef] = {}
     for number, pod in _fields(message):
         if number != 1:
             continue
@@ -133,9 +134,9 @@ def holders(message: bytes) -> dict[str, Holder]:
         name, namespace = _text(parts, 1), _text(parts, 2)
         for container in (value for number, value in parts if number == 3):
             inner = list(_fields(container))
-            holder = Holder(namespace, name, _text(inner, 1))
+            ref = ContainerRef(namespace, name, _text(inner, 1))
             for device in (value for number, value in inner if number == 2):
-                found |= dict.fromkeys(_gpu_ids(list(_fields(device))), holder)
+                found |= dict.fromkeys(_gpu_ids(list(_fields(device))), ref)
     return found
 
 
@@ -183,23 +184,23 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 class Lister:
-    """One question to kubelet at a time. `holders`: the last answer; `up`: kubelet answers, else `error` says why."""
+    """One request to kubelet at a time. `allocations`: its last response; `error`: why it is not `up`."""
 
     def __init__(self, path: str, selector: selectors.BaseSelector, every: float = 10.0, patience: float = 5.0) -> None:
         self._path, self._selector, self._every, self._patience = path, selector, every, patience
-        self.holders: dict[str, Holder] = {}
+        self.allocations: dict[str, ContainerRef] = {}
         self.up = False
         self.error = ""
         self._socket: socket.socket | None = None
-        self._answer = Answer()
-        self._asked = self._answered = float("-inf")
+        self._response = Response()
+        self._asked = self._responded = float("-inf")
 
     def tick(self, now: float) -> None:
-        """Ask when it is time, and give up on a kubelet that does not answer."""
+        """Ask when it is time, and give up on a kubelet that does not respond."""
         if self._socket is not None and now - self._asked > self._patience:
-            self._end("no answer in time")
-        if now - self._answered > FORGET:
-            self.holders = {}
+            self._end("no response in time")
+        if now - self._responded > FORGET:
+            self.allocations = {}
         if self._socket is None and now - self._asked >= self._every:
             self._asked = now
             self._ask()
@@ -221,7 +222,7 @@ class Lister:
             sock.close()
             self._end(error.strerror or str(error))
             return
-        self._socket, self._answer = sock, Answer()
+        self._socket, self._response = sock, Response()
         self._selector.register(sock, selectors.EVENT_READ, self._ready)
 
     def _ready(self, _events: int) -> None:
@@ -230,12 +231,12 @@ class Lister:
             data = self._socket.recv(1 << 20)
             if not data:
                 raise ProtocolError("connection closed by kubelet")
-            reply = self._answer.feed(data)
+            reply = self._response.feed(data)
             if reply:
                 self._socket.send(reply)
-            if self._answer.done:
-                self.holders = holders(self._answer.message())
-                self.up, self._answered = True, self._asked
+            if self._response.done:
+                self.allocations = allocations(self._response.message())
+                self.up, self._responded = True, self._asked
                 self._end("")
         except BlockingIOError:
             return

@@ -35,7 +35,9 @@ _UPPER: Final = -0x100000000
 class CallIndex:
     """At most KEPT spans of calls, and where the newest of a trace and of a response id are (open addressing)."""
 
-    def __init__(self) -> None:
+    def __init__(self, offset: i64 = 0) -> None:
+        # Of all calls that were ever remembered, the number of the first one here.
+        self.offset = offset
         self.size: i64 = 0
         # A slot is 0, or half of a mark and the place of its call, counted from 1.
         self._slots: vec[i64] = _EMPTY[:]
@@ -95,10 +97,9 @@ class CallIndex:
             self._odd[place] = call.irregular_ids
         return place
 
-    def forget(self, call: Call) -> None:
-        high, low, span = call.trace_high, call.trace_low, call.span
-        place = self.span(self.of(trace_mark(high, low)), high, low, span)
-        if place >= 0:
+    def forget(self, first: i64, end: i64) -> None:
+        """Find no longer the calls with these numbers: from `first` up to before `end`."""
+        for place in range(max(first - self.offset, 0), min(end - self.offset, self.size)):
             self._gone[place] = True
 
     def of(self, mark: i64) -> i64:
@@ -199,6 +200,16 @@ class PriorCall:
         self.table = table
         self.found = found
         self.place = table.first(found)
+
+    @property
+    def number(self) -> int:
+        """The number of the span that was counted."""
+        return int(self.table.offset + self.place)
+
+    @property
+    def found_number(self) -> int:
+        """The number of the span by which it was found."""
+        return int(self.table.offset + self.found)
 
     @property
     def convention(self) -> str:

@@ -1,7 +1,7 @@
-"""Rate-bounded sampling: each model, tenant and layer keeps about `per_minute` calls, each with its known probability.
+"""Rate-bounded sampling: of each model, tenant and layer about `per_minute` calls, each with its known probability.
 
-A call is kept when the hash of its trace id falls below its stratum's probability, so that all layers of a trace agree,
-and ids that are not random everywhere do no harm. The probability halves each time a minute's budget is spent, and is
+A call is drawn when the hash of its trace id falls below its stratum's probability: all layers of a trace agree, and
+ids that are not random everywhere do no harm. The probability halves each time a minute's budget is spent, and is
 set anew each minute from the rate that was seen; it is known exactly when a call is decided, which makes weights of
 1/probability unbiased (Horvitz and Thompson, 1952).
 """
@@ -29,19 +29,19 @@ LEAST: Final = 1e-6
 
 
 class _Stratum:
-    __slots__ = ("budget", "kept", "key", "minute", "probability", "seen")
+    __slots__ = ("budget", "drawn", "key", "minute", "probability", "seen")
 
     def __init__(self, key: Key, minute: int, budget: float) -> None:
         self.key = key
         self.minute = minute
         self.budget = budget
         self.probability = 1.0
-        self.kept = 0
+        self.drawn = 0
         self.seen = 0
 
 
 class RateSampler:
-    """Decides which calls are kept."""
+    """Decides which calls are sampled."""
 
     def __init__(self, per_minute: float) -> None:
         self._per_minute = per_minute
@@ -50,8 +50,8 @@ class RateSampler:
         self._minute = 0
         self._room_made = -1
 
-    def keep(self, call: Call, now: float) -> float | None:
-        """The probability with which this call was kept, or None if it is not. `now` is in seconds."""
+    def draw(self, call: Call, now: float) -> float | None:
+        """The probability with which this call was drawn, or None if it was not. `now` is in Unix seconds."""
         if not 0.0 <= now - self._minute * MINUTE < MINUTE:
             self._minute = int(now // MINUTE)
         state = self._of(call)
@@ -59,8 +59,8 @@ class RateSampler:
         probability = state.probability
         if probability < 1.0 and position(call.trace_high, call.trace_low) >= probability:
             return None
-        state.kept += 1
-        if state.kept >= state.budget:
+        state.drawn += 1
+        if state.drawn >= state.budget:
             state.probability = max(LEAST, state.probability / 2)
             state.budget += self._per_minute / 2
         return probability
@@ -90,7 +90,7 @@ class RateSampler:
         elif state.minute != minute:
             seen = state.seen if minute == state.minute + 1 else 0
             state.probability = min(1.0, max(LEAST, self._per_minute / seen)) if seen else 1.0
-            state.minute, state.kept, state.seen, state.budget = minute, 0, 0, self._per_minute
+            state.minute, state.drawn, state.seen, state.budget = minute, 0, 0, self._per_minute
         return state
 
     def _make_room(self, minute: int) -> None:

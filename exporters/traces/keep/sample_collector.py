@@ -1,14 +1,12 @@
-"""Which calls become samples: rate-bounded, with their probability kept; content from the span or from logs.
+"""Which calls become samples: a bounded rate of them, each with its known probability, and some others worth keeping.
 
-The decision falls when the span comes. A kept call whose content comes in logs waits for it a while in memory; a call
-not kept goes to the ring, out of which feedback may still take it.
+The decision falls when the span comes, and is final. The content is in the span or in logs: a sampled call whose
+content is not here yet waits a while in memory. Unsampled calls go into a buffer, out of which feedback may still
+promote them.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
@@ -16,48 +14,25 @@ from prometheus_client import CollectorRegistry, Counter
 from exporters.traces.calls import fast_content, normalise
 from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.dedup import CallDeduplicator
-from exporters.traces.calls.log_content import Pieces, SpanKey, Texts, Words
+from exporters.traces.calls.log_content import LogContentBuffer, SpanKey
 from exporters.traces.conventions import otel
+from exporters.traces.core.journal import Journal
 from exporters.traces.decode import content
+from exporters.traces.decode.content import Content
+from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.keep.coverage import Coverage
+from exporters.traces.keep.forced import ForcedReasons
+from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
 from exporters.traces.keep.rate_sampler import RateSampler
+from exporters.traces.keep.tally import Tally
 from exporters.traces.keep.unsampled import UnsampledBuffer, unpack
 from telltale.metrics import Metrics
 from telltale.records import Sample
 from telltale.redaction import BEYOND, Redactor, pseudonym, within
 from telltale.settings import Settings
 
-PROMOTED_PER_MINUTE: Final = 20.0
-# What ends an answer that a guardrail or a provider's filter stopped: OpenAI, Azure, Bedrock, Anthropic, Gemini. Their
-# instrumentations write it as `content-filter` and as `FinishReason.SAFETY` too.
-GUARDRAILS: Final = frozenset(
-    (
-        *("content_filter", "content_filtered", "guardrail_intervened", "refusal", "safety", "image_safety"),
-        *("prohibited_content", "image_prohibited_content", "blocklist", "spii", "recitation"),
-    )
-)
-WAIT_S: Final = 60.0
-MAX_WAITING: Final = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class PendingSample:
-    """A kept call whose content has not come yet."""
-
-    call: Call
-    probability: float | None
-    promoted_by: str | None
-    since: float
-
-
-class Outcomes:
-    """How many calls were passed over, kept, and kept because they were asked for or told apart."""
-
-    __slots__ = ("asked_for", "kept", "passed")
-
-    def __init__(self) -> None:
-        self.passed = self.kept = self.asked_for = 0
+FORCED_PER_MINUTE: Final = 20.0
 
 
 class SampleCollector:
@@ -69,17 +44,12 @@ class SampleCollector:
         self._key = key
         self._redactor = Redactor(settings.redaction.rules)
         self._sampler = RateSampler(settings.sampling.per_minute)
-        self._promoted = RateSampler(PROMOTED_PER_MINUTE)
-        self.ring = UnsampledBuffer(settings.sampling.ring_bytes, settings.sampling.ring_age)
-        self._texts = Texts(settings.sampling.ring_bytes // 4)
-        self._waiting: OrderedDict[SpanKey, PendingSample] = OrderedDict()
-        metrics = Metrics(registry)
-        self._samples = metrics.counter("telltale_samples_total")
-        # Of the request in work, which is counted when it is durable, and once, not once a call.
-        self._now = Outcomes()
-        # What was known in logs of spans before this request used it up or added to it.
-        self._told: list[tuple[SpanKey, Pieces | None]] = []
-        self._harmless: tuple[str, ...] = ()
+        self._forced = RateSampler(FORCED_PER_MINUTE)
+        self._reasons = ForcedReasons()
+        self.unsampled = UnsampledBuffer(settings.sampling.ring_bytes, settings.sampling.ring_age)
+        self._log_content = LogContentBuffer(settings.sampling.ring_bytes // 4)
+        self._pending = PendingSamples()
+        self._samples = Metrics(registry).counter("telltale_samples_total")
         self._outcomes = {name: self.outcome(name) for name in ("kept", "no_content", "promoted", "not_sampled")}
         self._coverage = Coverage(registry)
 
@@ -87,177 +57,157 @@ class SampleCollector:
         """The counter of samples that ended so."""
         return self._samples.labels(name)
 
-    def decide(self, held: CallRef, now: float) -> Sample | None:
-        """The sample of a call, if it is kept and its content is here."""
-        call = held.call
-        probability = self._sampler.keep(call, now)
-        promoted_by = None
+    def decide(self, ref: CallRef, now: float, journal: Journal, tally: Tally) -> Sample | None:
+        """The sample of a call, if it is sampled and its content is here."""
+        call = ref.call
+        probability = self._sampler.draw(call, now)
+        forced_reason = None
         if probability is None:
-            promoted_by = self._told_apart(call)
-            if promoted_by is None or self._promoted.keep(call, now) is None:
-                self._now.passed += 1
-                self.ring.add(held, now)
+            forced_reason = self._reasons.forced_reason(call)
+            if forced_reason is None or self._forced.draw(call, now) is None:
+                tally.not_sampled += 1
+                tally.unsampled.append(ref)
                 return None
         try:
-            prompt, answer = _words(held)
+            prompt, response = _content(ref)
         except Malformed:
-            # As in `promote`. The request holds others' calls too, and this one is counted if it is not drawn.
-            prompt = answer = ""
-        if prompt and answer and self._texts.bytes == 0:
-            # Most calls, where nobody tells anything in logs: no key is needed.
-            return self._keep(call, prompt, answer, probability, promoted_by)
-        key = (call.trace_id, call.span_id)
-        told = self._texts.get(key) if not (prompt and answer) else None
-        if told is not None:
-            prompt, answer = prompt or told[0], answer or told[1]
-        if not (prompt or answer) or (told is not None and not answer and call.status == "ok"):
-            self._wait(key, PendingSample(call, probability, promoted_by, now))
+            # As in `promote`. The request holds others' calls too, and would be taken if this one were not sampled.
+            prompt = response = ""
+        if prompt and response and self._log_content.bytes == 0:
+            # Most calls, where no content comes in logs: no key is needed.
+            return self._make(call, prompt, response, probability, forced_reason, tally)
+        span = (call.trace_id, call.span_id)
+        logged = self._log_content.find(span, journal) if not (prompt and response) else None
+        if logged is not None:
+            prompt, response = prompt or logged.prompt, response or logged.response
+        if not (prompt or response) or (logged is not None and not response and call.status == "ok"):
+            self._pending.add(span, PendingSample(call, probability, forced_reason, now), journal)
+            if self._pending.is_full:
+                self.expire(now)
             return None
-        self._use(key)
-        return self._keep(call, prompt, answer, probability, promoted_by)
+        self._log_content.pop(span, journal)
+        return self._make(call, prompt, response, probability, forced_reason, tally)
 
-    def fill(self, held: CallRef, first: SpanKey, now: float) -> tuple[PendingSample, Sample] | None:
-        """The sample of a call whose first span was drawn and waits for its content, which this other one holds."""
-        waiting = self._waiting.get(first)
-        if waiting is None:
-            # Not drawn. Feedback may still ask for it.
-            self.ring.add(held, now)
+    def complete(self, ref: CallRef, first: SpanKey, journal: Journal, tally: Tally) -> Sample | None:
+        """The sample of a call whose `first` span was sampled without content, which this other span may hold."""
+        pending = self._pending.find(first, journal)
+        if pending is None:
+            # Not sampled. Feedback may still ask for it.
+            tally.unsampled.append(ref)
             return None
         try:
-            prompt, answer = _words(held)
+            prompt, response = _content(ref)
         except Malformed:
             return None
-        if not (answer or (prompt and held.call.status != "ok")):
+        if not (response or (prompt and ref.call.status != "ok")):
             return None
-        del self._waiting[first]
-        return waiting, self._keep(held.call, prompt, answer, waiting.probability, waiting.promoted_by)
+        self._pending.remove(first, journal)
+        return self._make(ref.call, prompt, response, pending.probability, pending.promoted_by, tally)
 
-    def hear(self, words: Words) -> tuple[PendingSample, Sample] | None:
-        """A call that waited for this content and its sample, once the answer is here."""
-        self._told.append((words.span, self._texts.get(words.span)))
-        prompt, answer = self._texts.add(words)
-        waiting = self._waiting.get(words.span)
-        if waiting is None or not (answer or waiting.call.status != "ok"):
+    def join(self, span: SpanKey, logged: Content, journal: Journal, tally: Tally) -> Sample | None:
+        """The sample of a call that waited for this content of a log record, once its response is here."""
+        known = self._log_content.add(span, logged, journal)
+        pending = self._pending.find(span, journal)
+        if pending is None or not (known.response or pending.call.status != "ok"):
             return None
-        del self._waiting[words.span]
-        self._use(words.span)
-        return waiting, self._keep(waiting.call, prompt, answer, waiting.probability, waiting.promoted_by)
+        self._pending.remove(span, journal)
+        self._log_content.pop(span, journal)
+        return self._make(pending.call, known.prompt, known.response, pending.probability, pending.promoted_by, tally)
 
-    def tell_again(self, told: list[tuple[SpanKey, Pieces | None]]) -> None:
-        """Know of logs what was known before a request that was refused."""
-        for span, pieces in reversed(told):
-            self._texts.put(span, pieces)
-
-    def wait_again(self, waiting: PendingSample) -> None:
-        """The content was not stored and will come again."""
-        self._wait((waiting.call.trace_id, waiting.call.span_id), waiting)
-
-    def promote(self, trace_ids: list[bytes], reason: str) -> list[Sample]:
-        """Calls out of the ring that were asked for, as samples outside the statistics."""
+    def promote(self, trace_ids: list[bytes], reason: str, journal: Journal, tally: Tally) -> list[Sample]:
+        """Unsampled calls that were asked for, as samples outside the statistics."""
         found: list[Sample] = []
         wanted = set(trace_ids)
         if not wanted:
             # Each second of a quiet day.
             return found
         known = CallDeduplicator()
-        for waiting, group in unpack(self.ring.take(wanted)):
-            try:
-                span = group.span(0)
-            except Malformed:
-                # The metrics need less of a span than a sample does.
+        for unsampled, group in unpack(self.unsampled.remove(wanted)):
+            read = self._read(group, unsampled.tenant)
+            if read is None:
                 continue
-            context = normalise.Context(waiting.tenant, (), self._settings.collector.service_models)
-            call = normalise.call(span, context)
-            if call is None or call.trace_id not in wanted:
+            call, prompt, response = read
+            if call.trace_id not in wanted:
                 continue
-            prompt, answer = normalise.read_content(span)
-            told = self._use((call.trace_id, call.span_id)) or ("", "")
-            prompt, answer = prompt or told[0], answer or told[1]
-            # Two may have told of it, both with its content.
-            if (prompt or answer) and known.find(call) is None:
+            logged = self._log_content.pop((call.trace_id, call.span_id), journal) or Content("", "")
+            prompt, response = prompt or logged.prompt, response or logged.response
+            # Two spans may have reported it, both with its content.
+            if (prompt or response) and known.find(call) is None:
                 known.add(call)
-                found.append(self._keep(call, prompt, answer, None, reason))
-        self.count(self._now)
-        self._now = Outcomes()
-        self._told = []
+                found.append(self._make(call, prompt, response, None, reason, tally))
         return found
 
-    def settle(self, told: list[tuple[SpanKey, Pieces | None]], outcomes: Outcomes) -> None:
-        """Add what became of calls since the last time, and what was known of them in logs before."""
-        told += self._told
-        outcomes.passed += self._now.passed
-        outcomes.kept += self._now.kept
-        outcomes.asked_for += self._now.asked_for
-        self._now = Outcomes()
-        self._told = []
-
-    def count(self, outcomes: Outcomes) -> None:
-        """Count what became of the calls of a request."""
-        if outcomes.passed:
-            self._outcomes["not_sampled"].inc(outcomes.passed)
-        if outcomes.kept:
-            self._outcomes["kept"].inc(outcomes.kept)
-        if outcomes.asked_for:
-            self._outcomes["promoted"].inc(outcomes.asked_for)
+    def count(self, tally: Tally, now: float) -> None:
+        """Count what became of the calls of a request that is durable, and buffer those that were not sampled."""
+        for ref in tally.unsampled:
+            self.unsampled.add(ref, now)
+        for outcome, number in (
+            ("not_sampled", tally.not_sampled),
+            ("kept", tally.sampled),
+            ("promoted", tally.forced),
+        ):
+            if number:
+                self._outcomes[outcome].inc(number)
+        for _ in range(tally.with_content):
+            self._coverage.add(1.0)
 
     def expire(self, now: float) -> None:
-        """Give up calls whose content did not come, and those in the ring that are too old."""
-        self.ring.expire(now)
-        while self._waiting:
-            key, waiting = next(iter(self._waiting.items()))
-            if waiting.since > now - WAIT_S and len(self._waiting) <= MAX_WAITING:
-                return
-            del self._waiting[key]
+        """Give up calls whose content did not come, and unsampled ones that are too old."""
+        self.unsampled.expire(now)
+        for pending in self._pending.expire(now):
             self._outcomes["no_content"].inc()
-            self._cover(waiting.call, 0.0)
+            if _is_ordinary(pending.call):
+                self._coverage.add(0.0)
 
-    def _use(self, key: SpanKey) -> Pieces | None:
-        known = self._texts.take(key)
-        if known is not None:
-            self._told.append((key, known))
-        return known
+    def _read(self, group: Group, tenant: str) -> tuple[Call, str, str] | None:
+        """The call of a group's only span, with its content; None if it cannot be read."""
+        try:
+            span = group.span(0)
+        except Malformed:
+            # The metrics need less of a span than a sample does.
+            return None
+        call = normalise.call(span, normalise.Context(tenant, (), self._settings.collector.service_models))
+        if call is None:
+            return None
+        prompt, response = normalise.read_content(span)
+        return call, prompt, response
 
-    def _wait(self, key: SpanKey, waiting: PendingSample) -> None:
-        self._waiting[key] = waiting
-        if len(self._waiting) > MAX_WAITING:
-            self.expire(waiting.since)
-
-    def _keep(self, call: Call, prompt: str, answer: str, probability: float | None, promoted_by: str | None) -> Sample:
+    def _make(
+        self,
+        call: Call,
+        prompt: str,
+        response: str,
+        probability: float | None,
+        promoted_by: str | None,
+        tally: Tally,
+    ) -> Sample:
+        """The redacted sample of a call."""
         if promoted_by is None:
-            self._now.kept += 1
+            tally.sampled += 1
         else:
-            self._now.asked_for += 1
-        self._cover(call, 1.0)
+            tally.forced += 1
+        if _is_ordinary(call):
+            tally.with_content += 1
         limit = self._settings.collector.max_text_bytes
         conversation = call.conversation_id or ""
-        prompt, answer = content.text(prompt), content.text(answer)
-        texts, removed = self._redactor.redact(prompt[: limit + BEYOND], answer[: limit + BEYOND], conversation)
+        prompt, response = content.text(prompt), content.text(response)
+        texts, removed = self._redactor.redact(prompt[: limit + BEYOND], response[: limit + BEYOND], conversation)
         if texts[2] != conversation:
-            # A name of somebody, which must still hold the conversation together.
+            # Somebody's name, under which the conversation must still hold together.
             conversation = pseudonym(self._key, f"{call.tenant}\0{conversation}")
-        prompt, answer = within(texts[0], len(prompt), limit), within(texts[1], len(answer), limit)
-        return _sample(call, prompt, answer, conversation or None, probability, promoted_by, removed)
-
-    def _told_apart(self, call: Call) -> str | None:
-        """Why a call that was not drawn is worth keeping all the same."""
-        if call.status == "error":
-            return "error"
-        # Most calls end for one reason, which is known by itself.
-        if call.finish_reasons is not self._harmless:
-            if any(_is_guardrail(reason) for reason in call.finish_reasons):
-                return "guardrail"
-            self._harmless = call.finish_reasons
-        return None
-
-    def _cover(self, call: Call, value: float) -> None:
-        if call.layer != "server" and call.status == "ok":
-            self._coverage.add(value)
+        prompt, response = within(texts[0], len(prompt), limit), within(texts[1], len(response), limit)
+        return _sample(call, prompt, response, conversation or None, probability, promoted_by, removed)
 
 
-def _words(held: CallRef) -> tuple[str, str]:
-    """Prompt and answer that a call's span holds. Raises Malformed."""
-    group, index = held.group, held.index
-    if held.call.convention == otel.CONVENTION.name:
+def _is_ordinary(call: Call) -> bool:
+    """Whether content is to be expected of a call: servers seldom send it, and what failed may have none."""
+    return call.layer != "server" and call.status == "ok"
+
+
+def _content(ref: CallRef) -> tuple[str, str]:
+    """Prompt and response that a call's span holds. Raises Malformed."""
+    group, index = ref.group, ref.index
+    if ref.call.convention == otel.CONVENTION.name:
         try:
             found = fast_content.read_content(group.body, group.starts[index], group.ends[index])
         except IndexError as error:
@@ -265,11 +215,6 @@ def _words(held: CallRef) -> tuple[str, str]:
         if found is not None:
             return found
     return normalise.read_content(group.span(index))
-
-
-@lru_cache(maxsize=256)
-def _is_guardrail(reason: str) -> bool:
-    return reason.rpartition(".")[2].lower().replace("-", "_") in GUARDRAILS
 
 
 def _sample(

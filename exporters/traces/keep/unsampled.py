@@ -1,7 +1,8 @@
-"""Calls that were not kept, for a while and within a number of bytes: feedback may still ask for them.
+"""Calls that were not sampled, for a while and within a number of bytes: feedback may still ask for them.
 
-They wait as the bytes they came as, compressed if they came so; one is read again, and redacted, when it is taken out
-for the store. To wait is what nearly all do and costs next to nothing; to ask is rare and looks through all of them.
+They are held as the bytes they came as, compressed if they came so; one is read again, and redacted, when it is
+removed for the store. Adding happens to nearly every call and costs next to nothing; asking is rare and looks through
+all of them.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from exporters.traces.decode import bodies
 from exporters.traces.decode.otlp_protobuf import Group, Source, alone
 
 GENERATIONS: Final = 8
-# What a call takes in memory beside the bytes that came, and what those take beside themselves.
+# What a call takes in memory besides its bytes, and what a body takes besides its own.
 _FIXED: Final = 64
 _BODY: Final = 400
-_TAKEN: Final = -1
+_REMOVED: Final = -1
 
 
 class UnsampledCall:
-    """Where a call's span is, and whose call it was."""
+    """Where a call's span is, and whose call it is."""
 
     __slots__ = ("end", "source", "start", "tenant")
 
@@ -37,51 +38,52 @@ class UnsampledCall:
 
 
 class _Generation:
-    """Calls in columns: no object of its own for each."""
+    """Calls in columns, without an object for each."""
 
     __slots__ = ("ends", "since", "size", "sources", "starts", "tenants", "traces")
 
     def __init__(self, since: float) -> None:
         self.since = since
         self.size = 0
-        # What stands for a trace id; the span has all of it.
+        # Half of each trace id's bits; the span has all of them.
         self.traces: vec[i64] = vec[i64]()
         self.starts: vec[i64] = vec[i64]()
         self.ends: vec[i64] = vec[i64]()
         self.sources: list[Source] = []
         self.tenants: list[str] = []
 
-    def take(self, traces: set[int]) -> list[UnsampledCall]:
+    def remove(self, traces: set[int]) -> list[UnsampledCall]:
         found: list[UnsampledCall] = []
         for place in range(i64(len(self.sources))):
             start = self.starts[place]
-            if start != _TAKEN and self.traces[place] in traces:
+            if start != _REMOVED and self.traces[place] in traces:
                 found.append(UnsampledCall(self.sources[place], start, self.ends[place], self.tenants[place]))
-                self.starts[place] = _TAKEN
+                self.starts[place] = _REMOVED
         return found
 
 
 class UnsampledBuffer:
-    """Unsampled calls: at most `max_bytes` of them, and none older than `max_age` seconds. The oldest make room."""
+    """At most `max_bytes` of calls, and none older than `max_age` seconds. The oldest make room."""
 
     def __init__(self, max_bytes: int, max_age: float) -> None:
         self._bytes_each = max_bytes // GENERATIONS
         self._age_each = max_age / GENERATIONS
         self._max_age = max_age
         self._generations = [_Generation(0.0)]
-        # Of the last call.
+        # That of the last call.
         self._source: Source | None = None
 
     @property
     def size(self) -> int:
-        """Bytes held, by estimate."""
+        """Bytes in use, by estimate."""
         return sum(generation.size for generation in self._generations)
 
-    def add(self, held: CallRef, now: float) -> None:
-        group, index = held.group, held.index
+    def add(self, ref: CallRef, now: float) -> None:
+        """Buffer a call. `now` is in Unix seconds."""
+        group, index = ref.group, ref.index
         last, source = self._source, group.source
         if source is not last and _FIXED + _BODY + len(source.body) + source.resource_size > self._bytes_each:
-            # Alone, it does not hold the whole request.
+            # A copy of its own, so that it does not keep the whole request in memory.
             group, index = group.part(index), 0
             source = group.source
         newest = self._generations[-1]
@@ -100,19 +102,19 @@ class UnsampledBuffer:
             self.expire(now)
         self._source = source
         newest.size += size
-        newest.traces = append(newest.traces, _mark(held.call.trace_high, held.call.trace_low))
+        newest.traces = append(newest.traces, _mark(ref.call.trace_high, ref.call.trace_low))
         newest.starts = append(newest.starts, group.starts[index])
         newest.ends = append(newest.ends, group.ends[index])
         newest.sources.append(source)
-        newest.tenants.append(held.call.tenant)
+        newest.tenants.append(ref.call.tenant)
 
-    def take(self, trace_ids: set[bytes]) -> list[UnsampledCall]:
-        """The calls of these traces, and by chance another, oldest first. They leave the ring."""
+    def remove(self, trace_ids: set[bytes]) -> list[UnsampledCall]:
+        """The calls of these traces, oldest first, which leave the buffer. By chance another may be among them."""
         traces: set[int] = set()
         for trace_id in trace_ids:
             high, low = trace_words(trace_id)
             traces.add(int(_mark(high, low)))
-        return [waiting for generation in self._generations for waiting in generation.take(traces)]
+        return [unsampled for generation in self._generations for unsampled in generation.remove(traces)]
 
     def expire(self, now: float) -> None:
         """Let go of what is too old or too much."""
@@ -124,13 +126,13 @@ class UnsampledBuffer:
 
 
 def unpack(found: list[UnsampledCall]) -> Iterator[tuple[UnsampledCall, Group]]:
-    """Each of them with its span alone, as the one of a group. A body is decompressed once for those that share it."""
+    """Each call with its span as the only one of a group. A body is decompressed once for the calls that share it."""
     packed = plain = b""
-    for waiting in found:
-        source = waiting.source
+    for unsampled in found:
+        source = unsampled.source
         if source.body is not packed:
             packed, plain = source.body, bodies.decompress(source.body, source.encoding, source.size)
-        yield waiting, alone(plain, waiting.start, waiting.end, source)
+        yield unsampled, alone(plain, unsampled.start, unsampled.end, source)
 
 
 def _mark(high: i64, low: i64) -> i64:

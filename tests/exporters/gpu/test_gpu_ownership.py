@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.gpu.owners import cgroup
-from exporters.gpu.owners.ownership import NOBODY, Ledger, Owner, container_names, use
-from exporters.gpu.owners.podresources import Answer, Holder, Lister, ProtocolError, frame, holders
+from exporters.gpu.owners.ownership import NOBODY, Ledger, Owner, container_names, usage
+from exporters.gpu.owners.podresources import ContainerRef, Lister, ProtocolError, Response, allocations, frame
 
 POD, ID = "0f5d7a3e-1b2c-4d5e-8f90-a1b2c3d4e5f6", "ab" * 32
 OTHER = "cd" * 32
@@ -60,7 +60,7 @@ def test_a_process_that_is_gone_has_no_container(tmp_path: Path) -> None:
 def test_container_names_are_those_of_kubelets_log_links(tmp_path: Path) -> None:
     (tmp_path / f"llama-7f9c_prod_vllm-{ID}.log").touch()
     (tmp_path / "something-else").touch()
-    assert container_names(str(tmp_path)) == {ID: Holder("prod", "llama-7f9c", "vllm")}
+    assert container_names(str(tmp_path)) == {ID: ContainerRef("prod", "llama-7f9c", "vllm")}
     assert container_names(str(tmp_path / "none")) == {}
 
 
@@ -83,27 +83,27 @@ def pod(name: str, namespace: str, container: str, *devices: str, resource: str 
 def test_devices_of_a_pod_list() -> None:
     message = pod("a", "prod", "vllm", "GPU-1", "GPU-2::0") + pod("b", "dev", "x", "MIG-1")
     message += pod("c", "dev", "x", "eth0", resource="example.com/nic")
-    assert holders(message) == {
-        "GPU-1": Holder("prod", "a", "vllm"),
-        "GPU-2::0": Holder("prod", "a", "vllm"),
-        "MIG-1": Holder("dev", "b", "x"),
+    assert allocations(message) == {
+        "GPU-1": ContainerRef("prod", "a", "vllm"),
+        "GPU-2::0": ContainerRef("prod", "a", "vllm"),
+        "MIG-1": ContainerRef("dev", "b", "x"),
     }
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_pod_list_or_refused(data: bytes) -> None:
     try:
-        holders(data)
+        allocations(data)
     except ProtocolError:
         return
 
 
 @given(st.lists(st.binary(max_size=40), max_size=10))
 def test_any_bytes_on_the_socket_are_an_answer_or_refused(pieces: list[bytes]) -> None:
-    answer = Answer()
+    response = Response()
     try:
         for piece in pieces:
-            answer.feed(piece)
+            response.feed(piece)
     except ProtocolError:
         return
 
@@ -148,7 +148,7 @@ def test_five_megabytes_from_a_real_grpc_server(tmp_path: Path, selector: select
     lister = Lister(str(tmp_path / "kubelet.sock"), selector)
     ask(lister, selector)
     assert lister.up, lister.error
-    assert lister.holders["GPU-last"] == Holder("prod", "last", "vllm")
+    assert lister.allocations["GPU-last"] == ContainerRef("prod", "last", "vllm")
     kubelet.server.stop(None)
 
 
@@ -157,17 +157,17 @@ def test_a_kubelet_that_never_answers_is_given_up(tmp_path: Path, selector: sele
         silent.bind(str(tmp_path / "kubelet.sock"))
         silent.listen(4)
         lister = Lister(str(tmp_path / "kubelet.sock"), selector)
-        lister.holders = {"GPU-1": Holder("a", "b", "c")}
-        lister._answered = 0.0
+        lister.allocations = {"GPU-1": ContainerRef("a", "b", "c")}
+        lister._responded = 0.0
         lister.tick(0.0)
         assert selector.get_map()
         lister.tick(6.0)
         assert not lister.up
         assert not selector.get_map()
-        # An answer of a minute ago says nothing of now.
-        assert lister.holders
+        # An response of a minute ago says nothing of now.
+        assert lister.allocations
         lister.tick(61.0)
-        assert not lister.holders
+        assert not lister.allocations
         lister.close()
 
 
@@ -179,23 +179,23 @@ def test_a_missing_kubelet_is_no_failure_of_the_page(tmp_path: Path, selector: s
 
 
 def test_pings_and_settings_are_answered_and_a_refusal_is_told() -> None:
-    answer = Answer()
-    assert answer.feed(frame(4, 0, 0, b"")) == frame(4, 1, 0, b"")
-    assert answer.feed(frame(6, 0, 0, b"12345678")) == frame(6, 1, 0, b"12345678")
+    response = Response()
+    assert response.feed(frame(4, 0, 0, b"")) == frame(4, 1, 0, b"")
+    assert response.feed(frame(6, 0, 0, b"12345678")) == frame(6, 1, 0, b"12345678")
     with pytest.raises(ProtocolError):
-        answer.feed(frame(7, 0, 0, bytes(8)))
+        response.feed(frame(7, 0, 0, bytes(8)))
 
 
 def test_a_message_in_many_pieces() -> None:
     message = pod("a", "b", "c", "GPU-1")
     data = struct.pack(">BI", 0, len(message)) + message
     stream = frame(1, 4, 1, b"\x88") + frame(0, 0, 1, data[:7]) + frame(0, 0, 1, data[7:]) + frame(1, 5, 1, b"")
-    answer = Answer()
+    response = Response()
     for number in range(len(stream)):
-        assert not answer.done
-        answer.feed(stream[number : number + 1])
-    assert answer.done
-    assert holders(answer.message()) == {"GPU-1": Holder("b", "a", "c")}
+        assert not response.done
+        response.feed(stream[number : number + 1])
+    assert response.done
+    assert allocations(response.message()) == {"GPU-1": ContainerRef("b", "a", "c")}
 
 
 A, B = Owner("prod", "a", "", "prod", ""), Owner("dev", "b", "", "dev", "")
@@ -206,14 +206,14 @@ def gpu(*processes: tuple[int, int | None, float | None, int | None], mig: tuple
 
 
 def test_a_sole_owner_is_booked_everything() -> None:
-    found = use(gpu((1, 10, 0.2, None), (2, 5, 0.1, None)), {1: A, 2: A}.get, {})
+    found = usage(gpu((1, 10, 0.2, None), (2, 5, 0.1, None)), {1: A, 2: A}.get, {})
     assert found.shares == {A: 1.0}
     assert found.memory == {A: 15}
     assert found.processes == {A: 2}
 
 
 def test_sharers_are_booked_by_time_and_the_rest_is_nobodys() -> None:
-    found = use(gpu((1, 10, 0.25, None), (2, 5, 0.5, None)), {1: A, 2: B}.get, {})
+    found = usage(gpu((1, 10, 0.25, None), (2, 5, 0.5, None)), {1: A, 2: B}.get, {})
     ledger = Ledger()
     ledger.book(100.0, 10.0, found.shares)
     ledger.book(180.0, 14.0, found.shares)
@@ -222,17 +222,17 @@ def test_sharers_are_booked_by_time_and_the_rest_is_nobodys() -> None:
 
 
 def test_overlapping_processes_never_book_more_than_there_is() -> None:
-    found = use(gpu((1, 0, 0.9, None), (2, 0, 0.9, None)), {1: A, 2: B}.get, {})
+    found = usage(gpu((1, 0, 0.9, None), (2, 0, 0.9, None)), {1: A, 2: B}.get, {})
     assert sum(found.shares.values()) == pytest.approx(1.0)
 
 
 def test_unknown_memory_is_absent() -> None:
-    assert use(gpu((1, None, None, None)), {1: A}.get, {}).memory == {}
+    assert usage(gpu((1, None, None, None)), {1: A}.get, {}).memory == {}
 
 
 def test_mig_devices_have_owners_of_their_own() -> None:
     card = gpu((1, 10, None, 1), (2, 20, None, 2), mig=(("MIG-a", 1, 0), ("MIG-b", 2, 0)))
-    found = use(card, {}.get, {"MIG-a": A, "MIG-b": B})
+    found = usage(card, {}.get, {"MIG-a": A, "MIG-b": B})
     assert set(found.owners) == {(A, "MIG-a"), (B, "MIG-b")}
     assert found.memory == {A: 10, B: 20}
 

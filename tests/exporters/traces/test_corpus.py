@@ -56,8 +56,7 @@ def read_case(manifest: dict[str, Any], case: str) -> Told:
         encoding = payload.get("content_encoding") or ""
         if payload["signal"] == "logs":
             plain = bodies.decompress(body, encoding, 1 << 26)
-            for words in log_content.read(ExportLogsServiceRequest.FromString(plain)):
-                heard[words.span] = (words.prompt, words.answer)
+            heard.update(log_content.read(ExportLogsServiceRequest.FromString(plain)))
             continue
         groups, _ = bodies.spans(body, encoding, "application/x-protobuf", 1 << 26, 100_000)
         found.extend(

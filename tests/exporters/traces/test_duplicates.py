@@ -27,6 +27,7 @@ def test_the_vendors_span_lies_within_the_others(vendor_first: bool) -> None:
     seen = recent.find(second)
     assert seen is not None
     assert seen.convention == first.convention
+    recent.add_again(second, seen)
     assert recent.find(failed(second.convention, 100.001, 0.06)) is None, "each of them has one other"
 
 
@@ -49,5 +50,5 @@ def test_another_call_is_another_call(values: dict[str, object]) -> None:
 def test_what_is_forgotten_is_no_longer_told() -> None:
     recent, first = CallDeduplicator(), failed("openllmetry", 100.0, 0.069)
     recent.add(first)
-    recent.forget(first)
+    recent.forget(0, recent.next_number)
     assert recent.find(failed("anthropic", 100.001, 0.06)) is None

@@ -35,7 +35,7 @@ def test_the_budget_bounds_what_is_kept(rate: int, budget: int, seed: int) -> No
     sampler = RateSampler(budget)
     for minute in range(3):
         kept = sum(
-            sampler.keep(call(trace(seed * 10**6 + minute * rate + n)), minute * 60.0) is not None for n in range(rate)
+            sampler.draw(call(trace(seed * 10**6 + minute * rate + n)), minute * 60.0) is not None for n in range(rate)
         )
         doublings = math.log2(max(2.0, rate / budget))
         assert kept <= budget * (2 + doublings / 2) + 3 * math.sqrt(budget) + 3
@@ -46,7 +46,7 @@ def test_weights_add_up_to_the_traffic() -> None:
     estimates = []
     for run in range(60):
         sampler = RateSampler(50)
-        found = (sampler.keep(call(trace(run * 100_000 + n)), n / 50) for n in range(6000))
+        found = (sampler.draw(call(trace(run * 100_000 + n)), n / 50) for n in range(6000))
         estimates.append(sum(1 / probability for probability in found if probability))
     mean = sum(estimates) / len(estimates)
     spread = math.sqrt(sum((value - mean) ** 2 for value in estimates) / (len(estimates) - 1) / len(estimates))
@@ -55,8 +55,8 @@ def test_weights_add_up_to_the_traffic() -> None:
 
 def test_layers_of_a_trace_agree() -> None:
     for number in range(500):
-        first = RateSampler(20).keep(call(trace(number)), 0.0)
-        second = RateSampler(20).keep(call(trace(number), layer="server"), 0.0)
+        first = RateSampler(20).draw(call(trace(number)), 0.0)
+        second = RateSampler(20).draw(call(trace(number), layer="server"), 0.0)
         assert (first is None) == (second is None)
 
 
@@ -76,16 +76,16 @@ def test_ids_with_a_common_prefix_or_an_empty_half_are_sampled_evenly() -> None:
 def test_strata_do_not_share_a_budget() -> None:
     sampler = RateSampler(10)
     for number in range(5000):
-        sampler.keep(call(trace(number), "busy"), 0.0)
-    assert sampler.keep(call(trace(1), "quiet"), 0.0) == 1.0
+        sampler.draw(call(trace(number), "busy"), 0.0)
+    assert sampler.draw(call(trace(1), "quiet"), 0.0) == 1.0
 
 
 def test_invented_models_share_a_budget() -> None:
     sampler = RateSampler(10)
-    kept = sum(sampler.keep(call(trace(number), f"m{number}"), 0.0) is not None for number in range(20_000))
+    kept = sum(sampler.draw(call(trace(number), f"m{number}"), 0.0) is not None for number in range(20_000))
     assert kept < MAX_STRATA + 200
     later = (IDLE_MINUTES + 1) * 60.0
-    assert sampler.keep(call(trace(1), "new"), later) == 1.0, "room is made of those without calls"
+    assert sampler.draw(call(trace(1), "new"), later) == 1.0, "room is made of those without calls"
 
 
 def test_each_bit_of_an_id_moves_half_of_its_place() -> None:
@@ -103,5 +103,5 @@ def test_each_bit_of_an_id_moves_half_of_its_place() -> None:
 def test_calls_whose_labels_share_a_fingerprint_keep_their_own_budgets() -> None:
     sampler = RateSampler(10)
     for number in range(500):
-        sampler.keep(call(trace(number), "busy", fingerprint=7), 0.0)
-        assert sampler.keep(call(trace(number), f"quiet{number}", fingerprint=7), 0.0) == 1.0
+        sampler.draw(call(trace(number), "busy", fingerprint=7), 0.0)
+        assert sampler.draw(call(trace(number), f"quiet{number}", fingerprint=7), 0.0) == 1.0

@@ -1,4 +1,4 @@
-"""What is asked for out of the ring is read again; what cannot be read is passed over."""
+"""Which calls become samples, and what of them; what cannot be read is passed over."""
 
 from __future__ import annotations
 
@@ -9,28 +9,40 @@ from support.collector_process import chat
 
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import CallRef
+from exporters.traces.core.journal import Journals
 from exporters.traces.decode import otlp_protobuf
 from exporters.traces.keep.sample_collector import SampleCollector
+from exporters.traces.keep.tally import Tally
+from telltale.records import Sample
 from telltale.settings import Settings
 
 CONTEXT = normalise.Context("acme", (), {})
 
 
-def held(body: bytes) -> CallRef:
+def ref(body: bytes) -> CallRef:
     [found] = normalise.read(otlp_protobuf.split(body, 10)[0], CONTEXT, fast_path.attribute_table(())).calls
     return found
 
 
+def collecting(per_minute: float, **collector: int) -> SampleCollector:
+    settings = {"sampling": {"per_minute": per_minute}, "collector": collector}
+    return SampleCollector(Settings.model_validate(settings), CollectorRegistry(), b"key")
+
+
+def decide(collector: SampleCollector, ref: CallRef) -> Sample | None:
+    return collector.decide(ref, 1.0, Journals().begin(), Tally())
+
+
 def test_a_call_that_cannot_be_read_in_full_does_not_stop_the_others() -> None:
-    keeper = SampleCollector(Settings(), CollectorRegistry(), b"key")
+    collector = SampleCollector(Settings(), CollectorRegistry(), b"key")
     good, bad = encode_spans(chat()), encode_spans(chat())
     bad.resource_spans[0].scope_spans[0].spans[0].attributes.add(key="nobody.reads.it").value.string_value = "xyz"
     # Not UTF-8, in a place that the short way passes over.
-    broken = held(bad.SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
-    whole = held(good.SerializeToString())
+    broken = ref(bad.SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
+    whole = ref(good.SerializeToString())
     for one in (broken, whole):
-        keeper.ring.add(one, 1.0)
-    [sample] = keeper.promote([broken.call.trace_id, whole.call.trace_id], "feedback")
+        collector.unsampled.add(one, 1.0)
+    [sample] = collector.promote([broken.call.trace_id, whole.call.trace_id], "feedback", Journals().begin(), Tally())
     assert (sample.trace_id, sample.tenant, sample.promoted_by) == (whole.call.trace_id.hex(), "acme", "feedback")
 
 
@@ -38,11 +50,11 @@ def test_content_that_cannot_be_read_refuses_no_request() -> None:
     """Else a request of many calls would be refused or taken by whether this one is drawn for a sample."""
     settings = Settings.model_validate({"sampling": {"per_minute": 1000}})
     registry = CollectorRegistry()
-    keeper = SampleCollector(settings, registry, b"key")
-    broken = held(encode_spans(chat(prompt="xyz")).SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
-    whole = held(encode_spans(chat()).SerializeToString())
-    assert [keeper.decide(one, 1.0) is not None for one in (broken, whole)] == [False, True]
-    keeper.expire(1000.0)
+    collector = SampleCollector(settings, registry, b"key")
+    broken = ref(encode_spans(chat(prompt="xyz")).SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
+    whole = ref(encode_spans(chat()).SerializeToString())
+    assert [decide(collector, one) is not None for one in (broken, whole)] == [False, True]
+    collector.expire(1000.0)
     assert registry.get_sample_value("telltale_samples_total", {"outcome": "no_content"}) == 1
 
 
@@ -55,9 +67,11 @@ def test_content_that_cannot_be_read_refuses_no_request() -> None:
     ],
 )
 def test_what_a_guardrail_stopped_is_kept_whoever_writes_it(reason: str, promoted_by: str | None) -> None:
-    keeper = SampleCollector(Settings.model_validate({"sampling": {"per_minute": 1e-6}}), CollectorRegistry(), b"key")
+    collector = SampleCollector(
+        Settings.model_validate({"sampling": {"per_minute": 1e-6}}), CollectorRegistry(), b"key"
+    )
     told = {"gen_ai.response.finish_reasons": [reason]}
-    decided = [keeper.decide(held(encode_spans(chat(**told)).SerializeToString()), 1.0) for _ in range(20)]
+    decided = [decide(collector, ref(encode_spans(chat(**told)).SerializeToString())) for _ in range(20)]
     # The first ones are drawn, as of every model.
     not_drawn = [sample for sample in decided if sample is None or sample.inclusion_probability is None]
     assert not_drawn
@@ -65,19 +79,20 @@ def test_what_a_guardrail_stopped_is_kept_whoever_writes_it(reason: str, promote
 
 
 def test_what_a_length_limit_cuts_in_two_is_still_known_for_what_it_is() -> None:
-    limits = {"sampling": {"per_minute": 1000}, "collector": {"max_text_bytes": 1024}}
-    keeper = SampleCollector(Settings.model_validate(limits), CollectorRegistry(), b"key")
+    collector = collecting(1000, max_text_bytes=1024)
     prompt = "x" * 1010 + " mina.kim@example.com and more"
-    sample = keeper.decide(held(encode_spans(chat(prompt=prompt)).SerializeToString()), 1.0)
+    sample = decide(collector, ref(encode_spans(chat(prompt=prompt)).SerializeToString()))
     assert sample is not None
     assert (sample.prompt, sample.redactions) == ("x" * 1010 + " [EMAIL] and m", {"email": 1})
 
 
 def test_a_conversation_named_after_a_person_is_kept_together_without_the_name() -> None:
-    keeper = SampleCollector(Settings.model_validate({"sampling": {"per_minute": 1000}}), CollectorRegistry(), b"key")
+    collector = SampleCollector(
+        Settings.model_validate({"sampling": {"per_minute": 1000}}), CollectorRegistry(), b"key"
+    )
     names = ("mina@example.com", "mina@example.com", "lee@example.com", "7f1c-42", None)
     told = [{"gen_ai.conversation.id": name} if name else {} for name in names]
-    kept = [keeper.decide(held(encode_spans(chat(**one)).SerializeToString()), 1.0) for one in told]
+    kept = [decide(collector, ref(encode_spans(chat(**one)).SerializeToString())) for one in told]
     first, second, other, plain, none = [sample.conversation_id if sample else "?" for sample in kept]
     assert first == second != other
     assert not any("example" in (name or "") for name in (first, other))
@@ -86,10 +101,9 @@ def test_a_conversation_named_after_a_person_is_kept_together_without_the_name()
 
 def test_nor_is_one_cut_by_the_end_of_what_was_looked_at() -> None:
     """Marks make a text shorter: what stood behind the limit stands before it then."""
-    limits = {"sampling": {"per_minute": 1000}, "collector": {"max_text_bytes": 1024}}
-    keeper = SampleCollector(Settings.model_validate(limits), CollectorRegistry(), b"key")
+    collector = collecting(1000, max_text_bytes=1024)
     for shift in range(20):
         prompt = "192.168.100.107 " * 90 + "x" * (76 + shift) + " mina.kim@example.com and more"
-        sample = keeper.decide(held(encode_spans(chat(prompt=prompt)).SerializeToString()), 1.0)
+        sample = decide(collector, ref(encode_spans(chat(prompt=prompt)).SerializeToString()))
         assert sample is not None
         assert "mina" not in sample.prompt

@@ -14,10 +14,12 @@ from support.receiver_in_process import InProcess
 from exporters.traces.calls import stream_waits
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.stream_waits import StreamWaits, Wait
+from exporters.traces.core.journal import Journals
 from telltale.store import samples
 
 DURATION = "gen_ai_client_operation_duration_seconds"
 START = 1_790_000_000.0
+JOURNAL = Journals().begin()
 
 
 def attributes(**told: str | float) -> list[KeyValue]:
@@ -91,11 +93,11 @@ def test_a_stream_whose_wait_is_not_here_has_no_duration(in_process: InProcess) 
 def test_of_many_alike_the_nearest_is_taken(ends: list[float], gap: float) -> None:
     known = StreamWaits()
     for end in ends:
-        known.add(Wait(7, end - 1.0, end))
+        known.add(Wait(7, end - 1.0, end), JOURNAL)
     call = Call()
     call.request_hash, call.stream_s, call.duration_s, call.start_unix_s = 7, 3.0, None, ends[-1] + gap + 3.0
 
-    known.mend(call)
+    known.complete(call, JOURNAL)
 
     nearest = min(abs(end - ends[-1] - gap) for end in ends[-stream_waits.MOST_ALIKE :])
     assert abs(call.start_unix_s + 1.0 - ends[-1] - gap) == pytest.approx(nearest, abs=1e-9)
@@ -106,5 +108,5 @@ def test_waits_are_few_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(stream_waits, "MOST", 3)
     known = StreamWaits()
     for number in range(5):
-        known.add(Wait(number, time.time(), time.time()))
+        known.add(Wait(number, time.time(), time.time()), JOURNAL)
     assert list(known._by_asked) == [2, 3, 4]

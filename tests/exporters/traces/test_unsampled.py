@@ -1,4 +1,4 @@
-"""What waits in memory: within its bytes and its age, and found when it is asked for."""
+"""The buffer of unsampled calls: within its bytes and its age, and a call is found when it is asked for."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def request(first: int, sizes: list[int], resource_size: int = 0, packed: bool =
     group = Group(body, Source(body, "", {}, resource_size))
     if packed:
         group.source.body, group.source.encoding = gzip.compress(body), "gzip"
-    held: list[CallRef] = []
+    refs: list[CallRef] = []
     for number in range(len(sizes)):
         group.starts = append(group.starts, sum(sizes[:number]))
         group.ends = append(group.ends, sum(sizes[: number + 1]))
         call = Call()
         call.set_ids((first + number).to_bytes(16), (first + number).to_bytes(8), b"")
-        held.append(CallRef(call, group, number))
-    return held
+        refs.append(CallRef(call, group, number))
+    return refs
 
 
 def spans(found: list[UnsampledCall]) -> list[bytes]:
     return [group.body for _, group in unpack(found)]
 
 
-def span(held: CallRef) -> bytes:
-    return held.group.body[held.group.starts[held.index] : held.group.ends[held.index]]
+def span(ref: CallRef) -> bytes:
+    return ref.group.body[ref.group.starts[ref.index] : ref.group.ends[ref.index]]
 
 
 @given(
@@ -48,43 +48,43 @@ def span(held: CallRef) -> bytes:
 def test_all_bytes_that_it_keeps_alive_are_within_the_bound(
     requests: list[list[int]], one_of_each: bool, packed: bool, resource_size: int
 ) -> None:
-    ring, known = UnsampledBuffer(BYTES, 1e9), list[CallRef]()
+    buffer, known = UnsampledBuffer(BYTES, 1e9), list[CallRef]()
     for number, sizes in enumerate(requests):
         made = request(100 * number, sizes, resource_size, packed)
-        for held in made[:1] if one_of_each else made:
-            ring.add(held, 1.0)
-            known.append(held)
-    size = ring.size
-    found = [(held, waiting) for held in known for waiting in ring.take({held.call.trace_id})]
+        for ref in made[:1] if one_of_each else made:
+            buffer.add(ref, 1.0)
+            known.append(ref)
+    size = buffer.size
+    found = [(ref, unsampled) for ref in known for unsampled in buffer.remove({ref.call.trace_id})]
     alive = sum(len(body) for body in {id(kept.source.body): kept.source.body for _, kept in found}.values())
     alive += resource_size * len({id(kept.source.resource) for _, kept in found})
     assert alive <= size <= BYTES + BYTES // GENERATIONS
-    assert [held for held, _ in found] == known[len(known) - len(found) :], "the newest stay"
-    assert spans([kept for _, kept in found]) == [span(held) for held, _ in found]
+    assert [ref for ref, _ in found] == known[len(known) - len(found) :], "the newest stay"
+    assert spans([kept for _, kept in found]) == [span(ref) for ref, _ in found]
 
 
 def test_a_call_leaves_when_it_is_taken() -> None:
-    ring, made = UnsampledBuffer(BYTES, 60.0), request(1, [100, 200])
-    for held in made:
-        held.call.tenant = "acme"
-        ring.add(held, 1.0)
-    [one] = ring.take({made[1].call.trace_id})
+    buffer, made = UnsampledBuffer(BYTES, 60.0), request(1, [100, 200])
+    for ref in made:
+        ref.call.tenant = "acme"
+        buffer.add(ref, 1.0)
+    [one] = buffer.remove({made[1].call.trace_id})
     assert (spans([one]), one.tenant) == ([span(made[1])], "acme")
-    assert spans(ring.take({held.call.trace_id for held in made})) == [span(made[0])]
+    assert spans(buffer.remove({ref.call.trace_id for ref in made})) == [span(made[0])]
 
 
 def test_nothing_stays_beyond_its_age() -> None:
-    ring, made = UnsampledBuffer(BYTES, 60.0), request(1, [100])
-    ring.add(made[0], 100.0)
-    ring.expire(150.0)
-    assert ring.size > 0
-    ring.expire(161.0)
-    assert (ring.size, ring.take({made[0].call.trace_id})) == (0, [])
+    buffer, made = UnsampledBuffer(BYTES, 60.0), request(1, [100])
+    buffer.add(made[0], 100.0)
+    buffer.expire(150.0)
+    assert buffer.size > 0
+    buffer.expire(161.0)
+    assert (buffer.size, buffer.remove({made[0].call.trace_id})) == (0, [])
 
 
 def test_of_a_request_that_is_larger_than_a_part_of_it_single_calls_are_kept() -> None:
-    ring, made = UnsampledBuffer(BYTES, 60.0), request(1, [9_000, 50_000])
-    for held in made:
-        ring.add(held, 1.0)
-    found = ring.take({held.call.trace_id for held in made})
+    buffer, made = UnsampledBuffer(BYTES, 60.0), request(1, [9_000, 50_000])
+    for ref in made:
+        buffer.add(ref, 1.0)
+    found = buffer.remove({ref.call.trace_id for ref in made})
     assert [found[0].source.body] == spans(found) == [span(made[0])]

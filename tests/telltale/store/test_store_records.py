@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from telltale.records import Feedback, Sample, Score, Ticket
+from telltale.evidence.scores import Details, Examples, Persistence, WordChange, WordChanges
+from telltale.records import Feedback, Rows, Sample, Score, Ticket
 from telltale.store import (
     Conflict,
     Store,
@@ -31,6 +32,14 @@ from telltale.store import (
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=200)
 
 
+DETAILS = Details(
+    WordChanges((WordChange("refund", 4.2, 0.4, 0.02),), excess=0.01),
+    Examples((3, 4), ("how do I return this",)),
+    Persistence(2, 3, 2, alert_before=True),
+    reference_id=7,
+)
+
+
 def sample(number: int = 1, **changes: object) -> Sample:
     values: dict[str, object] = {
         "trace_id": f"{number:032x}", "span_id": f"{number:016x}", "observed_at": float(number), "tenant": "t",
@@ -44,7 +53,7 @@ def score(**changes: object) -> Score:
     values: dict[str, object] = {
         "monitor": "tokens", "signal": "max_t", "direction": "prompt", "model": "m", "version": "v1",
         "window_start": 0.0, "window_end": 10.0, "samples": 50, "state": "ok", "effect": 1.5, "threshold": 3.0,
-        "p_value": 0.4, "details": {"words": [["refund", 4.2]]},
+        "p_value": 0.4, "details": DETAILS,
     }  # fmt: skip
     return Score(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -168,7 +177,7 @@ def test_evidence_is_attached_to_its_score(store: Store) -> None:
 
 def test_a_new_reference_replaces_the_old_one_and_keeps_it(store: Store) -> None:
     def reference(rows: int) -> references.Reference:
-        return references.Reference("m", "prompt", 1.0, rows, {"texts": ["é" * rows]}, {"threshold": 2.5})
+        return references.Reference("m", "prompt", 1.0, Rows((1,), ("c",), ("é" * rows,)), 0.5, {"words": 2.5})
 
     old = store.write(lambda c: references.freeze(c, reference(1)))
     new = store.write(lambda c: references.freeze(c, reference(2)))

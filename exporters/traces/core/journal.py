@@ -1,0 +1,159 @@
+"""What one request changed in memory, and how to undo it when the request is refused after all.
+
+A request is ingested at once and answered once its samples are durable. What it changed is seen by those that come in
+between: one that reads or changes the same builds on it, is answered no sooner, and fails with it. It is undone before
+the one it builds on, so that changes of the same thing are always undone from the newest to the oldest, whatever the
+order in which requests end.
+
+Bounded structures do not bring back what a refused request pushed out of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+
+from mypy_extensions import i64
+
+
+class Journal:
+    """The changes of one request.
+
+    Calls are numbered as they come, so that a request's need no key each: it added those from `first` to before `end`.
+    """
+
+    __slots__ = ("_journals", "_keys", "_undo", "builds_on", "durable", "end", "first", "is_open")
+
+    def __init__(self, journals: Journals) -> None:
+        self._journals = journals
+        # With the journal that had changed the same before.
+        self._keys: list[tuple[Hashable, Journal | None]] = []
+        self._undo: list[Callable[[], object]] = []
+        self.builds_on: list[Journal] = []
+        # Done when the request's samples are durable; None while it has none to store and waits for nobody's.
+        self.durable: Future[int] | None = None
+        self.first: i64 = 0
+        self.end: i64 = 0
+        self.is_open = True
+
+    def reads(self, key: Hashable) -> None:
+        """Build on whoever changed this last, if that is not durable yet."""
+        owner = self._journals.owners.get(key)
+        if owner is not None:
+            self._build_on(owner)
+
+    def reads_call(self, number: i64) -> None:
+        """As `reads`, of the call with that number: who added it, and who changed what is known of it."""
+        self.reads(int(number))
+        if not self.first <= number < self.end:
+            for other in self._journals.open:
+                if other.first <= number < other.end:
+                    self._build_on(other)
+
+    def on_rollback(self, undo: Callable[[], object]) -> None:
+        """Note what undoes a change of what only this request adds to."""
+        self._undo.append(undo)
+
+    def changes(self, key: Hashable, undo: Callable[[], object]) -> None:
+        """Note a change that was made, and what undoes it."""
+        owners = self._journals.owners
+        owner = owners.get(key)
+        if owner is not self:
+            if owner is not None:
+                self._build_on(owner)
+            self._keys.append((key, owner))
+            owners[key] = self
+        self._undo.append(undo)
+
+    def wait_for(self, stored: Future[int] | None) -> None:
+        """Become durable with one's own samples, if there are any, and with all that this builds on."""
+        found = [other.durable for other in self.builds_on if other.durable is not None]
+        if stored is not None:
+            found.append(stored)
+        if found:
+            self.durable = found[0] if len(found) == 1 else _together(found)
+
+    def undo(self) -> None:
+        """Undo the changes, the newest first."""
+        while self._undo:
+            self._undo.pop()()
+
+    def close(self, is_durable: bool) -> None:
+        owners = self._journals.owners
+        for key, before in self._keys:
+            if owners.get(key) is self:
+                if before is not None and before.is_open and not is_durable:
+                    owners[key] = before
+                else:
+                    del owners[key]
+        self.is_open = False
+        self._keys = []
+        self._undo = []
+        self.builds_on = []
+
+    def _build_on(self, other: Journal) -> None:
+        if other is not self and other not in self.builds_on:
+            self.builds_on.append(other)
+
+
+class Journals:
+    """Those of requests that are not committed yet. Their owner locks."""
+
+    def __init__(self) -> None:
+        # In the order in which the requests came.
+        self.open: list[Journal] = []
+        # Who changed what last.
+        self.owners: dict[Hashable, Journal] = {}
+
+    def begin(self) -> Journal:
+        """The journal of a request that comes now."""
+        journal = Journal(self)
+        self.open.append(journal)
+        return journal
+
+    def commit(self, journal: Journal) -> bool:
+        """Keep the changes for good. Returns whether it was still open: what is counted then is counted once."""
+        if not journal.is_open:
+            return False
+        self._close(journal, is_durable=True)
+        return True
+
+    def rollback(self, journal: Journal) -> None:
+        """Undo the changes of a request, and first those of all that build on them."""
+        if not journal.is_open:
+            return
+        undone = [journal]
+        for later in self.open[self.open.index(journal) + 1 :]:
+            if any(other in undone for other in later.builds_on):
+                undone.append(later)
+        for one in reversed(undone):
+            one.undo()
+            self._close(one, is_durable=False)
+
+    def _close(self, journal: Journal, is_durable: bool) -> None:
+        self.open.remove(journal)
+        journal.close(is_durable)
+
+
+def _together(futures: list[Future[int]]) -> Future[int]:
+    """Done when all of these are, with the sum; failed when one is."""
+    whole: Future[int] = Future()
+    left = len(futures)
+    lock = threading.Lock()
+
+    def one_is_done(_: Future[int]) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            if left:
+                return
+        failed = next((error for future in futures if (error := future.exception()) is not None), None)
+        if failed is None:
+            whole.set_result(sum(future.result() for future in futures))
+        else:
+            whole.set_exception(failed)
+
+    for future in futures:
+        future.add_done_callback(one_is_done)
+    return whole

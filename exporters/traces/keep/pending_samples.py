@@ -1,0 +1,70 @@
+"""Calls that were drawn for a sample and whose content has not come yet. They wait a while in memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from exporters.traces.calls.call import Call
+from exporters.traces.calls.log_content import SpanKey
+from exporters.traces.core.journal import Journal
+
+WAIT_S: Final = 60.0
+MAX_PENDING: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSample:
+    """A call without its content; `since` is when it came, in Unix seconds."""
+
+    call: Call
+    probability: float | None
+    promoted_by: str | None
+    since: float
+
+
+class PendingSamples:
+    """By the call's span, the oldest first."""
+
+    def __init__(self) -> None:
+        self._pending: OrderedDict[SpanKey, PendingSample] = OrderedDict()
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._pending) > MAX_PENDING
+
+    def add(self, span: SpanKey, sample: PendingSample, journal: Journal) -> None:
+        """Have a sample wait for its content."""
+        before = self._pending.get(span)
+        self._pending[span] = sample
+        journal.changes(("pending", span), partial(self._restore, span, before))
+
+    def find(self, span: SpanKey, journal: Journal) -> PendingSample | None:
+        """The sample that waits for content of this span."""
+        journal.reads(("pending", span))
+        return self._pending.get(span)
+
+    def remove(self, span: SpanKey, journal: Journal) -> None:
+        """Have a sample wait no longer: its content is here."""
+        journal.changes(("pending", span), partial(self._restore, span, self._pending.pop(span, None)))
+
+    def expire(self, now: float) -> list[PendingSample]:
+        """Give up those that waited too long or are too many. Returns them."""
+        given_up: list[PendingSample] = []
+        while self._pending:
+            span, oldest = next(iter(self._pending.items()))
+            if oldest.since > now - WAIT_S and not self.is_full:
+                break
+            del self._pending[span]
+            given_up.append(oldest)
+        return given_up
+
+    def _restore(self, span: SpanKey, sample: PendingSample | None) -> None:
+        if sample is None:
+            self._pending.pop(span, None)
+            return
+        self._pending[span] = sample
+        # Back into its place: only the oldest are looked at when it is time to give up.
+        self._pending = OrderedDict(sorted(self._pending.items(), key=lambda item: item[1].since))

@@ -1,0 +1,36 @@
+"""What is counted of a request once its samples are durable: one that must be sent again is counted once."""
+
+from __future__ import annotations
+
+from exporters.traces.calls.call import Call, CallRef
+
+
+class Tally:
+    """Calls, spans and outcomes of one request."""
+
+    __slots__ = (
+        *("calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "forced", "not_sampled"),
+        *("sampled", "tokens", "unsampled", "with_content"),
+    )
+
+    def __init__(self) -> None:
+        # Calls that were not counted before, and spans that give the tokens of a call that was.
+        self.calls: list[Call] = []
+        self.tokens: list[Call] = []
+        # Spans by convention, and second spans of calls by the pair of conventions.
+        self.conventions: dict[str, int] = {}
+        self.duplicates: dict[str, int] = {}
+        # What senders dropped before they sent.
+        self.dropped_attributes = 0
+        self.dropped_events = 0
+        # Samples that were drawn, samples for another reason, and those of both of which content was to be expected.
+        self.sampled = 0
+        self.forced = 0
+        self.with_content = 0
+        # Calls without a sample, and their spans, for which feedback may still ask.
+        self.not_sampled = 0
+        self.unsampled: list[CallRef] = []
+
+    def add_duplicate(self, pair: str) -> None:
+        """Count a second span of a call."""
+        self.duplicates[pair] = self.duplicates.get(pair, 0) + 1

@@ -1,0 +1,51 @@
+"""The queue of Evidently reports: one is made after another beside the judging, and tied to the scores it explains."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy import Connection
+
+from telltale.records import Window
+from telltale.store import Store, StoreUnavailable, evidence, scores
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[Window], bytes | None]
+"""Makes the HTML evidence of a window; None when it could not."""
+
+
+class Reports:
+    """A report takes seconds; the next window must not wait for it. Close it."""
+
+    def __init__(self, store: Store, report: Report) -> None:
+        self._store = store
+        self._report = report
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="report")
+
+    def request(self, window: Window) -> None:
+        self._pool.submit(self._make, window)
+
+    def close(self, *, finish: bool = False) -> None:
+        """Wait for the report in work; those that have not begun are made if `finish`, else dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=not finish)
+
+    def _make(self, window: Window) -> None:
+        html = self._report(window)
+        if html is None:
+            return
+
+        def put(connection: Connection) -> None:
+            number = evidence.put(
+                connection, html, kind="evidently", media_type="text/html; charset=utf-8", now=window.end
+            )
+            for found in scores.load(connection, model=window.model, since=window.end):
+                if found.window_end == window.end and found.direction == window.direction and found.id is not None:
+                    scores.attach_evidence(connection, found.id, number)
+
+        try:
+            self._store.write(put)
+        except StoreUnavailable as error:
+            log.warning("the report of %s is lost: %s", window.model, error)

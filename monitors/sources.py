@@ -1,0 +1,124 @@
+"""Where the rows of each direction come from: the samples' prompts and responses, and people's votes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from monitors import windows
+from monitors.windows import LONGEST
+from telltale.evidence.scores import Examples
+from telltale.records import Direction, Feedback, Rows, Sample
+from telltale.settings import Monitor as MonitorSettings
+from telltale.store import feedback, samples
+
+EXAMPLES = 8
+# Databases take a bounded number of values in one statement.
+TRACES_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A sampled call at the time of its end, or a vote at the time of its arrival with the call that it is on."""
+
+    at: float
+    sample: Sample
+    vote: Feedback | None = None
+
+
+class Source(Protocol):
+    """The rows of one direction. A window needs `minimum` of them, a reference `reference_size`."""
+
+    direction: Direction
+    minimum: int
+    reference_size: int
+
+    def first(self, connection: Connection, model: str, until: float) -> list[Observation]:
+        """From the oldest, what a reference may be made of."""
+        ...
+
+    def read(self, connection: Connection, model: str, since: float, until: float) -> list[Observation]:
+        """What was observed in [since, until)."""
+        ...
+
+    def rows(self, found: Sequence[Observation], most: int) -> Rows:
+        """The rows to compare; at most `most`, where they are many."""
+        ...
+
+    def examples(self, current: Rows, reference: Rows) -> Examples: ...
+
+
+def sources(settings: MonitorSettings) -> tuple[Source, ...]:
+    """Every direction that can be judged."""
+    return TextSource("prompt", settings), TextSource("response", settings), VoteSource(settings)
+
+
+class TextSource:
+    """Prompts or responses of sampled calls; promoted ones are left out, because they are no picture of traffic."""
+
+    def __init__(self, direction: Direction, settings: MonitorSettings) -> None:
+        self.direction = direction
+        self.minimum = settings.min_rows
+        self.reference_size = settings.reference_rows
+        self._seed = settings.seed
+
+    def first(self, connection: Connection, model: str, until: float) -> list[Observation]:
+        limit = 4 * self.reference_size
+        return _observed(samples.load(connection, model=model, sampled_only=True, until=until, limit=limit))
+
+    def read(self, connection: Connection, model: str, since: float, until: float) -> list[Observation]:
+        return _observed(samples.load(connection, model=model, since=since, until=until, sampled_only=True))
+
+    def rows(self, found: Sequence[Observation], most: int) -> Rows:
+        return windows.text_rows([observed.sample for observed in found], self.direction, most, self._seed)
+
+    def examples(self, current: Rows, reference: Rows) -> Examples:
+        return Examples(current.ids[:EXAMPLES], reference.texts[:EXAMPLES])
+
+
+class VoteSource:
+    """People's votes on calls of the model that were sampled or promoted."""
+
+    direction: Direction = "feedback"
+
+    def __init__(self, settings: MonitorSettings) -> None:
+        self.minimum = settings.min_votes
+        self.reference_size = settings.reference_votes
+
+    def first(self, connection: Connection, model: str, until: float) -> list[Observation]:
+        return self.read(connection, model, until - LONGEST, until)
+
+    def read(self, connection: Connection, model: str, since: float, until: float) -> list[Observation]:
+        events = feedback.load(connection, since=since, until=until)
+        calls = _calls_of_model(connection, model, events)
+        return [
+            Observation(event.received_at, calls[event.trace_id], event) for event in events if event.trace_id in calls
+        ]
+
+    def rows(self, found: Sequence[Observation], most: int) -> Rows:
+        """All that count; there are few enough to take all."""
+        calls = {observed.sample.trace_id: observed.sample for observed in found}
+        counted = windows.votes([observed.vote for observed in found if observed.vote])
+        return windows.vote_rows([(event, calls[event.trace_id]) for event in counted])
+
+    def examples(self, current: Rows, reference: Rows) -> Examples:
+        negative = [sample for sample, vote in zip(current.ids, current.votes, strict=True) if vote]
+        return Examples(tuple(negative[:EXAMPLES]))
+
+
+def _observed(found: Iterable[Sample]) -> list[Observation]:
+    return [Observation(sample.observed_at, sample) for sample in found]
+
+
+def _calls_of_model(connection: Connection, model: str, events: Sequence[Feedback]) -> Mapping[str, Sample]:
+    """The model's samples that were voted on, by trace."""
+    traces = sorted({event.trace_id for event in events})
+    return {
+        sample.trace_id: sample
+        for begin in range(0, len(traces), TRACES_AT_ONCE)
+        for sample in samples.load(connection, trace_ids=traces[begin : begin + TRACES_AT_ONCE])
+        if sample.model == model
+    }

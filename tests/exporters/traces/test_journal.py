@@ -1,0 +1,280 @@
+"""A request that is refused after all leaves everything as if it had not come, whatever else was in work meanwhile."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Connection
+from support.collector_process import messages
+
+from exporters.traces.calls import fast_path, normalise
+from exporters.traces.decode import otlp_protobuf
+from exporters.traces.keep.unsampled import unpack
+from exporters.traces.pipeline import Batch, Pipeline
+from telltale.settings import Settings
+from telltale.store import Store, StoreUnavailable, open_store
+from telltale.store.engine import parse_url
+
+T = TypeVar("T")
+NOW = 1_790_000_000.0
+CONTEXT = normalise.Context(None, (), {})
+BARE: dict[str, str | int] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+TOKENS: dict[str, str | int] = {"gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 11}
+CONTENT: dict[str, str | int] = {
+    "gen_ai.input.messages": messages("user", "Capital of France?"),
+    "gen_ai.output.messages": messages("assistant", "Paris."),
+}
+RESPONSE: dict[str, str | int] = {"gen_ai.response.id": "r-1"}
+ANTHROPIC: dict[str, str | int] = {"gen_ai.provider.name": "anthropic", "error.type": "timeout"}
+STREAM: dict[str, str | int] = {**BARE, "request_data": '{"model":"m"}'}
+VENDOR = "com.anthropic.sdk.python"
+LOGFIRE = "logfire.openai"
+
+Sent = tuple[str, Span]
+"""A span and the scope that it comes in."""
+
+
+def span(number: int, attributes: dict[str, str | int], scope: str = "app", parent: int = 0, start: float = 0.0,
+         seconds: float = 1.0) -> Sent:  # fmt: skip
+    made = Span(
+        trace_id=(parent or number).to_bytes(16), span_id=number.to_bytes(8), name="chat m",
+        parent_span_id=parent.to_bytes(8) if parent else b"", start_time_unix_nano=int((NOW + start) * 1e9),
+        end_time_unix_nano=int((NOW + start + seconds) * 1e9),
+    )  # fmt: skip
+    for key, value in attributes.items():
+        kind = AnyValue(int_value=value) if isinstance(value, int) else AnyValue(string_value=value)
+        made.attributes.add(key=key, value=kind)
+    if "error.type" in attributes:
+        made.status.code = made.status.STATUS_CODE_ERROR
+    return scope, made
+
+
+SPANS: tuple[Sent, ...] = (
+    # One within the other: the inner one has the tokens, the outer one the content.
+    span(1, {**BARE, **CONTENT}),
+    span(2, {**BARE, **TOKENS}, parent=1, start=0.125, seconds=0.5),
+    # One response in two traces.
+    span(3, {**BARE, **RESPONSE}),
+    span(4, {**BARE, **RESPONSE, **TOKENS, **CONTENT}, start=0.125),
+    # Content in logs; the second is a failed one.
+    span(5, BARE),
+    span(6, {**BARE, "error.type": "timeout"}),
+    # A failed call that a vendor's SDK and an instrumentation report.
+    span(7, {**BARE, **ANTHROPIC}),
+    span(8, {**BARE, **ANTHROPIC}, VENDOR, start=0.25, seconds=0.5),
+    # A streamed call and its wait.
+    span(9, {**STREAM, "logfire.span_type": "span"}, LOGFIRE),
+    span(10, {**STREAM, "logfire.span_type": "log", "duration": 2}, LOGFIRE, start=3.0, seconds=0.0),
+)
+
+
+def record(number: int, **attributes: str) -> LogRecord:
+    _, of = SPANS[number - 1]
+    made = LogRecord(trace_id=of.trace_id, span_id=of.span_id, event_name="gen_ai.client.inference.operation.details")
+    for key, value in attributes.items():
+        made.attributes.add(key=f"gen_ai.{key}.messages", value=AnyValue(string_value=value))
+    return made
+
+
+def evaluation() -> LogRecord:
+    made = LogRecord(event_name="gen_ai.evaluation.result", time_unix_nano=7)
+    made.attributes.add(key="gen_ai.response.id", value=AnyValue(string_value="r-1"))
+    made.attributes.add(key="gen_ai.evaluation.score.label", value=AnyValue(string_value="good"))
+    return made
+
+
+RECORDS = (
+    *(record(number, input=messages("user", "Why?")) for number in (2, 5, 6)),
+    *(record(number, output=messages("assistant", "So.")) for number in (2, 5)),
+    *(record(number, input=messages("user", "Why?"), output=messages("assistant", "So.")) for number in (3, 5)),
+    evaluation(),
+)
+
+
+class DelayedStore(Store):
+    """A store whose commits end when the test says, well or not."""
+
+    def __init__(self, url: str) -> None:
+        open_store(url).close()
+        super().__init__(parse_url(url), 5.0, 1000)
+        self.queued: list[tuple[Callable[[Connection], Any], Future[Any]]] = []
+
+    def submit(self, write: Callable[[Connection], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self.queued.append((write, future))
+        return future
+
+    def write(self, write: Callable[[Connection], T]) -> T:
+        return super().submit(write).result()
+
+    def end(self, place: int, is_stored: bool) -> None:
+        write, future = self.queued.pop(place)
+        if is_stored:
+            future.set_result(self.write(write))
+        else:
+            future.set_exception(StoreUnavailable("the disk is full"))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DelayedStore]:
+    made = DelayedStore(f"sqlite:///{tmp_path_factory.mktemp('store') / 's.db'}")
+    yield made
+    made.close()
+
+
+Request = tuple[list[Sent], list[LogRecord]]
+"""Spans, or else log records."""
+
+
+class Collecting:
+    """A pipeline, what it was sent, and the requests that are not answered yet."""
+
+    def __init__(self, store: DelayedStore, per_minute: float) -> None:
+        store.queued.clear()
+        self.store = store
+        self.registry = CollectorRegistry()
+        made = Settings.model_validate({"sampling": {"per_minute": per_minute}})
+        self.pipeline = Pipeline(made, store, self.registry, lambda: NOW)
+        self.open: list[tuple[Request, Batch]] = []
+
+    def ingest(self, request: Request) -> None:
+        self.open.append((request, self._ingest(*request)))
+
+    def _ingest(self, spans: list[Sent], records: list[LogRecord]) -> Batch:
+        if records:
+            logs = ExportLogsServiceRequest()
+            logs.resource_logs.add().scope_logs.add().log_records.extend(records)
+            return self.pipeline.ingest_logs(logs, None)
+        found, seen = otlp_protobuf.split(body(spans), 100)
+        return self.pipeline.ingest_traces(found, seen, None)
+
+    def finish(self, place: int) -> Request | None:
+        """Answer a request as the receiver does, if it can be by now. Returns it if it was committed."""
+        request, batch = self.open[place]
+        if batch.commit is not None and not batch.commit.done():
+            return None
+        del self.open[place]
+        if batch.commit is not None and batch.commit.exception() is not None:
+            self.pipeline.rollback(batch)
+            return None
+        self.pipeline.commit(batch)
+        return request
+
+    def state(self) -> dict[str, object]:
+        """All that one request leaves behind for others."""
+        pipeline = self.pipeline
+        collector, dedup = pipeline._collector, pipeline._dedup
+        priors = {}
+        for sent in SPANS:
+            for ref in normalise.read(otlp_protobuf.split(body([sent]), 1)[0], CONTEXT, TABLE).calls:
+                prior = dedup.find(ref.call)
+                known = prior and (prior.ids, prior.is_resent(ref.call), prior.has_content, prior.has_tokens)
+                priors[sent[1].span_id] = known
+        text = generate_latest(self.registry).decode() + pipeline.page(openmetrics=False)
+        return {
+            "metrics": {
+                (sample.name, *sorted(sample.labels.items())): sample.value
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+                if sample.value and not sample.name.endswith("_created")
+            },
+            "priors": priors,
+            "pending": [
+                (span, sample.probability, sample.promoted_by, sample.since)
+                for span, sample in sorted(collector._pending._pending.items())
+            ],
+            "log content": dict(collector._log_content._content),
+            "bytes of log content": collector._log_content.bytes,
+            "stream waits": {asked: sorted(waits) for asked, waits in pipeline._waits._by_asked.items()},
+            "unsampled": sorted(
+                group.body for _, group in unpack(collector.unsampled.remove({sent.trace_id for _, sent in SPANS}))
+            ),
+        }
+
+
+TABLE = fast_path.attribute_table(())
+
+
+def body(spans: list[Sent]) -> bytes:
+    request = ExportTraceServiceRequest()
+    for scope, one in spans:
+        scope_spans = request.resource_spans.add().scope_spans.add()
+        scope_spans.scope.name = scope
+        scope_spans.spans.append(one)
+    return request.SerializeToString()
+
+
+REQUESTS = st.lists(st.sampled_from(SPANS), min_size=1, max_size=4).map(lambda spans: (spans, [])) | st.lists(
+    st.sampled_from(RECORDS), min_size=1, max_size=2
+).map(lambda records: ([], records))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    requests=st.lists(REQUESTS, min_size=1, max_size=10),
+    steps=st.lists(st.tuples(st.sampled_from(["come", "store", "refuse", "answer"]), st.integers(0, 9)), max_size=40),
+    keeps_all=st.booleans(),
+)
+def test_what_is_left_is_what_the_committed_requests_alone_leave(
+    store: DelayedStore, requests: list[Request], steps: list[tuple[str, int]], keeps_all: bool
+) -> None:
+    per_minute = 1e9 if keeps_all else 1e-6
+    real = Collecting(store, per_minute)
+    spend_the_budget(real)
+    committed: list[int] = []
+    coming = deque(enumerate(requests))
+    numbers: list[int] = []
+
+    def answer(place: int) -> None:
+        number = numbers[place]
+        before = len(real.open)
+        if real.finish(place) is not None:
+            committed.append(number)
+        if len(real.open) < before:
+            del numbers[place]
+
+    for step, choice in steps:
+        if step == "come" and coming:
+            number, request = coming.popleft()
+            numbers.append(number)
+            real.ingest(request)
+        elif step == "answer" and real.open:
+            answer(choice % len(real.open))
+        elif step in ("store", "refuse") and store.queued:
+            store.end(choice % len(store.queued), step == "store")
+    while store.queued:
+        store.end(0, is_stored=False)
+    while real.open:
+        answer(len(real.open) // 2)
+
+    alone = Collecting(store, per_minute)
+    spend_the_budget(alone)
+    for number in sorted(committed):
+        alone.ingest(requests[number])
+        while store.queued:
+            store.end(0, is_stored=True)
+        assert alone.finish(0) is not None
+    assert real.state() == alone.state()
+    assert (real.pipeline._journals.open, real.pipeline._journals.owners) == ([], {})
+
+
+def spend_the_budget(collecting: Collecting) -> None:
+    """Where few are sampled, the first ones are all the same."""
+    for number in range(100, 150):
+        collecting.ingest(([span(number, {**BARE, **CONTENT})], []))
+        while collecting.store.queued:
+            collecting.store.end(0, is_stored=True)
+        collecting.finish(0)
