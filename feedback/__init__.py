@@ -1,1 +1,1 @@
-"""Human feedback: the API that takes it, the page that shows it beside the answers, the data sets made of it."""
+"""Human feedback: the API that accepts it, the page that shows it beside the responses, the data sets made of it."""

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from feedback.dataset import Format
-from feedback.snapshot import Refusal, Spec, files, write
+from feedback.snapshot import ExportRefused, Spec, files, write
 from telltale.records import Ticket
 from telltale.settings import Settings
 from telltale.store import Store, audit, feedback, open_configured, samples, scores, tickets
@@ -21,26 +21,26 @@ from telltale.store import Store, audit, feedback, open_configured, samples, sco
 EXIT_NOTHING, EXIT_USAGE = 1, 2
 
 
-class Misuse(Exception):
-    """The command line names something that is not there."""
+class UsageError(Exception):
+    """The command line names something that does not exist."""
 
 
 def main(
     settings: Settings, *, output: Path, format: Format = "kto", ticket: str | None = None, model: str | None = None
 ) -> int:
-    """Write the data set of a ticket (`T-12`) or of a model; the export stands in the audit log.
+    """Write the data set of a ticket (`T-12`) or of a model; the export is recorded in the audit log.
 
-    Returns 0; 1 when there is nothing to write or a file is in the way; 2 for a ticket or model that is none.
+    Returns 0; 1 when there is nothing to write or a file exists; 2 for a ticket or model that does not exist.
     """
     store = open_configured(settings)
     try:
         with store.read() as connection:
             spec = make_spec(connection, settings, ticket=ticket, model=model, format=format)
-            manifest = write(connection, spec, output, settings.redaction.rules, _say)
+            manifest = write(connection, spec, output, settings.redaction.rules, _warn)
         _record(store, spec, manifest)
-    except (Misuse, Refusal) as refusal:
-        _say(str(refusal))
-        return EXIT_USAGE if isinstance(refusal, Misuse) else EXIT_NOTHING
+    except (UsageError, ExportRefused) as refusal:
+        _warn(str(refusal))
+        return EXIT_USAGE if isinstance(refusal, UsageError) else EXIT_NOTHING
     finally:
         store.close()
     counts = ", ".join(f"{number:,} {name}" for name, number in manifest["classes"].items())
@@ -49,34 +49,34 @@ def main(
 
 
 def repeat(settings: Settings, manifest: Path, output: Path) -> int:
-    """Write the data set of a manifest once more. Returns 0; 1 when the store no longer has the same rows."""
+    """Write the data set of a manifest again. Returns 0; 1 when the store no longer has the same rows."""
     old = json.loads(manifest.read_text())
     store = open_configured(settings)
     try:
         with store.read() as connection:
-            new = write(connection, Spec(**old["spec"]), output, settings.redaction.rules, _say)
-    except Refusal as refusal:
-        _say(str(refusal))
+            new = write(connection, Spec(**old["spec"]), output, settings.redaction.rules, _warn)
+    except ExportRefused as refusal:
+        _warn(str(refusal))
         return EXIT_NOTHING
     finally:
         store.close()
     if [entry["sha256"] for entry in new["files"]] == [entry["sha256"] for entry in old["files"]]:
         return 0
-    _say(f"{output} differs from the data set of {manifest}: samples or feedback were deleted, or the rules changed")
+    _warn(f"{output} differs from the data set of {manifest}: samples or feedback were deleted, or the rules changed")
     return EXIT_NOTHING
 
 
 def make_spec(
     connection: Connection, settings: Settings, *, format: Format, ticket: str | None = None, model: str | None = None
 ) -> Spec:
-    """What there is to export now. Raises Misuse for a ticket that does not exist."""
+    """What there is to export now. Raises UsageError for a ticket that does not exist."""
     sample_id, feedback_id = samples.last_id(connection), feedback.last_id(connection)
     if ticket is None:
         if not model:
-            raise Misuse("name a ticket or a model")
+            raise UsageError("name a ticket or a model")
         return Spec(format, model, None, None, sample_id, feedback_id)
     found = _ticket(connection, ticket)
-    since = _began(connection, found, settings)
+    since = _start(connection, found, settings)
     name = f"T-{found.id}"
     return Spec(format, found.model, since, found.closed_at, sample_id, feedback_id, name, found.key)
 
@@ -84,17 +84,17 @@ def make_spec(
 def _ticket(connection: Connection, name: str) -> Ticket:
     number = re.fullmatch(r"(?:[tT]-)?(\d{1,18})", name.strip())
     if number is None:
-        raise Misuse(f"{name} is not a ticket: write T-12")
+        raise UsageError(f"{name} is not a ticket: write T-12")
     found = tickets.get(connection, int(number[1]))
     if found is None:
-        raise Misuse(f"there is no ticket T-{number[1]}")
+        raise UsageError(f"there is no ticket T-{number[1]}")
     return found
 
 
-def _began(connection: Connection, ticket: Ticket, settings: Settings) -> float:
-    """When the ticket's trouble began: with the first suspect window of those that led to it."""
-    reach = settings.monitor.window * (settings.monitor.persistence[1] + 1)
-    since = ticket.opened_at - reach
+def _start(connection: Connection, ticket: Ticket, settings: Settings) -> float:
+    """When the change began: at the start of the first suspect window that led to the ticket."""
+    lookback = settings.monitor.window * (settings.monitor.persistence[1] + 1)
+    since = ticket.opened_at - lookback
     suspect = [
         score.window_start
         for score in scores.load(connection, model=ticket.model, since=since)
@@ -113,5 +113,5 @@ def _record(store: Store, spec: Spec, manifest: dict[str, Any]) -> None:
     )
 
 
-def _say(text: str) -> None:
+def _warn(text: str) -> None:
     print(text, file=sys.stderr)

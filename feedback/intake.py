@@ -1,4 +1,4 @@
-"""Storing an event and saying what became of it: shared by the API of services and the votes of browsers."""
+"""Storing an event and reporting the outcome: shared by the API of services and the votes of browsers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUBJECT_KEY = "feedback.subject"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one submission: an HTTP status, and the stored event or the reason against it."""
+    """The outcome of one submission: an HTTP status, and the stored event or the reason for refusing it."""
 
     status: int
     event: Feedback | None = None
@@ -31,11 +31,11 @@ class Outcome:
 
 
 async def store_event(here: State, kind: str, append: Callable[[Connection], Outcome]) -> Outcome:
-    """Run `append` in the store and wait until it is durable; counts what is new. 503 when the store cannot take it."""
+    """Run `append` in the store and wait until it is durable; count new events. 503 when the store cannot write."""
     try:
         outcome = await asyncio.wrap_future(here.store.submit(append))
     except StoreUnavailable:
-        return Outcome(503, detail="The store cannot take it now. Send it again, the same way.")
+        return Outcome(503, detail="The store cannot write now. Send the same request again.")
     if outcome.status == 201:
         here.feedback_events.labels(kind).inc()
     return outcome
@@ -43,11 +43,11 @@ async def store_event(here: State, kind: str, append: Callable[[Connection], Out
 
 async def secret(here: State, name: str) -> bytes:
     """The installation's own key of that name. Raises StoreUnavailable at its first use."""
-    known = here.secrets.get(name)
-    return known if known is not None else await asyncio.to_thread(here.secret, name)
+    cached = here.secrets.get(name)
+    return cached if cached is not None else await asyncio.to_thread(here.secret, name)
 
 
-def where(error: ValidationError) -> str:
-    """What does not fit, never repeating it: it may be somebody's words."""
+def describe(error: ValidationError) -> str:
+    """Which fields are invalid and why, never their values: they may be somebody's text."""
     faults = error.errors(include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults)

@@ -1,4 +1,4 @@
-"""What a reviewer says of an answer, from the form beside it: good or bad, and perhaps a better answer."""
+"""A reviewer's verdict on a response, from the form beside it: good or bad, and perhaps a better response."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from feedback.intake import SUBJECT_KEY
-from feedback.join import match
-from feedback.submission import MAX_COMMENT, Submission, fingerprint, to_event
+from feedback.submission import Submission, fingerprint, to_event
+from telltale.feedback import MAX_COMMENT, match
 from telltale.records import Feedback, Sample
 from telltale.store import Conflict, feedback, samples
 from telltale.web import Principal, State, require, state
@@ -32,22 +32,24 @@ def review(
     correction: Annotated[str, Form(max_length=MAX_COMMENT)] = "",
     back: Annotated[str, Form(pattern=r"^[a-z0-9=&]*$", max_length=100)] = "",
 ) -> Response:
-    """Store what the form says, once however often it is sent, and lead back to the list."""
+    """Store the form once, however often it is sent, and redirect to the list."""
     here = state(request)
     sample = _sample(here, event_id)
-    events = [_event(here, reviewer, sample, form_id, said) for said in _submissions(sample, verdict, correction)]
+    events = [
+        _event(here, reviewer, sample, form_id, submission) for submission in _submissions(sample, verdict, correction)
+    ]
     if not events:
-        raise HTTPException(422, "Say good or bad, or write a better answer.")
+        raise HTTPException(422, "Choose good or bad, or write a better response.")
 
     def append(connection: Connection) -> list[bool]:
         return [feedback.append(connection, event, body)[1] for event, body in events]
 
     try:
-        known = here.store.write(append)
+        replayed = here.store.write(append)
     except Conflict as error:
-        raise HTTPException(409, "This form was sent before with other words. Load the page again.") from error
-    for (event, _), before in zip(events, known, strict=True):
-        if not before:
+        raise HTTPException(409, "This form was sent before with other content. Reload the page.") from error
+    for (event, _), was_stored in zip(events, replayed, strict=True):
+        if not was_stored:
             here.feedback_events.labels(event.kind).inc()
     return RedirectResponse(f"/feedback?{back}#f{event_id}", 303)
 
@@ -56,29 +58,31 @@ def _sample(here: State, event_id: int) -> Sample:
     with here.store.read() as connection:
         event = feedback.get(connection, event_id)
         found = samples.load(connection, trace_ids=[event.trace_id]) if event else []
-    sample = match([event], found).get(event_id) if event else None
+    sample = match([event], found).get(event) if event else None
     if sample is None:
-        raise HTTPException(404, "There is no answer to review here.")
+        raise HTTPException(404, "There is no response to review here.")
     return sample
 
 
 def _submissions(sample: Sample, verdict: str, correction: str) -> list[Submission]:
     call = {"trace_id": sample.trace_id, "span_id": sample.span_id, "name": NAME}
     try:
-        said = [Submission(**call, kind="thumb", value=verdict == "good")] if verdict else []
-        return said + ([Submission(**call, kind="correction", comment=correction)] if correction.strip() else [])
+        thumb = [Submission(**call, kind="thumb", value=verdict == "good")] if verdict else []
+        return thumb + ([Submission(**call, kind="correction", comment=correction)] if correction.strip() else [])
     except ValidationError as error:
-        raise HTTPException(422, "The better answer cannot be stored as it is.") from error
+        raise HTTPException(422, "The better response cannot be stored as it is.") from error
 
 
-def _event(here: State, reviewer: Principal, sample: Sample, form_id: str, said: Submission) -> tuple[Feedback, str]:
+def _event(
+    here: State, reviewer: Principal, sample: Sample, form_id: str, submission: Submission
+) -> tuple[Feedback, str]:
     key = here.secret(SUBJECT_KEY)
     event = to_event(
-        said.model_copy(update={"subject": f"reviewer {reviewer.name}"}),
+        submission.model_copy(update={"subject": f"reviewer {reviewer.name}"}),
         tenant=sample.tenant,
-        idempotency_key=f"review:{form_id}:{said.kind}",
+        idempotency_key=f"review:{form_id}:{submission.kind}",
         now=here.clock(),
         key=key,
         rules=here.settings.redaction.rules,
     )
-    return replace(event, source="reviewer"), fingerprint(said, key)
+    return replace(event, source="reviewer"), fingerprint(submission, key)

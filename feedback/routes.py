@@ -1,6 +1,6 @@
-"""The feedback API. What it answers 201 or 200 is durable; what it cannot store now it answers 503.
+"""The feedback API. A 201 or 200 means durable; 503 means that the store cannot write now.
 
-Every event carries an idempotency key, so that sending again after a lost answer stores nothing twice.
+Every event carries an idempotency key, so that a retry after a lost response stores nothing twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from feedback import pages, review, votes
-from feedback.intake import SUBJECT_KEY, Outcome, secret, store_event, where
+from feedback.intake import SUBJECT_KEY, Outcome, describe, secret, store_event
 from feedback.submission import IdempotencyKey, Submission, fingerprint, to_event
 from telltale.store import Conflict
 from telltale.store import feedback as store_feedback
@@ -41,9 +41,9 @@ async def submit(
     request: Request,
     submission: Submission,
     sender: Sender,
-    idempotency_key: Annotated[IdempotencyKey, Header(description="Send the same key when you send again.")],
+    idempotency_key: Annotated[IdempotencyKey, Header(description="Send the same key when you retry.")],
 ) -> Response:
-    """Store one event. 201 when it is stored, 200 when it was before; 422 when the key was used for another body."""
+    """Store one event. 201 when it is new, 200 when it is stored already; 422 when the key came with another body."""
     here = state(request)
     outcome = await _store(here, sender, submission, idempotency_key, await secret(here, SUBJECT_KEY))
     if outcome.event is None:
@@ -56,15 +56,15 @@ async def submit(
 async def submit_batch(request: Request, batch: Batch, sender: Sender) -> Response:
     """Store many events; `results` has one outcome for each, in their order.
 
-    503 when any of them must be sent again: the whole batch can be, for each item is stored once.
+    503 when any of them must be retried: the whole batch can be, because each item is stored once.
     """
     here = state(request)
     key = await secret(here, SUBJECT_KEY)
-    # Each runs up to its place in the writer's queue before the next begins, so they are stored in their order.
+    # Each is queued at the writer before the next begins, so they are stored in their order.
     outcomes = await asyncio.gather(*(_store_item(here, sender, item, key) for item in batch.items))
-    again = any(outcome.status == 503 for outcome in outcomes)
+    retry = any(outcome.status == 503 for outcome in outcomes)
     results = {"results": [outcome.body() for outcome in outcomes]}
-    return JSONResponse(results, 503 if again else 200, RETRY if again else None)
+    return JSONResponse(results, 503 if retry else 200, RETRY if retry else None)
 
 
 async def _store_item(here: State, sender: Principal, item: dict[str, Any], key: bytes) -> Outcome:
@@ -73,7 +73,7 @@ async def _store_item(here: State, sender: Principal, item: dict[str, Any], key:
         idempotency_key = _KEY.validate_python(fields.pop("idempotency_key", None))
         submission = Submission.model_validate(fields)
     except ValidationError as error:
-        return Outcome(422, detail=where(error))
+        return Outcome(422, detail=describe(error))
     return await _store(here, sender, submission, idempotency_key, key)
 
 
@@ -91,11 +91,11 @@ async def _store(here: State, sender: Principal, submission: Submission, idempot
 
     def append(connection: Connection) -> Outcome:
         try:
-            stored, known = store_feedback.append(connection, event, body_hash)
+            stored, replayed = store_feedback.append(connection, event, body_hash)
         except Conflict:
-            # An answer, not an exception: that would make the writer redo the whole group.
+            # Returned, not raised: an exception would make the writer redo the whole group.
             return Outcome(422, detail="This Idempotency-Key was used for another body.")
-        return Outcome(200 if known else 201, stored)
+        return Outcome(200 if replayed else 201, stored)
 
     return await store_event(here, event.kind, append)
 

@@ -1,7 +1,7 @@
 """A data set as files: rows, where each row comes from, and a manifest that can make them again.
 
-A data set is fixed by its Spec. The same spec over the same rows of the store gives the same bytes, so nothing in the
-files depends on when or where they were written.
+A data set is defined by its Spec. The same spec over the same rows of the store gives the same bytes, so nothing in
+the files depends on when or where they were written.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import IO, Any
 from sqlalchemy import Connection
 
 from feedback import dataset
-from feedback.dataset import Answer, Format, Row
-from feedback.join import current, match
+from feedback.dataset import Format, RatedResponse, Row
 from telltale import __version__
+from telltale.feedback import current, match
 from telltale.records import Feedback, Sample
 from telltale.redaction import redact
 from telltale.store import feedback, samples
 
 PAGE_ROWS = 500
-SAY_EVERY = 5_000
-Say = Callable[[str], None]
+PROGRESS_EVERY = 5_000
+Progress = Callable[[str], None]
 Pair = tuple[Sample, list[Feedback]]
 
 
-class Refusal(Exception):
+class ExportRefused(Exception):
     """Why there is no data set."""
 
 
@@ -81,42 +81,46 @@ def files(output: Path) -> tuple[Path, Path, Path]:
 
 
 def write(
-    connection: Connection, spec: Spec, output: Path, rules: Mapping[str, str], say: Say = lambda _: None
+    connection: Connection, spec: Spec, output: Path, rules: Mapping[str, str], progress: Progress = lambda _: None
 ) -> dict[str, Any]:
     """Write the data set; returns its manifest.
 
-    Raises Refusal when there is nothing to write or it cannot be written; nothing is overwritten and nothing is left
-    half. The manifest comes last: where it is, the data set is whole.
+    Raises ExportRefused when there is nothing to write or it cannot be written; nothing is overwritten and no partial
+    file is left. The manifest is written last: where it exists, the data set is complete.
     """
     for path in files(output):
         if path.exists():
-            raise Refusal(f"{path} exists; a data set is never overwritten: choose another name")
+            raise ExportRefused(f"{path} exists; a data set is never overwritten: choose another name")
     try:
-        return _write(connection, spec, output, rules, say)
+        return _write(connection, spec, output, rules, progress)
     except OSError as error:
-        raise Refusal(f"{error.filename or output}: {error.strerror}") from error
+        raise ExportRefused(f"{error.filename or output}: {error.strerror}") from error
 
 
-def _write(connection: Connection, spec: Spec, output: Path, rules: Mapping[str, str], say: Say) -> dict[str, Any]:
+def _write(
+    connection: Connection, spec: Spec, output: Path, rules: Mapping[str, str], progress: Progress
+) -> dict[str, Any]:
     paths, tally = files(output), Tally()
     with ExitStack() as undo:
-        rows, references = (_Lines(path, undo) for path in paths[:2])
-        for name, sample, row, reference in _rows(spec, read(connection, spec, rules, tally, say)):
+        rows, references = (_NewFile(path, undo) for path in paths[:2])
+        for name, sample, row, reference in _rows(spec, read(connection, spec, rules, tally, progress)):
             rows.add(row)
             references.add(reference)
             tally.write(name, sample)
         if not tally.rows:
-            raise Refusal(_nothing(spec, tally))
+            raise ExportRefused(_nothing(spec, tally))
         manifest = _manifest(spec, tally, rules, [rows.seal(), references.seal()])
-        last = _Lines(paths[2], undo)
+        last = _NewFile(paths[2], undo)
         last.text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         last.seal()
         undo.pop_all()
     return manifest
 
 
-def read(connection: Connection, spec: Spec, rules: Mapping[str, str], tally: Tally, say: Say) -> Iterator[Pair]:
-    """The samples of a spec, each with the feedback on it that still holds.
+def read(
+    connection: Connection, spec: Spec, rules: Mapping[str, str], tally: Tally, progress: Progress
+) -> Iterator[Pair]:
+    """The samples of a spec, each with the current feedback on it.
 
     Texts are redacted once more: rules may have been added since they were stored.
     """
@@ -134,9 +138,9 @@ def read(connection: Connection, spec: Spec, rules: Mapping[str, str], tally: Ta
             events = by_sample.get(sample.id, [])
             tally.samples += 1
             tally.events += len(events)
-            if tally.samples % SAY_EVERY == 0:
-                say(f"{tally.samples:,} samples read")
-            yield _clean(sample, rules), [_clean_words(event, rules) for event in events]
+            if tally.samples % PROGRESS_EVERY == 0:
+                progress(f"{tally.samples:,} samples read")
+            yield _clean(sample, rules), [_clean_event(event, rules) for event in events]
 
 
 def _feedback_on(connection: Connection, page: Sequence[Sample], last_id: int) -> dict[int | None, list[Feedback]]:
@@ -145,11 +149,11 @@ def _feedback_on(connection: Connection, page: Sequence[Sample], last_id: int) -
     if not events:
         return {}
     # All calls of these traces, for feedback may be about one that is not on this page.
-    target = match(events, samples.load(connection, trace_ids={event.trace_id for event in events}))
+    about = match(events, samples.load(connection, trace_ids={event.trace_id for event in events}))
     by_sample: dict[int | None, list[Feedback]] = {}
-    for event in current(events):
-        if event.id in target:
-            by_sample.setdefault(target[event.id].id, []).append(event)
+    for event in current(events, about):
+        if event in about:
+            by_sample.setdefault(about[event].id, []).append(event)
     return by_sample
 
 
@@ -160,7 +164,7 @@ def _clean(sample: Sample, rules: Mapping[str, str]) -> Sample:
     return sample._replace(prompt=prompt, response=response, redactions=dict(removed))
 
 
-def _clean_words(event: Feedback, rules: Mapping[str, str]) -> Feedback:
+def _clean_event(event: Feedback, rules: Mapping[str, str]) -> Feedback:
     return replace(event, comment=redact(event.comment, rules)[0]) if event.comment else event
 
 
@@ -169,18 +173,19 @@ def _rows(spec: Spec, pairs: Iterator[Pair]) -> Iterator[tuple[str, Sample, Row,
     if spec.format == "jsonl":
         for sample, events in pairs:
             name, row = dataset.plain(sample, events)
-            yield name, sample, row, dataset.reference(Answer(sample))
+            yield name, sample, row, dataset.reference(RatedResponse(sample))
     else:
         make = dataset.kto if spec.format == "kto" else dataset.sft
-        for answer, name, row in make(dataset.pool(pairs)):
-            yield name, answer.sample, row, dataset.reference(answer)
+        for rated, name, row in make(dataset.pool(pairs)):
+            yield name, rated.sample, row, dataset.reference(rated)
 
 
 def _nothing(spec: Spec, tally: Tally) -> str:
     what = f"{spec.ticket}: " if spec.ticket else ""
     if not tally.samples:
         return f"{what}the store has no samples of {spec.model} in this time: nothing to export"
-    needed = "votes (more of one side than of the other)" if spec.format == "kto" else "corrections or approved answers"
+    votes = "votes (more of one side than of the other)"
+    needed = votes if spec.format == "kto" else "corrections or approved responses"
     return (
         f"{what}{tally.samples:,} samples of {spec.model} with {tally.events:,} events of feedback, but none with "
         f"{needed}: nothing to export as {spec.format}; --format jsonl writes the samples as they are"
@@ -206,8 +211,8 @@ def _manifest(
     }
 
 
-class _Lines:
-    """A new file for its owner's eyes, removed again unless the whole data set is written."""
+class _NewFile:
+    """A new file that only its owner may read, removed again unless the whole data set is written."""
 
     def __init__(self, path: Path, undo: ExitStack) -> None:
         self.path = path

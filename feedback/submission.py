@@ -1,4 +1,4 @@
-"""What a sender may say about one call, checked; and what of it is kept."""
+"""What the API accepts about one call: the fields of a submission, checked, and the event made of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from telltale.feedback import MAX_COMMENT, MAX_NAME, build, subject_hash
 from telltale.records import Feedback
-from telltale.redaction import pseudonym, redact
+from telltale.redaction import pseudonym
 
-MAX_COMMENT = 16_384
 THUMBS: Mapping[object, float] = {"up": 1.0, "down": 0.0}
 
 IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
@@ -22,8 +22,8 @@ class Submission(BaseModel):
     """One event of feedback on one call.
 
     `value` is, for a thumb, true, false, 1, 0, "up" or "down"; for a rating, a number within `scale` (0 to 1 if not
-    given); for a category, its name. `comment` holds a comment's or a correction's words and may go with a thumb or
-    a rating. `retract` takes back what the same subject said under the same name.
+    given); for a category, its name. `comment` holds the text of a comment or a correction and may go with a thumb or
+    a rating. `retract` withdraws what the same subject submitted before on the call under the same name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,7 +31,7 @@ class Submission(BaseModel):
     trace_id: Annotated[str, Hex, Field(pattern=r"^[0-9a-fA-F]{32}$")]
     span_id: Annotated[str, Hex, Field(pattern=r"^[0-9a-fA-F]{16}$")] | None = None
     kind: Literal["thumb", "rating", "category", "comment", "correction", "retract"]
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:/ -]+$")] = "helpful"
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=r"^[\w.:/ -]+$")] = "helpful"
     value: bool | float | Annotated[str, Field(max_length=64)] | None = None
     scale: tuple[float, float] = (0.0, 1.0)
     comment: Annotated[str, Field(max_length=MAX_COMMENT)] | None = None
@@ -40,7 +40,7 @@ class Submission(BaseModel):
 
     @field_validator("trace_id", "span_id")
     @classmethod
-    def _names_something(cls, value: str | None) -> str | None:
+    def _is_not_zero(cls, value: str | None) -> str | None:
         if value is not None and not value.strip("0"):
             raise ValueError("is all zeros")
         return value
@@ -48,7 +48,7 @@ class Submission(BaseModel):
     @field_validator("comment", "subject", "name")
     @classmethod
     def _is_storable(cls, value: str | None) -> str | None:
-        # PostgreSQL has no NUL in text, and nobody types one.
+        # PostgreSQL cannot store NUL in text.
         if value is not None and "\0" in value:
             raise ValueError("holds a NUL character")
         return value
@@ -71,8 +71,8 @@ class Submission(BaseModel):
         return None
 
     @property
-    def words(self) -> str | None:
-        """What was said in words, as it was said."""
+    def text(self) -> str | None:
+        """The category's name or the comment, not redacted yet."""
         return str(self.value) if self.kind == "category" else self.comment
 
 
@@ -85,9 +85,8 @@ def to_event(
     key: bytes,
     rules: Mapping[str, str],
 ) -> Feedback:
-    """The event to store: words redacted, the subject replaced by a hash that only `key` can make."""
-    words = submission.words
-    return Feedback(
+    """The event to store: text redacted, the subject replaced by a hash that only `key` can make."""
+    return build(
         received_at=now,
         tenant=tenant,
         trace_id=submission.trace_id,
@@ -97,14 +96,10 @@ def to_event(
         value=submission.number,
         source=submission.source,
         idempotency_key=idempotency_key,
-        comment=redact(words, rules)[0] if words else None,
+        comment=submission.text,
         subject=subject_hash(key, tenant, submission.subject) if submission.subject else None,
+        rules=rules,
     )
-
-
-def subject_hash(key: bytes, tenant: str, subject: str) -> str:
-    """The name under which a tenant's person is stored."""
-    return pseudonym(key, f"{tenant}\0{subject}")
 
 
 def fingerprint(submission: Submission, key: bytes) -> str:
@@ -130,7 +125,7 @@ def _fault(submission: Submission) -> str | None:
             return "a category's value is its name"
         return "a category has no comment; send the comment as an event of its own" if comment else None
     if kind in ("comment", "correction") and not (comment and comment.strip()):
-        return f"a {kind} has its words in `comment`"
+        return f"a {kind} has its text in `comment`"
     if kind in ("comment", "correction", "retract") and value is not None:
         return f"a {kind} has no value"
     return None

@@ -1,7 +1,7 @@
-"""Votes straight from a browser: a service asks for a signed token for one answer, its page votes with it.
+"""Votes straight from a browser: a service requests a signed token for one response, its page votes with it.
 
-So no API key is ever in a page. A token is for one call, one name and one person, and for some hours; with it that
-person may vote and change their mind a few times.
+So no API key is ever in a page. A token is for one call, one name and one person, and expires after some hours; with it
+that person may vote and change their mind a few times.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
-from feedback.intake import SUBJECT_KEY, Outcome, secret, store_event, where
-from feedback.submission import Submission, fingerprint, subject_hash, to_event
+from feedback.intake import SUBJECT_KEY, Outcome, describe, secret, store_event
+from feedback.submission import Submission, fingerprint, to_event
+from telltale.feedback import subject_hash
 from telltale.store import feedback as store_feedback
 from telltale.web import Principal, State, require_scope, state
 from telltale.web.guard import VOTES_PATH
@@ -28,7 +29,7 @@ from telltale.web.problems import RETRY_AFTER_STORE_S, problem
 SIGNING_KEY = "feedback.votes"
 MAX_CHANGES = 20
 HOUR_S = 3600.0
-# The page that votes belongs to another site, and its browser asks whether it may. The token is what lets it.
+# The page that votes belongs to another site, so its browser sends a preflight. The token is the authorization.
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST",
@@ -41,7 +42,7 @@ router = APIRouter(tags=["feedback"])
 
 
 class TokenRequest(BaseModel):
-    """Which answer may be voted on, under which name, by whom, and for how long (seconds)."""
+    """Which response may be voted on, under which name, by whom, and for how long (seconds)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,7 +54,7 @@ class TokenRequest(BaseModel):
 
 
 class Vote(BaseModel):
-    """What the browser sends; the fields mean what they mean in a Submission."""
+    """What the browser sends; the fields are those of a Submission."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,8 +66,8 @@ class Vote(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
-    """What a token says: it is signed, so it is so."""
+class Claims:
+    """The claims of a signed token."""
 
     tenant: str
     trace_id: str
@@ -77,7 +78,7 @@ class Ballot:
 
     @property
     def keys(self) -> list[str]:
-        """The idempotency keys of this person's votes on this call, in their order."""
+        """The idempotency keys of this person's successive votes on this call."""
         text = "\0".join((self.trace_id, self.span_id or "", self.name, self.subject))
         digest = hashlib.sha256(text.encode()).hexdigest()[:32]
         return [f"vote:{digest}:{number}" for number in range(MAX_CHANGES)]
@@ -85,19 +86,19 @@ class Ballot:
 
 @router.post("/api/v1/feedback/tokens", status_code=201)
 async def make_token(
-    request: Request, asked: TokenRequest, sender: Annotated[Principal, Depends(require_scope("feedback:write"))]
+    request: Request, wanted: TokenRequest, sender: Annotated[Principal, Depends(require_scope("feedback:write"))]
 ) -> Response:
-    """A token for one answer. Ask for it on your server, hand it to your page."""
+    """A token for one response. Request it on your server and pass it to your page."""
     here = state(request)
     try:
         checked = Submission(
-            kind="retract", trace_id=asked.trace_id, span_id=asked.span_id, name=asked.name, subject=asked.subject
+            kind="retract", trace_id=wanted.trace_id, span_id=wanted.span_id, name=wanted.name, subject=wanted.subject
         )
     except ValidationError as error:
-        return problem(request, 422, where(error))
+        return problem(request, 422, describe(error))
     key = await secret(here, SUBJECT_KEY)
-    subject = subject_hash(key, sender.tenant, asked.subject) if asked.subject else secrets.token_hex(32)
-    expires_at = here.clock() + asked.lifetime
+    subject = subject_hash(key, sender.tenant, wanted.subject) if wanted.subject else secrets.token_hex(32)
+    expires_at = here.clock() + wanted.lifetime
     values = [sender.tenant, checked.trace_id, checked.span_id, checked.name, subject, expires_at]
     token = (await _serializer(here)).dumps(values)
     body = {"token": token, "expires_at": expires_at, "url": here.settings.web_url + VOTES_PATH}
@@ -105,7 +106,7 @@ async def make_token(
 
 
 @router.options(VOTES_PATH, include_in_schema=False)
-async def may_vote() -> Response:
+async def preflight() -> Response:
     return Response(status_code=204, headers=CORS)
 
 
@@ -122,50 +123,50 @@ async def _vote(request: Request) -> Response:
     try:
         sent = Vote.model_validate_json(await request.body())
     except ValidationError as error:
-        return problem(request, 422, where(error))
-    ballot = await _open(here, sent.token)
-    if ballot is None:
-        return problem(request, 401, "The token is not one of ours, or its time is over.")
-    if wait := here.vote_rate.take(ballot.subject, here.clock()):
+        return problem(request, 422, describe(error))
+    claims = await _verify(here, sent.token)
+    if claims is None:
+        return problem(request, 401, "The token is invalid or has expired.")
+    if wait := here.vote_rate.take(claims.subject, here.clock()):
         return problem(request, 429, "Too many votes.", {"Retry-After": str(math.ceil(wait))})
     try:
         fields = sent.model_dump(exclude={"token"})
-        submission = Submission(trace_id=ballot.trace_id, span_id=ballot.span_id, name=ballot.name, **fields)
+        submission = Submission(trace_id=claims.trace_id, span_id=claims.span_id, name=claims.name, **fields)
     except ValidationError as error:
-        return problem(request, 422, where(error))
-    outcome = await _store(here, ballot, submission)
+        return problem(request, 422, describe(error))
+    outcome = await _store(here, claims, submission)
     if outcome.event is None:
         retry = {"Retry-After": str(RETRY_AFTER_STORE_S)} if outcome.status == 503 else None
         return problem(request, outcome.status, outcome.detail, retry)
     return JSONResponse({"status": outcome.status}, outcome.status)
 
 
-async def _store(here: State, ballot: Ballot, submission: Submission) -> Outcome:
-    key, keys, now = await secret(here, SUBJECT_KEY), ballot.keys, here.clock()
+async def _store(here: State, claims: Claims, submission: Submission) -> Outcome:
+    key, keys, now = await secret(here, SUBJECT_KEY), claims.keys, here.clock()
     rules = here.settings.redaction.rules
-    event = to_event(submission, tenant=ballot.tenant, idempotency_key=keys[0], now=now, key=key, rules=rules)
-    event = replace(event, subject=ballot.subject)
+    event = to_event(submission, tenant=claims.tenant, idempotency_key=keys[0], now=now, key=key, rules=rules)
+    event = replace(event, subject=claims.subject)
     body_hash = fingerprint(submission, key)
 
     def append(connection: Connection) -> Outcome:
-        known = store_feedback.under_keys(connection, ballot.tenant, keys)
-        if known and known[-1][1] == body_hash:
-            return Outcome(200, known[-1][0])
-        if len(known) == len(keys):
+        earlier = store_feedback.under_keys(connection, claims.tenant, keys)
+        if earlier and earlier[-1][1] == body_hash:
+            return Outcome(200, earlier[-1][0])
+        if len(earlier) == len(keys):
             return Outcome(409, detail="This vote was changed too often.")
-        stored, _ = store_feedback.append(connection, replace(event, idempotency_key=keys[len(known)]), body_hash)
+        stored, _ = store_feedback.append(connection, replace(event, idempotency_key=keys[len(earlier)]), body_hash)
         return Outcome(201, stored)
 
     return await store_event(here, event.kind, append)
 
 
-async def _open(here: State, token: str) -> Ballot | None:
+async def _verify(here: State, token: str) -> Claims | None:
     try:
         values: list[Any] = (await _serializer(here)).loads(token)
     except BadData:
         return None
-    ballot = Ballot(*values)
-    return ballot if ballot.expires_at > here.clock() else None
+    claims = Claims(*values)
+    return claims if claims.expires_at > here.clock() else None
 
 
 async def _serializer(here: State) -> URLSafeSerializer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf, nextafter
 
 from monitors import calibration, windows
 from monitors.monitor import Monitor
@@ -21,4 +22,5 @@ def freeze(
         return None
     rows = windows.head(first, source.reference_size)
     learned = {m.name: calibration.inflation(type(m), rows, settings) for m in monitors if m.is_calibrated}
-    return Reference(model, source.direction, now, rows, rows.times[-1], learned)
+    # Windows begin at the end: the last row of the reference must not be in the first one too.
+    return Reference(model, source.direction, now, rows, nextafter(rows.times[-1], inf), learned)

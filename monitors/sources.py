@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from monitors import windows
 from monitors.windows import LONGEST
 from telltale.evidence.scores import Examples
+from telltale.feedback import match, votes
 from telltale.records import Direction, Feedback, Rows, Sample
 from telltale.settings import Monitor as MonitorSettings
 from telltale.store import feedback, samples
@@ -22,11 +23,11 @@ TRACES_AT_ONCE = 5000
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A sampled call at the time of its end, or a vote at the time of its arrival with the call that it is on."""
+    """A sampled call at the time of its end, or an event of feedback when it was received with the call it is about."""
 
     at: float
     sample: Sample
-    vote: Feedback | None = None
+    event: Feedback | None = None
 
 
 class Source(Protocol):
@@ -93,16 +94,13 @@ class VoteSource:
 
     def read(self, connection: Connection, model: str, since: float, until: float) -> list[Observation]:
         events = feedback.load(connection, since=since, until=until)
-        calls = _calls_of_model(connection, model, events)
-        return [
-            Observation(event.received_at, calls[event.trace_id], event) for event in events if event.trace_id in calls
-        ]
+        about = match(events, _calls(connection, events))
+        return [Observation(event.received_at, call, event) for event, call in about.items() if call.model == model]
 
     def rows(self, found: Sequence[Observation], most: int) -> Rows:
-        """All that count; there are few enough to take all."""
-        calls = {observed.sample.trace_id: observed.sample for observed in found}
-        counted = windows.votes([observed.vote for observed in found if observed.vote])
-        return windows.vote_rows([(event, calls[event.trace_id]) for event in counted])
+        """What each person said last of each call; there are few enough to take all."""
+        about = {observed.event: observed.sample for observed in found if observed.event}
+        return windows.vote_rows(votes(about, about))
 
     def examples(self, current: Rows, reference: Rows) -> Examples:
         negative = [sample for sample, vote in zip(current.ids, current.votes, strict=True) if vote]
@@ -113,12 +111,11 @@ def _observed(found: Iterable[Sample]) -> list[Observation]:
     return [Observation(sample.observed_at, sample) for sample in found]
 
 
-def _calls_of_model(connection: Connection, model: str, events: Sequence[Feedback]) -> Mapping[str, Sample]:
-    """The model's samples that were voted on, by trace."""
+def _calls(connection: Connection, events: Iterable[Feedback]) -> list[Sample]:
+    """Every call of their traces: of all models, or a vote on another model's call would be given to this one."""
     traces = sorted({event.trace_id for event in events})
-    return {
-        sample.trace_id: sample
+    return [
+        sample
         for begin in range(0, len(traces), TRACES_AT_ONCE)
         for sample in samples.load(connection, trace_ids=traces[begin : begin + TRACES_AT_ONCE])
-        if sample.model == model
-    }
+    ]

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
-from telltale.records import Direction, Feedback, Rows, Sample, Window
+from telltale.feedback import Vote
+from telltale.records import Direction, Rows, Sample, Window
 
 # Rows of a sparse series are gathered for at most this long before they are judged.
 LONGEST = 86400.0
 # Spans of a window may still be on their way when it is over.
 GRACE_SHARE, LONGEST_GRACE = 0.2, 60.0
-PEOPLE = ("user", "reviewer")
 
 
 def text_rows(samples: Sequence[Sample], direction: Direction, most: int, seed: int) -> Rows:
@@ -41,14 +41,14 @@ def text_rows(samples: Sequence[Sample], direction: Direction, most: int, seed: 
     )
 
 
-def vote_rows(votes: Sequence[tuple[Feedback, Sample]]) -> Rows:
-    """One row for each vote that counts, with the call that it is on."""
+def vote_rows(votes: Sequence[Vote]) -> Rows:
+    """One row for each vote."""
     return Rows(
-        ids=tuple(sample.id or 0 for _, sample in votes),
-        groups=tuple(_group(sample) for _, sample in votes),
-        votes=tuple(negative(event) for event, _ in votes),
-        times=tuple(event.received_at for event, _ in votes),
-        version=_version([sample for _, sample in votes]),
+        ids=tuple(vote.call.id or 0 for vote in votes),
+        groups=tuple(_group(vote.call) for vote in votes),
+        votes=tuple(int(vote.is_negative) for vote in votes),
+        times=tuple(vote.event.received_at for vote in votes),
+        version=_version([vote.call for vote in votes]),
     )
 
 
@@ -89,26 +89,6 @@ def ends(start: float, until: float, length: float) -> list[float]:
     """Where a window that begins at `start` may end: multiples of `length` after it, up to `until`."""
     first = int(start // length) + 1
     return [number * length for number in range(first, int(until // length) + 1)]
-
-
-def votes(events: Sequence[Feedback]) -> list[Feedback]:
-    """The last vote of each person on each trace; a retracted one does not count. In the order of their arrival.
-
-    What judges and systems say is no person's vote: they speak on far more calls, by a scale of their own.
-    """
-    last: dict[tuple[str, str, str | None, str, str], Feedback] = {}
-    for event in events:
-        if event.source in PEOPLE and event.kind in ("thumb", "rating", "retract"):
-            person = event.subject or event.idempotency_key
-            key = (event.tenant, event.trace_id, event.span_id, event.name, person)
-            last.pop(key, None)
-            last[key] = event
-    return [event for event in last.values() if event.kind != "retract" and event.value is not None]
-
-
-def negative(event: Feedback) -> int:
-    """1 for a vote in the lower half of its scale."""
-    return int(event.value is not None and event.value < 0.5)
 
 
 def _group(sample: Sample) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from telltale.evidence.scores import Details
 
@@ -21,6 +21,9 @@ ScoreState = Literal["insufficient_data", "ok", "suspect", "alert"]
 FeedbackKind = Literal["thumb", "rating", "category", "comment", "correction", "retract"]
 FeedbackSource = Literal["user", "reviewer", "judge", "system"]
 TicketState = Literal["open", "recovering", "blind", "closed"]
+
+NO_TENANT: Final = "unknown"
+"""The tenant of calls and evaluations for which nobody names one."""
 
 
 class Sample(NamedTuple):
@@ -57,10 +60,10 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """One person's (or judge's) word on one call. Append-only: a later event of the same subject replaces the earlier.
+    """What one person, judge or system says of one call. Append-only: `telltale.feedback` says which events stand.
 
-    `value` is 1.0 (good) or 0.0 (bad) for a thumb, the rating scaled to [0, 1] for a rating, `None` for words only.
-    `subject` is a keyed hash of the person, never the person.
+    `value` is 1.0 (good) or 0.0 (bad) for a thumb, the rating scaled to [0, 1] for a rating, `None` for text only.
+    `subject` is a keyed hash of the person, never the person; `None` for an anonymous one.
     """
 
     received_at: float

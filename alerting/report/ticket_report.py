@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from alerting.report.chart import draw
 from alerting.rules.model import ADDED_UP
 from telltale.evidence.scores import Examples, Table
+from telltale.feedback import author, current, match, votes
 from telltale.records import Feedback, Sample, Score, Ticket
 from telltale.settings import Settings
 from telltale.store import feedback, samples, scores, tickets
@@ -21,7 +22,6 @@ from telltale.store.tickets import TicketEvent
 # So many windows before the ticket are looked at, and at most so many of a series are drawn.
 WINDOWS_BEFORE = 120
 MAX_DRAWN = 240
-NEGATIVE = 0.5
 MAX_EXAMPLES = 5
 IN_SHORT = 6
 SERIES = ("monitor", "signal", "direction")
@@ -31,11 +31,12 @@ Row = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
-    """A negative vote with its answer."""
+class NegativeVote:
+    """A person's negative vote that stands, with the call that it is about and what the person wrote."""
 
     event: Feedback
-    sample: Sample | None
+    call: Sample
+    comment: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Series:
     chart: Markup
     current: Sequence[Sample]
     reference: Sequence[str]
-    negative: Sequence[Bad]
+    negative: Sequence[NegativeVote]
 
     @property
     def name(self) -> str:
@@ -167,7 +168,7 @@ def _series(connection: Connection, history: Sequence[Score], ticket: Ticket, al
         chart=draw(history, ticket.opened_at, name_of(judged)),
         current=[] if judged.direction == "feedback" else found[:MAX_EXAMPLES],
         reference=examples.reference[:MAX_EXAMPLES],
-        negative=_negative(connection, found) if judged.direction == "feedback" else [],
+        negative=_negative(connection, found, judged.model) if judged.direction == "feedback" else [],
     )
 
 
@@ -180,14 +181,25 @@ def _speaking(history: Sequence[Score], ticket: Ticket) -> Score:
     return own[-1]
 
 
-def _negative(connection: Connection, found: Sequence[Sample]) -> list[Bad]:
-    by_trace = {sample.trace_id: sample for sample in found}
-    events = feedback.load(connection, trace_ids=list(by_trace)) if by_trace else []
-    bad = [Bad(e, by_trace.get(e.trace_id)) for e in events if (e.value is not None and e.value < NEGATIVE)]
-    words = {event.trace_id: event for event in events if event.comment}
-    # Somebody who wrote why comes first; the words may be an event of their own.
-    told = [Bad(words.get(b.event.trace_id, b.event), b.sample) for b in bad]
-    return sorted(told, key=lambda b: (b.event.comment is None, -b.event.received_at))[:MAX_EXAMPLES]
+def _negative(connection: Connection, examples: Sequence[Sample], model: str) -> list[NegativeVote]:
+    """Negative votes on these calls of the model, with a comment first, then the newest."""
+    traces = {sample.trace_id for sample in examples}
+    if not traces:
+        return []
+    events = feedback.load(connection, trace_ids=traces)
+    about = match(events, samples.load(connection, trace_ids=traces))
+    # A comment may be an event of its own, by the same person on the same call.
+    comments = {
+        (author(event), about[event].id): event.comment
+        for event in current(events, about)
+        if event in about and event.kind == "comment"
+    }
+    negative = [
+        NegativeVote(vote.event, vote.call, vote.event.comment or comments.get((author(vote.event), vote.call.id)))
+        for vote in votes(events, about)
+        if vote.is_negative and vote.call.model == model
+    ]
+    return sorted(negative, key=lambda vote: (vote.comment is None, -vote.event.received_at))[:MAX_EXAMPLES]
 
 
 def _series_labels(entry: Row) -> Mapping[str, str]:

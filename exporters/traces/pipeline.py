@@ -27,6 +27,7 @@ from exporters.traces.keep.presidio import Presidio
 from exporters.traces.keep.sample_collector import SampleCollector
 from exporters.traces.keep.span_metrics import SpanMetrics
 from exporters.traces.keep.tally import Tally
+from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
 from telltale.store import Store, access, feedback, samples
@@ -68,6 +69,7 @@ class Pipeline:
         self._presidio = Presidio(settings.redaction, failed) if settings.redaction.presidio_url else None
         self._calls = CallMetrics(settings.prices, settings.collector.max_series)
         self._spans = SpanMetrics(registry)
+        self.feedback_events = Metrics(registry).counter("telltale_feedback_events_total")
         self._journals = Journals()
         self._lock = threading.Lock()
 
@@ -115,6 +117,8 @@ class Pipeline:
             for call in tally.tokens:
                 self._calls.add_tokens(call)
             self._collector.count(tally, now)
+            for event in tally.evaluations:
+                self.feedback_events.labels(event.kind).inc()
 
     def rollback(self, batch: Batch) -> None:
         """Undo a request that is refused after all, and all that build on it: they will be sent again."""
@@ -216,20 +220,25 @@ class Pipeline:
         if found or judged:
             now, store = self._clock(), self._store
             if self._presidio is not None and found:
-                stored = self._presidio.submit(found, lambda redacted: store.write(_save(redacted, judged, now)))
+                stored = self._presidio.submit(
+                    found, lambda redacted: store.write(_save(redacted, judged, now, batch.tally))
+                )
             else:
-                stored = store.submit(_save(found, judged, now))
+                stored = store.submit(_save(found, judged, now, batch.tally))
         batch.journal.wait_for(stored)
 
 
-def _save(found: list[Sample], judged: list[Feedback], now: float) -> Callable[[Connection], int]:
-    """What stores samples and evaluations in one transaction."""
+def _save(found: list[Sample], judged: list[Feedback], now: float, tally: Tally) -> Callable[[Connection], int]:
+    """What stores samples and evaluations in one transaction, and notes which of these are new."""
 
     def write(connection: Connection) -> int:
         stored = samples.save(connection, found, now)
-        for event in judged:
-            # The key is a hash of the whole evaluation: the same one again is no conflict.
-            feedback.append(connection, event, event.idempotency_key.removeprefix(evaluations.PREFIX))
+        # The key is a hash of the whole evaluation: the same one again is no conflict. The writer may run this twice.
+        tally.evaluations = [
+            event
+            for event in judged
+            if not feedback.append(connection, event, event.idempotency_key.removeprefix(evaluations.PREFIX))[1]
+        ]
         return stored
 
     return write

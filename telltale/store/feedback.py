@@ -9,6 +9,7 @@ from typing import Literal
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from telltale.feedback import NEUTRAL
 from telltale.records import Feedback
 from telltale.store.errors import Conflict
 from telltale.store.schema import feedback
@@ -85,15 +86,15 @@ def recent(
     *,
     limit: int,
     before_id: int | None = None,
-    show: Literal["all", "negative", "words"] = "all",
+    show: Literal["all", "negative", "comments"] = "all",
 ) -> list[Feedback]:
-    """The newest events (below `before_id`), newest first: all, those in the lower half, or those with words."""
+    """The newest events (below `before_id`), newest first: all, those with a negative value, or those with text."""
     query = select(*_COLUMNS).order_by(feedback.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(feedback.c.id < before_id)
     if show == "negative":
-        query = query.where(feedback.c.value < 0.5)
-    if show == "words":
+        query = query.where(feedback.c.value < NEUTRAL)
+    if show == "comments":
         query = query.where(feedback.c.comment.is_not(None))
     return [Feedback(**row._asdict()) for row in connection.execute(query)]
 

@@ -317,6 +317,21 @@ def test_a_vote_on_a_trace_is_about_its_last_call_seen_by_the_client(
     ]
 
 
+def test_a_vote_of_one_tenant_is_not_about_a_call_of_another(
+    settings: Settings, call: Any, say: Any, tmp_path: Path
+) -> None:
+    call(0)
+    say(0, value=1.0)
+    say(0, value=0.0, tenant="bank")
+    call(1)
+    say(1, value=0.0, tenant="bank")
+    output = tmp_path / "x.jsonl"
+
+    main(settings, model="chat", output=output)
+
+    assert [(row["prompt"][0]["content"], row["label"]) for row in lines(output)] == [("question 0", True)]
+
+
 def test_prompts_of_several_messages_stay_messages(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
     talk = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
     call(0, prompt=json.dumps(talk))

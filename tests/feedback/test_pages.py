@@ -1,4 +1,4 @@
-"""The page of feedback: each event beside its answer, and whatever people typed stays text."""
+"""The page of feedback: each event beside its response, and whatever people typed stays text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_scripts_in_prompts_answers_and_comments_stay_text(service: Any, make_sa
     say(service, 0, value="down", comment=f'"{SCRIPT}')
     say(service, 0, kind="category", value=SCRIPT)
 
-    for path in ("/feedback", "/", "/feedback?show=words"):
+    for path in ("/feedback", "/", "/feedback?show=comments"):
         page = httpx.get(service.url + path, headers=PAGE).text
         assert "<script" not in page.lower()
         assert "&lt;script&gt;" in page
@@ -57,7 +57,7 @@ def test_the_list_is_narrowed_and_paged(service: Any) -> None:
 
     assert shown("show=all") == list(range(35, 60))
     assert shown("show=negative") == list(range(10, 60, 2))
-    assert all(number % 3 for number in shown("show=words"))
+    assert all(number % 3 for number in shown("show=comments"))
     assert shown("show=all&before=36") == list(range(10, 35))
     assert shown("show=all&before=11") == list(range(10))
 
@@ -65,3 +65,32 @@ def test_the_list_is_narrowed_and_paged(service: Any) -> None:
 def test_strange_queries_are_refused(service: Any) -> None:
     for query in ("show=everything", "before=0", "before=x", "before=" + "9" * 30):
         assert httpx.get(f"{service.url}/feedback?{query}", headers=PAGE).status_code == 422
+
+
+def test_what_was_replaced_or_withdrawn_is_marked(service: Any) -> None:
+    say(service, 0, value="down", comment="first thought")
+    say(service, 0, value="up", comment="second thought")
+    say(service, 1, value="down", comment="gone", subject="a")
+    say(service, 1, kind="retract", value=None, subject="a")
+    say(service, 2, value="down", comment="it stands", subject="a")
+    say(service, 2, kind="retract", value=None, subject="b")
+
+    page = httpx.get(f"{service.url}/feedback", headers=PAGE).text
+
+    cards = page.split("<article")[1:]
+    marked = [card for card in cards if "it does not count" in card]
+    assert len(cards) == 6
+    assert ["first thought" in card or "gone" in card for card in marked] == [True, True]
+    assert all("alert" not in card for card in marked)
+
+
+def test_a_vote_of_another_tenant_is_not_shown_beside_the_response(
+    service: Any, make_sample: Callable[..., Sample]
+) -> None:
+    make_sample(f"{1:032x}", tenant="bank", response="the bank's response")
+    say(service, 0)
+
+    page = httpx.get(f"{service.url}/feedback", headers=PAGE).text
+
+    assert "bank&#39;s response" not in page
+    assert "The call was not sampled." in page

@@ -1,4 +1,4 @@
-"""A reviewer judges an answer from the list, and the data set has what they said."""
+"""A reviewer judges a response from the list, and the data set has the verdict."""
 
 from __future__ import annotations
 
@@ -100,11 +100,11 @@ def test_another_site_cannot_review(reviewer: httpx.Client, voted: Any) -> None:
     assert len(stored(voted.store)) == 1
 
 
-def test_an_answer_that_was_not_sampled_cannot_be_reviewed(service: Any) -> None:
+def test_a_response_that_was_not_sampled_cannot_be_reviewed(service: Any) -> None:
     with service.client() as client:
         body = {"trace_id": TRACE, "kind": "thumb", "value": "up"}
         client.post("/api/v1/feedback", json=body, headers={"Idempotency-Key": "k"})
     answer = httpx.post(f"{service.url}/feedback/1/review", data={"form_id": FORM, "verdict": "good"})
 
     assert answer.status_code == 404
-    assert "Review this answer" not in httpx.get(f"{service.url}/feedback", headers=OURS).text
+    assert "Review this response" not in httpx.get(f"{service.url}/feedback", headers=OURS).text

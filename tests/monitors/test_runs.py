@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import monitors
-from monitors import registry, windows
+from monitors import registry
 from monitors.gauges import Gauges
 from monitors.judgement import score
 from monitors.monitor import Monitor
@@ -228,12 +228,6 @@ def test_a_new_member_of_the_registry_is_judged_kept_and_shown(store: Store, mon
     series = {"monitor": "shouting", "direction": "response", "model": "m", "version": "v1", "tenant": ""}
     assert gauges.get_sample_value("telltale_monitor_effect", {**series, "signal": "capitals"}) == 0.5
     assert gauges.get_sample_value("telltale_feedback_votes", {"model": "m", "version": "v1"}) == 17.0
-
-
-def test_the_same_person_of_two_tenants_is_two_people() -> None:
-    first = Feedback(1.0, "a", "t", None, "thumb", "helpful", 0.0, "user", "key", subject=None)
-    other = Feedback(2.0, "b", "t", None, "retract", "helpful", None, "user", "key", subject=None)
-    assert windows.votes([first, other]) == [first]
 
 
 def test_once_judges_what_is_due_and_ends(tmp_path: Path) -> None:

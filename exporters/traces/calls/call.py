@@ -17,11 +17,10 @@ from exporters.traces.conventions.fields import (
 )
 from exporters.traces.core.interning import id_bytes, span_word, trace_words
 from exporters.traces.decode.otlp_protobuf import Group
+from telltale.records import NO_TENANT as NO_TENANT
 from telltale.records import Layer, Status
 
 MAX_TOKENS: Final = 1 << 53
-# The tenant of calls that name none.
-NO_TENANT: Final = "unknown"
 # No call lasts longer; a clock that was set does. One such time would stay in a histogram's sum for good.
 MAX_SECONDS: Final = 86_400.0
 _UNKNOWN: Final = vec[i64]([-1] * len(TOKEN_FIELDS))

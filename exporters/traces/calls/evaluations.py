@@ -1,32 +1,30 @@
-"""Evaluations in OTLP logs: a judge's word on a call, as feedback of the source `judge`.
+"""Evaluations in OTLP logs: a judge's result on a call, as feedback of the source `judge`.
 
-OTel GenAI's event `gen_ai.evaluation.result`: a score, a label or both, on the span it is parented to or on the call
-with that response id. Only a score in [0, 1] is a rating: of another scale nothing says what its best is, and the label
-is kept as a category instead.
+OTel GenAI's event `gen_ai.evaluation.result`: a score, a label or both, on the span that is its parent or on the call
+with that response id. Only a score in [0, 1] is a rating: nothing says which end of another scale is good, so of such a
+score the label is stored as a category instead.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from exporters.traces.calls.log_content import event_name
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value, plain
+from telltale.feedback import build
 from telltale.records import Feedback
-from telltale.redaction import redact_within
 
 EVENT = "gen_ai.evaluation.result"
-MAX_NAME = 64
-MAX_WORDS = 8000
-# Before a hash of all that was told.
+MAX_COMMENT = 8000
+# Of idempotency keys; a hash of the evaluation follows.
 PREFIX = "evaluation:"
-WHY = f"{EVENT} needs a span or the response id of a call seen lately, and a score in [0, 1] or a label"
-_NAME = re.compile(r"[^\w.:/ -]")
+WHY = f"{EVENT} needs a span or the response id of a recent call, and a score in [0, 1] or a label"
 
 Place = tuple[str, str]
 """Trace and span of a call, in hex."""
@@ -39,10 +37,10 @@ def read(
     now: float,
     rules: Mapping[str, str],
 ) -> Iterator[Feedback | None]:
-    """Every evaluation as feedback; None for one that cannot be used.
+    """Every evaluation as feedback; None for one that names no known call or has no result.
 
-    `tenant_of` names the tenant by the attributes of resource and record, `place_of` finds a call by its response id
-    and tenant.
+    `tenant_of` gives the tenant of the attributes of resource and record, `place_of` the trace and span of the call
+    with a response id and tenant.
     """
     for resource_logs in request.resource_logs:
         resource = plain(resource_logs.resource.attributes)
@@ -71,22 +69,22 @@ def _feedback(
         score = None
     if score is None and label is None:
         return None
-    named = attributes.word(values, "gen_ai.evaluation.name") or "evaluation"
-    name = _NAME.sub("_", redact_within(named, MAX_NAME, rules))[:MAX_NAME]
-    said = values.get("gen_ai.evaluation.explanation")
-    words = "\n".join(part for part in (label, said) if isinstance(part, str) and part)
-    comment = redact_within(words, MAX_WORDS, rules) if words else None
-    # Of what is left: whoever has the hash could try what was removed.
-    told = json.dumps([*place, name, score, comment, time_ns])
-    return Feedback(
+    explanation = values.get("gen_ai.evaluation.explanation")
+    event = build(
         received_at=now,
         tenant=tenant,
         trace_id=place[0],
         span_id=place[1] or None,
         kind="category" if score is None else "rating",
-        name=name,
+        name=attributes.word(values, "gen_ai.evaluation.name") or "evaluation",
         value=score,
         source="judge",
-        idempotency_key=f"{PREFIX}{hashlib.sha256(told.encode()).hexdigest()}",
-        comment=comment,
+        idempotency_key="",
+        comment="\n".join(part for part in (label, explanation) if isinstance(part, str) and part) or None,
+        subject=None,
+        rules=rules,
+        max_comment=MAX_COMMENT,
     )
+    # Of redacted text only: whoever has the hash could otherwise guess what was removed.
+    content = json.dumps([*place, event.name, score, event.comment, time_ns])
+    return replace(event, idempotency_key=f"{PREFIX}{hashlib.sha256(content.encode()).hexdigest()}")

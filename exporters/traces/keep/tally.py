@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from exporters.traces.calls.call import Call, CallRef
+from telltale.records import Feedback
 
 
 class Tally:
     """Calls, spans and outcomes of one request."""
 
     __slots__ = (
-        *("calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "forced", "not_sampled"),
+        *("calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "evaluations", "forced"),
+        "not_sampled",
         *("sampled", "tokens", "unsampled", "with_content"),
     )
 
@@ -20,6 +22,8 @@ class Tally:
         # Spans by convention, and second spans of calls by the pair of conventions.
         self.conventions: dict[str, int] = {}
         self.duplicates: dict[str, int] = {}
+        # Evaluations in logs that this request was the first to store; known once they are stored.
+        self.evaluations: list[Feedback] = []
         # What senders dropped before they sent.
         self.dropped_attributes = 0
         self.dropped_events = 0

@@ -20,6 +20,7 @@ from exporters.traces.receive import langfuse_scores
 from exporters.traces.receive.keys import FEEDBACK_SCOPE, Keys
 from exporters.traces.receive.langfuse_scores import Refusal
 from exporters.traces.receive.outage_log import OutageLog
+from telltale.feedback import fingerprint
 from telltale.metrics import Metrics
 from telltale.records import Feedback
 from telltale.settings import Settings
@@ -60,6 +61,7 @@ class Receiver:
         self._clock = clock
         metrics = Metrics(registry)
         self._rejected = metrics.counter("telltale_collector_rejected_total")
+        self._feedback = pipeline.feedback_events
         requests = metrics.counter("telltale_collector_requests_total")
         self._requests = {signal: requests.labels(signal) for signal in get_args(Signal)}
         self._queue = metrics.gauge("telltale_collector_queue_bytes")
@@ -146,16 +148,18 @@ class Receiver:
                 found, refused = langfuse_scores.read(plain, path)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise Refused("malformed", 400, "the body holds no scores") from error
-            told = list(langfuse_scores.events(found, tenant, self._clock(), self._rules))
-            fit = [(name, event) for name, event in told if isinstance(event, Feedback)]
-            refused += [(name, why) for name, why in told if isinstance(why, str)]
-            stored, conflicts = self._store.write(lambda c: _append(c, fit))
+            events = list(langfuse_scores.events(found, tenant, self._clock(), self._rules))
+            valid = [(name, event) for name, event in events if isinstance(event, Feedback)]
+            refused += [(name, why) for name, why in events if isinstance(why, str)]
+            stored, conflicts, new = self._store.write(lambda c: _append(c, valid))
         except Refused as error:
             self.refuse(error.reason)
             raise
         except StoreUnavailable as error:
             raise self._busy(error) from error
         self._complaints.over()
+        for event in new:
+            self._feedback.labels(event.kind).inc()
         self.accept("scores")
         return stored, refused + conflicts
 
@@ -211,15 +215,20 @@ class Receiver:
         self._rejected.labels(reason).inc()
 
 
-def _append(connection: Connection, events: list[tuple[str, Feedback]]) -> tuple[list[str], list[Refusal]]:
-    """Store events; those whose id was used for another body are refused."""
+def _append(
+    connection: Connection, events: list[tuple[str, Feedback]]
+) -> tuple[list[str], list[Refusal], list[Feedback]]:
+    """Store events. Returns which are stored, those refused because their id was used for another body, and the new."""
     stored: list[str] = []
     refused: list[Refusal] = []
+    new: list[Feedback] = []
     for name, event in events:
         try:
-            feedback.append(connection, event, langfuse_scores.fingerprint(event))
+            _, replayed = feedback.append(connection, event, fingerprint(event))
         except Conflict as error:
             refused.append((name, str(error)))
         else:
             stored.append(name)
-    return stored, refused
+            if not replayed:
+                new.append(event)
+    return stored, refused, new

@@ -10,7 +10,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from support.collector_process import Collector, chat, send
 
-from monitors import windows
+from telltale.feedback import is_person
 from telltale.records import Feedback
 from telltale.store import access, feedback
 
@@ -56,7 +56,7 @@ def test_a_score_is_a_judges_rating_and_counts_as_no_persons_vote(collector: Col
     assert (judged.trace_id, judged.span_id, judged.tenant) == (TRACE, SPAN, "acme")
     assert (judged.source, judged.kind, judged.name, judged.value) == ("judge", "rating", "Relevance", 0.2)
     assert judged.comment == "fail\nsee [EMAIL]"
-    assert windows.votes([judged]) == []
+    assert not is_person(judged)
 
 
 def test_a_score_of_an_unknown_scale_keeps_its_label_only(collector: Collector) -> None:
@@ -102,3 +102,11 @@ def test_an_explanation_that_is_too_long_is_cut_after_it_was_redacted(collector:
     post(collector, told)
     [judged] = stored(collector)
     assert judged.comment == "x" * 7_990 + " [EMAIL]"
+
+
+def test_what_is_stored_is_counted_once_by_its_kind(collector: Collector) -> None:
+    rating, label = evaluation(**{"score.value": 0.2}), evaluation(**{"score.label": "off topic"})
+    for _ in range(2):
+        post(collector, rating, label, evaluation(**{"score.value": 4.0}))
+    assert collector.value("telltale_feedback_events_total", kind="rating") == 1
+    assert collector.value("telltale_feedback_events_total", kind="category") == 1

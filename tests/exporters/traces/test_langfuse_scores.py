@@ -164,3 +164,15 @@ def test_words_that_are_too_long_are_cut_after_they_were_redacted(collector: Col
     ]
     post(collector, "/api/public/scores", scores, secret)
     assert [event.comment for event in stored(collector)] == ["x" * 7_990 + " [EMAIL]", "y" * 55 + " [EMAIL]"]
+
+
+def test_what_is_stored_is_counted_once_by_its_kind(collector: Collector) -> None:
+    secret = key(collector, "feedback:write")
+    rating = {"id": "s2", "traceId": TRACE, "name": "stars", "value": 0.8}
+    refused = {**SCORE, "id": "s3", "value": 4}
+    for _ in range(2):
+        post(collector, "/api/public/ingestion", in_batch(SCORE, rating, refused), secret)
+    conflict = post(collector, "/api/public/scores", [{**SCORE, "value": 0.0}], secret)
+    assert conflict.status_code == 400
+    assert collector.value("telltale_feedback_events_total", kind="thumb") == 1
+    assert collector.value("telltale_feedback_events_total", kind="rating") == 1

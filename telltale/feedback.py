@@ -1,0 +1,182 @@
+"""What feedback means: how an event is built, which call it is about, and what each person currently says of that call.
+
+Pure: no store and no clock. Every intake builds events with `build`; whoever counts, shows or exports them asks `match`
+and `current`. The order in which events arrive, or are read, never matters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from telltale.records import NO_TENANT, Feedback, FeedbackKind, FeedbackSource, Sample
+from telltale.redaction import pseudonym, redact_within
+
+PEOPLE = frozenset({"user", "reviewer"})
+"""Sources that are people. Judges and systems rate far more calls, each on a scale of its own."""
+VOTE_KINDS = frozenset({"thumb", "rating"})
+NEUTRAL = 0.5
+"""The middle of every scale; a value below it is negative."""
+LAYERS = ("client", "gateway", "server")
+"""A call is often traced at several layers; the first one recorded what the person saw."""
+MAX_NAME = 64
+MAX_COMMENT = 16_384
+_NOT_IN_NAMES = re.compile(r"[^\w.:/ -]")
+
+About = Mapping[Feedback, Sample]
+"""The call that each event is about."""
+
+
+class Vote(NamedTuple):
+    """A person's current vote, with the call that it is about."""
+
+    event: Feedback
+    call: Sample
+
+    @property
+    def is_negative(self) -> bool:
+        return is_negative(self.event)
+
+
+def build(
+    *,
+    received_at: float,
+    tenant: str,
+    trace_id: str,
+    span_id: str | None,
+    kind: FeedbackKind,
+    name: str,
+    value: float | None,
+    source: FeedbackSource,
+    idempotency_key: str,
+    comment: str | None,
+    subject: str | None,
+    rules: Mapping[str, str],
+    max_comment: int = MAX_COMMENT,
+) -> Feedback:
+    """An event as it may be stored: name and comment redacted and within their limits (characters).
+
+    `value` is in [0, 1], `subject` a hash made by `subject_hash`, and `rules` are redaction rules beyond the built-in.
+    """
+    return Feedback(
+        received_at=received_at,
+        tenant=tenant,
+        trace_id=trace_id,
+        span_id=span_id,
+        kind=kind,
+        name=_NOT_IN_NAMES.sub("_", redact_within(name, MAX_NAME, rules))[:MAX_NAME],
+        value=value,
+        source=source,
+        idempotency_key=idempotency_key,
+        comment=redact_within(comment, max_comment, rules) if comment else None,
+        subject=subject,
+    )
+
+
+def subject_hash(key: bytes, tenant: str, subject: str) -> str:
+    """The name under which a tenant's person is stored; only `key` can make it."""
+    return pseudonym(key, f"{tenant}\0{subject}")
+
+
+def fingerprint(event: Feedback) -> str:
+    """SHA-256 of what an event says: equal for equal events, whenever they were received.
+
+    Of redacted text only: a hash of the original would let somebody guess what was removed.
+    """
+    content = [event.trace_id, event.span_id, event.kind, event.name, event.value, event.comment]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def match(events: Iterable[Feedback], calls: Iterable[Sample]) -> dict[Feedback, Sample]:
+    """The call that each event is about; events whose call is not among `calls` are left out.
+
+    It is the call whose span the event names. An event without a span is about the response to the trace as a whole:
+    the last call, as the layer nearest to the person recorded it. An event is never about another tenant's call;
+    a call that names no tenant stands in where the event's own tenant has none.
+    """
+    by_trace: dict[str, list[Sample]] = defaultdict(list)
+    for call in calls:
+        by_trace[call.trace_id].append(call)
+    matched: dict[Feedback, Sample] = {}
+    for event in events:
+        candidates = [call for call in by_trace.get(event.trace_id, ()) if _may_be_about(event, call)]
+        if candidates:
+            matched[event] = min(candidates, key=lambda call: _distance(event, call))
+    return matched
+
+
+def current(events: Iterable[Feedback], about: About) -> list[Feedback]:
+    """The events that neither a later one replaces nor a retraction withdraws, oldest first.
+
+    On one call and under one name, a person's newer vote replaces the older, and a newer comment, category or
+    correction the older one of its kind; a retraction withdraws everything before it. Events without a subject are
+    one anonymous person's, because a call has one user: that is how their retraction finds their vote.
+    """
+    newest: dict[tuple[object, ...], dict[str, Feedback]] = defaultdict(dict)
+    for event in events:
+        kinds = newest[_topic(event, about.get(event))]
+        kind = "vote" if event.kind in VOTE_KINDS else event.kind
+        if kind not in kinds or _order(kinds[kind]) < _order(event):
+            kinds[kind] = event
+    standing: list[Feedback] = []
+    for kinds in newest.values():
+        retraction = kinds.pop("retract", None)
+        standing += [event for event in kinds.values() if retraction is None or _order(retraction) < _order(event)]
+    return sorted(standing, key=_order)
+
+
+def votes(events: Iterable[Feedback], about: About) -> list[Vote]:
+    """People's current votes on calls that are known, oldest first: one for each person, call and name."""
+    return [
+        Vote(event, about[event])
+        for event in current(events, about)
+        if event in about and is_person(event) and is_vote(event)
+    ]
+
+
+def is_person(event: Feedback) -> bool:
+    return event.source in PEOPLE
+
+
+def is_vote(event: Feedback) -> bool:
+    return event.kind in VOTE_KINDS and event.value is not None
+
+
+def is_negative(event: Feedback) -> bool:
+    """Whether the value is in the lower half of its scale."""
+    return event.value is not None and event.value < NEUTRAL
+
+
+def is_positive(event: Feedback) -> bool:
+    """Whether the value is in the upper half of its scale; the middle is neither."""
+    return event.value is not None and event.value > NEUTRAL
+
+
+def author(event: Feedback) -> tuple[str, str, str | None]:
+    """Who speaks: the same for two events of one person. Without a subject, one anonymous person of each call."""
+    return event.tenant, event.source, event.subject
+
+
+def _may_be_about(event: Feedback, call: Sample) -> bool:
+    if event.tenant != call.tenant and NO_TENANT not in (event.tenant, call.tenant):
+        return False
+    return event.span_id is None or event.span_id == call.span_id
+
+
+def _distance(event: Feedback, call: Sample) -> tuple[bool, int, float, str, int]:
+    return event.tenant != call.tenant, LAYERS.index(call.layer), -call.observed_at, call.span_id, call.id or 0
+
+
+def _topic(event: Feedback, call: Sample | None) -> tuple[object, ...]:
+    """What an event speaks of, and who speaks: events that share it replace each other."""
+    span = call.span_id if call else event.span_id
+    return *author(event), event.trace_id, span, event.name
+
+
+def _order(event: Feedback) -> tuple[float, int, str]:
+    """Newer events have a greater one; no two events have the same."""
+    return event.received_at, event.id or 0, event.idempotency_key

@@ -1,0 +1,115 @@
+"""Negative feedback on a ticket's page: what people still say, each beside the response that they saw."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from alerting.intake.notification import Alert
+from alerting.trackers import embedded
+from telltale.records import Feedback, Sample, Score
+from telltale.store import Store, feedback, samples, scores
+
+CALL = Sample("", "a" * 16, 0.0, "shop", "support", "support-2", "client", "chat", "ok", "question", "", 1.0)
+VOTE = Feedback(0.0, "shop", "", None, "thumb", "helpful", 0.0, "user", "")
+NOW = time.time()
+
+
+def trace(number: int) -> str:
+    return f"{number:032x}"
+
+
+@pytest.fixture
+def show(store: Store, pages: str) -> Callable[..., str]:
+    """`show(calls, events)`: the page of a ticket whose window of votes has these calls as its examples."""
+
+    def page(calls: list[Sample], events: list[Feedback]) -> str:
+        calls = [call._replace(observed_at=NOW - 500 + number) for number, call in enumerate(calls)]
+        store.write(lambda c: samples.save(c, calls, NOW))
+        for number, event in enumerate(events):
+            stored = replace(event, received_at=NOW - 400 + number, idempotency_key=f"k{number}")
+            store.write(lambda c, stored=stored: feedback.append(c, stored, "0" * 64))  # type: ignore[misc]
+        with store.read() as connection:
+            ids = [call.id for call in samples.load(connection)]
+        judged = Score(
+            *("feedback", "negative_ratio", "feedback", "support", "support-2", NOW - 600, NOW - 300, 80, "alert"),  # type: ignore[arg-type]  # a direction and a state
+            *(0.3, 0.1, 0.001),
+            details={"examples": {"current": ids, "reference": []}},
+        )
+        store.write(lambda c: scores.save(c, [judged]))
+        labels = {"alertname": "NegativeFeedbackHigh", "severity": "ticket", "lane": "retrain"}
+        alert = Alert("f" * 16, True, labels | {"model": "support", "version": "support-2"}, {}, NOW - 500)
+        (ticket,) = store.write(lambda c: embedded.take(c, [alert], NOW - 200, 3600.0))
+        answer = httpx.get(f"{pages}/tickets/{ticket.id}", headers={"Accept": "text/html"})
+        assert answer.status_code == 200
+        return answer.text
+
+    return page
+
+
+def test_what_was_taken_back_or_replaced_is_not_shown(show: Callable[..., str]) -> None:
+    calls = [CALL._replace(trace_id=trace(n), response=f"response {n}") for n in (1, 2, 3)]
+    taken_back = replace(VOTE, trace_id=trace(1), comment="was a mistake")
+    changed = replace(VOTE, trace_id=trace(2), comment="too hasty")
+    page = show(
+        calls,
+        [
+            taken_back,
+            replace(taken_back, kind="retract", value=None, comment=None),
+            changed,
+            replace(changed, value=1.0, comment=None),
+            replace(VOTE, trace_id=trace(3), comment="wrong city"),
+        ],
+    )
+    assert "wrong city" in page
+    assert "response 3" in page
+    for gone in ("was a mistake", "too hasty", "response 1", "response 2"):
+        assert gone not in page, gone
+
+
+def test_a_judges_rating_is_no_negative_feedback(show: Callable[..., str]) -> None:
+    judged = replace(VOTE, trace_id=trace(1), kind="rating", value=0.1, source="judge", comment="the judge's words")
+    page = show(
+        [CALL._replace(trace_id=trace(n), response=f"response {n}") for n in (1, 2)],
+        [judged, replace(VOTE, trace_id=trace(2), comment="a person's words")],
+    )
+    assert "a person&#39;s words" in page
+    assert "judge&#39;s words" not in page
+    assert "response 1" not in page
+
+
+def test_a_vote_stands_beside_the_response_that_the_person_saw(show: Callable[..., str]) -> None:
+    calls = [
+        CALL._replace(trace_id=trace(1), response="as the client saw it"),
+        CALL._replace(trace_id=trace(1), span_id="b" * 16, layer="server", response="as the server sent it"),
+        CALL._replace(trace_id=trace(2), response="the named call"),
+        CALL._replace(trace_id=trace(2), span_id="c" * 16, response="the call after it"),
+    ]
+    page = show(calls, [replace(VOTE, trace_id=trace(1)), replace(VOTE, trace_id=trace(2), span_id="a" * 16)])
+    assert "as the client saw it" in page
+    assert "the named call" in page
+    assert "as the server sent it" not in page
+    assert "the call after it" not in page
+
+
+def test_a_comment_stands_with_the_vote_of_the_same_person_on_the_same_call_only(show: Callable[..., str]) -> None:
+    vote = replace(VOTE, trace_id=trace(1), subject="a")
+    page = show(
+        [CALL._replace(trace_id=trace(1), response="response 1")],
+        [
+            vote,
+            replace(vote, kind="comment", value=None, comment="why it was bad"),
+            replace(vote, kind="comment", value=None, subject="b", comment="another person"),
+            replace(vote, kind="comment", value=None, tenant="bank", comment="another tenant"),
+            replace(vote, tenant="bank", comment="a vote of another tenant"),
+        ],
+    )
+    assert "thumb down" in page
+    assert "why it was bad" in page
+    assert "another person" not in page
+    assert "another tenant" not in page
+    assert "a vote of another tenant" not in page
