@@ -113,7 +113,7 @@ class Pipeline:
                 return
             now, tally = self._clock(), batch.tally
             self._spans.count(tally)
-            self._calls.take(tally.calls, now)
+            self._calls.count(tally.calls, now)
             for call in tally.tokens:
                 self._calls.add_tokens(call)
             self._collector.count(tally, now)

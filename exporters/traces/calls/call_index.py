@@ -1,7 +1,8 @@
-"""Calls that were told of, in columns, and where they are.
+"""Recent calls in packed columns, found by trace, span and response id.
 
-A call's own object is not kept: tens of thousands of them, each of ten parts, would be cold memory to take and to give
-back. What a table finds is compared: traces and spans whole, response ids by a keyed hash of 64 bits.
+Machine words stand here, outside `core`, because every call is looked up: a row has 115 bytes and shared texts, where
+tens of thousands of `Call`s with their parts would be cold memory to allocate, search and free. What the index finds is
+compared: traces and spans whole, response ids by a keyed hash of 64 bits.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from exporters.traces.calls.call import NO_TENANT, Call
 from exporters.traces.core.interning import id_bytes, spread
 
 KEPT: Final = 10_000
-# How far apart the times of two spans of one call may be: one within the other, and with the same response id, which
-# says less than it seems to. Ollama draws its ids out of a thousand, and a gateway's cache repeats its answers.
+# How far apart the times of two spans of one call may be: of one within the other, and of two with the same response
+# id, which is no proof. Ollama draws its ids out of a thousand, and a gateway's cache repeats its responses.
 SLACK_S: Final = 0.05
-ANSWER_SLACK_S: Final = 1.0
+RESPONSE_SLACK_S: Final = 1.0
 
 _SLOTS: Final = 32_768
 _EMPTY: Final = vec[i64]([0] * _SLOTS)
 _SEED: Final[i64] = i64(int.from_bytes(os.urandom(7), "little"))
-# Whoever makes ids fall together, or puts all into one trace, is not found again; he does not make others wait.
+# A sender whose ids collide, or who puts all into one trace, is not found again, but does not slow others down.
 _MOST_STEPS: Final = 64
 _MOST_OF_A_TRACE: Final = 1_024
-_MOST_OF_AN_ANSWER: Final = 64
+_MOST_OF_A_RESPONSE: Final = 64
 _NONE: Final = -1
 _UPPER: Final = -0x100000000
 
@@ -39,9 +40,9 @@ class CallIndex:
         # Of all calls that were ever remembered, the number of the first one here.
         self.offset = offset
         self.size: i64 = 0
-        # A slot is 0, or half of a mark and the place of its call, counted from 1.
+        # A slot is 0, or the upper half of a mark and the place of its call, counted from 1.
         self._slots: vec[i64] = _EMPTY[:]
-        # By place. `_before` is the one before in the same trace, `_older` the one before with the same response id.
+        # By place. `_before` is the previous call of the same trace, `_older` the previous one of the same response id.
         self._before: vec[i64] = vec[i64](capacity=KEPT)
         self._older: vec[i64] = vec[i64](capacity=KEPT)
         self._highs: vec[i64] = vec[i64](capacity=KEPT)
@@ -51,7 +52,7 @@ class CallIndex:
         self._responses: vec[i64] = vec[i64](capacity=KEPT)
         self._starts: vec[float] = vec[float](capacity=KEPT)
         self._ends: vec[float] = vec[float](capacity=KEPT)
-        self._gone: vec[bool] = vec[bool](capacity=KEPT)
+        self._forgotten: vec[bool] = vec[bool](capacity=KEPT)
         self.with_content: vec[bool] = vec[bool](capacity=KEPT)
         self.with_tokens: vec[bool] = vec[bool](capacity=KEPT)
         self.conventions: list[str] = []
@@ -59,9 +60,9 @@ class CallIndex:
         self._tenants: list[str] = []
         self._requested: list[str | None] = []
         self._served: list[str | None] = []
-        # Ids that are not as long as they should be.
-        self._odd: dict[int, tuple[bytes, bytes, bytes]] = {}
-        # Of what only tells of a call again, the place of the span that was counted.
+        # Ids whose length is not the specification's.
+        self._irregular_ids: dict[int, tuple[bytes, bytes, bytes]] = {}
+        # For a further span of a call, the place of the one that was counted.
         self._first: dict[int, int] = {}
 
     def add(self, call: Call, first: i64 = _NONE) -> i64:
@@ -85,7 +86,7 @@ class CallIndex:
         self._responses = append(self._responses, response)
         self._starts = append(self._starts, call.start_unix_s)
         self._ends = append(self._ends, call.end_unix_s)
-        self._gone = append(self._gone, False)
+        self._forgotten = append(self._forgotten, False)
         self.with_content = append(self.with_content, False)
         self.with_tokens = append(self.with_tokens, call.has_usage)
         self.conventions.append(call.convention)
@@ -94,13 +95,13 @@ class CallIndex:
         self._requested.append(call.model_requested)
         self._served.append(call.model_served)
         if call.irregular_ids is not None:
-            self._odd[place] = call.irregular_ids
+            self._irregular_ids[place] = call.irregular_ids
         return place
 
     def forget(self, first: i64, end: i64) -> None:
         """Find no longer the calls with these numbers: from `first` up to before `end`."""
         for place in range(max(first - self.offset, 0), min(end - self.offset, self.size)):
-            self._gone[place] = True
+            self._forgotten[place] = True
 
     def of(self, mark: i64) -> i64:
         """The place of the newest call with that mark, or less than 0."""
@@ -113,15 +114,15 @@ class CallIndex:
         """The place of the span that was counted of the call there."""
         return self._first.get(place, place) if self._first else place
 
-    def answered(self, mark: i64, tenant: str, since: float, until: float) -> i64:
+    def by_response(self, mark: i64, tenant: str, since: float, until: float) -> i64:
         """The place of the newest call with that response id, of that tenant and within that time; or less than 0."""
         place = self.of(mark)
         steps: i64 = 0
-        while place >= 0 and steps < _MOST_OF_AN_ANSWER:
+        while place >= 0 and steps < _MOST_OF_A_RESPONSE:
             if self._responses[place] == mark and self._starts[place] <= until and since <= self._ends[place]:
                 known = self._tenants[place]
-                # One of two who tell of a call may not know whose it is.
-                if (known == tenant or NO_TENANT in (known, tenant)) and not self._is_gone(place):
+                # One of the two spans may not name the tenant.
+                if (known == tenant or NO_TENANT in (known, tenant)) and not self._is_forgotten(place):
                     return place
             place = self._older[place]
             steps += 1
@@ -131,7 +132,7 @@ class CallIndex:
         """The place of that span, given the newest of its trace; or less than 0."""
         steps: i64 = 0
         while place >= 0 and steps < _MOST_OF_A_TRACE:
-            if self.is_span(place, high, low, span) and not self._is_gone(place):
+            if self.is_span(place, high, low, span) and not self._is_forgotten(place):
                 return place
             place = self._before[place]
             steps += 1
@@ -143,7 +144,7 @@ class CallIndex:
         steps: i64 = 0
         while place >= 0 and steps < _MOST_OF_A_TRACE:
             is_near = (span != 0 and self._parents[place] == span) or (parent != 0 and self._spans[place] == parent)
-            is_here = self._lows[place] == low and self._highs[place] == high and not self._is_gone(place)
+            is_here = self._lows[place] == low and self._highs[place] == high and not self._is_forgotten(place)
             if is_near and is_here and self._is_one(place, call):
                 return place
             place = self._before[place]
@@ -153,8 +154,8 @@ class CallIndex:
     def is_span(self, place: i64, high: i64, low: i64, span: i64) -> bool:
         return self._spans[place] == span and self._lows[place] == low and self._highs[place] == high
 
-    def _is_gone(self, place: i64) -> bool:
-        return self._gone[place] or self._gone[self.first(place)]
+    def _is_forgotten(self, place: i64) -> bool:
+        return self._forgotten[place] or self._forgotten[self.first(place)]
 
     def _is_one(self, place: i64, call: Call) -> bool:
         """Whether a call and the one within it or around it are the same: of one layer, model and time."""
@@ -164,9 +165,9 @@ class CallIndex:
 
     def ids(self, place: i64) -> tuple[bytes, bytes]:
         """The trace and the span of a call."""
-        odd = self._odd.get(place)
-        if odd is not None:
-            return odd[0], odd[1]
+        ids = self._irregular_ids.get(place)
+        if ids is not None:
+            return ids[0], ids[1]
         return id_bytes(self._highs[place]) + id_bytes(self._lows[place]), id_bytes(self._spans[place])
 
     def _put(self, mark: i64, place: i64) -> i64:
@@ -192,63 +193,63 @@ class CallIndex:
 
 
 class PriorCall:
-    """A call that was told of before: the span that was counted, and the one by which it was found."""
+    """A call that was seen before: the span that was counted, and the one by which it was found."""
 
-    __slots__ = ("found", "place", "table")
+    __slots__ = ("found", "index", "place")
 
-    def __init__(self, table: CallIndex, found: i64) -> None:
-        self.table = table
+    def __init__(self, index: CallIndex, found: i64) -> None:
+        self.index = index
         self.found = found
-        self.place = table.first(found)
+        self.place = index.first(found)
 
     @property
     def number(self) -> int:
         """The number of the span that was counted."""
-        return int(self.table.offset + self.place)
+        return int(self.index.offset + self.place)
 
     @property
     def found_number(self) -> int:
         """The number of the span by which it was found."""
-        return int(self.table.offset + self.found)
+        return int(self.index.offset + self.found)
 
     @property
     def convention(self) -> str:
-        return self.table.conventions[self.place]
+        return self.index.conventions[self.place]
 
     @property
     def has_content(self) -> bool:
         """Whether a sample was made of one of its spans."""
-        return self.table.with_content[self.place]
+        return self.index.with_content[self.place]
 
     @has_content.setter
     def has_content(self, value: bool) -> None:
-        self.table.with_content[self.place] = value
+        self.index.with_content[self.place] = value
 
     @property
     def has_tokens(self) -> bool:
-        """Whether one of its spans said how many tokens it took."""
-        return self.table.with_tokens[self.place]
+        """Whether one of its spans had token counts."""
+        return self.index.with_tokens[self.place]
 
     @has_tokens.setter
     def has_tokens(self, value: bool) -> None:
-        self.table.with_tokens[self.place] = value
+        self.index.with_tokens[self.place] = value
 
     @property
     def ids(self) -> tuple[bytes, bytes]:
         """The trace and the span that were counted."""
-        return self.table.ids(self.place)
+        return self.index.ids(self.place)
 
     def is_resent(self, call: Call) -> bool:
-        """Whether this very span was told of before."""
-        return self.table.is_span(self.found, call.trace_high, call.trace_low, call.span)
+        """Whether this is the same span again."""
+        return self.index.is_span(self.found, call.trace_high, call.trace_low, call.span)
 
     def pair(self, call: Call) -> str:
-        """Which conventions told of one call twice."""
+        """The conventions of two spans of one call."""
         return "resent" if self.is_resent(call) else "+".join(sorted((self.convention, call.convention)))
 
 
 def trace_mark(high: i64, low: i64) -> i64:
-    """What stands for a trace in a table: hardly ever the same for others."""
+    """A hash of a trace id."""
     return (spread(low) << 20) ^ spread(high ^ low) ^ (low >> 8)
 
 
@@ -257,6 +258,6 @@ def response_mark(layer: str, response_id: str) -> i64:
     second: i64 = hash(layer)
     mark = first ^ (second >> 1)
     if mark == 0:
-        # 0 is for calls without one.
+        # 0 stands for calls without a response id.
         return 1
     return mark

@@ -16,7 +16,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from exporters.traces.calls.call import Call, CallRef
-from exporters.traces.calls.call_index import ANSWER_SLACK_S, KEPT, CallIndex, PriorCall, response_mark, trace_mark
+from exporters.traces.calls.call_index import KEPT, RESPONSE_SLACK_S, CallIndex, PriorCall, response_mark, trace_mark
 from exporters.traces.core.journal import Journal
 
 VENDOR: Final = "anthropic"
@@ -70,7 +70,7 @@ class CallDeduplicator:
         if place >= 0:
             return PriorCall(old, place)
         if call.response_id is not None:
-            since, until = call.start_unix_s - ANSWER_SLACK_S, call.end_unix_s + ANSWER_SLACK_S
+            since, until = call.start_unix_s - RESPONSE_SLACK_S, call.end_unix_s + RESPONSE_SLACK_S
             same = self._answered(call.layer, call.response_id, call.tenant, since, until)
             if same is not None:
                 return same
@@ -94,7 +94,7 @@ class CallDeduplicator:
     def add_again(self, call: Call, prior: PriorCall) -> None:
         """Remember another span of such a call: a third one may be known by this one alone."""
         self._make_room()
-        if prior.table is self._new:
+        if prior.index is self._new:
             self._new.add(call, prior.place)
         else:
             newer = PriorCall(self._new, self._new.add(call))
@@ -131,10 +131,10 @@ class CallDeduplicator:
 
     def _answered(self, layer: str, response_id: str, tenant: str, since: float, until: float) -> PriorCall | None:
         mark = response_mark(layer, response_id)
-        place = self._new.answered(mark, tenant, since, until)
+        place = self._new.by_response(mark, tenant, since, until)
         if place >= 0:
             return PriorCall(self._new, place)
-        place = self._old.answered(mark, tenant, since, until)
+        place = self._old.by_response(mark, tenant, since, until)
         return PriorCall(self._old, place) if place >= 0 else None
 
     def _make_room(self) -> None:

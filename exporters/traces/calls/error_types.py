@@ -1,4 +1,4 @@
-"""One word for why a call failed, out of class names, HTTP codes and messages: a small set, fit for a label."""
+"""The kind of a failed call's error, from class names, HTTP codes and messages: a small set, fit for a label."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CODES = {
     413: "bad_request", 422: "bad_request", 429: "rate_limit", 499: "cancelled", 503: "overloaded", 504: "timeout",
     529: "overloaded",
 }  # fmt: skip
-# What a class name holds, in lower case and without underscores; the first that fits.
+# Parts of class names, in lower case and without underscores; the first that matches.
 _CLASSES = (
     ("ratelimit", "rate_limit"), ("quota", "rate_limit"), ("overloaded", "overloaded"), ("timeout", "timeout"),
     ("deadline", "timeout"), ("cancel", "cancelled"), ("connection", "connection"), ("connect", "connection"),
@@ -30,9 +30,9 @@ def kind(span: Span, error_type: str | None) -> str:
     """The kind of a failed call's error."""
     a = span.attributes
     exception = span.event("exception")
-    told = exception.attributes if exception else {}
+    details = exception.attributes if exception else {}
     code = attributes.count(a, "http.response.status_code", "error.code", "http.status_code")
-    name = error_type or attributes.word(told, "exception.type") or ""
+    name = error_type or attributes.word(details, "exception.type") or ""
     if _CODE.fullmatch(name):
         code = int(name)
     if code is not None and 400 <= code < 600:
@@ -41,7 +41,7 @@ def kind(span: Span, error_type: str | None) -> str:
     for part, found in _CLASSES:
         if part in flat:
             return found
-    message = " ".join(filter(None, (span.status_message[:500], attributes.word(told, "exception.message"))))
+    message = " ".join(filter(None, (span.status_message[:500], attributes.word(details, "exception.message"))))
     match = _CODE.search(message)
     if match:
         return _by_code(int(match[1]))

@@ -14,7 +14,6 @@ from typing import Final
 
 from librt.strings import read_f64_le, read_i64_le
 from mypy_extensions import i64
-from pydantic_core import from_json
 
 from exporters.traces.calls.call import MAX_SECONDS, Call, token_count
 from exporters.traces.conventions import MARKS, NAMES
@@ -22,9 +21,8 @@ from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OPERA
 from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
 from exporters.traces.conventions.otel import ROUTE, SERVER
 from exporters.traces.core.interning import Interned, InternTable, NameTable
-from exporters.traces.decode import attributes, content
-from exporters.traces.decode.protobuf import TOO_LONG, Malformed, any_value, skip_field
-from exporters.traces.decode.protobuf import length as length_of
+from exporters.traces.decode import attributes
+from exporters.traces.decode.protobuf import TOO_LONG, Malformed, any_value, length
 from exporters.traces.decode.spans import Value
 
 # What the fast path does with an attribute, by its name; 0 is for those that nobody reads. Kinds of tokens have the
@@ -65,17 +63,12 @@ _INT: Final = 0x18
 _BOOL: Final = 0x10
 _DOUBLE: Final = 0x21
 _QUOTE: Final = 0x22
-_BRACKET: Final = 0x5B
 # Label values repeat without end: each is decoded once, and keeps its hash.
 _LONGEST: Final = 128
 _texts: Final = InternTable()
 _lists: Final = InternTable()
 
 NO_CALL: Final = Call()
-
-_PROMPT: Final = 1
-_ANSWER: Final = 2
-_CONTENT: Final = NameTable({b"gen_ai.input.messages": _PROMPT, b"gen_ai.output.messages": _ANSWER})
 
 
 def attribute_table(tenant_attributes: Sequence[str]) -> NameTable:
@@ -112,28 +105,28 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             size: i64 = body[pos]
             pos += 1
             if size >= 0x80:
-                size, pos = length_of(body, pos - 1)
+                size, pos = length(body, pos - 1)
             stop = pos + size
             if stop > end:
                 raise Malformed(TOO_LONG)
             if size < 4 or body[pos] != 0x0A or body[pos + 1] >= 0x80:
                 return None
-            letters: i64 = body[pos + 1]
-            at = pos + 2 + letters
+            name_size: i64 = body[pos + 1]
+            at = pos + 2 + name_size
             if at > stop:
                 return None
-            code = table.code(body, pos + 2, letters)
+            code = table.code(body, pos + 2, name_size)
             if code == 0:
                 pos = stop
                 continue
             if code == _LEAVE or seen & (1 << code) or at + 2 > stop or body[at] != 0x12:
                 return None
             seen |= 1 << code
-            length: i64 = body[at + 1]
+            value_size: i64 = body[at + 1]
             at += 2
-            if length >= 0x80:
-                length, at = length_of(body, at - 1)
-            if at + length != stop or length == 0:
+            if value_size >= 0x80:
+                value_size, at = length(body, at - 1)
+            if at + value_size != stop or value_size == 0:
                 return None
             pos = stop
             if code == _MESSAGES:
@@ -156,7 +149,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 name = interned.text
                 fingerprint = _mix(fingerprint, interned)
                 # In quotes, which `_interned` removes, it would be another operation.
-                if name is None or i64(len(name)) + 2 != length:
+                if name is None or i64(len(name)) + 2 != value_size:
                     return None
                 operation = _OPERATIONS.get(name)
                 if operation is not None:
@@ -170,7 +163,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 call.provider = interned.text
                 fingerprint = _mix(fingerprint, interned)
             elif code == _STREAMING:
-                if length == 2 and body[at] == _BOOL:
+                if value_size == 2 and body[at] == _BOOL:
                     call.streaming = body[at + 1] != 0
                 else:
                     call.streaming = attributes.truth(any_value(body, at, stop, 0))
@@ -192,7 +185,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             size = body[pos]
             pos += 1
             if size >= 0x80:
-                size, pos = length_of(body, pos - 1)
+                size, pos = length(body, pos - 1)
             stop = pos + size
             if stop > end:
                 raise Malformed(TOO_LONG)
@@ -258,51 +251,6 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
     return call
 
 
-def words(body: bytes, pos: i64, end: i64) -> tuple[str, str] | None:
-    """Prompt and answer of a span in OTel's own convention, None when its messages are not both lists in JSON.
-
-    Raises Malformed, IndexError.
-    """
-    prompt: str | None = None
-    answer: str | None = None
-    while pos < end:
-        tag: i64 = body[pos]
-        if tag != 0x4A:
-            pos = skip_field(body, pos, end)
-            continue
-        size, at = length_of(body, pos + 1)
-        pos = at + size
-        if pos > end or size < 4 or body[at] != 0x0A or body[at + 1] >= 0x80:
-            return None
-        letters: i64 = body[at + 1]
-        at += 2 + letters
-        if at > pos:
-            return None
-        code = _CONTENT.code(body, at - letters, letters)
-        if code == 0:
-            continue
-        if at + 2 > pos or body[at] != 0x12:
-            return None
-        size, at = length_of(body, at + 1)
-        if at + size != pos or size < 2 or body[at] != _STRING:
-            return None
-        size, at = length_of(body, at + 1)
-        if at + size != pos or size == 0 or body[at] != _BRACKET or size > attributes.LONG:
-            return None
-        try:
-            messages: Value = from_json(body[at:pos], cache_strings="keys")
-        except ValueError:
-            # The long way knows what else it may be.
-            return None
-        if code == _PROMPT and prompt is None:
-            prompt = content.last_input(messages)
-        elif code == _ANSWER and answer is None:
-            answer = content.output(messages)
-        else:
-            return None
-    return None if prompt is None or answer is None else (prompt, answer)
-
-
 def _interned(body: bytes, pos: i64, end: i64) -> Interned:
     """A label's value."""
     size = end - pos
@@ -352,10 +300,10 @@ def _list(body: bytes, pos: i64, end: i64) -> tuple[str, ...]:
     """Several labels' values."""
     size = end - pos
     if size > _LONGEST:
-        return attributes.labels(attributes.words(any_value(body, pos, end, 0)) or ())
+        return attributes.labels(attributes.texts(any_value(body, pos, end, 0)) or ())
     known = _lists.find(body, pos, size)
     if known is None:
-        known = Interned(body[pos:end], None, attributes.labels(attributes.words(any_value(body, pos, end, 0)) or ()))
+        known = Interned(body[pos:end], None, attributes.labels(attributes.texts(any_value(body, pos, end, 0)) or ()))
         _lists.put(known)
     return known.texts
 

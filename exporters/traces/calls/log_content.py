@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporters.traces.core.journal import Journal
 from exporters.traces.decode import attributes, content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Value, plain, value
 
 DETAILS = "gen_ai.client.inference.operation.details"
@@ -23,13 +23,6 @@ USER_MESSAGE = "gen_ai.user.message"
 
 SpanKey = tuple[bytes, bytes]
 """Trace and span id."""
-
-
-class Content(NamedTuple):
-    """A call's prompt and response, as far as they have come; empty where they have not."""
-
-    prompt: str
-    response: str
 
 
 def read(request: ExportLogsServiceRequest) -> Iterator[tuple[SpanKey, Content]]:
@@ -54,15 +47,15 @@ def _content(name: str, values: dict[str, Value], body: Value) -> Content:
     if name == DETAILS:
         event = values if "gen_ai.input.messages" in values else attributes.tree(body) or values
         return Content(
-            content.last_input(event.get("gen_ai.input.messages")),
-            content.output(event.get("gen_ai.output.messages")),
+            content.prompt(event.get("gen_ai.input.messages")),
+            content.response(event.get("gen_ai.output.messages")),
         )
     event = attributes.tree(body) or values
     if name == CHOICE:
         message = event.get("message")
-        return Content("", content.output(message if isinstance(message, dict) else event))
+        return Content("", content.response(message if isinstance(message, dict) else event))
     # Of older events the user's message is the prompt; system, tool and assistant messages are context.
-    return Content(content.output(event), "") if name == USER_MESSAGE else Content("", "")
+    return Content(content.response(event), "") if name == USER_MESSAGE else Content("", "")
 
 
 class LogContentBuffer:

@@ -26,6 +26,7 @@ from exporters.traces.conventions.fields import (
 )
 from exporters.traces.core.interning import NameTable
 from exporters.traces.decode import attributes
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.decode.spans import Span, Value
@@ -34,7 +35,7 @@ STATUS_ERROR: Final = 2
 # Finish reasons of a response that was broken off.
 STOPPED: Final = frozenset(("error", "cancelled", "canceled"))
 
-__all__ = ["Context", "DecodedCalls", "call", "read", "tenant", "words"]
+__all__ = ["Context", "DecodedCalls", "call", "read", "read_content", "tenant"]
 
 
 class DecodedCalls:
@@ -97,7 +98,7 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
             found = call(span, context)
             if found is None:
                 none += 1
-                if conventions.of(span).waits(span):
+                if conventions.of(span).is_stream_wait(span):
                     decoded.waits.append(Wait(request_hash(span), span.start_ns / 1e9, span.end_ns / 1e9))
                 continue
             decoded.conventions[found.convention] = decoded.conventions.get(found.convention, 0) + 1
@@ -122,9 +123,9 @@ def request_hash(span: Span) -> int:
     return hash(repr((service, request)))
 
 
-def words(span: Span) -> tuple[str, str]:
-    """Prompt and response of a call's span as text; empty where it holds none."""
-    return conventions.of(span).words(span)
+def read_content(span: Span) -> Content:
+    """Prompt and response of a call's span."""
+    return conventions.of(span).read_content(span)
 
 
 def _call(span: Span, convention: Convention, found: Found, context: Context) -> Call:
@@ -200,13 +201,13 @@ def _check_times(call: Call, native_ttft: bool) -> None:
 
 def _check_tokens(call: Call) -> None:
     counts = call.token_counts
-    given, cached = counts[INPUT], counts[CACHED_INPUT]
+    total, cached = counts[INPUT], counts[CACHED_INPUT]
     if counts[OUTPUT] < 0:
         counts[REASONING_OUTPUT] = -1
-    if cached > given:
-        cached = counts[CACHED_INPUT] = given
+    if cached > total:
+        cached = counts[CACHED_INPUT] = total
     # Tokens read from the cache were not written into it.
-    fresh = given if cached < 0 else given - cached
+    fresh = total if cached < 0 else total - cached
     if counts[CACHE_WRITE_INPUT] > fresh:
         counts[CACHE_WRITE_INPUT] = fresh
 

@@ -24,7 +24,7 @@ from exporters.traces.conventions import (
 from exporters.traces.conventions.convention import Convention
 from exporters.traces.decode.spans import Span
 
-# Instrumentations with a scope of their own, by how it begins; the first that fits.
+# Instrumentations with a scope of their own, by its prefix; the first that matches.
 _SCOPES = (
     ("litellm", litellm.CONVENTION),
     ("openlit", openlit.CONVENTION),
@@ -48,7 +48,7 @@ _WITH_MARKS = tuple(
         *("replicate", "sagemaker", "together", "transformers", "vertexai", "watsonx", "writer"),
     )
 )
-# Attributes that only one of them writes, or that need a second look; the first that is there.
+# Attributes that only one of them writes, or that need a closer look; the first that is there.
 MARKS = (
     ("litellm.call_id", litellm.CONVENTION),
     ("openinference.span.kind", openinference.CONVENTION),
@@ -72,15 +72,15 @@ NAMES = {
 
 
 def of(span: Span) -> Convention:
-    """The convention that a span is written in; OTel's own when nothing speaks for another."""
+    """The convention that a span is written in; OTel's own unless its scope, its name or a mark is another's."""
     found = _by_scope(span.scope)
     if found is not None:
         return found
     found = NAMES.get(span.name)
-    if found is not None and found.speaks(span):
+    if found is not None and found.confirms(span):
         return found
     for mark, convention in MARKS:
-        if mark in span.attributes and convention.speaks(span):
+        if mark in span.attributes and convention.confirms(span):
             return convention
     if span.dropped_attributes and span.scope.startswith(_WITH_MARKS):
         return openllmetry.CONVENTION

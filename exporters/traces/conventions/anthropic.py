@@ -1,4 +1,4 @@
-"""Anthropic's SDK, which tells of its calls itself, without content."""
+"""Anthropic's SDK, which writes spans of its calls itself, without content."""
 
 from __future__ import annotations
 

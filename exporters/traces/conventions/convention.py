@@ -1,4 +1,4 @@
-"""What a convention is: which spans are calls, which attributes hold what, and what its senders get wrong."""
+"""What a convention is: which spans are calls, which attributes have what, and what its senders get wrong."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from exporters.traces.conventions.fields import FIELDS, Field
 from exporters.traces.decode import attributes, content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span, Value
 
 Found = dict[str, Any]
-"""Values for the fields of a Call, by the field's name."""
+"""Values for a Call by the names of FIELDS, and what only some conventions know: `aborted`, `failed`, `layer`,
+`native_ttft`, `stream_s`, `tpot_s`."""
 
 INFERENCE: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
 # Spans that stand for several calls, or for none.
@@ -45,7 +47,7 @@ def _nothing(_span: Span, _found: Found) -> None:
     return
 
 
-def _no_wait(_span: Span) -> bool:
+def _never(_span: Span) -> bool:
     return False
 
 
@@ -57,19 +59,19 @@ def _always(_span: Span) -> bool:
 class Convention:
     """One way of writing calls into spans.
 
-    `keys` names the attributes of each field, first non-empty wins; fields it leaves out are read as OTel has them.
-    `refine` mends what the attributes alone get wrong; it may set any field of a Call. `waits` says whether a span that
-    is no call is the wait for one. `speaks` says whether a span that has its mark or its name is written in it indeed,
-    where others use the same word.
+    `keys` names the attributes of fields, the first that is not empty wins; other fields are read as OTel has them.
+    `refine` corrects what the attributes alone get wrong. `is_stream_wait` says whether a span that is no call is the
+    wait before a stream. `confirms` says whether a span with this convention's mark or name is really written in it,
+    where others use the same one.
     """
 
     name: str
     is_call: Callable[[Span], bool]
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     refine: Callable[[Span, Found], None] = _nothing
-    words: Callable[[Span], tuple[str, str]] = content.of_messages
-    waits: Callable[[Span], bool] = _no_wait
-    speaks: Callable[[Span], bool] = _always
+    read_content: Callable[[Span], Content] = content.of_messages
+    is_stream_wait: Callable[[Span], bool] = _never
+    confirms: Callable[[Span], bool] = _always
     layer: str = "client"
     operation: str = "chat"
     table: dict[str, tuple[str, int, Callable[[Value], Any]]] = field(default_factory=dict)
@@ -82,7 +84,7 @@ class Convention:
                 self.table[key] = (known.name, rank, known.read)
 
     def read(self, span: Span) -> Found:
-        """Values for a Call. One pass over the attributes: most are none of ours."""
+        """Values for a Call, in one pass over the attributes: most are of no use here."""
         found = _BLANK.copy()
         ranks: dict[str, int] = {}
         table = self.table

@@ -51,7 +51,7 @@ FIELDS: Final = (
     ),
     Field("duration_s", (), attributes.number, "s"),
     Field("ttft_s", ("gen_ai.response.time_to_first_chunk",), attributes.number, "s"),
-    Field("finish_reasons", ("gen_ai.response.finish_reasons",), attributes.words),
+    Field("finish_reasons", ("gen_ai.response.finish_reasons",), attributes.texts),
     Field("response_id", ("gen_ai.response.id",)),
     Field("conversation_id", ("gen_ai.conversation.id", "session.id")),
     Field("error_type", ("error.type",)),

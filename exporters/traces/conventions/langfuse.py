@@ -1,4 +1,4 @@
-"""Langfuse SDKs 3 to 5: observations with input, output and usage as JSON; some words in quotes of their own."""
+"""Langfuse SDKs 3 to 5: observations with input, output and usage as JSON; some texts in quotes of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.decode import attributes, content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span
 
 _KIND = "langfuse.observation.type"
@@ -24,7 +25,7 @@ def _refine(span: Span, found: Found) -> None:
     found |= usage.tokens(used, flat_is_disjoint=True)
     failed = span.status == 2 or a.get("langfuse.observation.level") == "ERROR"
     if failed:
-        # Nothing answered, so the name is the one that was asked for.
+        # No model responded, so the name is the requested one.
         found["model_requested"], found["model_served"] = found["model_served"], None
         found["failed"] = True
     first = _moment(attributes.word(a, _FIRST))
@@ -41,12 +42,12 @@ def _moment(text: str | None) -> float | None:
         return None
 
 
-def _words(span: Span) -> tuple[str, str]:
+def _read_content(span: Span) -> Content:
     a = span.attributes
-    given, answer = a.get("langfuse.observation.input"), a.get("langfuse.observation.output")
+    request, response = a.get("langfuse.observation.input"), a.get("langfuse.observation.output")
     if a[_KIND] == "embedding":
-        return content.text(given), ""
-    return content.of_request(given), content.of_reply(answer)
+        return Content(content.text(request), "")
+    return Content(content.prompt_of_body(request), content.response_of_body(response))
 
 
 CONVENTION = Convention(
@@ -60,5 +61,5 @@ CONVENTION = Convention(
         "conversation_id": ("session.id", "langfuse.session.id"),
     },
     refine=_refine,
-    words=_words,
+    read_content=_read_content,
 )

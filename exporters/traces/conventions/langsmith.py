@@ -5,6 +5,7 @@ from __future__ import annotations
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.decode import attributes, content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span
 
 
@@ -18,15 +19,15 @@ def _refine(span: Span, found: Found) -> None:
         found |= {name: value for name, value in usage.tokens(details).items() if value is not None}
     parts = attributes.tree(details.get("input_token_details"))
     for name, part in (("cached_input_tokens", "cache_read"), ("cache_write_input_tokens", "cache_creation")):
-        told = attributes.count(parts, part)
-        found[name] = found[name] if told is None else told
+        count = attributes.count(parts, part)
+        found[name] = found[name] if count is None else count
     if found["provider"] == "langchain":
         found["provider"] = None
 
 
-def _words(span: Span) -> tuple[str, str]:
+def _read_content(span: Span) -> Content:
     a = span.attributes
-    return content.of_request(a.get("gen_ai.prompt")), content.of_reply(a.get("gen_ai.completion"))
+    return Content(content.prompt_of_body(a.get("gen_ai.prompt")), content.response_of_body(a.get("gen_ai.completion")))
 
 
 CONVENTION = Convention(
@@ -39,5 +40,5 @@ CONVENTION = Convention(
         "cache_write_input_tokens": ("cache_creation_input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
     },
     refine=_refine,
-    words=_words,
+    read_content=_read_content,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
 from exporters.traces.decode import attributes, content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span
 
 _PROXY = "Received Proxy Server Request"
@@ -40,19 +41,19 @@ def _refine(span: Span, found: Found) -> None:
 
 
 def _names(span: Span, found: Found) -> tuple[str | None, str | None]:
-    """What the proxy's client asked for, and the name upstream."""
-    a, named, told = span.attributes, found["model_requested"], found["model_served"]
+    """The model that the proxy's client requested, and its name upstream."""
+    a, requested, served = span.attributes, found["model_requested"], found["model_served"]
     if "litellm.api_key.hash" in a:
         upstream = attributes.word(a, "litellm.provider.model")
         if upstream and found["provider"]:
             upstream = upstream.removeprefix(f"{found['provider']}/")
-        return named, upstream if span.status != 2 else None
+        return requested, upstream if span.status != 2 else None
     # The response's model is the client's alias and the request's the one upstream, the reverse of the convention.
     alias = attributes.word(a, "litellm.model_group")
     if alias:
-        return alias, named if span.status != 2 else None
+        return alias, requested if span.status != 2 else None
     # Without the group, streams and refusals name only the one upstream.
-    return (told, named) if told != named else (None, named)
+    return (served, requested) if served != requested else (None, requested)
 
 
 def _count(span: Span, found: Found) -> None:
@@ -61,20 +62,20 @@ def _count(span: Span, found: Found) -> None:
     for name in usage.DETAILS:
         if found[name] is None:
             found[name] = details[name]
-    # Releases around 1.81 count themselves when a stream was not asked for its usage. A provider's own has details.
-    guessed = span.name == _PROXY and found["streaming"] and not used.get("prompt_tokens_details")
-    # Of what broke off it counts as much as came, and zeros stand for what nobody counted.
-    if guessed or span.status == 2 or not (found["input_tokens"] or found["output_tokens"]):
+    # Releases around 1.81 count tokens themselves when a stream was not asked for its usage. A provider's has details.
+    estimated = span.name == _PROXY and found["streaming"] and not used.get("prompt_tokens_details")
+    # Of a stream that broke off they count what came, and they write zeros for what nobody counted.
+    if estimated or span.status == 2 or not (found["input_tokens"] or found["output_tokens"]):
         found["input_tokens"] = found["output_tokens"] = None
 
 
-def _words(span: Span) -> tuple[str, str]:
-    prompt, answer = content.of_messages(span)
+def _read_content(span: Span) -> Content:
+    prompt, response = content.of_messages(span)
     called = attributes.word(span.attributes, "gen_ai.completion.0.function_call.name")
-    if called and not answer:
+    if called and not response:
         arguments = content.text(span.attributes.get("gen_ai.completion.0.function_call.arguments"))
-        answer = content.tool_call(called, arguments)
-    return prompt, answer
+        response = content.tool_call(called, arguments)
+    return Content(prompt, response)
 
 
 CONVENTION = Convention(
@@ -85,5 +86,5 @@ CONVENTION = Convention(
         "conversation_id": ("gen_ai.conversation.id",),
     },
     refine=_refine,
-    words=_words,
+    read_content=_read_content,
 )

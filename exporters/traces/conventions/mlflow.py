@@ -1,10 +1,11 @@
-"""MLflow's OTLP export: every attribute is JSON, model and streaming stand in the inputs."""
+"""MLflow's OTLP export: every attribute is JSON; model and streaming are in the inputs."""
 
 from __future__ import annotations
 
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found, since_start
 from exporters.traces.decode import attributes, content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span
 
 _KIND = "mlflow.spanType"
@@ -16,17 +17,17 @@ def _is_call(span: Span) -> bool:
 
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
-    given, told = attributes.tree(a.get("mlflow.spanInputs")), attributes.tree(a.get("mlflow.spanOutputs"))
+    request, response = attributes.tree(a.get("mlflow.spanInputs")), attributes.tree(a.get("mlflow.spanOutputs"))
     found["operation"] = "embeddings" if attributes.word(a, _KIND) == "EMBEDDING" else "chat"
-    found["model_requested"] = found["model_requested"] or attributes.word(given, "model")
-    found["model_served"] = found["model_served"] or attributes.word(told, "model")
-    found["response_id"] = found["response_id"] or attributes.word(told, "id")
-    found["streaming"] = attributes.flag(given, "stream") or (False if given else None)
+    found["model_requested"] = found["model_requested"] or attributes.word(request, "model")
+    found["model_served"] = found["model_served"] or attributes.word(response, "model")
+    found["response_id"] = found["response_id"] or attributes.word(response, "id")
+    found["streaming"] = attributes.flag(request, "stream") or (False if request else None)
     used = attributes.tree(a.get("mlflow.chat.tokenUsage"))
     # MLflow names the buckets as Anthropic does, and counts as OTel does.
-    counted = usage.tokens(used, is_inclusive=True) if used else usage.tokens(attributes.tree(told.get("usage")))
+    counted = usage.tokens(used, is_inclusive=True) if used else usage.tokens(attributes.tree(response.get("usage")))
     found |= {name: value for name, value in counted.items() if value is not None}
-    choices = told.get("choices")
+    choices = response.get("choices")
     if isinstance(choices, list) and not found["finish_reasons"]:
         reasons = (attributes.word(choice, "finish_reason") for choice in choices if isinstance(choice, dict))
         found["finish_reasons"] = tuple(filter(None, reasons))
@@ -35,9 +36,11 @@ def _refine(span: Span, found: Found) -> None:
         found["streaming"], found["ttft_s"] = True, first
 
 
-def _words(span: Span) -> tuple[str, str]:
+def _read_content(span: Span) -> Content:
     a = span.attributes
-    return content.of_request(a.get("mlflow.spanInputs")), content.of_reply(a.get("mlflow.spanOutputs"))
+    return Content(
+        content.prompt_of_body(a.get("mlflow.spanInputs")), content.response_of_body(a.get("mlflow.spanOutputs"))
+    )
 
 
 CONVENTION = Convention(
@@ -50,5 +53,5 @@ CONVENTION = Convention(
         "provider": ("mlflow.llm.provider", "gen_ai.provider.name"),
     },
     refine=_refine,
-    words=_words,
+    read_content=_read_content,
 )

@@ -6,6 +6,7 @@ import re
 
 from exporters.traces.conventions.convention import Convention, Found, since_start
 from exporters.traces.decode import attributes, content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span
 
 _ID = re.compile(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg)[-_][^"]{1,128})"')
@@ -19,15 +20,15 @@ def _is_call(span: Span) -> bool:
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
     embedding = a["openinference.span.kind"] == "EMBEDDING"
-    asked = attributes.tree(a.get("embedding.invocation_parameters" if embedding else "llm.invocation_parameters"))
+    request = attributes.tree(a.get("embedding.invocation_parameters" if embedding else "llm.invocation_parameters"))
     text_completion = "llm.prompts.0.prompt.text" in a
     found["operation"] = "embeddings" if embedding else "text_completion" if text_completion else "chat"
-    found["model_requested"] = found["model_requested"] or attributes.word(asked, "model")
+    found["model_requested"] = found["model_requested"] or attributes.word(request, "model")
     if found["model_served"] == found["model_requested"] and span.status == 2:
         found["model_served"] = None
     if not embedding:
         # Without a flag in a request that is known, it is no stream; the request may have been dropped, though.
-        found["streaming"] = attributes.flag(asked, "stream") or (False if asked else None)
+        found["streaming"] = attributes.flag(request, "stream") or (False if request else None)
     first = since_start(span, "First Token Stream Event")
     if first is not None:
         found["streaming"], found["ttft_s"] = True, first
@@ -36,24 +37,23 @@ def _refine(span: Span, found: Found) -> None:
         identity = _ID.search(output)
         found["response_id"] = identity[1] if identity else None
         if identity and identity[1].startswith("resp"):
-            # The first event of OpenAI's Responses API says that the answer was begun; it holds no token.
+            # The first event of OpenAI's Responses API only says that the response has begun; it has no token.
             found["ttft_s"] = None
         if not found["finish_reasons"]:
             found["finish_reasons"] = tuple(_REASON.findall(output)[:1])
 
 
-def _words(span: Span) -> tuple[str, str]:
+def _read_content(span: Span) -> Content:
     a = span.attributes
     if a["openinference.span.kind"] == "EMBEDDING":
         texts = content.indexed(a, "embedding.embeddings.")
-        return "\n".join(
-            filter(None, (content.text(text.get("embedding.text")) for text in texts if isinstance(text, dict)))
-        ), ""
-    prompt = content.last_input(content.indexed(a, "llm.input_messages.", "message."))
-    answer = content.output(content.indexed(a, "llm.output_messages.", "message."))
-    prompt = prompt or content.text(a.get("llm.prompts.0.prompt.text")) or content.of_request(a.get("input.value"))
-    answer = answer or content.text(a.get("llm.choices.0.completion.text"))
-    return prompt, answer or content.of_reply(a.get("output.value"))
+        lines = (content.text(text.get("embedding.text")) for text in texts if isinstance(text, dict))
+        return Content("\n".join(filter(None, lines)), "")
+    prompt = content.prompt(content.indexed(a, "llm.input_messages.", "message."))
+    response = content.response(content.indexed(a, "llm.output_messages.", "message."))
+    prompt = prompt or content.text(a.get("llm.prompts.0.prompt.text")) or content.prompt_of_body(a.get("input.value"))
+    response = response or content.text(a.get("llm.choices.0.completion.text"))
+    return Content(prompt, response or content.response_of_body(a.get("output.value")))
 
 
 CONVENTION = Convention(
@@ -74,5 +74,5 @@ CONVENTION = Convention(
         "conversation_id": ("session.id",),
     },
     refine=_refine,
-    words=_words,
+    read_content=_read_content,
 )

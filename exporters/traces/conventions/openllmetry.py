@@ -4,13 +4,14 @@ With many messages the SDK's limit of 128 attributes drops the oldest, model and
 is known as a call by its scope and name.
 
 Streams of Anthropic's API have no flag and count the first event's output tokens twice. They name the model after the
-tokens, plain answers before them: the only way to tell the two apart.
+tokens, other responses before them: the only difference between the two.
 """
 
 from __future__ import annotations
 
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference, since_start
 from exporters.traces.decode import content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span
 
 _NAMES = (".chat", ".completion", ".completions", ".embeddings")
@@ -32,22 +33,22 @@ def _refine(span: Span, found: Found) -> None:
     first = since_start(span, *_CHUNKS)
     if first is not None:
         found["streaming"], found["ttft_s"] = True, first
-    if span.scope.startswith(_ANTHROPIC) and _tells_tokens_first(span):
+    if span.scope.startswith(_ANTHROPIC) and _has_tokens_first(span):
         found["streaming"], found["output_tokens"] = True, None
 
 
-def _tells_tokens_first(span: Span) -> bool:
+def _has_tokens_first(span: Span) -> bool:
     """Whether tokens stand before the served model: an SDK keeps the order in which attributes were set."""
     names = [name for name in span.attributes if name in ("gen_ai.usage.output_tokens", "gen_ai.response.model")]
     return names == ["gen_ai.usage.output_tokens", "gen_ai.response.model"]
 
 
-def _words(span: Span) -> tuple[str, str]:
+def _read_content(span: Span) -> Content:
     a = span.attributes
     if "gen_ai.input.messages" in a or "gen_ai.output.messages" in a:
         return content.of_messages(span)
-    prompt, answer = content.indexed(a, "gen_ai.prompt."), content.indexed(a, "gen_ai.completion.")
-    return content.last_input(prompt), content.output(answer)
+    prompt, response = content.indexed(a, "gen_ai.prompt."), content.indexed(a, "gen_ai.completion.")
+    return Content(content.prompt(prompt), content.response(response))
 
 
 CONVENTION = Convention(
@@ -61,5 +62,5 @@ CONVENTION = Convention(
         ),
     },
     refine=_refine,
-    words=_words,
+    read_content=_read_content,
 )

@@ -1,4 +1,4 @@
-"""OTel GenAI conventions, current and older generations, and whatever unknown senders write in that manner."""
+"""OTel GenAI conventions, current and older generations, and what unknown senders write in the same way."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def _is_call(span: Span) -> bool:
     operation = operation_of(span)
     if "gen_ai.aggregated_usage.input_tokens" in a or operation in AGGREGATES:
         return False
-    # A web framework's span may name the model too: LiteLLM's proxy sees to that.
+    # A web framework's span may name the model too, as those of LiteLLM's proxy do.
     return operation in INFERENCE or ("gen_ai.request.model" in a and ROUTE not in a)
 
 
 def finish_of_messages(span: Span, found: Found) -> None:
-    """Some write the finish reason only into the answer's message; the end of its text tells it without decoding."""
+    """Some write the finish reason only into the response's message; it is found at its end without decoding it."""
     output = span.attributes.get("gen_ai.output.messages")
     if not found["finish_reasons"] and isinstance(output, str):
         found["finish_reasons"] = tuple(_FINISH.findall(output[-_TAIL:])[-1:])
@@ -34,7 +34,7 @@ def finish_of_messages(span: Span, found: Found) -> None:
 def _refine(span: Span, found: Found) -> None:
     finish_of_messages(span, found)
     if span.kind == SERVER:
-        # Whoever answers others by the conventions of clients stands between them and a model.
+        # A server that writes its calls as clients do stands between its clients and a model.
         found["layer"] = "gateway"
 
 

@@ -1,5 +1,5 @@
-"""Logfire and pydantic-ai. Logfire tells of a streamed call in two spans that nothing links: the request's, over when
-the answer's headers are here, and a log at the stream's end with the stream's duration, tokens and answer. The log is
+"""Logfire and pydantic-ai. Logfire writes a streamed call as two spans that nothing links: the request's, which ends
+with the response's headers, and a log at the stream's end with the stream's duration, tokens and response. The log is
 the call, the other its wait, unless the request failed."""
 
 from __future__ import annotations
@@ -7,11 +7,12 @@ from __future__ import annotations
 from exporters.traces.conventions import otel, usage
 from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
 from exporters.traces.decode import attributes, content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span, Value
 
 _LOG = "logfire.span_type"
-_TOLD = ("events", "gen_ai.output.messages")
-_ANSWERED = ("gen_ai.response.id", "gen_ai.usage.input_tokens", "gen_ai.output.messages", "response_data")
+_OUTPUT = ("events", "gen_ai.output.messages")
+_RESPONSE = ("gen_ai.response.id", "gen_ai.usage.input_tokens", "gen_ai.output.messages", "response_data")
 
 
 def _is_call(span: Span) -> bool:
@@ -27,7 +28,7 @@ def _is_call(span: Span) -> bool:
 
 
 def _is_wait(span: Span) -> bool:
-    """Whether this is a request that did not fail and asked for a stream, or tells of no answer: it has just begun."""
+    """Whether this is a request that did not fail and asked for a stream, or has nothing of a response yet."""
     a = span.attributes
     if a.get(_LOG) == "log" or span.status == 2:
         return False
@@ -37,7 +38,7 @@ def _is_wait(span: Span) -> bool:
         a.get(_LOG) == "span"
         and span.scope.startswith("logfire")
         and operation_of(span) == "chat"
-        and not any(name in a for name in _ANSWERED)
+        and not any(name in a for name in _RESPONSE)
     )
 
 
@@ -59,23 +60,24 @@ def _refine(span: Span, found: Found) -> None:
     details = usage.tokens(attributes.tree(a.get("gen_ai.usage.raw")))
     for name in usage.DETAILS:
         found[name] = details[name] if found[name] is None else found[name]
-    # pydantic-ai says nothing else of an answer that broke off.
+    # pydantic-ai writes nothing else about a response that broke off.
     nothing = not (found["model_served"] or found["finish_reasons"] or found["output_tokens"] or found["response_id"])
-    found["aborted"] = nothing and span.scope.startswith("pydantic") and not any(name in a for name in _TOLD)
+    found["aborted"] = nothing and span.scope.startswith("pydantic") and not any(name in a for name in _OUTPUT)
 
 
-def _words(span: Span) -> tuple[str, str]:
+def _read_content(span: Span) -> Content:
     a = span.attributes
-    prompt, answer = content.of_messages(span)
+    prompt, response = content.of_messages(span)
     events = [event for event in _list(a.get("events")) if isinstance(event, dict)]
-    if events and not (prompt or answer):
-        asked: Value = [event for event in events if event.get("event.name") != "gen_ai.choice"]
-        told: Value = [event.get("message", event) for event in events if event.get("event.name") == "gen_ai.choice"]
-        return content.last_input(asked), content.output(told)
-    response = attributes.tree(a.get("response_data"))
+    if events and not (prompt or response):
+        request: Value = [event for event in events if event.get("event.name") != "gen_ai.choice"]
+        choices: Value = [event.get("message", event) for event in events if event.get("event.name") == "gen_ai.choice"]
+        return Content(content.prompt(request), content.response(choices))
+    body = attributes.tree(a.get("response_data"))
     if not prompt and attributes.tree(a.get("request_data")).keys() - {"model"}:
-        prompt = content.of_request(a.get("request_data"))
-    return prompt, answer or content.of_reply(response.get("message") or response.get("combined_chunk_content"))
+        prompt = content.prompt_of_body(a.get("request_data"))
+    response = response or content.response_of_body(body.get("message") or body.get("combined_chunk_content"))
+    return Content(prompt, response)
 
 
 def _list(value: Value) -> list[Value]:
@@ -88,6 +90,6 @@ CONVENTION = Convention(
     _is_call,
     keys={"ttft_s": ("gen_ai.client.operation.time_to_first_chunk", "gen_ai.response.time_to_first_chunk")},
     refine=_refine,
-    words=_words,
-    waits=_is_wait,
+    read_content=_read_content,
+    is_stream_wait=_is_wait,
 )

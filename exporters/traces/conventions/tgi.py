@@ -6,6 +6,7 @@ import re
 
 from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.decode import content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span, Value
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|ms|µs|us|ns)")
@@ -33,8 +34,8 @@ def _refine(span: Span, found: Found) -> None:
     found["provider"] = "tgi"
 
 
-def _words(span: Span) -> tuple[str, str]:
-    return content.text(span.attributes.get("inputs")), ""
+def _read_content(span: Span) -> Content:
+    return Content(content.text(span.attributes.get("inputs")), "")
 
 
 CONVENTION = Convention(
@@ -42,7 +43,7 @@ CONVENTION = Convention(
     _is_call,
     keys={"input_tokens": ("prompt_tokens",), "output_tokens": ("generated_tokens",)},
     refine=_refine,
-    words=_words,
+    read_content=_read_content,
     layer="server",
-    speaks=_is_call,
+    confirms=_is_call,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
 from exporters.traces.decode import attributes, content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span
 
 _CALLS = (".doGenerate", ".doStream", ".doEmbed")
@@ -31,14 +32,14 @@ def _refine(span: Span, found: Found) -> None:
         found["streaming"] = True
 
 
-def _words(span: Span) -> tuple[str, str]:
+def _read_content(span: Span) -> Content:
     a = span.attributes
-    prompt, answer = content.of_messages(span)
-    prompt = prompt or content.of_request(a.get("ai.prompt.messages") or a.get("ai.prompt") or a.get("ai.value"))
+    prompt, response = content.of_messages(span)
+    prompt = prompt or content.prompt_of_body(a.get("ai.prompt.messages") or a.get("ai.prompt") or a.get("ai.value"))
     if not prompt:
         prompt = content.text(a.get("ai.values"))
-    answer = answer or content.text(a.get("ai.response.text")) or content.text(a.get("ai.response.object"))
-    return prompt, answer or content.of_reply(a.get("ai.response.toolCalls"))
+    response = response or content.text(a.get("ai.response.text")) or content.text(a.get("ai.response.object"))
+    return Content(prompt, response or content.response_of_body(a.get("ai.response.toolCalls")))
 
 
 CONVENTION = Convention(
@@ -71,5 +72,5 @@ CONVENTION = Convention(
         "conversation_id": ("ai.telemetry.metadata.sessionId", "gen_ai.conversation.id"),
     },
     refine=_refine,
-    words=_words,
+    read_content=_read_content,
 )

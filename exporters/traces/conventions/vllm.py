@@ -10,7 +10,7 @@ def _is_call(span: Span) -> bool:
     return span.name == "llm_request" or "gen_ai.latency.e2e" in span.attributes
 
 
-def _speaks(span: Span) -> bool:
+def _confirms(span: Span) -> bool:
     a = span.attributes
     return "gen_ai.request.id" in a or any(name.startswith("gen_ai.latency.") for name in a)
 
@@ -30,5 +30,5 @@ _KEYS = {
     "cached_input_tokens": ("gen_ai.usage.cached_tokens",),
 }
 
-CONVENTION = Convention("vllm", _is_call, _KEYS, _refine, layer="server", speaks=_speaks)
+CONVENTION = Convention("vllm", _is_call, _KEYS, _refine, layer="server", confirms=_confirms)
 SGLANG = Convention("sglang", _is_call, _KEYS, _refine, layer="server")

@@ -1,6 +1,6 @@
-"""Reading attributes as they come: numbers as strings, lists and objects as JSON or as Python's repr, words in quotes.
+"""Reading attributes as they come: numbers as strings, lists and objects as JSON or as Python's repr, texts in quotes.
 
-Every reader takes names in order of preference, and answers None for what is absent, empty or impossible.
+Readers that take names try them in order; each returns None for what is absent, empty or impossible.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Attributes = Mapping[str, Value]
 MAX_WORD = 256
 # A repr longer than this is not parsed: it is content, not usage.
 MAX_REPR = 20_000
-# As many levels as the quick parser takes. Content and usage have a handful; reading them, a function calls itself.
+# As many levels as the fast parser accepts. Content and usage have a handful; the functions that read them recurse.
 MAX_LEVELS = 200
-# A longer text is looked at before it is parsed: of objects and lists in it each takes a hundred times its two letters.
+# Of a longer text objects and lists are counted before it is parsed: each takes a hundred times its two characters.
 LONG = 1 << 20
 MAX_OBJECTS = 100_000
 
 
 def word(attributes: Attributes, *names: str) -> str | None:
-    """A short text; without the quotes of those who send each attribute as JSON."""
+    """A short text, without the quotes that senders of JSON put around it."""
     for name in names:
         if name in attributes and (found := short(attributes[name])) is not None:
             return found
@@ -49,24 +49,24 @@ def short(value: Value) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def label(word: str) -> str:
-    """A name as labels may show it: what a sender calls a model or a tenant, without keys.
+def label(name: str) -> str:
+    """The name of a model or a tenant as labels may show it: without API keys.
 
-    Numbers of people stay: tenants are named by numbers that look so. Two keys stay two, by the beginning of a hash.
+    Numbers that look like a person's stay, because tenants have such names. Two keys differ by the prefix of a hash.
     """
-    cleaned, found = redact(word)
+    cleaned, found = redact(name)
     if "secret" not in found:
-        return word
-    apart = hashlib.sha256(word.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{cleaned}-{apart}"
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{cleaned}-{digest}"
 
 
-def labels(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple([label(word) for word in words])
+def labels(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([label(name) for name in names])
 
 
 def whole(value: Value) -> int | None:
-    """The number of tokens that a value is: finite and not negative."""
+    """A number of tokens: finite and not negative."""
     if type(value) is int:
         return value if value >= 0 else None
     found = number(value)
@@ -108,7 +108,7 @@ def flag(attributes: Attributes, *names: str) -> bool | None:
 
 
 def truth(value: Value) -> bool | None:
-    """Whether a value says yes or no."""
+    """A flag, out of a boolean or its name."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -116,7 +116,7 @@ def truth(value: Value) -> bool | None:
     return None
 
 
-def words(value: Value) -> tuple[str, ...] | None:
+def texts(value: Value) -> tuple[str, ...] | None:
     """A list of short texts, out of a list, a JSON list or a single text; None for an empty one."""
     if isinstance(value, str):
         value = loose(value) if value[:1] in '["' else value
@@ -124,10 +124,10 @@ def words(value: Value) -> tuple[str, ...] | None:
     return tuple([_storable(item) for item in items if isinstance(item, str) and item]) or None
 
 
-def _storable(word: str) -> str:
-    """A word that every store takes: without NUL, and without half of a surrogate pair, which JSON may hold."""
-    word = word[:MAX_WORD].replace("\0", "")
-    return word if word.isascii() else word.encode("utf-8", "replace").decode()
+def _storable(text: str) -> str:
+    """A text that every store accepts: without NUL, and without half of a surrogate pair, which JSON may have."""
+    text = text[:MAX_WORD].replace("\0", "")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def loose(value: Value) -> Value:
@@ -138,7 +138,7 @@ def loose(value: Value) -> Value:
         return value
     parsed: Value
     try:
-        # Three times as fast as the standard library's, which takes lone surrogates too.
+        # Three times as fast as the standard library's, which accepts lone surrogates too.
         parsed = from_json(value, cache_strings="keys")
     except ValueError:
         try:
@@ -150,11 +150,11 @@ def loose(value: Value) -> Value:
     return parsed
 
 
-def _is_deep(value: Value) -> bool:
-    level = [value]
+def _is_deep(root: Value) -> bool:
+    level = [root]
     for _ in range(MAX_LEVELS):
-        inner = [list(held.values()) if isinstance(held, dict) else held for held in level]
-        level = [item for held in inner if isinstance(held, list) for item in held]
+        inner = [list(value.values()) if isinstance(value, dict) else value for value in level]
+        level = [item for value in inner if isinstance(value, list) for item in value]
         if not level:
             return False
     return True

@@ -1,7 +1,7 @@
-"""The words of a call: prompt and answer as text, out of message lists of many shapes.
+"""A call's content: prompt and response as text, out of messages in many forms.
 
-Messages and parts may be OTel's, OpenAI's, Anthropic's, LangChain's dumps or flat attributes. Media are left out:
-only their kind is named.
+Messages and parts may be OTel's, OpenAI's, Anthropic's, LangChain's dumps or flat attributes. Media are left out; only
+their kind is named.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span, Value
@@ -19,63 +20,70 @@ _DATA_URI = re.compile(
     r'data:(?:[\w.+-]+\\*/[\w.+-]+)?(?:;[\w.+-]+=[\w.+"-]+)*;base64,(?:[A-Za-z0-9+/=_-]|\\+[nr/]|%[0-9A-F]{2}|\r?\n)+',
     re.ASCII | re.IGNORECASE,
 )
-# Of a tool's arguments and answers: what is no words. Hashes and ids are shorter, coordinates fewer.
+# What is no text in a tool's arguments and results. Hashes and ids are shorter, coordinates fewer.
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{256,}={0,2}")
 _MEDIA = ("image", "input_image", "image_url", "audio", "input_audio", "file", "document", "video", "blob")
 _MOST_NUMBERS = 16
 _NUMBER = re.compile(r"[0-9]{1,6}")
-_WORDS = ("text", "input_text", "output_text", None)
+_TEXTS = ("text", "input_text", "output_text", None)
 _QUIET = ("reasoning", "thinking", "redacted_thinking")
 
 
-def of_messages(span: Span) -> tuple[str, str]:
-    """Prompt and answer out of OTel's messages."""
+class Content(NamedTuple):
+    """A call's prompt and response; empty where there is none."""
+
+    prompt: str
+    response: str
+
+
+def of_messages(span: Span) -> Content:
+    """The content of OTel's messages."""
     a = span.attributes
-    return last_input(a.get("gen_ai.input.messages")), output(a.get("gen_ai.output.messages"))
+    return Content(prompt(a.get("gen_ai.input.messages")), response(a.get("gen_ai.output.messages")))
 
 
-def last_input(value: Value) -> str:
+def prompt(value: Value) -> str:
     """The text of the newest user message, else of all messages."""
     messages = _messages(value)
     mine = [message for message in messages if _role(message) in ("user", "human")]
     return _text([mine[-1]] if mine else messages)
 
 
-def output(value: Value) -> str:
-    """The text of the answer."""
+def response(value: Value) -> str:
+    """The text of all messages."""
     return _text(_messages(value))
 
 
-def of_request(value: Value) -> str:
-    """The prompt out of a request's body: messages, input or prompt; or out of plain messages or text."""
+def prompt_of_body(value: Value) -> str:
+    """The prompt in a request's body: messages, input or prompt; or in plain messages or text."""
     parsed = attributes.loose(value)
     if isinstance(parsed, dict):
         for name in ("messages", "input", "prompt", "contents"):
             if parsed.get(name):
-                return of_request(parsed[name])
-        return last_input(parsed) if "content" in parsed else text(value) if "args" not in parsed else ""
+                return prompt_of_body(parsed[name])
+        return prompt(parsed) if "content" in parsed else text(value) if "args" not in parsed else ""
     if isinstance(parsed, list) and parsed and isinstance(parsed[0], list):
         parsed = parsed[0]
     if isinstance(parsed, list) and parsed and isinstance(parsed[0], str):
         return text("\n".join(item for item in parsed if isinstance(item, str)))
-    return last_input(parsed)
+    return prompt(parsed)
 
 
-def of_reply(value: Value) -> str:
-    """The answer out of a reply's body: choices, generations, output, a message, or text."""
+def response_of_body(value: Value) -> str:
+    """The response in a response's body: choices, generations, output, a message, or text."""
     parsed = attributes.loose(value)
     if isinstance(parsed, dict):
         for name in ("choices", "output", "generations", "message"):
-            held = parsed.get(name)
-            if isinstance(held, list):
-                return _lines([of_reply(item) for item in held])
-            if held:
-                return of_reply(held)
+            inner = parsed.get(name)
+            if isinstance(inner, list):
+                return _lines([response_of_body(item) for item in inner])
+            if inner:
+                return response_of_body(inner)
         if parsed.get("type") == "function_call":
             return tool_call(str(parsed.get("name")), parsed.get("arguments"))
-        return output(parsed) or text(parsed.get("text"))
+        return response(parsed) or text(parsed.get("text"))
     if isinstance(parsed, list):
-        return _lines([of_reply(item) for item in parsed])
+        return _lines([response_of_body(item) for item in parsed])
     return text(parsed)
 
 
@@ -95,7 +103,7 @@ def text(value: Value) -> str:
     """A value that is text, without media."""
     if not isinstance(value, str):
         return ""
-    # One character is found fifty times faster than a word.
+    # One character is found fifty times faster than a longer text.
     return _DATA_URI.sub("[media]", value) if ";" in value and ";base64," in value.lower() else value
 
 
@@ -105,11 +113,11 @@ def tool_call(name: str, arguments: Value) -> str:
 
 
 def _written(value: Value) -> str:
-    held = attributes.loose(value)
-    left = _without_media(held)
-    # As it came, where nothing was to be left out.
-    left = value if left == held else left
-    return text(left) if isinstance(left, str) else json.dumps(left, ensure_ascii=False, default=str)
+    parsed = attributes.loose(value)
+    plain = _without_media(parsed)
+    # As it came, where there was nothing to leave out.
+    plain = value if plain == parsed else plain
+    return text(plain) if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, default=str)
 
 
 def _without_media(value: Value) -> Value:
@@ -120,7 +128,7 @@ def _without_media(value: Value) -> Value:
         kind = value.get("type")
         if kind in _MEDIA:
             return f"[{kind}]"
-        return {name: _without_media(held) for name, held in value.items()}
+        return {name: _without_media(inner) for name, inner in value.items()}
     if isinstance(value, list):
         if len(value) > _MOST_NUMBERS and all(isinstance(item, int | float) for item in value):
             return "[vector]"
@@ -133,8 +141,8 @@ def _unflatten(row: Message) -> Message:
     calls: dict[str, Message] = {}
     for key in [key for key in row if key.startswith(("contents.", "tool_calls."))]:
         group, number, rest = (*key.split(".", 2), "")[:3]
-        held = (parts if group == "contents" else calls).setdefault(number, {})
-        held[rest.removeprefix("message_content.").removeprefix("tool_call.").removeprefix("function.")] = row[key]
+        fields = (parts if group == "contents" else calls).setdefault(number, {})
+        fields[rest.removeprefix("message_content.").removeprefix("tool_call.").removeprefix("function.")] = row[key]
     if parts:
         row["content"] = [{"type": "image"} if any("image" in key for key in part) else part for part in parts.values()]
     if calls:
@@ -195,13 +203,12 @@ def _part(part: Value) -> str:
     if not isinstance(part, dict):
         return ""
     kind = part.get("type")
-    if kind in _WORDS:
-        held = part.get("content", part.get("text"))
-        return text(held)
+    if kind in _TEXTS:
+        return text(part.get("content", part.get("text")))
     if kind in ("tool_call", "tool-call", "tool_use", "function_call"):
         name = part.get("name") or part.get("toolName")
         return tool_call(str(name), part.get("arguments", part.get("input", part.get("args"))))
     if kind in ("tool_call_response", "tool-result", "tool_result", "function_call_output"):
-        answer = part.get("response", part.get("result", part.get("content", part.get("output"))))
-        return f"[tool answer: {_written(answer)}]"
+        result = part.get("response", part.get("result", part.get("content", part.get("output"))))
+        return f"[tool answer: {_written(result)}]"
     return "" if kind in _QUIET else f"[{str(kind)[:32]}]"

@@ -1,10 +1,10 @@
-"""Metrics of calls under OTel GenAI names, with a guard that folds label sets beyond a bound into `other`."""
+"""Metrics of calls under OTel GenAI names. Label sets beyond a bound are folded into `other`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from mypy_extensions import i64
 
@@ -20,7 +20,7 @@ KINDS: Final = tuple(field.token_kind for field in TOKEN_FIELDS)
 MILLION: Final = 1_000_000
 DAY: Final = 86_400
 MAX_LABEL: Final = 128
-KNOWN: Final = 1024
+CACHED_ROWS: Final = 1024
 # Any other operation is a sender's invention.
 OPERATIONS: Final = {"chat", "text_completion", "generate_content", "embeddings", "infer"}
 _NAMES: Final = {
@@ -28,11 +28,22 @@ _NAMES: Final = {
     True: ("gen_ai_server_request_duration_seconds", "gen_ai_server_time_to_first_token_seconds"),
 }
 
-Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str]
+
+class _Labels(NamedTuple):
+    """The labels that a call may have."""
+
+    operation: str
+    provider: str | None
+    model_requested: str | None
+    model_served: str | None
+    tenant: str
+    layer: str
+    error_type: str | None
+    status: str
 
 
 class _Row:
-    """The series of one label set, so that a call costs one look-up; and the price of its model on a day."""
+    """The series of one label set, found by one look-up a call; and the price of its model on a day."""
 
     __slots__ = (
         "call", "cost", "day", "duration", "price", "requested", "requests", "served", "tokens", "tpot", "ttft",
@@ -55,8 +66,8 @@ class _Row:
         self.unpriced: Counter | None = None
 
 
-class _Known:
-    """Labels as calls have them and their row: found again without a look into a table of tuples."""
+class _CachedRow:
+    """A row with the labels of its calls: found by their fingerprint, without building a key for the table."""
 
     __slots__ = ("error", "layer", "operation", "provider", "requested", "row", "served", "status", "tenant")
 
@@ -71,7 +82,7 @@ class _Known:
         self.status: str = call.status
         self.row = row
 
-    def fits(self, call: Call) -> bool:
+    def matches(self, call: Call) -> bool:
         return (
             self.requested == call.model_requested
             and self.served == call.model_served
@@ -85,18 +96,18 @@ class _Known:
 
 
 class CallMetrics:
-    """Counts and observes calls. Its owner locks."""
+    """Counts and observes calls. Not safe to use from several threads at once: its owner locks."""
 
     def __init__(self, prices: tuple[Price, ...], max_series: int) -> None:
         self.registry = Registry()
         self._prices = prices
         self._max_series = max_series
-        self._rows: dict[Key, _Row] = {}
-        self._known: list[_Known | None] = [None] * KNOWN
+        self._rows: dict[_Labels, _Row] = {}
+        self._cached: list[_CachedRow | None] = [None] * CACHED_ROWS
         self._folded = self.registry.counter("telltale_collector_folded_total")
         self._lag = self.registry.histogram("telltale_collector_lag_seconds")
 
-    def take(self, calls: Sequence[Call], now: float) -> None:
+    def count(self, calls: Sequence[Call], now: float) -> None:
         """Count the calls of one request, accepted at `now`."""
         for call in calls:
             self.add(call)
@@ -129,7 +140,7 @@ class CallMetrics:
         self._add_tokens(row, call)
 
     def add_tokens(self, call: Call) -> None:
-        """Count the tokens of a call that is counted already, by a span that said none."""
+        """Count the tokens of a call that was counted by a span without any."""
         self._add_tokens(self._row(call), call)
 
     def _add_tokens(self, row: _Row, call: Call) -> None:
@@ -146,21 +157,27 @@ class CallMetrics:
             self._price(call, row)
 
     def _row(self, call: Call) -> _Row:
-        slot = spread(call.label_fingerprint) & (KNOWN - 1)
+        slot = spread(call.label_fingerprint) & (CACHED_ROWS - 1)
         if call.label_fingerprint != 0:
-            known = self._known[slot]
-            if known is not None and known.fits(call):
-                return known.row
-        key: Key = (
-            *(call.operation, call.provider, call.model_requested, call.model_served),
-            *(call.tenant, call.layer, call.error_type, call.status),
+            cached = self._cached[slot]
+            if cached is not None and cached.matches(call):
+                return cached.row
+        labels = _Labels(
+            operation=call.operation,
+            provider=call.provider,
+            model_requested=call.model_requested,
+            model_served=call.model_served,
+            tenant=call.tenant,
+            layer=call.layer,
+            error_type=call.error_type,
+            status=call.status,
         )
-        row = self._rows.get(key)
+        row = self._rows.get(labels)
         if row is None:
-            row = self._new(key)
+            row = self._new(labels)
         # A folded call is counted as such each time.
         if call.label_fingerprint != 0 and row.use[0] != OTHER:
-            self._known[slot] = _Known(call, row)
+            self._cached[slot] = _CachedRow(call, row)
         return row
 
     def _price(self, call: Call, row: _Row) -> None:
@@ -181,18 +198,20 @@ class CallMetrics:
                 row.cost = self.registry.counter("telltale_cost_usd_total", *row.use)
             row.cost.value += cost(call, row.price)
 
-    def _new(self, key: Key) -> _Row:
-        safe = _safe(key)
+    def _new(self, labels: _Labels) -> _Row:
+        safe = _safe(labels)
         if len(self._rows) >= self._max_series:
             self._folded.value += 1
-            safe = (OTHER, OTHER, OTHER, OTHER, OTHER, *safe[5:])
+            safe = safe._replace(
+                operation=OTHER, provider=OTHER, model_requested=OTHER, model_served=OTHER, tenant=OTHER
+            )
         row = self._rows.get(safe)
         if row is None:
             row = _Row(
                 _use_labels(safe),
                 _call_labels(safe),
                 self.registry.counter("telltale_requests_total", *_use_labels(safe)),
-                self.registry.histogram(_NAMES[safe[5] == "server"][0], *_call_labels(safe)),
+                self.registry.histogram(_NAMES[safe.layer == "server"][0], *_call_labels(safe)),
             )
             self._rows[safe] = row
         return row
@@ -207,13 +226,13 @@ def price(call: Call, prices: tuple[Price, ...]) -> Price | None:
 
 def cost(call: Call, price: Price) -> float:
     """US dollars of a call whose tokens are known."""
-    given, output = call.input_tokens or 0, call.output_tokens or 0
-    cached = min(call.cached_input_tokens or 0, given)
-    written = min(call.cache_write_input_tokens or 0, given - cached)
+    total_input, output = call.input_tokens or 0, call.output_tokens or 0
+    cached = min(call.cached_input_tokens or 0, total_input)
+    cache_write = min(call.cache_write_input_tokens or 0, total_input - cached)
     read_price = price.input if price.cached_input is None else price.cached_input
     write_price = price.input if price.cache_write_input is None else price.cache_write_input
-    fresh = given - cached - written
-    used = fresh * price.input + cached * read_price + written * write_price + output * price.output
+    fresh = total_input - cached - cache_write
+    used = fresh * price.input + cached * read_price + cache_write * write_price + output * price.output
     return used / MILLION
 
 
@@ -224,10 +243,14 @@ def _matches(pattern: str, call: Call) -> bool:
     return pattern in names
 
 
-def _safe(key: Key) -> Key:
-    operation, provider, requested, served, tenant, layer, error, status = key
-    operation = operation if operation in OPERATIONS else OTHER
-    return operation, _label(provider), _label(requested), _label(served), _label(tenant) or "", layer, error, status
+def _safe(labels: _Labels) -> _Labels:
+    return labels._replace(
+        operation=labels.operation if labels.operation in OPERATIONS else OTHER,
+        provider=_label(labels.provider),
+        model_requested=_label(labels.model_requested),
+        model_served=_label(labels.model_served),
+        tenant=_label(labels.tenant) or "",
+    )
 
 
 def _label(value: str | None) -> str | None:
@@ -236,10 +259,16 @@ def _label(value: str | None) -> str | None:
     return "".join(c for c in value[:MAX_LABEL] if c.isprintable())
 
 
-def _call_labels(key: Key) -> tuple[str, ...]:
-    return tuple(value or "" for value in key[:7])
+def _call_labels(labels: _Labels) -> tuple[str, ...]:
+    """In the order of the catalogue, for metrics of calls."""
+    values = (
+        *(labels.operation, labels.provider, labels.model_requested, labels.model_served, labels.tenant),
+        *(labels.layer, labels.error_type),
+    )
+    return tuple([value or "" for value in values])
 
 
-def _use_labels(key: Key) -> tuple[str, ...]:
-    operation, _, requested, served, tenant, layer, _, status = key
-    return tenant, requested or served or "", layer, operation, status
+def _use_labels(labels: _Labels) -> tuple[str, ...]:
+    """In the order of the catalogue, for metrics of usage."""
+    model = labels.model_requested or labels.model_served or ""
+    return labels.tenant, model, labels.layer, labels.operation, labels.status

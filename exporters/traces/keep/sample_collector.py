@@ -11,13 +11,14 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
-from exporters.traces.calls import fast_path, normalise
+from exporters.traces.calls import fast_content, normalise
 from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.dedup import CallDeduplicator
-from exporters.traces.calls.log_content import Content, LogContentBuffer, SpanKey
+from exporters.traces.calls.log_content import LogContentBuffer, SpanKey
 from exporters.traces.conventions import otel
 from exporters.traces.core.journal import Journal
 from exporters.traces.decode import content
+from exporters.traces.decode.content import Content
 from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.keep.coverage import Coverage
@@ -167,7 +168,7 @@ class SampleCollector:
         call = normalise.call(span, normalise.Context(tenant, (), self._settings.collector.service_models))
         if call is None:
             return None
-        prompt, response = normalise.words(span)
+        prompt, response = normalise.read_content(span)
         return call, prompt, response
 
     def _make(
@@ -207,12 +208,12 @@ def _content(ref: CallRef) -> tuple[str, str]:
     group, index = ref.group, ref.index
     if ref.call.convention == otel.CONVENTION.name:
         try:
-            found = fast_path.words(group.body, group.starts[index], group.ends[index])
+            found = fast_content.read_content(group.body, group.starts[index], group.ends[index])
         except IndexError as error:
             raise Malformed(CUT_OFF) from error
         if found is not None:
             return found
-    return normalise.words(group.span(index))
+    return normalise.read_content(group.span(index))
 
 
 def _sample(

@@ -122,7 +122,7 @@ def test_one_call_told_in_each_convention(name: str, attributes: dict[str, Any],
     assert (found.convention, found.operation, found.status) == (name, "chat", "ok")
     assert (found.model_requested, found.model_served) == ("gpt-4o-mini", "gpt-4o-mini-2")
     assert (found.input_tokens, found.output_tokens) == (20, 14)
-    assert normalise.words(span(attributes, **values)) == ("Capital of France?", "Paris.")
+    assert normalise.read_content(span(attributes, **values)) == ("Capital of France?", "Paris.")
 
 
 LOGFIRE_5 = {
@@ -156,7 +156,7 @@ def test_logfires_stream_ended_when_its_last_message_says_why(finish: str, statu
 def test_a_request_of_which_only_the_model_is_told_has_no_prompt() -> None:
     told = {**LOGFIRE_5, "gen_ai.operation.name": "embeddings", "gen_ai.usage.input_tokens": 23}
     assert call(told, scope="logfire.openai").operation == "embeddings"
-    assert normalise.words(span(told, scope="logfire.openai")) == ("", "")
+    assert normalise.read_content(span(told, scope="logfire.openai")) == ("", "")
 
 
 def test_pydantic_ais_call_whose_answer_broke_off_is_aborted() -> None:
@@ -513,7 +513,7 @@ def test_no_attribute_of_any_type_breaks_it_or_gets_an_impossible_number_through
     assert found.ttft_s is None or found.ttft_s <= found.duration_s
     for word in (found.model_requested, found.model_served, found.provider, found.response_id, *found.finish_reasons):
         assert word is None or word.encode()
-    prompt, answer = normalise.words(made)
+    prompt, answer = normalise.read_content(made)
     assert isinstance(prompt, str)
     assert isinstance(answer, str)
 
@@ -523,7 +523,7 @@ def test_no_attribute_of_any_type_breaks_it_or_gets_an_impossible_number_through
 def test_content_in_levels_without_an_end_breaks_nothing(key: str, levels: str) -> None:
     made = span({**MLFLOW, key: levels})
     assert normalise.call(made, CONTEXT) is not None
-    assert all(isinstance(words, str) for words in normalise.words(made))
+    assert all(isinstance(words, str) for words in normalise.read_content(made))
 
 
 @pytest.mark.parametrize(
@@ -543,7 +543,7 @@ def test_content_in_levels_without_an_end_breaks_nothing(key: str, levels: str) 
 )  # fmt: skip
 def test_media_and_vectors_are_left_out_wherever_they_stand(part: dict[str, Any], text: str) -> None:
     messages = json.dumps([{"role": "user", "parts": [part]}])
-    prompt, _ = normalise.words(span({**OTEL, "gen_ai.input.messages": messages}))
+    prompt, _ = normalise.read_content(span({**OTEL, "gen_ai.input.messages": messages}))
     assert prompt == text
 
 
@@ -551,7 +551,7 @@ def test_content_of_objects_without_end_is_not_parsed() -> None:
     messages = '[{"role": "user", "parts": [' + "{}," * 400_000 + "{}]}]"
     tracemalloc.start()
     try:
-        prompt, _ = normalise.words(span({**OTEL, "gen_ai.input.messages": messages}))
+        prompt, _ = normalise.read_content(span({**OTEL, "gen_ai.input.messages": messages}))
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

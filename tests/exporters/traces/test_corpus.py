@@ -71,7 +71,7 @@ def read_case(manifest: dict[str, Any], case: str) -> Told:
             continue
         recent.add(call)
         told.calls.append(call)
-        prompt, answer = normalise.words(span)
+        prompt, answer = normalise.read_content(span)
         beside = heard.get((call.trace_id, call.span_id), ("", ""))
         told.words[call.span_id] = (prompt or beside[0], answer or beside[1])
     if not case.startswith("emulated"):

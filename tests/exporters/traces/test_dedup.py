@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporters.traces.calls.call import Call
-from exporters.traces.calls.call_index import ANSWER_SLACK_S, SLACK_S
+from exporters.traces.calls.call_index import RESPONSE_SLACK_S, SLACK_S
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.conventions.fields import INPUT
 
@@ -39,7 +39,7 @@ def repeats(first: Call, second: Call) -> bool:
         return True
     if first.response_id is not None and (first.layer, first.response_id) == (second.layer, second.response_id):
         apart = max(first.start_unix_s, second.start_unix_s) - min(first.end_unix_s, second.end_unix_s)
-        if apart <= ANSWER_SLACK_S and is_same_tenant(first.tenant, second.tenant):
+        if apart <= RESPONSE_SLACK_S and is_same_tenant(first.tenant, second.tenant):
             return True
     is_near = first.trace_id == second.trace_id and (
         (any(second.span_id) and first.parent_span_id == second.span_id)

@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.collector_process import chat
 
-from exporters.traces.calls import fast_path, normalise
+from exporters.traces.calls import fast_content, fast_path, normalise
 from exporters.traces.calls.call import Call
 from exporters.traces.conventions import MARKS, NAMES
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE
@@ -174,7 +174,7 @@ def test_the_same_words_as_the_long_way(messages: list[tuple[str, bytes, bool]],
         value = AnyValue(bytes_value=raw).SerializeToString()
         # A text's bytes may be no UTF-8, which protobuf's own writer does not let through.
         body += field(0x4A, field(0x0A, key.encode()) + field(0x12, value if as_bytes else b"\x0a" + value[1:]))
-    told = fast_path.words(body, 0, len(body))
+    told = fast_content.read_content(body, 0, len(body))
     if told is not None:
         assert told == content.of_messages(span_alone(body))
 
@@ -182,7 +182,11 @@ def test_the_same_words_as_the_long_way(messages: list[tuple[str, bytes, bool]],
 def test_ordinary_content_takes_the_short_way() -> None:
     for prompt, answer in (("Capital of France?", "Paris."), ("수도는?", "파리입니다 😀"), ("", "x" * 5000)):
         body = spelled(prompt, answer)
-        assert fast_path.words(body, 0, len(body)) == (prompt, answer) == normalise.words(span_alone(body))
+        assert (
+            fast_content.read_content(body, 0, len(body))
+            == (prompt, answer)
+            == normalise.read_content(span_alone(body))
+        )
 
 
 @given(st.integers(0, 400), st.integers(0, 255))
@@ -192,7 +196,7 @@ def test_broken_content_is_left_to_the_long_way_or_refused(at: int, byte: int) -
     body[at % len(body)] = byte
     for broken in (bytes(body), whole[: at % len(whole)]):
         try:
-            told = fast_path.words(broken, 0, len(broken))
+            told = fast_content.read_content(broken, 0, len(broken))
         except (protobuf.Malformed, IndexError):
             continue
         assert told is None or (isinstance(told[0], str) and isinstance(told[1], str))

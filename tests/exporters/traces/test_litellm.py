@@ -59,7 +59,7 @@ def test_the_call_stands_on_the_proxys_own_span_when_it_has_no_other() -> None:
     assert (found.layer, found.operation, found.status) == ("gateway", "chat", "ok")
     assert (found.model_requested, found.model_served) == ("alias", "up")
     assert (found.input_tokens, found.output_tokens, found.streaming) == (23, 17, False)
-    assert normalise.words(span(ON_PARENT, PROXY)) == ("Which way?", "Left.")
+    assert normalise.read_content(span(ON_PARENT, PROXY)) == ("Which way?", "Left.")
 
 
 def test_the_proxys_own_span_is_no_call_when_it_tells_of_none() -> None:
@@ -101,7 +101,7 @@ def test_the_second_generation_names_client_and_upstream_apart() -> None:
     assert (found.layer, found.model_requested, found.model_served) == ("gateway", "alias", "up")
     assert (found.input_tokens, found.output_tokens, found.cached_input_tokens) == (23, 17, 8)
     assert (found.streaming, found.ttft_s, found.finish_reasons) == (None, None, ("stop",))
-    assert normalise.words(span(SECOND, "chat alias")) == ("Which way?", "Left.")
+    assert normalise.read_content(span(SECOND, "chat alias")) == ("Which way?", "Left.")
 
 
 def test_the_second_generation_tells_the_time_to_first_token() -> None:
@@ -113,7 +113,7 @@ def test_the_second_generation_tells_the_time_to_first_token() -> None:
 def test_a_tool_call_of_the_second_generation() -> None:
     called = {"function": {"arguments": '{"to": "harbour"}', "name": "find_way"}, "id": "c1", "type": "function"}
     answer = json.dumps([{"content": None, "role": "assistant", "tool_calls": [called]}])
-    words = normalise.words(span({**SECOND, "gen_ai.output.messages": answer}, "chat alias"))
+    words = normalise.read_content(span({**SECOND, "gen_ai.output.messages": answer}, "chat alias"))
     assert words[1] == '[tool call find_way: {"to": "harbour"}]'
 
 
