@@ -22,13 +22,14 @@ lint: .venv/ready
 types: .venv/ready
 	$(BIN)/mypy
 
+# On every core: a worker takes the next tests when it is done with its own.
 unit: .venv/ready emitters
 	$(BIN)/telltale fetch --missing
-	$(BIN)/pytest -m "not e2e" $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal -m "not e2e" $(ARGS)
 
 e2e: .venv/ready
 	$(BIN)/telltale fetch --missing
-	$(BIN)/pytest -m e2e $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile -m e2e $(ARGS)
 
 # uv where it is, else venv and pip; both install what the lock pins, by hash. The lock is complete, and pip would stumble
 # over dependencies that name an extra of a pinned package: it need not look at any.

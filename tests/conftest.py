@@ -12,9 +12,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
+
+# How long an example takes depends on what else the machine does; pytest-timeout ends those that never do.
+hypothesis.settings.register_profile("telltale", deadline=None)
+hypothesis.settings.load_profile("telltale")
 
 
 @pytest.fixture(scope="session")
