@@ -6,7 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from dashboards import collector, gpu, models, overview, stack, tenants
+from dashboards import collector, models, overview, stack, tenants
+from dashboards.gpu import board as gpu
 from telltale import exits
 from telltale.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Run the collector: both OTLP fronts, the page of metrics, and promotion of calls that got feedback."""
+"""Run the collector: OTLP over gRPC and HTTP, the page of metrics, and promotion of calls that got feedback."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ async def _run(settings: Settings, store: Store, listeners: list[socket.socket])
     with store.read() as connection:
         newest = feedback.last_id(connection)
     pipeline = Pipeline(settings, store, registry, time.time)
-    front = Receiver(settings, store, pipeline, registry, time.time)
+    receiver = Receiver(settings, store, pipeline, registry, time.time)
     limit = settings.collector.max_body_bytes
-    otlp, page = Otlp(front, limit), Page(registry, pipeline.page, front.unready)
+    otlp, page = Otlp(receiver, limit), Page(registry, pipeline.page, receiver.unready)
     servers = [
-        Server("collector.grpc_listen", lambda server: otlp_grpc.Connection(server, front, limit)),
+        Server("collector.grpc_listen", lambda server: otlp_grpc.Connection(server, receiver, limit)),
         Server("collector.http_listen", lambda server: http1.Connection(server, otlp)),
         Server("collector.metrics_listen", lambda server: http1.Connection(server, page)),
     ]
@@ -78,7 +78,7 @@ async def _run(settings: Settings, store: Store, listeners: list[socket.socket])
     for task in background:
         task.cancel()
     await asyncio.gather(*(server.stop(GRACE_S) for server in servers))
-    front.close()
+    receiver.close()
 
 
 def _tune_memory() -> None:

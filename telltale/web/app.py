@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from telltale import __version__, exits
+from telltale.auth import ApiKeys
 from telltale.metrics import Metrics
 from telltale.serving import asgi, pages
 from telltale.serving.listen import listen
@@ -19,7 +20,7 @@ from telltale.settings import Settings, SettingsError, is_loopback
 from telltale.store import Store, access, open_configured
 from telltale.web import home, signin
 from telltale.web.guard import Guard
-from telltale.web.limits import Buckets, Remembered, Seen
+from telltale.web.limits import Buckets, Seen
 from telltale.web.nav import Nav
 from telltale.web.pages import STATIC, make_templates
 from telltale.web.problems import add_handlers
@@ -32,8 +33,6 @@ SIGN_INS_PER_MINUTE = 10
 # Behind a proxy everybody comes from one address.
 SIGN_INS_PER_CLIENT = 60
 SESSION_TOUCH_S = 60.0
-# So long may a key still be used after it was revoked.
-KEY_MEMORY_S = 1.0
 
 
 def create_app(
@@ -107,7 +106,7 @@ def _state(settings: Settings, store: Store, parts: Sequence[Router], clock: Cal
         name_rate=Buckets(SIGN_INS_PER_MINUTE / 60, burst=SIGN_INS_PER_MINUTE),
         client_rate=Buckets(SIGN_INS_PER_CLIENT / 60, burst=SIGN_INS_PER_CLIENT),
         sessions_seen=Seen(SESSION_TOUCH_S),
-        keys_seen=Remembered(KEY_MEMORY_S),
+        api_keys=ApiKeys(store, clock),
     )
     for own in (part.make_state(made) for part in parts if part.make_state):
         made.parts[type(own)] = own

@@ -10,12 +10,12 @@ from jinja2 import Environment
 from prometheus_client import Counter
 from starlette.requests import HTTPConnection
 
+from telltale.auth import ApiKeys
 from telltale.metrics import Metrics
 from telltale.settings import Settings
 from telltale.store import Store, access
-from telltale.web.limits import Buckets, Remembered, Seen
+from telltale.web.limits import Buckets, Seen
 from telltale.web.nav import Nav
-from telltale.web.roles import Principal
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class State:
     name_rate: Buckets
     client_rate: Buckets
     sessions_seen: Seen
-    keys_seen: Remembered[Principal]
+    api_keys: ApiKeys
     facts: dict[str, bool] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
     parts: dict[type, object] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import pytest
 
 from alerting.intake.notification import Alert
 from alerting.trackers import embedded
+from telltale.evidence.scores import Details, Examples
 from telltale.records import Feedback, Sample, Score
 from telltale.store import Store, feedback, samples, scores
 
@@ -38,7 +39,7 @@ def show(store: Store, pages: str) -> Callable[..., str]:
         judged = Score(
             *("feedback", "negative_ratio", "feedback", "support", "support-2", NOW - 600, NOW - 300, 80, "alert"),  # type: ignore[arg-type]  # a direction and a state
             *(0.3, 0.1, 0.001),
-            details={"examples": {"current": ids, "reference": []}},
+            details=Details(examples=Examples(tuple(id for id in ids if id))),
         )
         store.write(lambda c: scores.save(c, [judged]))
         labels = {"alertname": "NegativeFeedbackHigh", "severity": "ticket", "lane": "retrain"}

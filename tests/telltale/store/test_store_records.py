@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
+import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from telltale.evidence.scores import Details, Examples, Persistence, WordChange, WordChanges
@@ -186,6 +190,25 @@ def test_a_new_reference_replaces_the_old_one_and_keeps_it(store: Store) -> None
         assert references.load(connection, old.id or 0) == old
         assert references.current(connection, "m", "response") is None
     assert old.sha256 != new.sha256
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (
+            {"texts": ["a", "b"], "groups": ["c", "c"], "ids": [4, 5], "end": 9.5},
+            Rows(ids=(4, 5), groups=("c", "c"), texts=("a", "b")),
+        ),
+        ({"votes": [0, 1], "end": 9.5}, Rows(votes=(0, 1))),
+    ],
+)
+def test_a_reference_of_an_earlier_version_is_read(store: Store, content: dict[str, object], rows: Rows) -> None:
+    new = store.write(lambda c: references.freeze(c, references.Reference("m", "prompt", 1.0, Rows(), 0.5, {})))
+    stored = zlib.compress(json.dumps(content).encode())
+    store.write(lambda c: c.execute(text("UPDATE monitor_references SET content = :content"), {"content": stored}))
+    with store.read() as connection:
+        found = references.current(connection, "m", "prompt")
+    assert found == replace(new, rows=rows, end=9.5)
 
 
 def test_ticket_and_its_timeline(store: Store) -> None:
