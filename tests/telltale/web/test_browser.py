@@ -106,12 +106,12 @@ def test_a_person_signs_in_looks_around_and_signs_out(
         assert page.locator("article").count() == 1
         assert SCRIPT in page.locator("article pre").first.inner_text()
 
-        page.get_by_text("Review this answer").click()
+        page.get_by_text("Review this response").click()
         page.get_by_label("bad").check()
-        page.get_by_label("A better answer").fill("It is in Busan.")
+        page.get_by_label("A better response").fill("It is in Busan.")
         page.get_by_role("button", name="Save the review").click()
         page.get_by_text("by a reviewer of shop").first.wait_for()
-        page.get_by_role("link", name="with words").click()
+        page.get_by_role("link", name="with comments").click()
         page.get_by_text("It is in Busan.").wait_for()
 
         page.get_by_role("link", name="Loop").click()
