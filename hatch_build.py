@@ -27,7 +27,8 @@ _TRACES = (
     "calls/error_types",
     *("keep/forced", "keep/metrics", "keep/pending_samples", "keep/rate_sampler", "keep/sample_collector"),
     *("keep/tally", "keep/unsampled"),
-    *("pipeline", "receive/http2"),
+    "pipeline",
+    *(f"receive/http2/{name}" for name in ("frames", "headers", "stream", "flow", "budget", "connection")),
 )
 _REDACTION = ("__init__", "rules", "checks")
 MODULES = (

@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 def main(settings: Settings) -> int:
-    """Run the tracker (`telltale tickets`) until SIGTERM or SIGINT. Returns 0, or 2 when settings cannot be used."""
+    """Run the tracker (`telltale tickets`) until SIGTERM or SIGINT. Returns an exit code. Raises UsageError."""
     from alerting.serve import serve
 
     return serve(settings)

@@ -6,7 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from dashboards import collector, gpu, models, overview, stack, tenants
+from dashboards import collector, models, overview, stack, tenants
+from dashboards.gpu import board as gpu
+from telltale import exits
 from telltale.settings import Settings
 
 FOLDER = Path(__file__).parent / "json"
@@ -34,11 +36,11 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         stale = [name for name, text in files.items() if not _same(FOLDER / name, text)]
         print("\n".join(f"{name}: run `python -m dashboards.build`" for name in stale), end="")
-        return 1 if stale else 0
+        return exits.FAILED if stale else exits.OK
     FOLDER.mkdir(exist_ok=True)
     for name, text in files.items():
         (FOLDER / name).write_text(text)
-    return 0
+    return exits.OK
 
 
 def _same(path: Path, text: str) -> bool:

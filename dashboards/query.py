@@ -21,7 +21,14 @@ FOREIGN = (
     "alertmanager_notifications_failed_total",
     "alertmanager_notifications_total",
 )
-_KNOWN = {metric.name: metric.kind for metric in METRICS} | dict.fromkeys(FOREIGN, "gauge")
+# Recorded by the GPU exporter's rules for Prometheus.
+RECORDED = (
+    "tenant_model_layer:gpu_busy_seconds:rate5m",
+    "tenant_model_layer:gpu_energy_joules:rate5m",
+    "model_layer:gpu_seconds_per_1000_tokens:ratio5m",
+    "model_layer:gpu_joules_per_1000_tokens:ratio5m",
+)
+_KNOWN = {metric.name: metric.kind for metric in METRICS} | dict.fromkeys((*FOREIGN, *RECORDED), "gauge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ def targets(queries: Iterable[Query]) -> list[Json]:
 
 def metrics(queries: Iterable[Query]) -> list[str]:
     """The metric families that the queries read, in order of first use."""
-    words = (word for query in queries for word in re.findall(r"[A-Za-z_][A-Za-z0-9_]*", query.expr))
+    words = (word for query in queries for word in re.findall(r"[A-Za-z_:][A-Za-z0-9_:]*", query.expr))
     families = (_family(word) for word in words)
     return list(dict.fromkeys(family for family in families if family))
 

@@ -43,6 +43,7 @@ def build(pages_url: str) -> Json:
             Row("", _headlines()),
             Row("Use", _use()),
             Row("Service to each tenant", _service()),
+            Row("GPUs behind the calls", _gpus()),
             Row("Over the time shown", [_table(), _unpriced()]),
         ),
         pages_url,
@@ -182,6 +183,53 @@ def _service() -> list[Json]:
             Look("s"),
             Query(f"topk({MOST}, {quantile(0.95, *TTFT, by='tenant')})", "{{tenant}}", exemplars=True),
             width=8,
+        ),
+    ]
+
+
+def _gpus() -> list[Json]:
+    mine = '{model=~"$model",tenant=~"$tenant",layer="$layer"}'
+    models = '{model=~"$model",layer="$layer"}'
+    split = "a service's share of the GPUs, split by the tokens of each tenant"
+    absent = "nothing shown: name the model as the service of its GPUs in gpu.owners"
+    return [
+        lines(
+            "GPUs busy by tenant",
+            About(f"How many GPUs each tenant's calls keep busy: {split}; ten largest.", f"{absent}."),
+            Look("short", decimals=2),
+            Query(f"topk({MOST}, sum by (tenant) (tenant_model_layer:gpu_busy_seconds:rate5m{mine}))", "{{tenant}}"),
+            width=6,
+            stacked=True,
+        ),
+        lines(
+            "GPU power by tenant",
+            About(
+                f"Power that each tenant's calls draw: {split}; ten largest.", f"use it to share the bill; {absent}."
+            ),
+            Look("watt"),
+            Query(f"topk({MOST}, sum by (tenant) (tenant_model_layer:gpu_energy_joules:rate5m{mine}))", "{{tenant}}"),
+            width=6,
+            stacked=True,
+        ),
+        lines(
+            "GPU time per 1,000 tokens",
+            About(
+                "GPU time that a model needs for 1,000 tokens, those in and those out.",
+                "grows without longer prompts: the GPUs wait; look at batch sizes and at their load.",
+            ),
+            Look("s"),
+            Query(f"max by (model) (model_layer:gpu_seconds_per_1000_tokens:ratio5m{models})", "{{model}}"),
+            width=6,
+        ),
+        lines(
+            "GPU energy per 1,000 tokens",
+            About(
+                "Energy that a model's GPUs use for 1,000 tokens, those in and those out.",
+                "much higher at night: GPUs that idle; fewer replicas would do.",
+            ),
+            Look("joule"),
+            Query(f"max by (model) (model_layer:gpu_joules_per_1000_tokens:ratio5m{models})", "{{model}}"),
+            width=6,
         ),
     ]
 

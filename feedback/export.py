@@ -14,15 +14,10 @@ from sqlalchemy import Connection
 
 from feedback.dataset import Format
 from feedback.snapshot import ExportRefused, Spec, files, write
+from telltale import exits
 from telltale.records import Ticket
 from telltale.settings import Settings
 from telltale.store import Store, audit, feedback, open_configured, samples, scores, tickets
-
-EXIT_NOTHING, EXIT_USAGE = 1, 2
-
-
-class UsageError(Exception):
-    """The command line names something that does not exist."""
 
 
 def main(
@@ -38,14 +33,14 @@ def main(
             spec = make_spec(connection, settings, ticket=ticket, model=model, format=format)
             manifest = write(connection, spec, output, settings.redaction.rules, _warn)
         _record(store, spec, manifest)
-    except (UsageError, ExportRefused) as refusal:
+    except (exits.UsageError, ExportRefused) as refusal:
         _warn(str(refusal))
-        return EXIT_USAGE if isinstance(refusal, UsageError) else EXIT_NOTHING
+        return exits.USAGE if isinstance(refusal, exits.UsageError) else exits.FAILED
     finally:
         store.close()
     counts = ", ".join(f"{number:,} {name}" for name, number in manifest["classes"].items())
     print(f"{output}: {manifest['rows']:,} rows ({counts}); manifest: {files(output)[2]}")
-    return 0
+    return exits.OK
 
 
 def repeat(settings: Settings, manifest: Path, output: Path) -> int:
@@ -57,23 +52,23 @@ def repeat(settings: Settings, manifest: Path, output: Path) -> int:
             new = write(connection, Spec(**old["spec"]), output, settings.redaction.rules, _warn)
     except ExportRefused as refusal:
         _warn(str(refusal))
-        return EXIT_NOTHING
+        return exits.FAILED
     finally:
         store.close()
     if [entry["sha256"] for entry in new["files"]] == [entry["sha256"] for entry in old["files"]]:
-        return 0
+        return exits.OK
     _warn(f"{output} differs from the data set of {manifest}: samples or feedback were deleted, or the rules changed")
-    return EXIT_NOTHING
+    return exits.FAILED
 
 
 def make_spec(
     connection: Connection, settings: Settings, *, format: Format, ticket: str | None = None, model: str | None = None
 ) -> Spec:
-    """What there is to export now. Raises UsageError for a ticket that does not exist."""
+    """What there is to export now. Raises exits.UsageError for a ticket that does not exist."""
     sample_id, feedback_id = samples.last_id(connection), feedback.last_id(connection)
     if ticket is None:
         if not model:
-            raise UsageError("name a ticket or a model")
+            raise exits.UsageError("name a ticket or a model")
         return Spec(format, model, None, None, sample_id, feedback_id)
     found = _ticket(connection, ticket)
     since = _start(connection, found, settings)
@@ -84,10 +79,10 @@ def make_spec(
 def _ticket(connection: Connection, name: str) -> Ticket:
     number = re.fullmatch(r"(?:[tT]-)?(\d{1,18})", name.strip())
     if number is None:
-        raise UsageError(f"{name} is not a ticket: write T-12")
+        raise exits.UsageError(f"{name} is not a ticket: write T-12")
     found = tickets.get(connection, int(number[1]))
     if found is None:
-        raise UsageError(f"there is no ticket T-{number[1]}")
+        raise exits.UsageError(f"there is no ticket T-{number[1]}")
     return found
 
 

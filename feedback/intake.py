@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
+from feedback.state import FeedbackState
 from telltale.records import Feedback
 from telltale.store import StoreUnavailable
 from telltale.web import State
@@ -37,7 +38,7 @@ async def store_event(here: State, kind: str, append: Callable[[Connection], Out
     except StoreUnavailable:
         return Outcome(503, detail="The store cannot write now. Send the same request again.")
     if outcome.status == 201:
-        here.feedback_events.labels(kind).inc()
+        here.part(FeedbackState).events.labels(kind).inc()
     return outcome
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from feedback.intake import SUBJECT_KEY
+from feedback.state import FeedbackState
 from feedback.submission import Submission, fingerprint, to_event
 from telltale.feedback import MAX_COMMENT, match
 from telltale.records import Feedback, Sample
@@ -50,7 +51,7 @@ def review(
         raise HTTPException(409, "This form was sent before with other content. Reload the page.") from error
     for (event, _), was_stored in zip(events, replayed, strict=True):
         if not was_stored:
-            here.feedback_events.labels(event.kind).inc()
+            here.part(FeedbackState).events.labels(event.kind).inc()
     return RedirectResponse(f"/feedback?{back}#f{event_id}", 303)
 
 

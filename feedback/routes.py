@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from feedback import pages, review, votes
 from feedback.intake import SUBJECT_KEY, Outcome, describe, secret, store_event
+from feedback.state import make_state
 from feedback.submission import IdempotencyKey, Submission, fingerprint, to_event
 from telltale.store import Conflict
 from telltale.store import feedback as store_feedback
@@ -102,7 +103,14 @@ async def _store(here: State, sender: Principal, submission: Submission, idempot
 
 _KEY: TypeAdapter[str] = TypeAdapter(IdempotencyKey)
 
-router = Router(templates=pages.TEMPLATES, nav=pages.NAV)
+router = Router(
+    templates=pages.TEMPLATES,
+    nav=pages.NAV,
+    links={"feedback": "/feedback#f{id}", "submit feedback": api.prefix},
+    # Other sites' pages vote here. A signed token in the body says who they are; cookies count for nothing.
+    cross_site=(votes.VOTES_PATH,),
+    make_state=make_state,
+)
 router.include_router(api)
 router.include_router(votes.router)
 router.include_router(pages.router)

@@ -19,13 +19,14 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from feedback.intake import SUBJECT_KEY, Outcome, describe, secret, store_event
+from feedback.state import FeedbackState
 from feedback.submission import Submission, fingerprint, to_event
 from telltale.feedback import subject_hash
 from telltale.store import feedback as store_feedback
 from telltale.web import Principal, State, require_scope, state
-from telltale.web.guard import VOTES_PATH
 from telltale.web.problems import RETRY_AFTER_STORE_S, problem
 
+VOTES_PATH = "/api/v1/votes"
 SIGNING_KEY = "feedback.votes"
 MAX_CHANGES = 20
 HOUR_S = 3600.0
@@ -127,7 +128,7 @@ async def _vote(request: Request) -> Response:
     claims = await _verify(here, sent.token)
     if claims is None:
         return problem(request, 401, "The token is invalid or has expired.")
-    if wait := here.vote_rate.take(claims.subject, here.clock()):
+    if wait := here.part(FeedbackState).vote_rate.take(claims.subject, here.clock()):
         return problem(request, 429, "Too many votes.", {"Retry-After": str(math.ceil(wait))})
     try:
         fields = sent.model_dump(exclude={"token"})

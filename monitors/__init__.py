@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def main(settings: Settings, once: bool = False) -> int:
     """Run the monitors until SIGTERM or SIGINT, or only `once`.
 
-    Returns 0, 2 when the address cannot be used, or 1 when a monitor failed in its only run.
+    Returns an exit code: FAILED when a monitor failed in its only run. Raises UsageError, StoreUnavailable.
     """
     from monitors.serve import judge_once, serve
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from monitors import windows
+from monitors.judgement import score
 from monitors.monitor import Monitor
 from monitors.persistence import derive_state
 from monitors.sources import Observation, Source
@@ -56,22 +57,26 @@ def judge(
     source: Source, due: Due, reference: Reference, monitors: Sequence[Monitor], earlier: Sequence[Score],
     settings: MonitorSettings,
 ) -> tuple[Window, Judgement]:  # fmt: skip
-    """What every monitor makes of the window; `earlier` are the series' judged scores, oldest first."""
+    """What every monitor makes of the window; `earlier` are the series' judged scores, oldest first.
+
+    No monitor sees a window with too few rows: whatever it would say of it is `insufficient_data`.
+    """
     window = windows.compare(
         reference.model, source.direction, due.start, due.end, due.rows, reference.rows, reference.calibration
     )
+    rows, made = len(due.rows.ids), Judgement()
+    if rows < source.minimum:
+        made.scores = [score(window, m.name, signal, rows) for m in monitors for signal in m.signals]
+        return window, made
     examples = source.examples(due.rows, reference.rows)
-    made = Judgement()
     for monitor in monitors:
         try:
             single = monitor.judge(window)
         except Exception as error:  # noqa: BLE001 - the other monitors still judge this window
             made.failures[monitor.name] = error
             continue
-        for score in single:
-            details = replace(score.details, examples=examples, reference_id=reference.id)
-            before = [
-                e for e in earlier if (e.monitor, e.signal) == (score.monitor, score.signal) and e.effect is not None
-            ]
-            made.scores.append(derive_state(replace(score, details=details), before, *settings.persistence))
+        for found in single:
+            details = replace(found.details, examples=examples, reference_id=reference.id)
+            same = [e for e in earlier if (e.monitor, e.signal) == (found.monitor, found.signal)]
+            made.scores.append(derive_state(replace(found, details=details), same, *settings.persistence))
     return window, made

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import logging
-import signal
-import sys
 import threading
 import time
 from collections.abc import Collection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import FrameType
 
 from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client.exposition import generate_latest
 
 from monitors import registry, report
 from monitors.gauges import Gauges
 from monitors.runs import Runs
+from telltale import exits
 from telltale.metrics import Metrics
 from telltale.records import Window
+from telltale.serving import asgi, pages
+from telltale.serving.listen import listen, on_stop
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, open_configured, retention
 
 log = logging.getLogger(__name__)
 
-EXIT_USAGE = 2
 # A series without news for this many windows is gone.
 SHOWN_WINDOWS = 12
 PATIENCE_WINDOWS = 3
@@ -32,33 +29,22 @@ PRUNE_EVERY_S = 3600.0
 
 
 def serve(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT. Returns 0, or 2 when the address cannot be used."""
-    registry = CollectorRegistry()
-    try:
-        server = _page(settings.monitor.listen, registry)
-    except OSError as error:
-        print(f"monitor.listen = {settings.monitor.listen}: {error.strerror}", file=sys.stderr)
-        return EXIT_USAGE
-    store = open_configured(settings)
-    stop = threading.Event()
-
-    def told(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, told)
-    signal.signal(signal.SIGINT, told)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        _schedule(settings, store, registry, stop)
-    finally:
-        server.shutdown()
-        server.server_close()
-        store.close()
-    return 0
+    """Run until SIGTERM or SIGINT. Returns an exit code. Raises UsageError, StoreUnavailable."""
+    metrics, stop = Metrics(CollectorRegistry()), threading.Event()
+    with listen("monitor.listen", settings.monitor.listen) as listener:
+        store = open_configured(settings)
+        on_stop(stop.set)
+        app = asgi.Pages(None, pages.table(pages.exposition(metrics.registry), store.unready))
+        try:
+            with asgi.in_background(app, listener):
+                _schedule(settings, store, metrics, stop)
+        finally:
+            store.close()
+    return exits.OK
 
 
 def judge_once(settings: Settings) -> int:
-    """Judge what is due and make its evidence. Returns 0, or 1 when a monitor failed."""
+    """Judge what is due and make its evidence. Returns an exit code: FAILED when a monitor failed."""
     store = open_configured(settings)
     runs = Runs(store, settings.monitor, lambda window: _report(window, threading.Event()))
     try:
@@ -66,14 +52,14 @@ def judge_once(settings: Settings) -> int:
     finally:
         runs.close(finish=True)
         store.close()
-    return int(bool(runs.failed))
+    return exits.FAILED if runs.failed else exits.OK
 
 
-def _schedule(settings: Settings, store: Store, registry: CollectorRegistry, stop: threading.Event) -> None:
+def _schedule(settings: Settings, store: Store, metrics: Metrics, stop: threading.Event) -> None:
     runs = Runs(store, settings.monitor, lambda window: _report(window, stop))
     window = settings.monitor.window
-    registry.register(Gauges(store, time.time, runs.waiting, PATIENCE_WINDOWS * window, SHOWN_WINDOWS * window))
-    health = _Health(registry, settings.monitor.interval)
+    metrics.registry.register(Gauges(store, time.time, runs.waiting, PATIENCE_WINDOWS * window, SHOWN_WINDOWS * window))
+    health = _Health(metrics, settings.monitor.interval)
     next_prune = time.monotonic()
     while not stop.is_set():
         began = time.monotonic()
@@ -105,8 +91,7 @@ def _prune(store: Store, before: float) -> None:
 class _Health:
     """Whether and when the monitors last ran."""
 
-    def __init__(self, registry: CollectorRegistry, interval: float) -> None:
-        metrics = Metrics(registry)
+    def __init__(self, metrics: Metrics, interval: float) -> None:
         self._success = metrics.gauge("telltale_monitor_success")
         self._last = metrics.gauge("telltale_monitor_last_success_timestamp_seconds")
         self._duration = metrics.gauge("telltale_monitor_duration_seconds")
@@ -134,30 +119,3 @@ def _report(window: Window, stop: threading.Event) -> bytes | None:
     except (report.NoReport, OSError) as error:
         log.warning("no Evidently report: %s", error)
         return None
-
-
-def _page(listen: str, registry: CollectorRegistry) -> ThreadingHTTPServer:
-    class Page(BaseHTTPRequestHandler):
-        # A client that sends nothing must not hold a thread for ever.
-        timeout = 10.0
-
-        def do_GET(self) -> None:
-            if self.path in ("/-/healthy", "/-/ready"):
-                self._answer(200, b"ok\n", "text/plain")
-            elif self.path.partition("?")[0] == "/metrics":
-                self._answer(200, generate_latest(registry), "text/plain; version=0.0.4; charset=utf-8")
-            else:
-                self._answer(404, b"see /metrics\n", "text/plain")
-
-        def _answer(self, status: int, body: bytes, kind: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """One line a scrape helps nobody."""
-
-    host, _, port = listen.rpartition(":")
-    return ThreadingHTTPServer((host.strip("[]"), int(port)), Page)

@@ -49,7 +49,9 @@ class Source(Protocol):
         """The rows to compare; at most `most`, where they are many."""
         ...
 
-    def examples(self, current: Rows, reference: Rows) -> Examples: ...
+    def examples(self, current: Rows, reference: Rows) -> Examples:
+        """What to show people of a window."""
+        ...
 
 
 def sources(settings: MonitorSettings) -> tuple[Source, ...]:
@@ -58,7 +60,7 @@ def sources(settings: MonitorSettings) -> tuple[Source, ...]:
 
 
 class TextSource:
-    """Prompts or responses of sampled calls; promoted ones are left out, because they are no picture of traffic."""
+    """Prompts or responses of sampled calls; promoted ones are left out, because they do not represent traffic."""
 
     def __init__(self, direction: Direction, settings: MonitorSettings) -> None:
         self.direction = direction

@@ -21,7 +21,7 @@ _NAMES: dict[Component, tuple[str, ...]] = {
 
 
 def find(settings: Settings, component: Component) -> Path | None:
-    """The component's executable; None when there is none. A named one that does not exist counts as none."""
+    """The component's executable, or None. One that the settings name must exist; no other is looked for then."""
     named = {
         "prometheus": settings.prometheus.binary,
         "promtool": settings.prometheus.promtool,
@@ -43,7 +43,7 @@ def tools_folder(settings: Settings) -> Path:
 
 
 def how_to_get(component: Component) -> str:
-    """What to tell a person who lacks it."""
+    """How a person can install it."""
     if component == "grafana":
         return "install Grafana so that `grafana` is on PATH, or name it in grafana.binary"
     section = "prometheus" if component in ("prometheus", "promtool") else "alertmanager"

@@ -21,8 +21,8 @@ class FetchError(Exception):
     """A package could not be fetched; the message says what to do instead."""
 
 
-def fetch(packages: Sequence[str], folder: Path, say: Callable[[str], None] = lambda _: None) -> None:
-    """Download Debian packages and unpack them under `folder`. Raises FetchError."""
+def fetch(packages: Sequence[str], folder: Path, report: Callable[[str], None] = lambda _: None) -> None:
+    """Download Debian packages and unpack them under `folder`; `report` gets each step. Raises FetchError."""
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise FetchError(
@@ -35,18 +35,18 @@ def fetch(packages: Sequence[str], folder: Path, say: Callable[[str], None] = la
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="fetch-") as name:
         work = Path(name)
-        options = _own_folders(work)
-        say("reading the package lists")
+        options = _private_folders(work)
+        report("reading the package lists")
         _run(["apt-get", *options, "-q", "update"], work)
-        say(f"downloading {', '.join(packages)}")
+        report(f"downloading {', '.join(packages)}")
         _run(["apt-get", *options, "-q", "download", *packages], work)
         for archive in sorted(work.glob("*.deb")):
-            say(f"unpacking {archive.name.partition('_')[0]}")
+            report(f"unpacking {archive.name.partition('_')[0]}")
             _run(["dpkg-deb", "-x", str(archive), str(folder)], work)
     relocate(folder)
 
 
-def _own_folders(work: Path) -> list[str]:
+def _private_folders(work: Path) -> list[str]:
     for part in ("lists/partial", "cache/archives/partial"):
         (work / part).mkdir(parents=True)
     return [

@@ -1,4 +1,4 @@
-"""The generated parts of this README: settings, metrics, commands. `python -m telltale.docs` writes them.
+"""The generated parts of this README: commands, exit codes, settings, metrics. `python -m telltale.docs` writes them.
 
 A test compares them with what stands there, so that the README never falls behind.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from telltale import exits
 from telltale.catalogue import METRICS
 from telltale.cli import COMMANDS
 from telltale.settings import walk
@@ -32,7 +33,18 @@ def commands() -> str:
     return "\n".join(f"- `telltale {name}`: {text}" for name, text in COMMANDS.items())
 
 
-SECTIONS: dict[str, Callable[[], str]] = {"commands": commands, "settings": settings, "metrics": metrics}
+def exit_codes() -> str:
+    """The table of exit codes."""
+    rows = [f"| {code} | {meaning} |" for code, meaning in exits.MEANINGS.items()]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "exit codes": exit_codes,
+    "settings": settings,
+    "metrics": metrics,
+}
 
 
 def fill(text: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.scores import Details
 
 Layer = Literal["client", "gateway", "server"]
@@ -152,8 +153,9 @@ class Ticket:
     """One cause on one model version: opened by alerts, carrying its evidence, closed only when recovery is verified.
 
     `key` is a hash of chosen labels, so that a repeated or doubled alert finds the same ticket. `episode` counts how
-    often it was opened. `alerts` maps an alert's fingerprint to what Alertmanager last said of it. `verified_since` is
-    the time since when every look found it recovered; `None` while that is not so.
+    often it was opened. `alerts` maps an alert's fingerprint to the alert as last reported. `verified_since` is the
+    time since when every comparison found it recovered; `None` while that is not so. `unreadable_alerts` are alerts
+    whose stored form cannot be read, as they are stored: nobody can say whether they recovered.
     """
 
     key: str
@@ -167,6 +169,7 @@ class Ticket:
     updated_at: float
     closed_at: float | None = None
     close_reason: str | None = None
-    alerts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    alerts: Mapping[str, TicketAlert] = field(default_factory=dict)
     verified_since: float | None = None
     id: int | None = None
+    unreadable_alerts: Mapping[str, object] = field(default_factory=dict)

@@ -24,7 +24,7 @@ exec "$here/{program}" "$@"
 
 
 def relocate(root: Path) -> list[str]:
-    """Relocate the programs unpacked under `root`; doing it twice is harmless. Returns the names of those done now."""
+    """Relocate the programs unpacked under `root`; twice does no harm. Returns the names of those relocated now."""
     return [name for name, folder in FOLDERS.items() if _relocate(root.absolute(), name, folder)]
 
 
@@ -39,8 +39,8 @@ def _relocate(root: Path, name: str, folder: str) -> bool:
     moved.write_bytes(content.replace(fixed, f"/proc/self/fd/{_DESCRIPTOR}".encode().ljust(len(fixed), b"/")))
     moved.chmod(0o755)
     script = _SCRIPT.format(descriptor=_DESCRIPTOR, folder=f"../..{folder}", program=moved.name)
-    aside = program.with_name(name + ".new")
-    aside.write_text(script)
-    aside.chmod(0o755)
-    aside.replace(program)
+    temporary = program.with_name(name + ".new")
+    temporary.write_text(script)
+    temporary.chmod(0o755)
+    temporary.replace(program)
     return True

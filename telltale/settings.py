@@ -17,6 +17,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from telltale.exits import UsageError
+from telltale.serving.listen import parse_address
+
 ENV_PREFIX = "TELLTALE_"
 SEARCH_PATH = ("telltale.toml", "/etc/telltale/telltale.toml")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
@@ -26,7 +29,7 @@ NOT_SETTINGS = {"TELLTALE_CONFIG"}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-class SettingsError(Exception):
+class SettingsError(UsageError):
     """Settings that cannot be used. Each line of the message names the key, the value and the mend."""
 
 
@@ -40,10 +43,8 @@ def _seconds(value: object) -> object:
 
 
 def _address(value: object) -> object:
-    form = r"(\[[0-9a-fA-F:]+\]|[^:\s/]+):\d{1,5}"
-    if isinstance(value, str) and re.fullmatch(form, value) and int(value.rpartition(":")[2]) < 65536:
-        return value
-    raise ValueError("write host:port, such as 127.0.0.1:8080 or 0.0.0.0:4318")
+    parse_address(value if isinstance(value, str) else "")
+    return value
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
@@ -111,7 +112,7 @@ class Redaction(Section):
         description="Presidio analyzer that looks at prompts and answers after our own rules; a sample that it could "
         "not look at is left out.",
     )
-    presidio_language: str = Field("en", description="Language that Presidio is told.")
+    presidio_language: str = Field("en", description="Language of the texts, as Presidio names it.")
     presidio_entities: tuple[str, ...] = Field((), description="Entities that Presidio looks for; empty means all.")
     presidio_score: float = Field(0.5, ge=0, le=1, description="Least confidence of a finding that is removed.")
     presidio_timeout: Seconds = Field(5.0, description="How long one text may take there.")

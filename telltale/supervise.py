@@ -16,19 +16,20 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from telltale import exits
 from telltale.launch import bound
 
 log = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 60.0
-# A process that ran this long had started well: its next failure counts as the first again.
+# A process that ran this long had started well: its next failure counts as its first.
 GOOD_RUN = 30.0
 STOP_TIMEOUT = 15.0
 LINES_KEPT = 20
 
 Sink = Callable[[str, str], None]
-"""Takes (process name, line) of what a child prints."""
+"""Called with a process's name and each line that it prints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class Process:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    exit_codes_final: frozenset[int] = frozenset({2})
-    """Codes that no restart mends (bad settings, address in use)."""
+    exit_codes_final: frozenset[int] = frozenset({exits.USAGE})
+    """Codes that a restart cannot mend, such as wrong settings or an address in use."""
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class State:
 
 
 class Supervisor:
-    """Runs processes until told to stop. Use it from one thread: a child dies with the thread that started it."""
+    """Keeps processes running until `stop`. Use it from one thread: a child dies with the thread that started it."""
 
     def __init__(self, processes: Sequence[Process], sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
         self._children = [_Child(process) for process in processes]
@@ -73,7 +74,7 @@ class Supervisor:
         self._clock = clock
 
     def tick(self) -> None:
-        """Start what should run and does not; call it a few times a second."""
+        """Start every process that should run and does not; call this a few times a second."""
         now = self._clock()
         for child in self._children:
             if child.popen is not None and child.popen.poll() is not None:

@@ -181,6 +181,11 @@ def test_every_metric_that_is_used_exists() -> None:
     assert unknown == set()
 
 
+def test_every_recorded_series_is_used() -> None:
+    used = {name for _, expr in (*RULES, *panels()) for name in series_read(expr)}
+    assert RECORDED - used == set()
+
+
 def test_every_metric_of_the_catalogue_is_used() -> None:
     """What no rule, recording rule or panel reads costs every scrape and tells nobody anything.
 

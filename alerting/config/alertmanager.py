@@ -32,7 +32,7 @@ def _route(settings: Settings) -> dict[str, object]:
         "group_interval": duration(settings.alerts.group_interval),
         "repeat_interval": duration(settings.alerts.repeat_interval),
         "routes": [
-            # What speaks about one model version meets in one group, as it meets in one ticket.
+            # Alerts of one model version share a group, as they share a ticket.
             {
                 "receiver": "tickets",
                 "matchers": ['lane="retrain"', f'severity=~"{"|".join(TICKET_SEVERITIES)}"'],

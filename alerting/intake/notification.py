@@ -1,4 +1,4 @@
-"""What Alertmanager says: its webhook's payload (version 4) and its list of alerts (`/api/v2/alerts`)."""
+"""What Alertmanager sends: its webhook's payload (version 4) and its list of alerts (`/api/v2/alerts`)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, TypeAda
 WEBHOOK_PATH = "/api/v1/alerts"
 TICKET_SEVERITIES = ("page", "ticket")
 MAX_ALERTS = 10_000
-# What tells one cause from another. Never an alert's fingerprint, group key or start: they move with a restarted
-# process, an edited route, a restarted Prometheus.
+# What distinguishes one cause from another. Never an alert's fingerprint, group key or start: they change when a
+# process or Prometheus restarts, or a route is edited.
 IDENTITY = {"retrain": ("cluster", "model", "version")}
 OTHER_IDENTITY = (
     *("alertname", "cluster", "job", "instance", "gpu", "uuid", "xid"),
@@ -42,7 +42,7 @@ class Alert:
     starts_at: float
     ends_at: float | None = None
     muted: bool = False
-    """Silenced, inhibited or outside of its hours: it still fires, but it must not open anything."""
+    """Silenced, inhibited or outside of its hours: it still fires, but must not open anything."""
 
     @property
     def name(self) -> str:
@@ -110,7 +110,7 @@ def parse(body: bytes) -> tuple[Alert, ...]:
 
 
 def document(body: bytes) -> dict[str, object]:
-    """A webhook's body as it is kept. Raises Malformed for what JSON has no word for, such as NaN."""
+    """A webhook's body as it is stored. Raises Malformed for what JSON cannot express, such as NaN."""
     try:
         table = json.loads(body)
         json.dumps(table, allow_nan=False)

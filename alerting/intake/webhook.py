@@ -1,6 +1,6 @@
-"""The tracker's HTTP side: Alertmanager's webhook, metrics, health.
+"""Alertmanager's webhook, and the ticket service's metrics and health.
 
-200 is answered only after the commit. What may pass is answered 503, because Alertmanager does not retry a 4xx.
+The status is 200 only after the commit. What may succeed later gets 503, because Alertmanager does not retry a 4xx.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import secrets
 from collections.abc import Callable, Iterator
 
 from fastapi import FastAPI, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, select
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from sqlalchemy import Connection
+from starlette.responses import JSONResponse, Response
 
 from alerting.intake.notification import WEBHOOK_PATH, Malformed, document, parse
-from alerting.trackers import embedded
+from alerting.lifecycle import decisions
 from telltale.metrics import Metrics, gauge_family
+from telltale.serving import pages
+from telltale.serving.asgi import Pages
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, tickets
 
@@ -33,7 +34,7 @@ STATES = ("open", "recovering", "blind", "closed")
 
 
 class Refused(Exception):
-    """A request that is not taken: HTTP status, outcome for the counter, and what to say."""
+    """A request that is refused: HTTP status, outcome for the counter, and the reason for the sender."""
 
     def __init__(self, status: int, outcome: str, detail: str) -> None:
         super().__init__(detail)
@@ -51,7 +52,7 @@ def create_app(settings: Settings, store: Store, metrics: Metrics, clock: Callab
     @app.post(WEBHOOK_PATH)
     async def notified(request: Request) -> Response:
         try:
-            changed = await _take(request, settings, store, clock())
+            changed = await _ingest(request, settings, store, clock())
         except Refused as refusal:
             notifications.labels(refusal.outcome).inc()
             headers = {"Retry-After": RETRY_AFTER_S} if refusal.status == 503 else {}
@@ -59,28 +60,12 @@ def create_app(settings: Settings, store: Store, metrics: Metrics, clock: Callab
         notifications.labels("taken").inc()
         return JSONResponse({"tickets": changed})
 
-    @app.get("/metrics")
-    def page() -> Response:
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-    @app.get("/-/healthy")
-    async def healthy() -> Response:
-        return PlainTextResponse("healthy\n")
-
-    @app.get("/-/ready")
-    def ready() -> Response:
-        try:
-            with store.read() as connection:
-                connection.execute(select(1))
-        except StoreUnavailable:
-            return PlainTextResponse("the store cannot be used\n", 503)
-        return PlainTextResponse("ready\n")
-
+    app.add_middleware(Pages, pages=pages.table(pages.exposition(metrics.registry), store.unready))
     return app
 
 
-async def _take(request: Request, settings: Settings, store: Store, now: float) -> list[str]:
-    """Take a notification; returns the tickets that changed. Raises Refused."""
+async def _ingest(request: Request, settings: Settings, store: Store, now: float) -> list[str]:
+    """Store a notification and what follows from it. Returns the tickets that changed. Raises Refused."""
     _authorise(request, settings)
     body = await _body(request)
     try:
@@ -92,7 +77,7 @@ async def _take(request: Request, settings: Settings, store: Store, now: float) 
 
     def write(connection: Connection) -> list[str]:
         tickets.add_notification(connection, raw, digest, now)
-        changed = embedded.take(connection, alerts, now, settings.tickets.reopen_window)
+        changed = decisions.apply_notification(connection, alerts, now, settings.tickets.reopen_window)
         return [f"T-{ticket.id}" for ticket in changed]
 
     try:

@@ -1,4 +1,4 @@
-"""Compares the tickets with Alertmanager and Prometheus, over and over: notifications alone can be lost or lie."""
+"""Compares the tickets with Alertmanager and Prometheus at intervals: notifications can be lost, and can mislead."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from prometheus_client import Gauge
 
 from alerting.intake.notification import Alert
+from alerting.lifecycle import decisions
 from alerting.lifecycle.sources import RuleState, SourceDown, Sources
-from alerting.lifecycle.state import Look, Verdict
+from alerting.lifecycle.state import Observation, Verdict
 from alerting.lifecycle.verify import signals, verdict
-from alerting.trackers import embedded
 from telltale.records import Ticket
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, tickets
@@ -33,9 +33,9 @@ def reconcile(store: Store, sources: Sources, settings: Settings, clock: Callabl
     try:
         active = sources.alerts()
         with store.read() as connection:
-            known = embedded.live(connection)
+            known = decisions.live(connection)
         rules, trouble = _rules(sources)
-        groups = embedded.by_key(active)
+        groups = decisions.by_key(active)
         for ticket in known:
             _compare(store, sources, settings, clock, ticket.key, ticket, groups.pop(ticket.key, []), rules, at)
         for key, alerts in groups.items():
@@ -66,9 +66,9 @@ def _compare(
     at: float,
 ) -> None:
     found = Verdict("firing") if active or ticket is None else _verdict(sources, ticket, rules, clock())
-    look, now = Look(at, tuple(active), found), clock()
+    observation, now = Observation(at, tuple(active), found), clock()
     hold, window = settings.tickets.close_hold, settings.tickets.reopen_window
-    changed = store.write(lambda connection: embedded.compare(connection, key, look, now, hold, window))
+    changed = store.write(lambda c: decisions.apply_observation(c, key, observation, now, hold, window))
     if changed is not None:
         log.info("ticket T-%s is %s after a comparison", changed.id, changed.state)
 
@@ -77,11 +77,11 @@ def _verdict(sources: Sources, ticket: Ticket, rules: Sequence[RuleState] | None
     if rules is None:
         return Verdict("blind", "Prometheus does not answer")
     try:
-        present = {signal: sources.has_series(signal) for signal in signals(ticket.alerts)}
+        present = {signal: sources.has_series(signal) for signal in signals(ticket.alerts.values())}
         versions = sources.versions(ticket.model) if ticket.lane == "retrain" else ()
     except SourceDown as error:
         return Verdict("blind", str(error))
-    return verdict(ticket.alerts, rules, present, versions, now)
+    return verdict(ticket, rules, present, versions, now)
 
 
 class Reconciler:
@@ -98,7 +98,7 @@ class Reconciler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the comparison in work."""
+        """End after the comparison that is running."""
         self._stop.set()
         self._thread.join()
         self._sources.close()

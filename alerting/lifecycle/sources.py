@@ -1,4 +1,4 @@
-"""What Prometheus and Alertmanager say now, over their HTTP APIs."""
+"""What Prometheus and Alertmanager report now, over their HTTP APIs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMEOUT_S = 10.0
 
 
 class SourceDown(Exception):
-    """Prometheus or Alertmanager gave no usable answer; the message says which and why."""
+    """Prometheus or Alertmanager gave no usable response; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class RuleState:
 
 
 class Sources:
-    """Asks the two servers. Close it."""
+    """Queries the two servers. Close it."""
 
     def __init__(self, prometheus: str, alertmanager: str) -> None:
         self._prometheus = prometheus
@@ -65,7 +65,7 @@ class Sources:
         try:
             return bool(data["result"])
         except (KeyError, TypeError) as error:
-            raise SourceDown("Prometheus' answer cannot be read") from error
+            raise SourceDown("Prometheus' response cannot be read") from error
 
     def versions(self, model: str) -> frozenset[str]:
         """Versions of a model that the monitors judge now. Raises SourceDown."""
@@ -75,23 +75,23 @@ class Sources:
         try:
             return frozenset(row["metric"].get("version", "") for row in data["result"])
         except (KeyError, TypeError, AttributeError) as error:
-            raise SourceDown("Prometheus' answer cannot be read") from error
+            raise SourceDown("Prometheus' response cannot be read") from error
 
     def _api(self, path: str, parameters: Mapping[str, str]) -> Any:
         body = self._get("Prometheus", f"{self._prometheus}/api/v1/{path}", parameters)
         try:
             return httpx.Response(200, content=body).json()["data"]
         except (ValueError, KeyError, TypeError) as error:
-            raise SourceDown("Prometheus' answer cannot be read") from error
+            raise SourceDown("Prometheus' response cannot be read") from error
 
     def _get(self, who: str, url: str, parameters: Mapping[str, str]) -> bytes:
         try:
-            answer = self._client.get(url, params=parameters)
+            response = self._client.get(url, params=parameters)
         except httpx.HTTPError as error:
             raise SourceDown(f"{who} does not answer ({type(error).__name__})") from error
-        if answer.status_code != httpx.codes.OK:
-            raise SourceDown(f"{who} answers {answer.status_code}")
-        return answer.content
+        if response.status_code != httpx.codes.OK:
+            raise SourceDown(f"{who} answers {response.status_code}")
+        return response.content
 
 
 def _rule(rule: Mapping[str, Any], group: Mapping[str, Any]) -> RuleState:

@@ -1,8 +1,8 @@
 """The life of a ticket as pure functions: what is known and what is new in, the ticket and its timeline out.
 
 Nothing here closes a ticket because an alert was "resolved": that only says that the alert fell silent, which it also
-does when its source dies. A ticket closes after recovery, or another version in its place, was seen without a break
-for the hold time.
+does when its source dies. A ticket closes after recovery, or another version in its place, was observed without a
+break for the hold time.
 
     open ⇄ recovering ⇄ blind      open: an alert fires or its condition holds; blind: nobody can say
     recovering → closed            verified for the hold time, or by a person
@@ -17,14 +17,14 @@ from typing import Literal
 
 from alerting.intake.notification import Alert
 from alerting.lifecycle.title import title
+from telltale.evidence.alerts import TicketAlert
 from telltale.records import Ticket, TicketState
 from telltale.store.tickets import TicketEvent
 
-Entry = Mapping[str, object]
-Entries = Mapping[str, Entry]
+Alerts = Mapping[str, TicketAlert]
 
 WONT_FIX = "wontfix"
-US = "telltale"
+TELLTALE = "telltale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a look at Prometheus says of a ticket whose alerts are silent.
+    """What Prometheus says of a ticket whose alerts are silent.
 
     `superseded`: this version is no longer judged because another one of the same model is.
     """
@@ -47,8 +47,8 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look at the real state: Alertmanager's active alerts of a ticket, and Prometheus' verdict, as of `at`."""
+class Observation:
+    """The real state as of `at`: Alertmanager's active alerts of a ticket, and Prometheus' verdict."""
 
     at: float
     active: tuple[Alert, ...]
@@ -56,43 +56,43 @@ class Look:
 
 
 def receive(ticket: Ticket | None, alerts: Sequence[Alert], now: float, reopen_window: float) -> Step:
-    """Take a notification's alerts of one key. Taking the same one again, or late, or in another order is harmless."""
-    entries, events = _merge(ticket.alerts if ticket else {}, alerts, now)
-    return _settle(ticket, entries, events, now, reopen_window)
+    """Apply a notification's alerts of one key. The same one again, or late, or in another order is harmless."""
+    merged, events = _merge(ticket.alerts if ticket else {}, alerts, now)
+    return _derive_state(ticket, merged, events, now, reopen_window)
 
 
-def observe(ticket: Ticket, look: Look, now: float, close_hold: float, reopen_window: float) -> Step:
-    """Take a look's result: correct what notifications got wrong, then verify recovery or say that nobody can."""
-    entries, events = _correct(ticket, look, now)
-    step = _settle(ticket, entries, events, now, reopen_window)
-    settled = step.ticket
-    if settled is None or settled.state == "closed" or is_firing(settled.alerts):
+def observe(ticket: Ticket, observation: Observation, now: float, close_hold: float, reopen_window: float) -> Step:
+    """Apply an observation: correct what notifications got wrong, then verify recovery or say that nobody can."""
+    corrected, events = _correct(ticket, observation, now)
+    step = _derive_state(ticket, corrected, events, now, reopen_window)
+    current = step.ticket
+    if current is None or current.state == "closed" or is_firing(current.alerts):
         return step
-    return _judge(settled, step.events, look.verdict, now, close_hold)
+    return _apply_verdict(current, step.events, observation.verdict, now, close_hold)
 
 
-def close(ticket: Ticket, reason: str, actor: str, now: float, words: str = "") -> Step:
-    """Close by a person's hand (or by verification, with `actor` us)."""
+def close(ticket: Ticket, reason: str, actor: str, now: float, comment: str = "") -> Step:
+    """Close by a person's decision, or by verification with `TELLTALE` as the actor."""
     closed = replace(ticket, state="closed", closed_at=now, close_reason=reason, updated_at=now, verified_since=None)
-    return Step(closed, (_event("closed", now, {"reason": reason, "words": words}, actor),))
+    return Step(closed, (_event("closed", now, {"reason": reason, "words": comment}, actor),))
 
 
-def is_firing(entries: Entries) -> bool:
-    return any(entry["status"] == "firing" for entry in entries.values())
+def is_firing(alerts: Alerts) -> bool:
+    return any(alert.is_firing for alert in alerts.values())
 
 
-def _settle(
-    ticket: Ticket | None, entries: dict[str, Entry], events: list[TicketEvent], now: float, reopen_window: float
+def _derive_state(
+    ticket: Ticket | None, alerts: Alerts, events: list[TicketEvent], now: float, reopen_window: float
 ) -> Step:
     """The state that follows from which alerts fire."""
-    firing = is_firing(entries)
+    firing = is_firing(alerts)
     if ticket is None:
-        return _open(entries, now) if firing else Step(None)
+        return _open(alerts, now) if firing else Step(None)
     if not events:
         return Step(ticket)
-    changed = replace(ticket, alerts=entries, updated_at=now)
+    changed = replace(ticket, alerts=alerts, updated_at=now)
     if ticket.state == "closed":
-        return _return(changed, events, now, reopen_window) if firing else Step(changed, tuple(events))
+        return _reopen(changed, events, now, reopen_window) if firing else Step(changed, tuple(events))
     if firing:
         return Step(_titled(replace(changed, state="open", verified_since=None)), tuple(events))
     if ticket.state == "open":
@@ -101,15 +101,14 @@ def _settle(
     return Step(_titled(changed), tuple(events))
 
 
-def _open(entries: dict[str, Entry], now: float, previous: Ticket | None = None) -> Step:
-    firing = {name: entry for name, entry in entries.items() if entry["status"] == "firing"}
-    first = min(firing.values(), key=_order)
-    labels = _labels(first)
+def _open(alerts: Alerts, now: float, previous: Ticket | None = None) -> Step:
+    firing = _firing(alerts)
+    first = min(firing.values(), key=_recency)
     ticket = Ticket(
-        key=str(first["key"]),
-        lane=str(first["lane"]),
-        model=labels.get("model", ""),
-        version=labels.get("version", ""),
+        key=first.key,
+        lane=first.lane,
+        model=first.labels.get("model", ""),
+        version=first.labels.get("version", ""),
         title=title(firing.values()),
         state="open",
         episode=1,
@@ -118,14 +117,14 @@ def _open(entries: dict[str, Entry], now: float, previous: Ticket | None = None)
         alerts=firing,
     )
     link = {"previous": previous.id} if previous else {}
-    return Step(ticket, (_event("opened", now, link), *(_told(entry, now) for entry in firing.values())))
+    return Step(ticket, (_event("opened", now, link), *(_alert_event(alert, now) for alert in firing.values())))
 
 
-def _return(ticket: Ticket, events: list[TicketEvent], now: float, reopen_window: float) -> Step:
+def _reopen(ticket: Ticket, events: list[TicketEvent], now: float, reopen_window: float) -> Step:
     """A closed ticket whose alert fires again."""
     if ticket.close_reason == WONT_FIX:
         return Step(ticket, tuple(events))
-    firing = {name: entry for name, entry in ticket.alerts.items() if entry["status"] == "firing"}
+    firing = _firing(ticket.alerts)
     if ticket.closed_at is not None and now - ticket.closed_at > reopen_window:
         return _open(firing, now, previous=ticket)
     # What was resolved in the last episode would have to be verified again, though its source may be gone for good.
@@ -133,7 +132,9 @@ def _return(ticket: Ticket, events: list[TicketEvent], now: float, reopen_window
     return Step(_titled(opened), (_event("reopened", now, {"episode": opened.episode}), *events))
 
 
-def _judge(ticket: Ticket, events: tuple[TicketEvent, ...], verdict: Verdict, now: float, close_hold: float) -> Step:
+def _apply_verdict(
+    ticket: Ticket, events: tuple[TicketEvent, ...], verdict: Verdict, now: float, close_hold: float
+) -> Step:
     """A ticket without a firing alert: is it over, does its condition still hold, or can nobody tell?"""
     if verdict.kind in ("firing", "blind"):
         state: TicketState = "blind" if verdict.kind == "blind" else "open"
@@ -148,85 +149,82 @@ def _judge(ticket: Ticket, events: tuple[TicketEvent, ...], verdict: Verdict, no
         return Step(verified, (*events, _event("verified", now, details)))
     if now - ticket.verified_since < close_hold:
         return Step(ticket, events)
-    done = close(ticket, verdict.kind, US, now)
-    return Step(done.ticket, (*events, *done.events))
+    closed = close(ticket, verdict.kind, TELLTALE, now)
+    return Step(closed.ticket, (*events, *closed.events))
 
 
-def _merge(known: Entries, alerts: Iterable[Alert], now: float) -> tuple[dict[str, Entry], list[TicketEvent]]:
+def _merge(known: Alerts, notified: Iterable[Alert], now: float) -> tuple[Alerts, list[TicketEvent]]:
     """Of each alert keep what is newest: by start, then resolved over firing, then by end.
 
     That order does not depend on the order of arrival, so late and doubled notifications change nothing.
     """
-    entries, events = dict(known), []
-    for alert in sorted(alerts, key=lambda alert: (alert.starts_at, not alert.firing)):
-        entry, old = _entry(alert, now), entries.get(alert.fingerprint)
-        if old is None and not alert.firing:
+    alerts, events = dict(known), []
+    for entry in sorted(notified, key=lambda alert: (alert.starts_at, not alert.firing)):
+        alert, old = _ticket_alert(entry, now), alerts.get(entry.fingerprint)
+        if old is None and not alert.is_firing:
             continue
-        if old is None or _order(entry) > _order(old):
-            entries[alert.fingerprint] = entry
-            if old is None or old["status"] != entry["status"] or old["starts_at"] != entry["starts_at"]:
-                events.append(_told(entry, now))
-    return entries, events
+        if old is None or _recency(alert) > _recency(old):
+            alerts[entry.fingerprint] = alert
+            if old is None or old.status != alert.status or old.starts_at != alert.starts_at:
+                events.append(_alert_event(alert, now))
+    return alerts, events
 
 
-def _correct(ticket: Ticket, look: Look, now: float) -> tuple[dict[str, Entry], list[TicketEvent]]:
-    """Make the entries agree with what is active now, whatever was notified; newer notifications than the look stay."""
-    known, entries, events = ticket.alerts, dict(ticket.alerts), []
-    active = {alert.fingerprint: alert for alert in look.active}
-    for name, alert in active.items():
-        old = known.get(name)
+def _correct(ticket: Ticket, observation: Observation, now: float) -> tuple[Alerts, list[TicketEvent]]:
+    """Make the alerts agree with what is active now; notifications newer than the observation stay."""
+    known, alerts, events = ticket.alerts, dict(ticket.alerts), []
+    active = {alert.fingerprint: alert for alert in observation.active}
+    for fingerprint, entry in active.items():
+        old = known.get(fingerprint)
         # A silenced alert must not bring up what is not there, but it keeps a ticket from closing.
-        if alert.muted and (old is None or ticket.state == "closed"):
+        if entry.muted and (old is None or ticket.state == "closed"):
             continue
-        if old is not None and (old["status"] == "firing" or _number(old, "received_at") > look.at):
+        if old is not None and (old.is_firing or old.received_at > observation.at):
             continue
-        entries[name] = _entry(alert, now)
-        events.append(_told(entries[name], now, noticed=True))
-    for name, old in known.items():
-        if old["status"] == "firing" and name not in active and _number(old, "received_at") <= look.at:
-            entries[name] = {**old, "status": "resolved", "ends_at": look.at, "received_at": now}
-            events.append(_told(entries[name], now, noticed=True))
-    return entries, events
+        alerts[fingerprint] = _ticket_alert(entry, now)
+        events.append(_alert_event(alerts[fingerprint], now, noticed=True))
+    for fingerprint, old in known.items():
+        if old.is_firing and fingerprint not in active and old.received_at <= observation.at:
+            alerts[fingerprint] = replace(old, status="resolved", ends_at=observation.at, received_at=now)
+            events.append(_alert_event(alerts[fingerprint], now, noticed=True))
+    return alerts, events
 
 
-def _entry(alert: Alert, now: float) -> Entry:
+def _ticket_alert(alert: Alert, now: float) -> TicketAlert:
     annotations = alert.annotations
-    return {
-        "key": alert.key,
-        "lane": alert.lane,
-        "name": alert.name,
-        "status": "firing" if alert.firing else "resolved",
-        "starts_at": alert.starts_at,
-        "ends_at": alert.ends_at,
-        "received_at": now,
-        "labels": dict(alert.labels),
-        **{name: annotations.get(name, "") for name in ("summary", "description", "signal", "dashboard_url")},
-    }
+    return TicketAlert(
+        key=alert.key,
+        lane=alert.lane,
+        name=alert.name,
+        status="firing" if alert.firing else "resolved",
+        starts_at=alert.starts_at,
+        ends_at=alert.ends_at,
+        received_at=now,
+        labels=dict(alert.labels),
+        summary=annotations.get("summary", ""),
+        description=annotations.get("description", ""),
+        signal=annotations.get("signal", ""),
+        dashboard_url=annotations.get("dashboard_url", ""),
+    )
 
 
-def _order(entry: Entry) -> tuple[float, bool, float]:
-    return _number(entry, "starts_at"), entry["status"] == "resolved", _number(entry, "ends_at")
+def _firing(alerts: Alerts) -> dict[str, TicketAlert]:
+    return {fingerprint: alert for fingerprint, alert in alerts.items() if alert.is_firing}
 
 
-def _number(entry: Entry, name: str) -> float:
-    value = entry.get(name)
-    return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def _labels(entry: Entry) -> Mapping[str, str]:
-    labels = entry["labels"]
-    return labels if isinstance(labels, Mapping) else {}
+def _recency(alert: TicketAlert) -> tuple[float, bool, float]:
+    return alert.starts_at, not alert.is_firing, alert.ends_at or 0.0
 
 
 def _titled(ticket: Ticket) -> Ticket:
     return replace(ticket, title=title(ticket.alerts.values()))
 
 
-def _told(entry: Entry, now: float, noticed: bool = False) -> TicketEvent:
-    details = {"alert": entry["name"], "summary": entry["summary"], "since": entry["starts_at"]}
-    kind = "alert_firing" if entry["status"] == "firing" else "alert_resolved"
+def _alert_event(alert: TicketAlert, now: float, noticed: bool = False) -> TicketEvent:
+    details = {"alert": alert.name, "summary": alert.summary, "since": alert.starts_at}
+    kind = "alert_firing" if alert.is_firing else "alert_resolved"
     return _event(kind, now, details | ({"noticed": True} if noticed else {}))
 
 
-def _event(kind: str, at: float, details: Mapping[str, object] = {}, actor: str = US) -> TicketEvent:
+def _event(kind: str, at: float, details: Mapping[str, object] = {}, actor: str = TELLTALE) -> TicketEvent:
     return TicketEvent(at, kind, actor, details)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+
+from telltale.evidence.alerts import TicketAlert
 
 MAX_TITLE = 200
-# In the order in which they are told.
-WORDS = {
+# In the order in which a title lists them.
+CAUSES = {
     "ModelRetrainRecommended": "retraining recommended",
     "ModelDriftPersistent": "drift",
     "NegativeFeedbackHigh": "more negative feedback",
 }
 
 
-def title(entries: Iterable[Mapping[str, object]]) -> str:
-    """The title for these alerts, whatever their order."""
-    found = sorted(entries, key=lambda entry: (entry["starts_at"], entry["name"], entry["summary"]))
-    names = {entry["name"] for entry in found}
-    what = [word for name, word in WORDS.items() if name in names]
-    labels = found[0]["labels"]
-    if what and isinstance(labels, Mapping):
-        return f"{labels.get('model', '?')}: {', '.join(what)} ({labels.get('version', '?')})"[:MAX_TITLE]
-    return str(found[0]["summary"] or found[0]["name"])[:MAX_TITLE]
+def title(alerts: Iterable[TicketAlert]) -> str:
+    """The title for these alerts, at least one, whatever their order."""
+    found = sorted(alerts, key=lambda alert: (alert.starts_at, alert.name, alert.summary))
+    first, names = found[0], {alert.name for alert in found}
+    causes = [cause for name, cause in CAUSES.items() if name in names]
+    if causes:
+        model, version = first.labels.get("model", "?"), first.labels.get("version", "?")
+        return f"{model}: {', '.join(causes)} ({version})"[:MAX_TITLE]
+    return (first.summary or first.name)[:MAX_TITLE]

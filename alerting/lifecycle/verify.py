@@ -1,4 +1,4 @@
-"""Has a silent alert recovered, or can nobody tell? A pure decision over what Prometheus says.
+"""Has a silent alert recovered, or can nobody tell? A pure decision over what Prometheus reports.
 
 Recovered means: Prometheus evaluates the alert's rule, finds it neither pending nor firing, and the signal that the
 rule judges has series now. An alert that fell silent with its source fails the last, unless the monitors judge another
@@ -7,10 +7,12 @@ version of the same model in its place: after a roll-back the bad version's seri
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from alerting.lifecycle.sources import RuleState
-from alerting.lifecycle.state import Entries, Entry, Verdict
+from alerting.lifecycle.state import Verdict
+from telltale.evidence.alerts import TicketAlert
+from telltale.records import Ticket
 
 STALE_RULE = "ModelMonitorStale"
 # A rule counts as evaluated while its last evaluation is at most this many intervals (and this many seconds) old.
@@ -19,13 +21,15 @@ GRACE_S = 10.0
 
 
 def verdict(
-    entries: Entries, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Collection[str], now: float
+    ticket: Ticket, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Collection[str], now: float
 ) -> Verdict:
     """The verdict over all alerts of a ticket.
 
     `present` says of each signal whether it has series now; `versions` are those of its model that are judged now.
     """
-    verdicts = [_of_alert(entry, rules, present, versions, now) for entry in entries.values()]
+    verdicts = [_of_alert(alert, rules, present, versions, now) for alert in ticket.alerts.values()]
+    if ticket.unreadable_alerts:
+        verdicts.append(Verdict("blind", f"{len(ticket.unreadable_alerts)} alerts in the store cannot be read"))
     for kind in ("firing", "blind", "superseded"):
         for found in verdicts:
             if found.kind == kind:
@@ -33,33 +37,30 @@ def verdict(
     return Verdict("recovered")
 
 
-def signals(entries: Entries) -> set[str]:
+def signals(alerts: Iterable[TicketAlert]) -> set[str]:
     """The signals that `verdict` must know about."""
-    return {str(entry["signal"]) for entry in entries.values() if entry.get("signal")}
+    return {alert.signal for alert in alerts if alert.signal}
 
 
 def _of_alert(
-    entry: Entry, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Collection[str], now: float
+    alert: TicketAlert, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Collection[str], now: float
 ) -> Verdict:
-    name, labels = str(entry["name"]), entry["labels"]
-    if not isinstance(labels, Mapping):
-        return Verdict("blind", f"{name}: its labels are not known")
+    name = alert.name
     own = [rule for rule in rules if rule.name == name]
     if not own:
         return Verdict("blind", f"Prometheus has no rule {name}")
-    if any(_matches(active, labels) for rule in own for active in rule.active):
+    if any(_matches(active, alert.labels) for rule in own for active in rule.active):
         return Verdict("firing", f"{name} still meets its condition")
     if not all(_is_evaluated(rule, now) for rule in own):
         return Verdict("blind", f"Prometheus does not evaluate {name}")
-    is_model = entry.get("lane") == "retrain"
-    if is_model and (monitor := _stale_monitor(labels, rules)):
+    is_model = alert.lane == "retrain"
+    if is_model and (monitor := _stale_monitor(alert.labels, rules)):
         return Verdict("blind", f"monitor {monitor} has finished no run for too long")
-    signal = str(entry.get("signal") or "")
-    if present.get(signal, False):
+    if present.get(alert.signal, False):
         return Verdict("recovered")
-    if is_model and versions and labels.get("version") not in versions:
+    if is_model and versions and alert.labels.get("version") not in versions:
         return Verdict("superseded", f"version {', '.join(sorted(versions))} is judged in its place")
-    return Verdict("blind", f"{name}: the series it judges is gone: {signal or 'it names none'}")
+    return Verdict("blind", f"{name}: the series it judges is gone: {alert.signal or 'it names none'}")
 
 
 def _matches(active: Mapping[str, str], labels: Mapping[str, str]) -> bool:

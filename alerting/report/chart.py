@@ -15,7 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 12, 14, 28
 
 
 def draw(scores: Sequence[Score], opened_at: float, name: str) -> Markup:
-    """A chart of judged windows, oldest first; empty when none was judged. `name` tells what it shows."""
+    """A chart of judged windows, oldest first; empty when none was judged. `name` says what it shows."""
     judged = [score for score in scores if score.effect is not None]
     if not judged:
         return Markup("")
@@ -29,7 +29,7 @@ def draw(scores: Sequence[Score], opened_at: float, name: str) -> Markup:
         _marker(opened_at, "ticket", scale),
     ]
     head = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-        WIDTH, HEIGHT, f"{name}: {_told(judged)}"
+        WIDTH, HEIGHT, f"{name}: {_summary(judged)}"
     )
     return head + Markup("").join(parts) + Markup("</svg>")
 
@@ -100,7 +100,7 @@ def _marker(time: float, text: str, scale: _Scale) -> Markup:
     ).format(x, TOP, HEIGHT - BOTTOM, x + shift, TOP + 8, anchor, escape(text))
 
 
-def _told(scores: Sequence[Score]) -> str:
+def _summary(scores: Sequence[Score]) -> str:
     alarms, last = sum(score.state == "alert" for score in scores), scores[-1]
     return f"{len(scores)} windows, {alarms} in alert, last effect {last.effect:.3g} from {last.threshold or 0:.3g}"
 

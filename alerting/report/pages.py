@@ -1,4 +1,4 @@
-"""Tickets as pages and as JSON: the list, one ticket with its evidence, what a person may do with it, runbooks."""
+"""Tickets as pages and as JSON: the list, one ticket with its evidence, a person's actions on it, and runbooks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from alerting import runbook
-from alerting.report.serialise import EVENTS, as_json, brief
-from alerting.report.ticket_report import Dossier, gather
-from alerting.trackers import embedded
+from alerting.lifecycle import decisions
+from alerting.report.serialise import EVENT_TITLES, as_json, brief
+from alerting.report.ticket_report import TicketReport, build_report
 from telltale.records import Ticket
 from telltale.redaction import redact
 from telltale.store import audit, evidence, tickets
 from telltale.web import Nav, Principal, Router, render, require, state
 
-router = Router(templates=Path(__file__).parent / "templates", nav=(Nav("Tickets", "/tickets"),))
+router = Router(
+    templates=Path(__file__).parent / "templates",
+    nav=(Nav("Tickets", "/tickets"),),
+    links={"ticket": "/tickets/{id}"},
+)
 
 MAX_LISTED = 200
-MAX_WORDS = 4000
+MAX_COMMENT = 4000
 # A report is a whole program with its own scripts. It runs in an origin of its own: it can read nothing of ours,
 # send nothing anywhere, open nothing.
 REPORT_POLICY = (
@@ -48,15 +52,15 @@ def listing(request: Request, _: Viewer, show: Show = "live") -> Response:
 
 @router.get("/tickets/{number}", include_in_schema=False)
 def one(request: Request, number: Number, principal: Viewer) -> Response:
-    dossier = _dossier(request, number)
+    report = _ticket_report(request, number)
     return render(
         request,
         "ticket.html",
-        dossier=dossier,
-        ticket=dossier.ticket,
-        event_words=EVENTS,
-        runbooks=[(name, page) for name in dossier.names if (page := runbook.page(name, level=3))],
-        # Prompts, answers and comments are for those who review them.
+        report=report,
+        ticket=report.ticket,
+        event_titles=EVENT_TITLES,
+        runbooks=[(name, page) for name in report.names if (page := runbook.page(name, level=3))],
+        # Prompts, responses and comments are for those who review them.
         may_read=principal.allows("reviewer"),
     )
 
@@ -72,42 +76,42 @@ def listing_json(request: Request, _: Viewer, show: Show = "all") -> dict[str, o
 
 @router.get("/api/v1/tickets/{number}", tags=["tickets"])
 def one_json(request: Request, number: Number, principal: Viewer) -> dict[str, object]:
-    """One ticket: alerts, timeline, what the monitors judged, the command that exports its data set."""
-    dossier = _dossier(request, number)
-    return as_json(dossier, state(request).settings.web_url, may_read=principal.allows("reviewer"))
+    """One ticket: its alerts, timeline, monitors' scores, and the command that exports its data set."""
+    report = _ticket_report(request, number)
+    return as_json(report, state(request).settings.web_url, may_read=principal.allows("reviewer"))
 
 
 @router.post("/tickets/{number}/comment", include_in_schema=False)
 def comment(
-    request: Request, number: Number, principal: Reviewer, words: Annotated[str, Form(max_length=MAX_WORDS)]
+    request: Request, number: Number, principal: Reviewer, words: Annotated[str, Form(max_length=MAX_COMMENT)]
 ) -> Response:
     if not words.strip():
-        raise HTTPException(422, "A comment needs words.")
-    text = _clean(request, words)
-    return _change(request, number, lambda c, t, now: embedded.comment(c, t, principal.name, text, now))
+        raise HTTPException(422, "A comment needs text.")
+    text = _redacted(request, words)
+    return _change(request, number, lambda c, t, now: decisions.comment(c, t, principal.name, text, now))
 
 
 @router.post("/tickets/{number}/acknowledge", include_in_schema=False)
 def acknowledge(request: Request, number: Number, principal: Reviewer) -> Response:
-    return _change(request, number, lambda c, t, now: embedded.acknowledge(c, t, principal.name, now), closed=False)
+    return _change(request, number, lambda c, t, now: decisions.acknowledge(c, t, principal.name, now), closed=False)
 
 
 @router.post("/tickets/{number}/close", include_in_schema=False)
 def close(
-    request: Request, number: Number, principal: Reviewer, words: Annotated[str, Form(max_length=MAX_WORDS)] = ""
+    request: Request, number: Number, principal: Reviewer, words: Annotated[str, Form(max_length=MAX_COMMENT)] = ""
 ) -> Response:
-    text = _clean(request, words)
-    return _change(request, number, lambda c, t, now: embedded.wont_fix(c, t, principal.name, text, now), closed=False)
+    text = _redacted(request, words)
+    return _change(request, number, lambda c, t, now: decisions.wont_fix(c, t, principal.name, text, now), closed=False)
 
 
 @router.post("/tickets/{number}/reopen", include_in_schema=False)
 def reopen(request: Request, number: Number, principal: Reviewer) -> Response:
-    return _change(request, number, lambda c, t, now: embedded.reopen(c, t, principal.name, now), closed=True)
+    return _change(request, number, lambda c, t, now: decisions.reopen(c, t, principal.name, now), closed=True)
 
 
 @router.get("/evidence/{number}", include_in_schema=False)
-def report(request: Request, number: Number, principal: Reviewer) -> Response:
-    """A document kept as evidence, which may hold prompts: each reading of it stands in the audit log."""
+def evidence_document(request: Request, number: Number, principal: Reviewer) -> Response:
+    """A document kept as evidence, which may hold prompts: the audit log records each reading of it."""
     here = state(request)
     with here.store.read() as connection:
         found = evidence.get(connection, number)
@@ -132,21 +136,21 @@ def one_runbook(request: Request, name: str, _: Viewer) -> Response:
 
 
 def _load(connection: Connection, show: Show) -> list[Ticket]:
-    states = {"live": embedded.LIVE, "closed": ("closed",), "all": None}[show]
+    states = {"live": decisions.LIVE, "closed": ("closed",), "all": None}[show]
     return tickets.load(connection, states=states, limit=MAX_LISTED)
 
 
-def _dossier(request: Request, number: int) -> Dossier:
+def _ticket_report(request: Request, number: int) -> TicketReport:
     here = state(request)
     with here.store.read() as connection:
         ticket = tickets.get(connection, number)
         if ticket is None:
             raise HTTPException(404)
-        return gather(connection, ticket, here.settings)
+        return build_report(connection, ticket, here.settings)
 
 
-def _clean(request: Request, words: str) -> str:
-    return redact(words.strip(), state(request).settings.redaction.rules)[0]
+def _redacted(request: Request, text: str) -> str:
+    return redact(text.strip(), state(request).settings.redaction.rules)[0]
 
 
 def _change(
@@ -155,7 +159,7 @@ def _change(
     change: Callable[[Connection, Ticket, float], None],
     closed: bool | None = None,
 ) -> Response:
-    """Change a ticket and go back to its page; `closed` says what it must be for this to make sense."""
+    """Change a ticket and redirect to its page; 409 unless it is closed, or not, as `closed` requires."""
     here = state(request)
     now = here.clock()
 

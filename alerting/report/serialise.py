@@ -1,14 +1,14 @@
-"""Tickets in words and as JSON."""
+"""Tickets as JSON, and the titles of what happens to them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from alerting.report.ticket_report import Dossier, Series
+from alerting.report.ticket_report import Series, TicketReport
+from telltale.evidence.alerts import TicketAlert
+from telltale.evidence.codec import dump
 from telltale.evidence.scores import dump_details
 from telltale.records import Ticket
 
-EVENTS = {
+EVENT_TITLES = {
     "opened": "Ticket opened",
     "reopened": "Ticket reopened",
     "alert_firing": "Alert fires",
@@ -34,30 +34,30 @@ def brief(ticket: Ticket, web_url: str) -> dict[str, object]:
     }
 
 
-def as_json(dossier: Dossier, web_url: str, may_read: bool) -> dict[str, object]:
-    """A ticket with its evidence; people's words only for those who may read them."""
-    ticket = dossier.ticket
+def as_json(report: TicketReport, web_url: str, may_read: bool) -> dict[str, object]:
+    """A ticket with its evidence; prompts and responses only for those who may read them."""
+    ticket = report.ticket
     return {
         **brief(ticket, web_url),
-        "since": dossier.since,
-        "alerts": [_alert(entry) for entry in ticket.alerts.values()],
+        "since": report.since,
+        "alerts": [_alert(alert) for alert in ticket.alerts.values()],
         "events": [
             {"at": event.at, "kind": event.kind, "actor": event.actor, "details": dict(event.details)}
-            for event in dossier.events
+            for event in report.events
         ],
-        "series": [_series(series, web_url, may_read) for series in dossier.series],
-        "export_command": dossier.export_command,
+        "series": [_series(series, web_url, may_read) for series in report.series],
+        "export_command": report.export_command,
     }
 
 
-def _alert(entry: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in entry.items() if name not in ("key", "received_at")}
+def _alert(alert: TicketAlert) -> dict[str, object]:
+    return {name: value for name, value in dump(TicketAlert, alert).items() if name not in ("key", "received_at")}
 
 
 def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
     judged, report = series.judged, series.report
     names = ("monitor", "signal", "direction", "tenant", "version", "state", "effect", "threshold", "p_value")
-    told: dict[str, object] = {
+    table: dict[str, object] = {
         **{name: getattr(judged, name) for name in (*names, "samples", "window_start", "window_end")},
         "alarming": series.alarming,
         "finding": dump_details(judged.details)["finding"],
@@ -68,8 +68,8 @@ def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
         "report": f"{web_url}/evidence/{report.evidence_id}" if report else None,
     }
     if may_read:
-        told["examples"] = {
+        table["examples"] = {
             "current": [{"trace_id": s.trace_id, "prompt": s.prompt, "response": s.response} for s in series.current],
             "reference": list(series.reference),
         }
-    return told
+    return table

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from alerting.report.chart import draw
 from alerting.rules.model import ADDED_UP
+from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.scores import Examples, Table
 from telltale.feedback import author, current, match, votes
 from telltale.records import Feedback, Sample, Score, Ticket
@@ -71,7 +72,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Dossier:
+class TicketReport:
     """A ticket with its evidence."""
 
     ticket: Ticket
@@ -85,19 +86,15 @@ class Dossier:
         return [series for series in self.series if series.alarming]
 
     @property
-    def firing(self) -> list[Row]:
-        return [entry for entry in self.ticket.alerts.values() if entry["status"] == "firing"]
-
-    @property
     def panels(self) -> list[tuple[str, str]]:
         """(alert, address) of the panels; an alert's annotations come from outside, so only web addresses."""
-        found = {str(e["name"]): str(e.get("dashboard_url") or "") for e in self.ticket.alerts.values()}
+        found = {alert.name: alert.dashboard_url for alert in self.ticket.alerts.values()}
         return [(name, url) for name, url in sorted(found.items()) if url.startswith(("http://", "https://"))]
 
     @property
     def names(self) -> list[str]:
         """The alerts' names, each once."""
-        return sorted({str(entry["name"]) for entry in self.ticket.alerts.values()})
+        return sorted({alert.name for alert in self.ticket.alerts.values()})
 
     @property
     def evidence(self) -> list[tuple[int, Score]]:
@@ -108,27 +105,26 @@ class Dossier:
 
     @property
     def is_acknowledged(self) -> bool:
-        """Whether somebody looks into the present episode."""
+        """Whether somebody acknowledged the present episode."""
         latest = [event.kind for event in self.events if event.kind in ("opened", "reopened", "acknowledged")]
         return latest[-1:] == ["acknowledged"]
 
 
-def gather(connection: Connection, ticket: Ticket, settings: Settings) -> Dossier:
-    """Read what belongs to a ticket."""
+def build_report(connection: Connection, ticket: Ticket, settings: Settings) -> TicketReport:
+    """Read from the store what belongs to a ticket."""
     events = tickets.events(connection, ticket.id or 0)
-    starts = [float(s) for e in ticket.alerts.values() if isinstance(s := e.get("starts_at"), int | float)]
-    since = min([ticket.opened_at, *starts])
+    since = min([ticket.opened_at, *(alert.starts_at for alert in ticket.alerts.values())])
     found: list[Score] = []
     if ticket.model:
         reach = since - WINDOWS_BEFORE * settings.monitor.window
         found = scores.load(connection, model=ticket.model, since=reach)
-    wanted = [_series_labels(entry) for entry in ticket.alerts.values()]
+    wanted = [_series_labels(alert) for alert in ticket.alerts.values()]
     groups = _by_series(found, ticket)
     series = [
         _series(connection, group, ticket, any(_is_of(group[-1], labels) for labels in wanted))
         for group in groups.values()
     ]
-    return Dossier(ticket, events, sorted(series, key=_urgency), since, export_command(ticket, settings))
+    return TicketReport(ticket, events, sorted(series, key=_urgency), since, export_command(ticket, settings))
 
 
 def export_command(ticket: Ticket, settings: Settings) -> str:
@@ -202,13 +198,11 @@ def _negative(connection: Connection, examples: Sequence[Sample], model: str) ->
     return sorted(negative, key=lambda vote: (vote.comment is None, -vote.event.received_at))[:MAX_EXAMPLES]
 
 
-def _series_labels(entry: Row) -> Mapping[str, str]:
+def _series_labels(alert: TicketAlert) -> Mapping[str, str]:
     """The labels that an alert's series have; of a rule that adds up all series of one direction, just that."""
-    labels = entry.get("labels")
-    labels = labels if isinstance(labels, Mapping) else {}
-    direction = ADDED_UP.get(str(entry.get("name")))
-    known = {"direction": direction} if direction else {name: labels.get(name, "") for name in SERIES}
-    return known | {"tenant": labels.get("tenant", "")}
+    direction = ADDED_UP.get(alert.name)
+    known = {"direction": direction} if direction else {name: alert.labels.get(name, "") for name in SERIES}
+    return known | {"tenant": alert.labels.get("tenant", "")}
 
 
 def _is_of(score: Score, labels: Mapping[str, str]) -> bool:

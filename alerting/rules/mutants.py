@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from alerting.rules import render
+from telltale import exits
 from telltale.binaries import find, how_to_get
 from telltale.settings import Settings
 
@@ -77,7 +78,7 @@ def _expressions(expr: str) -> Iterator[tuple[str, str]]:
 
 def survivors(promtool: Path, cases: Path, settings: Settings) -> tuple[list[Mutant], int]:
     """Mutants that no case noticed, and how many there were."""
-    table, told = yaml.safe_load(render(settings)), yaml.safe_load(cases.read_text())
+    table, cases_table = yaml.safe_load(render(settings)), yaml.safe_load(cases.read_text())
     for group in table["groups"]:
         for rule in group["rules"]:
             del rule["annotations"]
@@ -92,14 +93,14 @@ def survivors(promtool: Path, cases: Path, settings: Settings) -> tuple[list[Mut
         group, index, mutant = entry
         changed = deepcopy(table)
         changed["groups"][group]["rules"][index] = mutant.rule
-        return _passes(promtool, yaml.safe_dump(changed), _about(mutant.name, told))
+        return _passes(promtool, yaml.safe_dump(changed), _about(mutant.name, cases_table))
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         return [entry[2] for entry, alive in zip(made, pool.map(lives, made), strict=True) if alive], len(made)
 
 
 def _about(name: str, cases: dict[str, Any]) -> str:
-    """The cases that look at this alert: the others cannot notice, and promtool is slow."""
+    """The cases of this alert: the others cannot notice, and promtool is slow."""
     tests = [test for test in cases["tests"] if any(case["alertname"] == name for case in test["alert_rule_test"])]
     return yaml.safe_dump(cases | {"tests": tests})
 
@@ -117,12 +118,12 @@ def main(arguments: Sequence[str]) -> int:
     promtool = find(settings, "promtool")
     if promtool is None:
         print(f"promtool is missing: {how_to_get('promtool')}", file=sys.stderr)
-        return 2
+        return exits.USAGE
     alive, number = survivors(promtool.absolute(), Path(arguments[0]), settings)
     for mutant in alive:
         print(f"not noticed: {mutant.name}: {mutant.change}")
     print(f"{number - len(alive)} of {number} changes noticed ({(number - len(alive)) / number:.1%})")
-    return 0
+    return exits.OK
 
 
 if __name__ == "__main__":

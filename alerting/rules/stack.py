@@ -43,6 +43,33 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             signal="telltale_ticket_reconcile_last_success_timestamp_seconds",
         ),
         Rule(
+            name="TicketOutboxStuck",
+            severity="ticket",
+            lane="ops",
+            component="stack",
+            expr="max by (tracker) (telltale_ticket_outbox_oldest_age_seconds) > 600",
+            hold_s=300.0,
+            summary="A ticket change has waited {{ $value | humanizeDuration }} for {{ $labels.tracker }}",
+            description=(
+                "{{ $labels.tracker }} does not accept changes of tickets: what it shows is out of date. Nothing is "
+                "lost, and each change is tried again until it is accepted."
+            ),
+            signal=selector("telltale_ticket_outbox_oldest_age_seconds", "tracker"),
+        ),
+        Rule(
+            name="TicketChangeRefused",
+            severity="ticket",
+            lane="ops",
+            component="stack",
+            expr="max by (tracker) (delta(telltale_ticket_outbox_failed[15m])) > 0",
+            summary="{{ $labels.tracker }} refused a ticket change for good",
+            description=(
+                "The change is not tried again, so {{ $labels.tracker }} shows something else than the ticket. The "
+                "log of `telltale tickets` says why; the ticket's later changes are still delivered."
+            ),
+            signal=selector("telltale_ticket_outbox_failed", "tracker"),
+        ),
+        Rule(
             name="AlertmanagerNotificationsFailing",
             severity="page",
             lane="ops",

@@ -1,98 +1,20 @@
-"""The embedded tracker: applies the life cycle to the store, one transaction for a decision and all its records."""
+"""The embedded tracker: Telltale's own tickets, as its pages show them.
+
+The store is the system of record. A ticket and its timeline are written in the transaction that writes the outbox
+item, so whatever the outbox can hold stands in this tracker already, and it acknowledges at once. As a member like any
+other it has the whole way from decision to delivery walked by each ticket of each installation, so that the outbox's
+age tells whether deliveries work before somebody relies on them.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-
-from sqlalchemy import Connection
-
-from alerting.intake.notification import Alert
-from alerting.lifecycle.state import WONT_FIX, Look, Step, close, is_firing, observe, receive
-from telltale.records import Ticket, TicketState
-from telltale.store import audit, tickets
-from telltale.store.tickets import TicketEvent
-
-LIVE: tuple[TicketState, ...] = ("open", "recovering", "blind")
-MAX_LIVE = 10_000
+from alerting.trackers.protocol import Delivery, TicketChange
 
 
-def by_key(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
-    """Alerts that deserve a ticket, by the ticket they belong to."""
-    groups = defaultdict(list)
-    for alert in alerts:
-        if alert.deserves_ticket:
-            groups[alert.key].append(alert)
-    return dict(groups)
+class EmbeddedTracker:
+    """Acknowledges what the ticket's own transaction has written."""
 
+    name = "embedded"
 
-def take(connection: Connection, alerts: Sequence[Alert], now: float, reopen_window: float) -> list[Ticket]:
-    """Take a notification. Returns the tickets that it opened or changed."""
-    tickets.lock(connection)
-    steps = (
-        receive(tickets.newest(connection, key), group, now, reopen_window) for key, group in by_key(alerts).items()
-    )
-    return [ticket for step in steps if (ticket := _save(connection, step))]
-
-
-def live(connection: Connection) -> list[Ticket]:
-    """Tickets that are not closed."""
-    return tickets.load(connection, states=LIVE, limit=MAX_LIVE)
-
-
-def compare(
-    connection: Connection, key: str, look: Look, now: float, close_hold: float, reopen_window: float
-) -> Ticket | None:
-    """Bring one ticket in line with a look at the real state, or open the one that a lost notification asked for."""
-    tickets.lock(connection)
-    known = tickets.newest(connection, key)
-    if known is None:
-        loud = [alert for alert in look.active if not alert.muted]
-        return _save(connection, receive(None, loud, now, reopen_window))
-    return _save(connection, observe(known, look, now, close_hold, reopen_window))
-
-
-def comment(connection: Connection, ticket: Ticket, actor: str, words: str, now: float) -> None:
-    """Add a person's words to the timeline."""
-    _by_hand(connection, ticket, TicketEvent(now, "comment", actor, {"words": words}))
-
-
-def acknowledge(connection: Connection, ticket: Ticket, actor: str, now: float) -> None:
-    """Note that a person looks into it."""
-    _by_hand(connection, ticket, TicketEvent(now, "acknowledged", actor, {}))
-
-
-def wont_fix(connection: Connection, ticket: Ticket, actor: str, words: str, now: float) -> None:
-    """Close by decision: nothing reopens it but a person."""
-    step = close(ticket, WONT_FIX, actor, now, words)
-    _save(connection, step)
-    _audit(connection, ticket, "closed", actor, now)
-
-
-def reopen(connection: Connection, ticket: Ticket, actor: str, now: float) -> None:
-    """Take a person's closing back."""
-    state: TicketState = "open" if is_firing(ticket.alerts) else "recovering"
-    opened = replace(ticket, state=state, episode=ticket.episode + 1, closed_at=None, close_reason=None, updated_at=now)
-    _save(connection, Step(opened, (TicketEvent(now, "reopened", actor, {"episode": opened.episode}),)))
-    _audit(connection, ticket, "reopened", actor, now)
-
-
-def _by_hand(connection: Connection, ticket: Ticket, event: TicketEvent) -> None:
-    _save(connection, Step(replace(ticket, updated_at=event.at), (event,)))
-    _audit(connection, ticket, event.kind, event.actor, event.at)
-
-
-def _audit(connection: Connection, ticket: Ticket, action: str, actor: str, now: float) -> None:
-    audit.record(connection, actor=actor, action=f"ticket_{action}", subject=f"T-{ticket.id}", now=now)
-
-
-def _save(connection: Connection, step: Step) -> Ticket | None:
-    if step.ticket is None or not step.events:
-        return None
-    saved = tickets.save(connection, step.ticket)
-    if saved.id is None:
-        raise RuntimeError("the database gave no id to the ticket")
-    for event in step.events:
-        tickets.add_event(connection, saved.id, event)
-    return saved
+    def deliver(self, change: TicketChange) -> Delivery:
+        return Delivery(f"T-{change.ticket.id}")

@@ -12,18 +12,19 @@ import time
 from pathlib import Path
 
 from exporters.gpu.config import Config
+from exporters.gpu.expose import once
 from exporters.gpu.expose.board import Board
-from exporters.gpu.expose.once import table
 from exporters.gpu.owners.ownership import Owners
-from exporters.gpu.serve.http import Handler, Request, Response, Server
+from exporters.gpu.serve.http import Handler, Request, Server
 from exporters.gpu.watch import Watch
+from telltale import exits
+from telltale.serving.listen import listen, on_stop
+from telltale.serving.pages import HEALTHY, METRICS, METRICS_TEXT, READY, Page, Response, respond, table
 
 log = logging.getLogger("telltale.gpu")
 
-METRICS = "text/plain; version=0.0.4; charset=utf-8"
+DCGM = "/metrics/dcgm"
 TICK = 0.5
-STUCK_ON_OLD_DRIVER = 3
-"""Exit code when the driver was replaced and this container still sees the old library."""
 
 
 class Exporter:
@@ -38,11 +39,17 @@ class Exporter:
         self._stop = False
         self._toggle = False
         self._wake, self._woken = socket.socketpair()
+        self._pages: dict[str, Page] = {
+            **table(lambda _: Response(200, self.board.native(time.monotonic()), METRICS_TEXT), lambda: None),
+            DCGM: lambda _: Response(200, self.board.compat(time.monotonic()), METRICS_TEXT),
+            READY: self._ready,
+        }
+        paths = ", ".join((METRICS, DCGM, HEALTHY, READY))
+        self._pages["/"] = lambda _: Response(200, f"Telltale GPU exporter: {paths}\n".encode())
 
     def run(self) -> int:
+        """Run until SIGTERM or SIGINT. Returns an exit code. Raises UsageError."""
         server = self._serve()
-        if server is None:
-            return 2
         self._listen_to_signals()
         self._say_hello(server)
         try:
@@ -53,22 +60,18 @@ class Exporter:
             self.watch.stop()
             log.info("stopped")
 
-    def _serve(self) -> Server | None:
-        host, _, port = self.config.listen.rpartition(":")
+    def _serve(self) -> Server:
         handler: Handler = self.handle
         tls = None
-        try:
-            if self.config.web_config:
-                from exporters.gpu.serve.webconfig import WebConfig
+        if self.config.web_config:
+            from exporters.gpu.serve.webconfig import WebConfig
 
+            try:
                 web = WebConfig(Path(self.config.web_config))
-                handler, tls = web.guard(handler), web.tls
-            return Server((host.strip("[]"), int(port)), handler, self.selector, tls)
-        except ValueError as error:
-            print(f"gpu.web_config: {error}", file=sys.stderr)
-        except OSError as error:
-            print(f"gpu.listen: cannot listen on {self.config.listen}: {error.strerror}", file=sys.stderr)
-        return None
+            except ValueError as error:
+                raise exits.UsageError(f"gpu.web_config: {error}") from error
+            handler, tls = web.guard(handler), web.tls
+        return Server(listen("gpu.listen", self.config.listen), handler, self.selector, tls)
 
     def _say_hello(self, server: Server) -> None:
         what = f"{self.config.simulate} SIMULATED GPUs" if self.config.simulate else "GPU metrics"
@@ -80,12 +83,11 @@ class Exporter:
         self._wake.setblocking(False)
         self.selector.register(self._woken, selectors.EVENT_READ, self._drain)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_stop)
+        on_stop(self._on_stop)
         signal.signal(signal.SIGUSR1, self._on_toggle)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    def _on_stop(self, *_: object) -> None:
+    def _on_stop(self) -> None:
         self._stop = True
 
     def _on_toggle(self, *_: object) -> None:
@@ -104,10 +106,10 @@ class Exporter:
                 following = now + min(TICK, self.config.watchdog / 4)
             if self._given_up(now):
                 log.error("the driver was replaced and the new library is not visible here; ending to be started anew")
-                return STUCK_ON_OLD_DRIVER
+                return exits.STALE
             for key, events in self.selector.select(max(0.0, following - time.monotonic())):
                 key.data(events)
-        return 0
+        return exits.OK
 
     def _beat(self, server: Server, now: float) -> None:
         if self._toggle:
@@ -125,29 +127,16 @@ class Exporter:
 
     def handle(self, request: Request) -> Response:
         """Answer one request; never waits for the driver."""
-        now = time.monotonic()
-        if request.method not in ("GET", "HEAD"):
-            return Response(405, b"only GET\n", headers=(("Allow", "GET, HEAD"),))
-        if request.path == "/metrics":
-            return Response(200, self.board.native(now), METRICS)
-        if request.path == "/metrics/dcgm":
-            return Response(200, self.board.compat(now), METRICS)
-        if request.path == "/-/healthy":
-            return Response(200, b"ok\n")
-        if request.path == "/-/ready":
-            return self._ready(now)
-        if request.path == "/":
-            return Response(200, b"Telltale GPU exporter: /metrics, /metrics/dcgm, /-/healthy, /-/ready\n")
-        return Response(404, b"no such page\n")
+        return respond(self._pages, request.method, request.path)
 
-    def _ready(self, now: float) -> Response:
+    def _ready(self, _accept: str) -> Response:
         """Ready to be scraped, which holds without a driver too: the page then says why there are no readings."""
-        snapshot = self.watch.refresh()
-        text = "readings are fresh" if self.board.fresh(snapshot, now) else f"no readings: {self.watch.error}"
-        return Response(200, f"ok: {text}\n".encode())
+        if self.board.fresh(self.watch.refresh(), time.monotonic()):
+            return Response(200, b"ok\n")
+        return Response(200, f"ok: no readings: {self.watch.error}\n".encode())
 
     def once(self) -> int:
-        """Take readings for a moment, print them as a table; 0 if a GPU could be read."""
+        """Take readings for a moment and print them as a table. Returns an exit code: FAILED if no GPU was readable."""
         until = time.monotonic() + self.config.watchdog * 2 + 3
         try:
             while time.monotonic() < until and not self._enough():
@@ -155,8 +144,8 @@ class Exporter:
                 self.board.update(time.monotonic())
                 time.sleep(0.02)
             self.board.update(time.monotonic())
-            print(table(self.board, self.watch, time.monotonic()))
-            return 0 if any(state == "ok" for _, _, state in self._states()) else 1
+            print(once.table(self.board, self.watch, time.monotonic()))
+            return exits.OK if any(state == "ok" for _, _, state in self._states()) else exits.FAILED
         finally:
             self.watch.stop()
 
@@ -179,4 +168,8 @@ def run(config: Config) -> int:
     if config.simulate:
         log.warning("%d GPUs are SIMULATED: none of their numbers is a measurement", config.simulate)
     exporter = Exporter(config._replace(interval=min(config.interval, 0.3)) if config.once else config)
-    return exporter.once() if config.once else exporter.run()
+    try:
+        return exporter.once() if config.once else exporter.run()
+    except exits.UsageError as error:
+        print(error, file=sys.stderr)
+        return exits.USAGE

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def main(settings: Settings) -> int:
-    """Run the collector until SIGTERM or SIGINT. Returns 0, or 2 when an address cannot be used."""
+    """Run the collector until SIGTERM or SIGINT. Returns an exit code. Raises UsageError."""
     from exporters.traces.serve import serve
 
     return serve(settings)

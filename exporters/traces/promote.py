@@ -1,4 +1,4 @@
-"""Calls that were not sampled and that people have voted on since: out of the ring, into the store."""
+"""Unsampled calls that people have voted on since: out of the buffer, into the store."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Promoter:
     """Looks for votes each second. One round at a time."""
 
     def __init__(self, store: Store, pipeline: Pipeline, after: int) -> None:
-        """`after`: number of the newest feedback that is passed over."""
+        """`after`: id of the newest feedback that is passed over."""
         self._store = store
         self._pipeline = pipeline
         self._after = after
-        # Out of the ring and not stored yet. No more is taken before these are in the store: they are never more than
-        # the ring held once.
-        self._found: list[Sample] = []
-        self._said = float("-inf")
+        # Out of the buffer and not stored yet. No more are promoted before these are stored, so they are never more
+        # than the buffer held once.
+        self._promoted: list[Sample] = []
+        self._warned_at = float("-inf")
 
     async def run(self) -> None:
         """Go on until cancelled, whatever becomes of one round."""
@@ -36,19 +36,20 @@ class Promoter:
             try:
                 await asyncio.to_thread(self._round)
             except StoreUnavailable as error:
-                what = f"{_those(self._found)} not stored yet" if self._found else "feedback cannot be read"
-                self._complain(f"{what}, each second tries again: {error}")
+                what = f"{_number_of(self._promoted)} not stored yet" if self._promoted else "feedback cannot be read"
+                self._warn(f"{what}, each second tries again: {error}")
             except Exception:
                 # Whatever it was, later votes are others: one that cannot be followed must not be the last. What failed
-                # for itself would fail for ever.
-                lost, self._found = self._found, []
-                log.exception("votes could not be followed; %s lost", _those(lost))
+                # by itself would fail for ever.
+                lost, self._promoted = self._promoted, []
+                log.exception("votes could not be followed; %s lost", _number_of(lost))
 
-    def _complain(self, what: str) -> None:
+    def _warn(self, message: str) -> None:
+        """Log a warning, now and then while an outage lasts."""
         now = time.monotonic()
-        if now >= self._said + AGAIN_S:
-            self._said = now
-            log.warning("%s", what)
+        if now >= self._warned_at + AGAIN_S:
+            self._warned_at = now
+            log.warning("%s", message)
 
     def _round(self) -> None:
         self._save()
@@ -56,17 +57,17 @@ class Promoter:
             events = feedback.load(connection, after_id=self._after)
         if events:
             self._after = events[-1].id or self._after
-        self._found = self._pipeline.promote([bytes.fromhex(event.trace_id) for event in events], "feedback")
+        self._promoted = self._pipeline.promote([bytes.fromhex(event.trace_id) for event in events], "feedback")
         self._save()
 
     def _save(self) -> None:
-        found = self._found
-        if found:
-            self._store.write(lambda c: samples.save(c, found, time.time()))
-            self._found = []
+        promoted = self._promoted
+        if promoted:
+            self._store.write(lambda connection: samples.save(connection, promoted, time.time()))
+            self._promoted = []
 
 
-def _those(found: list[Sample]) -> str:
-    if len(found) == 1:
+def _number_of(promoted: list[Sample]) -> str:
+    if len(promoted) == 1:
         return "1 sample of a call that somebody voted on is"
-    return f"{len(found)} samples of calls that somebody voted on are"
+    return f"{len(promoted)} samples of calls that somebody voted on are"

@@ -1,4 +1,4 @@
-"""Run the collector: both OTLP fronts, the page of metrics, and promotion of calls that got feedback."""
+"""Run the collector: OTLP over gRPC and HTTP, the page of metrics, and promotion of calls that got feedback."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 import ctypes
 import gc
 import logging
-import signal
 import socket
-import sys
 import time
+from contextlib import ExitStack
 
 import uvloop
 from prometheus_client import CollectorRegistry
@@ -20,6 +19,8 @@ from exporters.traces.receive import http1, otlp_grpc
 from exporters.traces.receive.listener import Server
 from exporters.traces.receive.otlp_http import Otlp, Page
 from exporters.traces.receive.receiver import Receiver
+from telltale import exits
+from telltale.serving.listen import STOP_SIGNALS, listen
 from telltale.settings import Settings
 from telltale.store import Store, feedback, open_configured
 
@@ -28,59 +29,56 @@ log = logging.getLogger(__name__)
 # Pages that were given back are faulted in anew: where everything is stored, each ten seconds cost six percent.
 TRIM_S = 60.0
 GRACE_S = 10
-EXIT_USAGE = 2
 
 
 def serve(settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT; what was acknowledged is durable. Returns 0, or 2 for an address in use."""
+    """Run until SIGTERM or SIGINT; what was acknowledged is durable. Returns an exit code.
+
+    Raises UsageError, StoreUnavailable.
+    """
     _tune_memory()
-    listeners: dict[str, socket.socket] = {}
-    for name in ("grpc_listen", "http_listen", "metrics_listen"):
-        address: str = getattr(settings.collector, name)
-        try:
-            listeners[name] = _listen(address)
-        except OSError as error:
-            print(f"collector.{name} = {address}: {error.strerror}", file=sys.stderr)
-            return EXIT_USAGE
-    store = open_configured(settings)
-    try:
+    addresses = {
+        "collector.grpc_listen": settings.collector.grpc_listen,
+        "collector.http_listen": settings.collector.http_listen,
+        "collector.metrics_listen": settings.collector.metrics_listen,
+    }
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(listen(setting, address)) for setting, address in addresses.items()]
+        store = open_configured(settings)
+        stack.callback(store.close)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(settings, store, listeners))
-    finally:
-        store.close()
-        for listener in listeners.values():
-            listener.close()
+            runner.run(_run(settings, store, listeners))
+    return exits.OK
 
 
-async def _run(settings: Settings, store: Store, listeners: dict[str, socket.socket]) -> int:
+async def _run(settings: Settings, store: Store, listeners: list[socket.socket]) -> None:
     registry = CollectorRegistry()
     # What people vote on from now on may be in the ring; what was voted on before cannot be.
     with store.read() as connection:
         newest = feedback.last_id(connection)
     pipeline = Pipeline(settings, store, registry, time.time)
-    front = Receiver(settings, store, pipeline, registry, time.time)
+    receiver = Receiver(settings, store, pipeline, registry, time.time)
     limit = settings.collector.max_body_bytes
-    otlp, page = Otlp(front, limit), Page(registry, pipeline.page, front.unready)
+    otlp, page = Otlp(receiver, limit), Page(registry, pipeline.page, receiver.unready)
     servers = [
-        Server("collector.grpc_listen", lambda server: otlp_grpc.Connection(server, front, limit)),
+        Server("collector.grpc_listen", lambda server: otlp_grpc.Connection(server, receiver, limit)),
         Server("collector.http_listen", lambda server: http1.Connection(server, otlp)),
         Server("collector.metrics_listen", lambda server: http1.Connection(server, page)),
     ]
-    for server, listener in zip(servers, listeners.values(), strict=True):
+    for server, listener in zip(servers, listeners, strict=True):
         await server.start(listener)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     background = [asyncio.create_task(Promoter(store, pipeline, newest).run()), asyncio.create_task(_trim())]
     log.info("OTLP on grpc %s and http %s", settings.collector.grpc_listen, settings.collector.http_listen)
     await stop.wait()
-    store.hasten()
+    store.prepare_to_close()
     for task in background:
         task.cancel()
     await asyncio.gather(*(server.stop(GRACE_S) for server in servers))
-    front.close()
-    return 0
+    receiver.close()
 
 
 def _tune_memory() -> None:
@@ -101,17 +99,3 @@ async def _trim() -> None:
     while trim is not None:
         await asyncio.sleep(TRIM_S)
         trim(0)
-
-
-def _listen(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host.strip("[]"), int(port)))
-        listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    return listener

@@ -20,4 +20,18 @@ TICKETS = (
         (),
         "Last time the tickets were compared with Alertmanager and Prometheus.",
     ),
+    Metric(
+        "telltale_ticket_outbox_oldest_age_seconds",
+        "gauge",
+        "seconds",
+        ("tracker",),
+        "Age of the oldest ticket change that its tracker has not taken yet; 0 when none waits.",
+    ),
+    Metric(
+        "telltale_ticket_outbox_failed",
+        "gauge",
+        "",
+        ("tracker",),
+        "Ticket changes that the tracker refused for good.",
+    ),
 )

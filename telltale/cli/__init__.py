@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from telltale import __version__
+from telltale import __version__, exits
 
 COMMANDS = {
     "up": "run the whole stack on this machine",
@@ -32,22 +32,21 @@ COMMANDS = {
     "healthy": "ask a running part whether it is healthy",
 }
 
-EXIT_USAGE = 2
-
 
 class Command(Protocol):
-    """What a command's module offers."""
+    """What the module of a command defines."""
 
     def configure(self, parser: argparse.ArgumentParser) -> None: ...
     def run(self, args: argparse.Namespace) -> int: ...
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code (2: the settings or the command line are wrong)."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    """Run one command; returns its exit code (see `telltale.exits`)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _top()
-    options, rest = parser.parse_known_args(words[: _command_index(words) + 1])
-    rest += words[_command_index(words) + 1 :]
+    split = _command_index(arguments) + 1
+    options, rest = parser.parse_known_args(arguments[:split])
+    rest += arguments[split:]
     module: Command = importlib.import_module(f"telltale.cli.{options.command}")
     sub = argparse.ArgumentParser(prog=f"telltale {options.command}", description=COMMANDS[options.command] + ".")
     module.configure(sub)
@@ -57,27 +56,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(module: Command, args: argparse.Namespace) -> int:
-    from telltale.settings import SettingsError
-
     try:
         return module.run(args)
-    except SettingsError as error:
+    except exits.UsageError as error:
         print(error, file=sys.stderr)
-        return EXIT_USAGE
-    except _store_errors("StoreUnusable") as error:
-        print(error, file=sys.stderr)
-        return EXIT_USAGE
-    except _store_errors("StoreUnavailable") as error:
-        print(f"store: {error} (store.url; `telltale check` tells more)", file=sys.stderr)
-        return 1
+        return exits.USAGE
+    except _store_unavailable() as error:
+        print(f"store: {error} (store.url; `telltale check` shows more)", file=sys.stderr)
+        return exits.FAILED
     except KeyboardInterrupt:
-        return 130
+        return exits.INTERRUPTED
 
 
-def _store_errors(name: str) -> tuple[type[Exception], ...]:
-    """The store's own error of that name, where a store is in use: a GPU node has none installed."""
+def _store_unavailable() -> tuple[type[Exception], ...]:
+    """The store's own error, where a store is in use: a GPU node has none installed."""
     module = sys.modules.get("telltale.store.errors")
-    return (getattr(module, name),) if module else ()
+    return (module.StoreUnavailable,) if module else ()
 
 
 def start_logging(level: str) -> None:
@@ -98,7 +92,7 @@ def _top() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="telltale",
         description="Observability and model monitoring for teams that serve language models.",
-        epilog=f"commands:\n{listing}\n\n`telltale COMMAND --help` tells more of each.",
+        epilog=f"commands:\n{listing}\n\n`telltale COMMAND --help` describes each.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"telltale {__version__}")
@@ -109,14 +103,14 @@ def _top() -> argparse.ArgumentParser:
     return parser
 
 
-def _command_index(words: Sequence[str]) -> int:
-    """Where the command's own arguments begin: everything after it belongs to it."""
+def _command_index(arguments: Sequence[str]) -> int:
+    """The index of the command's name: all that follows belongs to the command."""
     skip = False
-    for index, word in enumerate(words):
+    for index, argument in enumerate(arguments):
         if skip:
             skip = False
-        elif word == "--config":
+        elif argument == "--config":
             skip = True
-        elif not word.startswith("-"):
+        elif not argument.startswith("-"):
             return index
-    return len(words)
+    return len(arguments)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
+from telltale import exits
 from telltale.settings import load
 
 
@@ -27,12 +28,12 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{when} {entry.actor:<16} {entry.action:<20} {entry.subject} {dict(entry.details) or ''}")
     finally:
         store.close()
-    return 0
+    return exits.OK
 
 
 def _verify(broken: int | None) -> int:
     if broken is None:
         print("the audit log's chain is whole")
-        return 0
+        return exits.OK
     print(f"the audit log's chain breaks at entry {broken}: it or the one before was changed", file=sys.stderr)
-    return 1
+    return exits.FAILED

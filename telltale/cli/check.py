@@ -1,12 +1,13 @@
-"""`telltale check`: everything that can be wrong before a start, with the key, the value and the mend."""
+"""`telltale check`: find what would stop a start, and name the setting, its value and the mend."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 
+from telltale import exits
 from telltale.binaries import Component, find, how_to_get
-from telltale.cli import EXIT_USAGE, stack
+from telltale.cli import stack
 from telltale.settings import Settings, SettingsError, find_file, load
 
 
@@ -19,9 +20,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         settings = load(args.config)
     except SettingsError as error:
-        _say("settings", False, str(error).replace("\n", "\n             "))
-        return EXIT_USAGE
-    _say("settings", True, str(find_file(args.config) or "defaults"))
+        _report("settings", False, str(error).replace("\n", "\n             "))
+        return exits.USAGE
+    _report("settings", True, str(find_file(args.config) or "defaults"))
     checks: tuple[tuple[str, Callable[[Settings], str]], ...] = (
         ("store", _store),
         ("rules", _configuration),
@@ -30,14 +31,14 @@ def run(args: argparse.Namespace) -> int:
         ("addresses", _addresses),
     )
     results = [_try(name, check, settings) for name, check in checks]
-    return 0 if all(results) else EXIT_USAGE
+    return exits.OK if all(results) else exits.USAGE
 
 
 def _try(name: str, check: Callable[[Settings], str], settings: Settings) -> bool:
     try:
-        _say(name, True, check(settings))
-    except Exception as error:  # noqa: BLE001 - a check that fails in a way of its own is a failed check
-        _say(name, False, str(error))
+        _report(name, True, check(settings))
+    except Exception as error:  # noqa: BLE001 - whatever a check raises, it failed, and the others still run
+        _report(name, False, str(error))
         return False
     return True
 
@@ -71,11 +72,10 @@ def _binary(settings: Settings, component: Component, url: str) -> str:
 
 
 def _addresses(settings: Settings) -> str:
-    taken = stack.taken(settings)
-    if taken:
-        raise SettingsError("\n             ".join(taken))
+    if unusable := stack.unusable(settings):
+        raise SettingsError("\n             ".join(unusable))
     return f"{len(stack.addresses(settings))} free"
 
 
-def _say(name: str, good: bool, text: str) -> None:
-    print(f"{'ok  ' if good else 'FAIL'} {name:<12} {text}" if good else f"FAIL {name:<12} {text}")
+def _report(name: str, good: bool, text: str) -> None:
+    print(f"{'ok  ' if good else 'FAIL'} {name:<12} {text}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from telltale import exits
 from telltale.settings import load
 
 
@@ -20,4 +21,4 @@ def run(args: argparse.Namespace) -> int:
     environment = dashboards.provision(settings, folder)
     for name, value in sorted(environment.items()):
         print(f"{name}={value}")
-    return 0
+    return exits.OK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from telltale import exits
 from telltale.settings import load
 
 
@@ -27,4 +28,4 @@ def run(args: argparse.Namespace) -> int:
         finally:
             engine.dispose()
     print(f"{url.render_as_string(hide_password=True)}: revision {found or 'none'}, newest {HEAD}")
-    return 0 if found == HEAD else 1
+    return exits.OK if found == HEAD else exits.FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from telltale import exits
 from telltale.binaries import find, tools_folder
 from telltale.debian import PROMETHEUS, FetchError, fetch
 from telltale.settings import load
@@ -18,10 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = load(args.config)
     if args.missing and find(settings, "prometheus") and find(settings, "alertmanager"):
-        return 0
+        return exits.OK
     try:
-        fetch(args.packages, tools_folder(settings), lambda text: print(f"fetch: {text}"))
+        fetch(args.packages, tools_folder(settings), lambda step: print(f"fetch: {step}"))
     except FetchError as error:
         print(error, file=sys.stderr)
-        return 1
-    return 0
+        return exits.FAILED
+    return exits.OK

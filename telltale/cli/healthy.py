@@ -7,6 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 
+from telltale import exits
 from telltale.settings import load
 
 PATHS = {
@@ -32,5 +33,5 @@ def run(args: argparse.Namespace) -> int:
             answer.read()
     except (urllib.error.URLError, OSError) as error:
         print(f"{args.part}: {url}: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return exits.FAILED
+    return exits.OK

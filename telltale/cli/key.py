@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from telltale import exits
 from telltale.cli.user import actor_here
 from telltale.settings import load
 
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         return _act(args, store)
     except (ValueError, LookupError) as error:
         print(error.args[0], file=sys.stderr)
-        return 1
+        return exits.FAILED
     finally:
         store.close()
 
@@ -55,7 +56,7 @@ def _act(args: argparse.Namespace, store: Store) -> int:
         for key in people.keys(store):
             state = "revoked" if key.revoked_at else _until(key.expires_at, now)
             print(f"{key.key_id}  {key.tenant:<16} {','.join(key.scopes):<28} {state:<20} {key.name}")
-    return 0
+    return exits.OK
 
 
 def _until(expires_at: float | None, now: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from telltale import exits
 from telltale.cli import stack
 from telltale.settings import load
 
@@ -17,4 +18,4 @@ def run(args: argparse.Namespace) -> int:
     stack.write_configuration(settings)
     for name in ("rules.yml", "gpu.yml", "prometheus.yml", "alertmanager.yml"):
         print(stack.generated(settings) / name)
-    return 0
+    return exits.OK

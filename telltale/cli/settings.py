@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from telltale import exits
 from telltale.settings import ENV_PREFIX, walk
 
 
@@ -14,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     rows = [row for row in walk() if args.filter in row[0]]
     print("\n".join(_line(*row) for row in rows))
-    return 0
+    return exits.OK
 
 
 def _line(key: str, default: str, text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import exporters
 from telltale.binaries import find, how_to_get
+from telltale.serving.listen import AddressError, listen
 from telltale.settings import Settings, SettingsError
 from telltale.supervise import Process
 
@@ -24,7 +24,7 @@ def generated(settings: Settings) -> Path:
 
 
 def write_configuration(settings: Settings) -> None:
-    """Write what Prometheus, Alertmanager and Grafana read. Raises SettingsError where their own tools refuse it."""
+    """Write the files that Prometheus and Alertmanager read. Raises SettingsError where their own tools reject them."""
     import alerting.config.alertmanager
     import alerting.config.prometheus
     import alerting.rules
@@ -37,7 +37,7 @@ def write_configuration(settings: Settings) -> None:
     rules = [folder / "rules.yml", folder / "gpu.yml"]
     _write(folder / "prometheus.yml", alerting.config.prometheus.render(settings, rules, folder / "targets"))
     _write(folder / "alertmanager.yml", alerting.config.alertmanager.render(settings))
-    for line in refused(settings):
+    for line in config_errors(settings):
         raise SettingsError(line)
 
 
@@ -47,12 +47,12 @@ def write_targets(settings: Settings) -> None:
 
     folder = generated(settings) / "targets"
     folder.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed, so that Prometheus never reads half a file.
+    # Prometheus watches this folder, and `_write` renames: it never reads half a file.
     _write(folder / "inference.json", json.dumps(alerting.config.prometheus.targets(settings), indent=2) + "\n")
 
 
-def refused(settings: Settings) -> Iterator[str]:
-    """What promtool and amtool say against the generated configuration; silent where they are not installed."""
+def config_errors(settings: Settings) -> Iterator[str]:
+    """What promtool and amtool find wrong in the generated configuration; nothing where they are not installed."""
     folder = generated(settings)
     checks = (
         ("promtool", ["check", "config", str(folder / "prometheus.yml")]),
@@ -75,7 +75,7 @@ def processes(settings: Settings, config: Path | None) -> list[Process]:
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """Every address that the stack listens on, by its setting."""
+    """Every address that the stack listens on, by setting."""
     found = {
         "collector.http_listen": settings.collector.http_listen,
         "collector.grpc_listen": settings.collector.grpc_listen,
@@ -94,25 +94,15 @@ def addresses(settings: Settings) -> dict[str, str]:
     return found
 
 
-def taken(settings: Settings) -> list[str]:
-    """Which of the stack's addresses something else listens on already."""
-    return [
-        f"{key} = {address}: the address is in use; stop what uses it or choose another"
-        for key, address in addresses(settings).items()
-        if not _is_free(address)
-    ]
-
-
-def _is_free(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def unusable(settings: Settings) -> list[str]:
+    """One line for each of the stack's addresses that cannot be listened on now."""
+    lines = []
+    for key, address in addresses(settings).items():
         try:
-            probe.bind((host.strip("[]"), int(port)))
-        except OSError:
-            return False
-    return True
+            listen(key, address).close()
+        except AddressError as error:
+            lines.append(str(error))
+    return lines
 
 
 def _prometheus(settings: Settings) -> list[Process]:
@@ -154,7 +144,7 @@ def _alertmanager(settings: Settings) -> list[Process]:
                 f"--web.listen-address={settings.alertmanager.listen}",
                 # Empty: no gossip, which would listen on every interface.
                 "--cluster.listen-address=",
-                # The log of what was sent is saved this often: a crash in between can lose a "resolved".
+                # The notification log is saved this often: a crash in between can lose a "resolved".
                 "--data.maintenance-interval=15s",
                 "--log.level=warn",
             ],
@@ -178,6 +168,6 @@ def _grafana(settings: Settings) -> list[Process]:
 
 
 def _write(path: Path, text: str) -> None:
-    aside = path.with_name(path.name + ".new")
-    aside.write_text(text)
-    aside.replace(path)
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text)
+    temporary.replace(path)

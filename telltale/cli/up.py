@@ -6,16 +6,17 @@ import argparse
 import fcntl
 import logging
 import os
-import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
+from telltale import exits
 from telltale.binaries import find
-from telltale.cli import EXIT_USAGE, stack, start_logging
+from telltale.cli import stack, start_logging
+from telltale.serving.listen import on_stop
 from telltale.settings import Settings, SettingsError, find_file, load
 from telltale.supervise import Supervisor
 
@@ -35,44 +36,37 @@ def run(args: argparse.Namespace) -> int:
     file = find_file(args.config)
     with only_one(settings.data_dir):
         prepare(settings)
-        for line in stack.taken(settings):
-            print(line, file=sys.stderr)
-        if stack.taken(settings):
-            return EXIT_USAGE
+        if unusable := stack.unusable(settings):
+            print("\n".join(unusable), file=sys.stderr)
+            return exits.USAGE
         _announce(settings)
-        supervisor = Supervisor(stack.processes(settings, file), _show)
-        until_told(supervisor, settings, file)
-    return 0
+        supervisor = Supervisor(stack.processes(settings, file), _print_line)
+        run_until_stopped(supervisor, settings, file)
+    return exits.OK
 
 
 def prepare(settings: Settings) -> None:
-    """Everything that can be refused, before anything starts: folder, store, configuration."""
+    """Do all that can fail for wrong settings before anything starts: data folder, store, configuration."""
     from telltale.store import open_configured
 
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    # Prompts, keys' hashes and the audit log are nobody else's business.
+    # Prompts, hashes of API keys and the audit log are for this user only.
     settings.data_dir.chmod(0o700)
     stack.processes(settings, None)
     open_configured(settings).close()
     stack.write_configuration(settings)
 
 
-def until_told(supervisor: Supervisor, settings: Settings, file: Path | None) -> None:
+def run_until_stopped(supervisor: Supervisor, settings: Settings, file: Path | None) -> None:
     """Run until SIGTERM or SIGINT; follow the settings file for new scrape targets."""
-    told = False
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal told
-        told = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stop = threading.Event()
+    on_stop(stop.set)
     watch = _SettingsWatch(settings, file)
     try:
-        while not told:
+        while not stop.is_set():
             supervisor.tick()
             watch.tick()
-            time.sleep(TICK)
+            stop.wait(TICK)
     finally:
         log.info("stopping")
         supervisor.stop()
@@ -80,7 +74,7 @@ def until_told(supervisor: Supervisor, settings: Settings, file: Path | None) ->
 
 @contextmanager
 def only_one(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder. Raises SettingsError when another stack holds it."""
+    """Lock the data folder. Raises SettingsError when another stack has locked it."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "up.lock").open("a+") as lock:
         try:
@@ -98,18 +92,18 @@ def only_one(data_dir: Path) -> Iterator[None]:
 
 
 class _SettingsWatch:
-    """Takes new scrape targets from a changed settings file; says that other changes need a restart."""
+    """Applies new scrape targets of a changed settings file; logs that other changes need a restart."""
 
     def __init__(self, settings: Settings, file: Path | None) -> None:
         self._settings = settings
         self._file = file
         self._stamp = self._read_stamp()
-        self._next = 0.0
+        self._next_check = 0.0
 
     def tick(self) -> None:
-        if time.monotonic() < self._next:
+        if time.monotonic() < self._next_check:
             return
-        self._next = time.monotonic() + SETTINGS_CHECK
+        self._next_check = time.monotonic() + SETTINGS_CHECK
         stamp = self._read_stamp()
         if stamp != self._stamp:
             self._stamp = stamp
@@ -147,5 +141,5 @@ def _announce(settings: Settings) -> None:
         log.info("Grafana: no binary found; `telltale dashboards` writes what it reads")
 
 
-def _show(name: str, line: str) -> None:
+def _print_line(name: str, line: str) -> None:
     print(f"{name:<13}| {line}", file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from telltale import exits
 from telltale.settings import load
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         return _act(args, store)
     except (ValueError, LookupError, OSError) as error:
         print(error.args[0] if isinstance(error, LookupError) else error, file=sys.stderr)
-        return 1
+        return exits.FAILED
     finally:
         store.close()
 
@@ -62,11 +63,11 @@ def _act(args: argparse.Namespace, store: Store) -> int:
     else:
         for person in people.everyone(store):
             print(f"{person.name:<24} {person.role:<12} {'disabled' if person.disabled_at else 'active'}")
-    return 0
+    return exits.OK
 
 
 def actor_here() -> str:
-    """Who stands in the audit log for what is done at this command."""
+    """The name under which the audit log records what this command does."""
     return f"{getpass.getuser()} (command)"
 
 

@@ -20,7 +20,7 @@ import re2
 from telltale.redaction.checks import Check, always
 from telltale.redaction.rules import SHAPES, Shape
 
-# How many characters behind a length limit are looked at too.
+# Characters beyond a length limit that are searched too.
 BEYOND = 512
 
 Counts = dict[str, int]
@@ -38,21 +38,21 @@ def redact(text: str, extra_rules: Mapping[str, str] | None = None) -> tuple[str
 
 
 def redact_within(text: str, most: int, extra_rules: Mapping[str, str] | None = None) -> str:
-    """At most so many characters of the text as `redact` leaves it; what its end cuts in two is seen for what it is."""
+    """At most `most` characters of the redacted text. What the limit cuts in two is recognised as a whole first."""
     redacted, _ = redact(text[: most + BEYOND], extra_rules)
     return within(redacted, len(text), most)
 
 
 def within(redacted: str, size: int, most: int) -> str:
-    """At most so many characters of what is left of a text of that size, of which `most` and BEYOND were looked at.
+    """At most `most` characters of `redacted`, made from the first `most` + BEYOND characters of a text of that `size`.
 
-    What the look's own end cut in two may stand at the end, before `most` where marks have made the text shorter.
+    Its last BEYOND characters are dropped if the text went on: what was cut in two there was not recognised.
     """
     return (redacted[:-BEYOND] if size > most + BEYOND else redacted)[:most]
 
 
 def pseudonym(key: bytes, name: str) -> str:
-    """What stands for a name wherever the same one is told from others: only who has the key can make it."""
+    """A stable stand-in for a name, which nobody can compute without the key."""
     return hmac.new(key, name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
@@ -83,7 +83,7 @@ class Redactor:
         self._set.Compile()
 
     def redact(self, *texts: str) -> tuple[list[str], Counts]:
-        """As the function `redact`, of several texts at once: one look finds that there is nothing in any of them."""
+        """As the function `redact`, for several texts: one search shows that none of them has anything to remove."""
         cleaned, counts = [_storable(_resolve_escapes(text)) for text in texts], Counts()
         breaks = _stand_ins(cleaned)
         for stand_in, written in breaks:
@@ -112,10 +112,10 @@ class Redactor:
         return cleaned
 
     def _look(self, texts: list[str]) -> list[int]:
-        """The places of the rules that may find something in any of these texts."""
+        """The indexes of the rules that may find something in any of these texts."""
         if self._one_by_one:
             return list({index for text in texts for index in self._set.Match(text.encode()) or ()})
-        # Of rules that match over a border, none finds anything in the texts themselves.
+        # A rule that matches only across the border of two texts finds nothing in either, which does no harm.
         return self._set.Match("\n".join(texts).encode()) or []
 
 
@@ -135,9 +135,9 @@ def _compile(kind: str, expression: str, options: Any) -> Any:
 
 
 def _apply(rule: Rule, text: str, counts: Counts) -> tuple[str, bool]:
-    """The text without what the rule finds, and whether later rules may find something there that was not to be seen.
+    """The text without what the rule finds, and whether later rules may find something that was hidden before.
 
-    A mark that stands between spaces lets no other built-in rule find anything new: none of them reaches across both.
+    A mark between two spaces lets no other built-in rule find anything new: none of them matches across both.
     """
     mark = f"[{rule.kind.upper()}]"
     joined: list[int] = []
@@ -161,9 +161,9 @@ def _apply(rule: Rule, text: str, counts: Counts) -> tuple[str, bool]:
 _WRITTEN = ("\\n", "\\r", "\\t", "\\f", "\\b")
 # Neither letters nor RE2's spaces, and hardly ever in a text.
 _CONTROLS = "\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17"
-# As RE2 has them: to a rule any other space is a character like letters.
+# RE2's: to a rule any other space is a character like a letter.
 _SPACES = " \t\n\f\r"
-# Not printable, says Python, but they stand between groups of digits and do JSON no harm.
+# Python calls these not printable, but they separate groups of digits and are harmless in JSON.
 _WIDE_SPACES = "\xa0\u2007\u202f\u3000"
 _ESCAPE = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})(?:\\+u([dD][c-fC-F][0-9a-fA-F]{2}))?")
 
@@ -177,10 +177,10 @@ def _resolve_escapes(text: str) -> str:
 
 
 def _stand_ins(texts: list[str]) -> list[tuple[str, str]]:
-    """For a line's end or a tab that JSON writes with a letter, which is none of the word behind it."""
+    """Stand-ins for escapes such as `\\n`, whose letter would otherwise join the word behind it."""
     behind: set[str] = set()
     for text in texts:
-        # A backslash is found ten times as fast as two characters, of which most texts have one pair.
+        # A single backslash is found ten times as fast as a pair of characters, which most texts have somewhere.
         if "\\" in text:
             behind.update([piece[:1] for piece in text.split("\\")[1:]])
     written = [pair for pair in _WRITTEN if pair[1] in behind] if behind else []

@@ -1,6 +1,6 @@
 """The store: SQLite by default, PostgreSQL by URL; one writer with group commit, many readers.
 
-`Store.submit` answers only after the commit, so whatever is acknowledged on its result is durable.
+A future of `Store.submit` is done only after the commit, so whatever is acknowledged on its result is durable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Conflict", "Store", "StoreBusy", "StoreUnavailable", "StoreUnusable"
 
 
 class Store:
-    """An open store. Close it to commit what is queued, as long as the database takes it."""
+    """An open store. `close` commits what is queued, as long as the database accepts writes."""
 
     def __init__(self, url: URL, busy_timeout: float, queue_rows: int) -> None:
         self.url = url
@@ -60,6 +60,15 @@ class Store:
                 raise StoreUnavailable(reason(error)) from error
             raise
 
+    def unready(self) -> str | None:
+        """Why the store cannot be read now; None when it can."""
+        try:
+            with self.read() as connection:
+                connection.execute(text("SELECT 1"))
+        except StoreUnavailable:
+            return "the store cannot be used"
+        return None
+
     @property
     def waiting(self) -> int:
         """Writes that wait for the writer."""
@@ -67,22 +76,22 @@ class Store:
 
     @property
     def refusal(self) -> str | None:
-        """Why the database did not take the last write; None when it did."""
+        """Why the database refused the last write; None when it accepted it."""
         return self._writer.refusal
 
     def try_again(self) -> None:
-        """After a refusal find out whether the database takes writes again: who waits for that may write nothing."""
+        """After a refusal find out whether the database accepts writes again, for callers that write nothing."""
         if self.refusal is None or self.waiting:
             return
         with suppress(StoreUnavailable):
-            # What is there already, but written: a full disk answers a question.
+            # A write that changes nothing: reading would succeed on a full disk too.
             self.submit(
                 lambda connection: connection.execute(text("UPDATE alembic_version SET version_num=version_num"))
             )
 
-    def hasten(self) -> None:
-        """Say that the end is near: a refusal is then one of all writes that wait, lest each wait for a lock."""
-        self._writer.hasten()
+    def prepare_to_close(self) -> None:
+        """Close soon: from now on a refusal of one group of writes refuses all that wait, lest each wait for a lock."""
+        self._writer.prepare_to_close()
 
     def close(self) -> None:
         self._writer.close()
@@ -96,7 +105,7 @@ class Store:
             return None
 
     def _is_replaced(self) -> bool:
-        """Whether SQLite's file is another one now, with our tables: the open handle would take it all in silence.
+        """Whether SQLite's file was replaced by another with our tables: the open handle would write to the old one.
 
         Raises StoreUnavailable when it is gone, or has other tables.
         """
@@ -130,7 +139,7 @@ def open_store(url: str, busy_timeout: float = 5.0, queue_rows: int = 10_000) ->
 
 
 def open_configured(settings: Settings) -> Store:
-    """Open the store that the settings name. Raises SettingsError for a file that tells no URL, and as `open_store`."""
+    """Open the store that the settings name. Raises SettingsError for an unreadable URL file, and as `open_store`."""
     try:
         return open_store(settings.store_url, settings.store.busy_timeout, settings.store.queue_rows)
     except StoreUnusable as error:

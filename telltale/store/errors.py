@@ -6,6 +6,8 @@ import sqlite3
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError, TimeoutError
 
+from telltale.exits import UsageError
+
 
 class StoreUnavailable(Exception):
     """The store cannot be used now (locked, full, gone, damaged); the same call may work later."""
@@ -15,7 +17,7 @@ class StoreBusy(StoreUnavailable):
     """Too many writes wait already; the sender must wait before it tries again."""
 
 
-class StoreUnusable(Exception):
+class StoreUnusable(UsageError):
     """What the settings name can never be our store: a URL that is none, a file of something else, a newer store."""
 
 

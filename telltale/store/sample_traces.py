@@ -1,9 +1,9 @@
 """Which samples a trace has: an index in two levels (O'Neil et al., The log-structured merge-tree, 1996).
 
 Trace ids are random. In one index each new sample would change a page of its own: in a large store that is 16 KB read
-and written twice for a row of 5. So new entries gather in a level that is small, and go on to the large one a
-neighbourhood at a time. What is kept of a trace id is its end, the part that is random whoever makes it (W3C Trace
-Context Level 2, "Random trace-id flag"); who finds samples by it compares the whole.
+and written twice for a row of 5. So new entries go to a small level first, and are merged into the large one a range of
+ids at a time. The index has the end of each trace id, the part that is random whoever makes it (W3C Trace Context
+Level 2, "Random trace-id flag"); a query that finds samples by it compares whole ids too.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from telltale.store.schema import sample_traces, samples
 
 TAIL = 7
 PARTS = 32
-"""The parts of the first level, by their traces, which go on by turns: each gathers for so many."""
+"""Ranges of trace ids that the small level is split into; they are merged in turn."""
 TURN = 1024
-"""New samples from one turn to the next; as many entries go on in it."""
+"""New samples between two merges; each merges about as many entries."""
 
-_GATHERING, _SETTLED = _LEVELS = (0, 1)
+_SMALL, _LARGE = _LEVELS = (0, 1)
 _TAIL = f"CASE WHEN length(trace_id) > {TAIL} THEN substr(trace_id, length(trace_id) - {TAIL - 1}) ELSE trace_id END"
-ADD = f"INSERT INTO sample_traces (level, trace_tail, sample_id) SELECT {_GATHERING}, {_TAIL}, id FROM"
-"""What adds the entries of new samples, all but the name of where these are."""
+ADD = f"INSERT INTO sample_traces (level, trace_tail, sample_id) SELECT {_SMALL}, {_TAIL}, id FROM"
+"""The statement that adds entries for new samples, but for the table that these are in."""
 
 
-def settle(connection: Connection, last_id: int, new: int) -> None:
-    """Move what is due after `new` samples, the last one of which has that id."""
+def merge_due(connection: Connection, last_id: int, new: int) -> None:
+    """Merge into the large level what is due after `new` samples, the last of which has `last_id`."""
     for turn in range((last_id - new) // TURN + 1, last_id // TURN + 1):
         connection.execute(_MOVES[turn % PARTS])
 
@@ -42,7 +42,7 @@ def of_traces(trace_ids: Iterable[str]) -> ColumnElement[bool]:
     return and_(samples.c.id.in_(found), samples.c.trace_id.in_(known))
 
 
-def forget(connection: Connection, which: ColumnElement[bool]) -> None:
+def delete_entries(connection: Connection, which: ColumnElement[bool]) -> None:
     """Delete the entries of the samples for which `which`, a condition over `samples`, holds: before they go."""
     entries = sample_traces.c
     tails: Any = select(literal_column(_TAIL)).select_from(samples).where(which)
@@ -53,7 +53,7 @@ def forget(connection: Connection, which: ColumnElement[bool]) -> None:
 
 def _move(part: int) -> Update:
     entries, width = sample_traces.c, 256 // PARTS
-    query = update(sample_traces).where(entries.level == _GATHERING).values(level=_SETTLED)
+    query = update(sample_traces).where(entries.level == _SMALL).values(level=_LARGE)
     if part > 0:
         query = query.where(entries.trace_tail >= f"{part * width:02x}")
     if part < PARTS - 1:

@@ -35,7 +35,7 @@ def save(connection: Connection, rows: Sequence[Sample], now: float) -> int:
     new, newest = (
         _save_sqlite(connection, columns) if connection.dialect.name == "sqlite" else _save(connection, columns)
     )
-    sample_traces.settle(connection, newest, new)
+    sample_traces.merge_due(connection, newest, new)
     return new
 
 
@@ -74,16 +74,16 @@ def _values(rows: Sequence[Sample], now: float) -> Columns:
 
 def _save_together(connection: Connection, columns: Columns) -> CursorResult[Any]:
     size = len(columns[0])
-    # A column in which nothing is known is left out: for None the driver looks too.
-    held = [place for place, column in enumerate(columns) if column[0] is not None or column.count(None) < size]
-    statement = _insert(size, tuple([_NAMES[place] for place in held]), "?")
-    values = zip(*[columns[place] for place in held], strict=True)
+    # A column without any value is left out: binding None takes the driver time too.
+    filled = [place for place, column in enumerate(columns) if column[0] is not None or column.count(None) < size]
+    statement = _insert(size, tuple([_NAMES[place] for place in filled]), "?")
+    values = zip(*[columns[place] for place in filled], strict=True)
     return connection.exec_driver_sql(statement, tuple(chain.from_iterable(values)))
 
 
 @lru_cache(maxsize=256)
 def _insert(rows: int, names: tuple[str, ...], mark: str) -> str:
-    """Written out, as the drivers take it: through the expression language a row costs several times its insert."""
+    """The statement as text: built by the expression language it would take several times as long as the insert."""
     row = f"({', '.join([mark] * len(names))})"
     # A fault ends the transaction anyway: SQLite need not keep what the statement alone would have to undo.
     otherwise = " OR FAIL" if mark == "?" else ""
@@ -190,7 +190,7 @@ def prune(connection: Connection, before: float) -> int:
 
 def _prune(connection: Connection, model: str, before: float) -> int:
     old = and_(samples.c.model == model, samples.c.observed_at < before)
-    sample_traces.forget(connection, old)
+    sample_traces.delete_entries(connection, old)
     return connection.execute(delete(samples).where(old)).rowcount
 
 

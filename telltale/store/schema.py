@@ -207,6 +207,24 @@ ticket_events = Table(
     Index(None, "ticket_id", "at"),
 )
 
+ticket_outbox = Table(
+    "ticket_outbox",
+    metadata,
+    _id(),
+    Column("tracker", String(32), nullable=False),
+    Column("ticket_id", BigInteger, ForeignKey("tickets.id"), nullable=False),
+    Column("event_id", BigInteger, ForeignKey("ticket_events.id"), nullable=False),
+    Column("key", String(32), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("reference", Text),
+    Column("error", Text),
+    UniqueConstraint("tracker", "event_id"),
+    Index(None, "tracker", "state", "ticket_id"),
+)
+
 notifications = Table(
     "notifications",
     metadata,

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, text, update
+from pydantic import ValidationError
+from sqlalchemy import Connection, Row, delete, func, select, text, update
 
+from telltale.evidence.alerts import TicketAlert
+from telltale.evidence.codec import dump
+from telltale.evidence.codec import load as decode
 from telltale.records import Ticket, TicketState
 from telltale.store.schema import notifications, ticket_events, tickets
 
+log = logging.getLogger(__name__)
+
 _WRITE_LOCK = 0x7E11_71C5
-_COLUMNS = [tickets.c[field.name] for field in fields(Ticket)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,33 +42,36 @@ def lock(connection: Connection) -> None:
 
 def save(connection: Connection, ticket: Ticket) -> Ticket:
     """Insert a ticket without id, else update the one it has. Returns it with its id."""
-    values = {**asdict(ticket), "alerts": {key: dict(alert) for key, alert in ticket.alerts.items()}}
+    values = {column.name: getattr(ticket, column.name) for column in tickets.c}
+    # What cannot be read is written back as it was; a newer report of the same alert replaces it.
+    alerts = {fingerprint: dump(TicketAlert, alert) for fingerprint, alert in ticket.alerts.items()}
+    values["alerts"] = {**ticket.unreadable_alerts, **alerts}
     ticket_id = values.pop("id")
     if ticket_id is not None:
         connection.execute(update(tickets).where(tickets.c.id == ticket_id).values(values))
         return ticket
     key = connection.execute(tickets.insert().values(values)).inserted_primary_key
-    return replace(ticket, id=key[0] if key else None)
+    return replace(ticket, id=_id_of(key))
 
 
 def get(connection: Connection, ticket_id: int) -> Ticket | None:
-    row = connection.execute(select(*_COLUMNS).where(tickets.c.id == ticket_id)).first()
-    return None if row is None else Ticket(**row._asdict())
+    row = connection.execute(select(tickets).where(tickets.c.id == ticket_id)).first()
+    return None if row is None else _ticket(row)
 
 
 def newest(connection: Connection, key: str) -> Ticket | None:
     """The newest ticket with that identity."""
-    query = select(*_COLUMNS).where(tickets.c.key == key).order_by(tickets.c.id.desc()).limit(1)
+    query = select(tickets).where(tickets.c.key == key).order_by(tickets.c.id.desc()).limit(1)
     row = connection.execute(query).first()
-    return None if row is None else Ticket(**row._asdict())
+    return None if row is None else _ticket(row)
 
 
 def load(connection: Connection, *, states: Sequence[TicketState] | None = None, limit: int = 200) -> list[Ticket]:
     """Tickets, newest first."""
-    query = select(*_COLUMNS).order_by(tickets.c.id.desc()).limit(limit)
+    query = select(tickets).order_by(tickets.c.id.desc()).limit(limit)
     if states is not None:
         query = query.where(tickets.c.state.in_(states))
-    return [Ticket(**row._asdict()) for row in connection.execute(query)]
+    return [_ticket(row) for row in connection.execute(query)]
 
 
 def count_by_state(connection: Connection) -> list[tuple[str, str, int]]:
@@ -70,10 +80,17 @@ def count_by_state(connection: Connection) -> list[tuple[str, str, int]]:
     return [(lane, state, number) for lane, state, number in connection.execute(query)]
 
 
-def add_event(connection: Connection, ticket_id: int, event: TicketEvent) -> None:
+def add_event(connection: Connection, ticket_id: int, event: TicketEvent) -> int:
+    """Add a line to a ticket's timeline. Returns its id."""
     values = {**asdict(event), "details": dict(event.details), "ticket_id": ticket_id}
     del values["id"]
-    connection.execute(ticket_events.insert().values(values))
+    key = connection.execute(ticket_events.insert().values(values)).inserted_primary_key
+    return _id_of(key)
+
+
+def event(connection: Connection, event_id: int) -> TicketEvent | None:
+    row = connection.execute(select(ticket_events).where(ticket_events.c.id == event_id)).first()
+    return None if row is None else TicketEvent(**row._asdict())
 
 
 def events(connection: Connection, ticket_id: int) -> list[TicketEvent]:
@@ -90,3 +107,30 @@ def add_notification(connection: Connection, payload: Mapping[str, object], sha2
 def prune_notifications(connection: Connection, before: float) -> int:
     """Delete notifications received before that time. Returns how many."""
     return connection.execute(delete(notifications).where(notifications.c.received_at < before)).rowcount
+
+
+def _id_of(inserted: Row[Any] | None) -> int:
+    if inserted is None:
+        raise RuntimeError("the database gave no id to the row")
+    number: int = inserted[0]
+    return number
+
+
+def _ticket(row: Row[Any]) -> Ticket:
+    values = row._asdict()
+    values["alerts"], unreadable = _alerts(row.id, values["alerts"])
+    return Ticket(**values, unreadable_alerts=unreadable)
+
+
+def _alerts(ticket_id: int, stored: object) -> tuple[dict[str, TicketAlert], dict[str, object]]:
+    """The alerts of a ticket, and what is stored of those that cannot be read: one never hides the others."""
+    readable: dict[str, TicketAlert] = {}
+    unreadable: dict[str, object] = {}
+    for fingerprint, alert in (stored if isinstance(stored, dict) else {"": stored}).items():
+        try:
+            readable[fingerprint] = decode(TicketAlert, alert)
+        except ValidationError:
+            unreadable[fingerprint] = alert
+    if unreadable:
+        log.warning("ticket T-%s: %d alerts in the store cannot be read", ticket_id, len(unreadable))
+    return readable, unreadable

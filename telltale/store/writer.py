@@ -1,7 +1,7 @@
-"""One writer thread: it takes what is waiting, runs it in one transaction, and answers after the commit.
+"""One writer thread: it runs all writes that wait in one transaction, and completes their futures after the commit.
 
-A commit that is shared by many writes costs one fsync, so durable writes stay cheap under load; with one write at a
-time it is no slower than a commit per write.
+Writes that share a commit share its fsync, so durable writes stay cheap under load; a write that comes alone is no
+slower than with a commit of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from telltale.store.errors import StoreBusy, StoreUnavailable, is_damage, is_pas
 T = TypeVar("T")
 Write = Callable[[Connection], T]
 MAX_GROUP = 512
-# A connection that nobody used for so long goes back to the pool, which sees to it that it still stands.
+# After this long without a write the connection goes back to the pool, which checks that it still works.
 IDLE_S = 1.0
 
 
@@ -34,7 +34,7 @@ class Writer:
     """Group commit. A write is a function of a connection; it may run twice, so it must do nothing but use it."""
 
     def __init__(self, engine: Engine, queue_rows: int, is_replaced: Callable[[], bool]) -> None:
-        """`is_replaced` says whether what the engine connected to is another one now. Raises StoreUnavailable."""
+        """`is_replaced` returns whether the database file was replaced since it was opened. Raises StoreUnavailable."""
         self._engine = engine
         self._is_replaced = is_replaced
         self._connection: Connection | None = None
@@ -42,7 +42,7 @@ class Writer:
         self._limit = queue_rows
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = threading.Event()
-        self._hasty = threading.Event()
+        self._closing_soon = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -60,13 +60,13 @@ class Writer:
     def waiting(self) -> int:
         return self._queue.qsize()
 
-    def hasten(self) -> None:
-        """The end is near: what refuses one group from now on refuses all that wait, which would each wait for it."""
-        self._hasty.set()
+    def prepare_to_close(self) -> None:
+        """From now on a refusal of one group refuses all writes that wait: each would wait for the same lock."""
+        self._closing_soon.set()
 
     def close(self) -> None:
         """Commit everything that was queued, as long as the store takes it, then stop."""
-        self.hasten()
+        self.prepare_to_close()
         if not self._closed.is_set():
             self._closed.set()
             self._queue.put(None)
@@ -74,17 +74,17 @@ class Writer:
 
     def _run(self) -> None:
         while True:
-            jobs, last = self._take()
+            jobs, last = self._next_group()
             self._commit(jobs)
             if last:
-                self._let_go()
+                self._release_connection()
                 return
 
-    def _take(self) -> tuple[list[_Job], bool]:
+    def _next_group(self) -> tuple[list[_Job], bool]:
         try:
             first = self._queue.get(timeout=IDLE_S)
         except queue.Empty:
-            self._let_go()
+            self._release_connection()
             first = self._queue.get()
         if first is None:
             return [], True
@@ -105,7 +105,7 @@ class Writer:
             return
         try:
             results = self._transaction(jobs)
-        except Exception as error:  # noqa: BLE001 - whatever a write raises belongs to its sender, not to this thread
+        except Exception as error:  # noqa: BLE001 - whatever a write raises goes to its sender, and must not end this thread
             self._refuse(jobs, error)
             return
         for job, result in zip(jobs, results, strict=True):
@@ -113,15 +113,15 @@ class Writer:
 
     def _transaction(self, jobs: list[_Job]) -> list[Any]:
         if self._is_replaced():
-            self._let_go()
-        # Kept from one commit to the next: to ask the pool for it each time takes as long as to commit a row.
+            self._release_connection()
+        # Kept from one commit to the next: getting it from the pool takes as long as committing a row.
         connection = self._connection = self._connection or self._engine.connect()
         with connection.begin():
             results = [job.write(connection) for job in jobs]
         self.refusal = None
         return results
 
-    def _let_go(self) -> None:
+    def _release_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -129,13 +129,13 @@ class Writer:
     def _refuse(self, jobs: list[_Job], error: Exception) -> None:
         if is_passing(error) or is_damage(error) or isinstance(error, StoreUnavailable):
             # A broken connection must not be used for the next group.
-            self._let_go()
+            self._release_connection()
             self._engine.dispose()
             refusal = error if isinstance(error, StoreUnavailable) else StoreUnavailable(reason(error))
             self.refusal = reason(refusal)
             for job in jobs:
                 job.future.set_exception(refusal)
-            if self._hasty.is_set():
+            if self._closing_soon.is_set():
                 self._refuse_waiting(refusal)
         elif len(jobs) == 1:
             jobs[0].future.set_exception(error)
@@ -145,7 +145,7 @@ class Writer:
                 self._commit_alone(job)
 
     def _refuse_waiting(self, refusal: StoreUnavailable) -> None:
-        # As many as there are now: whoever is refused may come again at once.
+        # No more than wait now: a sender that is refused may send again at once.
         for _ in range(self._queue.qsize()):
             job = self._queue.get()
             if job is None:

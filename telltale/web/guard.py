@@ -1,4 +1,4 @@
-"""The outermost layer: what no handler should have to think of.
+"""The outermost layer: checks and headers that no handler should have to think of.
 
 Refuses foreign Host headers (DNS rebinding), requests that another site made a browser send (CSRF) and bodies beyond
 the limit; adds the security headers; counts requests by route; keeps content out of the log when a handler fails.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from telltale.serving.pages import HEALTHY, METRICS, READY
 from telltale.settings import Settings
 from telltale.web.problems import problem
 from telltale.web.state import state
@@ -37,8 +38,8 @@ HEADERS = {
     # Pages hold people's prompts.
     "Cache-Control": "no-store",
 }
-# Other sites' pages vote here. A signed token in the body says who they are; cookies count for nothing.
-VOTES_PATH = "/api/v1/votes"
+# Prometheus and orchestrators ask by whatever address they found us under, and read only counts.
+PROBES = frozenset({METRICS, HEALTHY, READY})
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -50,10 +51,11 @@ def allowed_hosts(settings: Settings) -> frozenset[str]:
 
 
 class Guard:
-    """ASGI middleware; see the module."""
+    """ASGI middleware; see the module. `cross_site` has the paths that pages of other sites may call."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, cross_site: Collection[str] = ()) -> None:
         self._app = app
+        self._cross_site = frozenset(cross_site)
         self._hosts = allowed_hosts(settings)
         self._max_body = settings.web.max_body_bytes
         self._headers = dict(HEADERS)
@@ -64,34 +66,35 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, self._headers)
+        sender = _Sender(send, self._headers)
         try:
             refusal = self._refuse(scope)
             if refusal is not None:
-                await problem(Request(scope), *refusal)(scope, receive, answer)
+                await problem(Request(scope), *refusal)(scope, receive, sender)
             else:
-                await self._app(scope, _bounded(receive, self._max_body), answer)
-        except Exception as error:  # noqa: BLE001 - the last resort: a fault answers 500 and is logged
+                await self._app(scope, _limited(receive, self._max_body), sender)
+        except Exception as error:  # noqa: BLE001 - the last resort: any fault is logged and answered with 500
             _log_fault(scope, error)
-            if not answer.status:
+            if not sender.status:
                 await problem(Request(scope), 500, "Telltale failed on this request; its log says where.")(
-                    scope, receive, answer
+                    scope, receive, sender
                 )
         finally:
-            state(HTTPConnection(scope)).requests.labels(_route(scope), str(answer.status or 500)).inc()
+            state(HTTPConnection(scope)).requests.labels(_route(scope), str(sender.status or 500)).inc()
 
     def _refuse(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
-        if not _is_probe(scope["path"]) and not self._knows(headers.getlist("host")):
+        if scope["path"] not in PROBES and not self._is_allowed(headers.getlist("host")):
             return 421, "This host name is not served here; name it in web.allowed_hosts or web.public_url."
-        if scope["method"] not in SAFE_METHODS and scope["path"] != VOTES_PATH and is_cross_site(headers):
+        guarded = scope["method"] not in SAFE_METHODS and scope["path"] not in self._cross_site
+        if guarded and is_cross_site(headers):
             return 403, "This request was sent by another site."
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._max_body:
             return 413, f"The body is longer than {self._max_body} bytes (web.max_body_bytes)."
         return None
 
-    def _knows(self, hosts: list[str]) -> bool:
+    def _is_allowed(self, hosts: list[str]) -> bool:
         if len(hosts) != 1:
             return False
         try:
@@ -115,8 +118,8 @@ def is_cross_site(headers: Headers) -> bool:
     return "cookie" in headers
 
 
-class _Answer:
-    """Sends on, adding what the answer does not say itself; remembers the status."""
+class _Sender:
+    """Passes a response on, adds the headers that it lacks, and records its status."""
 
     def __init__(self, send: Send, headers: dict[str, str]) -> None:
         self._send, self._headers = send, headers
@@ -131,28 +134,25 @@ class _Answer:
         await self._send(message)
 
 
-def _is_probe(path: str) -> bool:
-    # Prometheus and orchestrators ask by whatever address they found us under, and read only counts.
-    return path == "/metrics" or path.startswith("/-/")
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Enforces the limit for bodies sent without a Content-Length."""
+    received = 0
 
-
-def _bounded(receive: Receive, limit: int) -> Receive:
-    """For bodies that do not say their length."""
-    taken = 0
-
-    async def bounded() -> Message:
-        nonlocal taken
+    async def limited() -> Message:
+        nonlocal received
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
+        received += len(message.get("body", b""))
+        if received > limit:
             raise HTTPException(413, f"The body is longer than {limit} bytes (web.max_body_bytes).")
         return message
 
-    return bounded
+    return limited
 
 
 def _route(scope: Scope) -> str:
     # The route's pattern, never the path: paths are unbounded.
+    if scope["path"] in PROBES:
+        return str(scope["path"])
     return str(getattr(scope.get("route"), "path", "none"))
 
 

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from telltale.records import Score, ScoreState, Ticket
 from telltale.store import audit, feedback, samples, scores, tickets
 from telltale.web.pages import render
-from telltale.web.principal import Principal, require
+from telltale.web.principal import require
+from telltale.web.roles import Principal
 from telltale.web.state import state
 
 router = APIRouter(include_in_schema=False)
@@ -37,7 +38,7 @@ class ModelRow:
 
     @property
     def others(self) -> str:
-        """How many series are in each of the states that need no look."""
+        """How many series are in each of the states that need no attention."""
         counts = Counter(score.state for score in self.scores)
         quiet = [f"{counts[state]} {state.replace('_', ' ')}" for state in STATES[2:] if counts[state]]
         return f"series: {', '.join(quiet)}" if quiet else ""
@@ -65,7 +66,7 @@ def home(request: Request, principal: Annotated[Principal, Depends(require("view
         waiting=here.store.waiting,
         may_read=principal.allows("reviewer"),
         otlp=here.settings.collector.http_listen,
-        api=f"{here.settings.web_url}/api/v1/feedback",
+        web_url=here.settings.web_url,
     )
 
 

@@ -1,12 +1,9 @@
-"""Bounded memory: who asked how often, and what was looked up a moment ago."""
+"""Bounded memory: who asked how often, and what was done a moment ago."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Generic, TypeVar
-
-T = TypeVar("T")
 
 
 class Buckets:
@@ -49,24 +46,3 @@ class Seen:
             if len(self._times) > self._capacity:
                 self._times.popitem(last=False)
             return True
-
-
-class Remembered(Generic[T]):
-    """What was looked up less than `age` seconds ago."""
-
-    def __init__(self, age: float, capacity: int = 10_000) -> None:
-        self._age, self._capacity = age, capacity
-        self._values: OrderedDict[str, tuple[T, float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: str, now: float) -> T | None:
-        with self._lock:
-            value, then = self._values.get(key, (None, now))
-            return value if 0 <= now - then < self._age else None
-
-    def put(self, key: str, value: T, now: float) -> None:
-        with self._lock:
-            self._values.pop(key, None)
-            self._values[key] = (value, now)
-            if len(self._values) > self._capacity:
-                self._values.popitem(last=False)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from telltale.records import Feedback
+from telltale.web.router import Router
 from telltale.web.state import state
 
 HERE = Path(__file__).parent
@@ -23,28 +23,12 @@ STATIC = HERE / "static"
 ABSENT = "\N{EN DASH}"
 
 
-@dataclass(frozen=True, slots=True)
-class Nav:
-    """An entry of the navigation, shown to people with this role."""
-
-    label: str
-    path: str
-    role: str = "viewer"
-
-
-class Router(APIRouter):
-    """A part's routes, with the folder of its templates and its entries in the navigation."""
-
-    def __init__(self, *, templates: Path | None = None, nav: Sequence[Nav] = (), **options: Any) -> None:
-        super().__init__(**options)
-        self.templates = templates
-        self.nav = tuple(nav)
-
-
-def make_templates(folders: Sequence[Path], clock: Callable[[], float]) -> Environment:
+def make_templates(parts: Iterable[Router], clock: Callable[[], float]) -> Environment:
     """An environment that escapes everything and fails on a name that is not there."""
+    parts = list(parts)
+    links = {name: pattern for part in parts for name, pattern in part.links.items()}
     environment = Environment(
-        loader=FileSystemLoader([HERE / "templates", *folders]),
+        loader=FileSystemLoader([HERE / "templates", *(part.templates for part in parts if part.templates)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -57,8 +41,10 @@ def make_templates(folders: Sequence[Path], clock: Callable[[], float]) -> Envir
         "percent": percent,
         "said": said,
     }
+    for part in parts:
+        filters |= part.filters
     environment.filters |= filters
-    environment.globals |= {"static": static_path}
+    environment.globals |= {"static": static_path, "link": partial(link, links)}
     return environment
 
 
@@ -66,7 +52,8 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
     """The page that `template` makes of `context`, in the common layout.
 
     Every template also has `principal` (None before sign-in), `nav`, `path`, `status_code`; the filters `when`
-    (a time), `ago`, `number`, `percent`, `said` (feedback in a word); and `static(name)`.
+    (a time), `ago`, `number`, `percent`, `said` (feedback in a word) and those of the parts; `static(name)`; and
+    `link(name, **values)`, the address that a part gave that name, or None.
     """
     here = state(request)
     principal = getattr(request.state, "principal", None)
@@ -75,6 +62,16 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
         **{"principal": principal, "nav": nav, "path": request.url.path, "status_code": status_code} | context
     )
     return HTMLResponse(page, status_code)
+
+
+def link(links: Mapping[str, str], name: str, **values: object) -> str | None:
+    """The address under this name, its fields filled in; None where no part serves it."""
+    pattern = links.get(name)
+    return (
+        None
+        if pattern is None
+        else pattern.format_map({key: quote(str(value), safe="") for key, value in values.items()})
+    )
 
 
 @lru_cache

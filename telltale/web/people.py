@@ -16,7 +16,7 @@ MIN_PASSWORD = 10
 MAX_NAME = 200
 
 _hasher = PasswordHasher()
-# The hash of a password that nobody has.
+# A hash that no password has, to be checked for people who do not exist.
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
@@ -100,7 +100,7 @@ def revoke_key(store: Store, *, key_id: str, actor: str, now: float) -> None:
 
 
 def verify(password_hash: str, password: str) -> bool:
-    """Whether the password fits; takes some 50 ms and 64 MiB on purpose."""
+    """Whether the password is right; takes some 50 ms and 64 MiB on purpose."""
     try:
         return _hasher.verify(password_hash, password)
     except (Argon2Error, InvalidHashError):

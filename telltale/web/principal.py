@@ -9,40 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Literal
 
 from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
+from telltale import auth
 from telltale.settings import is_loopback
 from telltale.store import access
+from telltale.store.access import Key
+from telltale.web.roles import Principal, Role
 from telltale.web.state import State, state
 
-Role = Literal["submitter", "viewer", "reviewer", "adjudicator", "admin"]
-ROLES: tuple[Role, ...] = ("submitter", "viewer", "reviewer", "adjudicator", "admin")
 LOCAL = "local"
-# As the collector names a sender that does not say whose it is.
-LOCAL_TENANT = "unknown"
 
 
 class SignInNeeded(Exception):
     """Nobody is signed in: people are sent to the sign-in page, programs get 401."""
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks. `via` says how we know; `tenant` and `scopes` are those of an API key."""
-
-    name: str
-    role: str
-    via: Literal["session", "key", "local"]
-    tenant: str = LOCAL_TENANT
-    scopes: tuple[str, ...] = ()
-
-    def allows(self, role: str) -> bool:
-        return ROLES.index(self.role) >= ROLES.index(role)
 
 
 def require(role: Role) -> Callable[[Request], Principal]:
@@ -65,7 +48,7 @@ def require_scope(scope: str) -> Callable[[Request], Awaitable[Principal]]:
 
     async def check(request: Request) -> Principal:
         # The way of most requests: a key seen a moment ago costs neither the store nor a thread.
-        principal = _known(request) or await run_in_threadpool(identify, request)
+        principal = _recent(request) or await run_in_threadpool(identify, request)
         if principal is None or principal.via == "session":
             message = "Send an API key: Authorization: Bearer tt_…"
             raise HTTPException(401, message, headers={"WWW-Authenticate": "Bearer"})
@@ -113,28 +96,20 @@ def _local() -> Principal:
     return Principal(LOCAL, "admin", "local")
 
 
-def _known(request: Request) -> Principal | None:
-    here = state(request)
-    secret = _secret(request.headers.get("authorization", ""))
-    return here.keys_seen.get(secret, here.clock()) if secret else None
+def _recent(request: Request) -> Principal | None:
+    """Whose API key this request carries, if the store said so lately."""
+    secret = auth.secret(request.headers.get("authorization", ""))
+    lookup = state(request).api_keys.recent(secret) if secret else None
+    return _service(lookup.key) if lookup else None
 
 
 def _by_key(here: State, authorization: str) -> Principal | None:
-    secret, now = _secret(authorization), here.clock()
-    if secret is None:
-        return None
-    with here.store.read() as connection:
-        key = access.find_key(connection, secret, now)
-    if key is None:
-        return None
-    principal = Principal(key.name, "submitter", "key", key.tenant, key.scopes)
-    here.keys_seen.put(secret, principal, now)
-    return principal
+    secret = auth.secret(authorization)
+    return _service(here.api_keys.find(secret)) if secret else None
 
 
-def _secret(authorization: str) -> str | None:
-    scheme, _, secret = authorization.partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else None
+def _service(key: Key | None) -> Principal | None:
+    return Principal(key.name, "submitter", "key", key.tenant, key.scopes) if key else None
 
 
 def _by_session(here: State, token: str) -> Principal | None:

@@ -1,4 +1,4 @@
-"""Errors, said clearly: a page to people, RFC 9457 problem details to programs."""
+"""Error responses: a page for people, RFC 9457 problem details for programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     errors: list[dict[str, object]] | None = None,
 ) -> Response:
-    """An answer that says what went wrong, in the form that the sender reads."""
+    """A response that says what went wrong, in the form that the sender accepts."""
     title = HTTPStatus(status).phrase
     if wants_page(request):
         response: Response = render(request, "problem.html", status_code=status, title=title, detail=detail)

@@ -19,14 +19,14 @@ from telltale.web.problems import problem
 from telltale.web.state import State, state
 
 router = APIRouter(include_in_schema=False)
-# Each check of a password takes 64 MiB; more at once would let a stranger fill the memory.
+# Each check of a password takes 64 MiB: without a limit a stranger could exhaust the memory.
 _checking = threading.BoundedSemaphore(2)
 
 
 @router.get("/sign-in")
 def show(request: Request, next: str = "/") -> Response:
     if identify(request) is not None:
-        return RedirectResponse(_own(next), 303)
+        return RedirectResponse(_local(next), 303)
     return _form(request, next)
 
 
@@ -45,7 +45,7 @@ def sign_in(
     person = _check(here, name, password)
     if person is None:
         return _form(request, next, name, "Name and password do not fit.", 401)
-    response = RedirectResponse(_own(next), 303)
+    response = RedirectResponse(_local(next), 303)
     token = _open(here, person, request.cookies.get(cookie_name(here)))
     response.set_cookie(
         cookie_name(here), token, int(access.SESSION_MAX_AGE_S), path="/", secure=here.secure, httponly=True
@@ -75,7 +75,7 @@ def _form(request: Request, next: str, name: str = "", error: str = "", status: 
         request,
         "sign_in.html",
         status_code=status,
-        next=_own(next),
+        next=_local(next),
         name=name,
         error=error,
         nobody=not has_people(state(request)),
@@ -87,9 +87,9 @@ def _check(here: State, name: str, password: str) -> Person | None:
         person = access.find_person(connection, name)
     usable = person is not None and person.disabled_at is None
     with _checking:
-        # Somebody unknown costs as much time as somebody known, so that time does not tell who exists.
-        fits = people.verify(person.password_hash if person and usable else people.NOBODY, password)
-    if usable and fits:
+        # An unknown name takes as long as a known one, so that the time does not reveal who exists.
+        matches = people.verify(person.password_hash if person and usable else people.NOBODY, password)
+    if usable and matches:
         return person
     now = here.clock()
     here.store.write(
@@ -110,7 +110,7 @@ def _open(here: State, person: Person, old: str | None) -> str:
     return here.store.write(begin)
 
 
-def _own(target: str) -> str:
-    """A path on this site, whatever the link said: `//elsewhere` and `/\\elsewhere` lead away."""
+def _local(target: str) -> str:
+    """The target if it is a path on this site, else `/`: `//elsewhere` and `/\\elsewhere` lead to other sites."""
     harmless = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if harmless else "/"

@@ -1,44 +1,53 @@
-"""What one running web application holds: settings, store, clock, templates, counters."""
+"""What one running web application works with: settings, store, clock, templates, counters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from jinja2 import Environment
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 from starlette.requests import HTTPConnection
 
+from telltale.auth import ApiKeys
+from telltale.metrics import Metrics
 from telltale.settings import Settings
 from telltale.store import Store, access
-from telltale.web.limits import Buckets, Remembered, Seen
+from telltale.web.limits import Buckets, Seen
+from telltale.web.nav import Nav
 
-if TYPE_CHECKING:
-    from telltale.web.pages import Nav
-    from telltale.web.principal import Principal
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`clock` gives Unix seconds. `facts` and `secrets` remember what the store said and cannot change."""
+    """`clock` returns Unix seconds. `facts` and `secrets` cache what the store returned and cannot change.
+
+    `parts` has what each part keeps, by its class (see `Router.make_state`).
+    """
 
     settings: Settings
     store: Store
     clock: Callable[[], float]
     templates: Environment
-    registry: CollectorRegistry
+    metrics: Metrics
     requests: Counter
-    feedback_events: Counter
     nav: tuple[Nav, ...]
     key_rate: Buckets
     name_rate: Buckets
     client_rate: Buckets
-    vote_rate: Buckets
     sessions_seen: Seen
-    keys_seen: Remembered[Principal]
+    api_keys: ApiKeys
     facts: dict[str, bool] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
+    parts: dict[type, object] = field(default_factory=dict)
+
+    def part(self, kind: type[T]) -> T:
+        """What the part whose router made a `kind` keeps. Raises KeyError when it is not mounted."""
+        found = self.parts[kind]
+        assert isinstance(found, kind)
+        return found
 
     def secret(self, name: str) -> bytes:
         """The installation's own key of that name, read from the store once. Raises StoreUnavailable."""

@@ -57,7 +57,7 @@ def test_drift_and_feedback_meet_in_one_ticket_that_closes_when_both_recovered(c
     chain.page.text = page(drift=True, feedback=True)
     names = {"ModelDriftPersistent", "NegativeFeedbackHigh", "ModelRetrainRecommended"}
     ticket = until(
-        lambda: next((t for t in all_tickets(chain) if {a["name"] for a in t.alerts.values()} == names), None),
+        lambda: next((t for t in all_tickets(chain) if {a.name for a in t.alerts.values()} == names), None),
         "a ticket with all three alerts",
     )
     assert (ticket.lane, ticket.model, ticket.version) == ("retrain", 'sup"port', "v2")
@@ -122,7 +122,7 @@ def test_a_prometheus_that_is_gone_turns_the_ticket_blind(chain: Any, until: Unt
     chain.kill("prometheus")
     # Alertmanager would take four minutes to give up on a silent Prometheus; it is told at once that the alert ended.
     (alert,) = ticket.alerts.values()
-    ended = [{"labels": alert["labels"], "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2026-01-01T00:00:01Z"}]
+    ended = [{"labels": alert.labels, "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2026-01-01T00:00:01Z"}]
     url = f"{chain.settings.alertmanager_url}/api/v2/alerts"
     assert chain.client.post(url, content=json.dumps(ended), headers={"Content-Type": "application/json"}).is_success
     until(in_state(chain, "blind"), "the ticket to turn blind")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.intake.notification import Alert
-from alerting.lifecycle.state import WONT_FIX, Look, Step, Verdict, close, is_firing, observe, receive
+from alerting.lifecycle.state import WONT_FIX, Observation, Step, Verdict, close, is_firing, observe, receive
 from telltale.records import Ticket
 
 HOLD, WINDOW = 300.0, 7 * 86400.0
@@ -43,7 +43,7 @@ def facts(ticket: Ticket | None) -> object:
     """What must not depend on the way that led here."""
     if ticket is None:
         return None
-    entries = {name: (entry["status"], entry["starts_at"]) for name, entry in ticket.alerts.items()}
+    entries = {name: (entry.status, entry.starts_at) for name, entry in ticket.alerts.items()}
     return ticket.state, entries, ticket.title
 
 
@@ -87,10 +87,10 @@ def test_no_notification_ever_closes_a_ticket_or_loses_an_alert(history: list[li
 def test_a_look_corrects_whatever_was_notified(history: list[list[Alert]], active: set[int]) -> None:
     ticket = run(None, [[alert(0, start=0.5)], *history])
     assert ticket is not None
-    look = Look(2000.0, tuple(alert(number, start=9.0) for number in active), Verdict("recovered"))
+    look = Observation(2000.0, tuple(alert(number, start=9.0) for number in active), Verdict("recovered"))
     seen = observe(ticket, look, 2000.0, HOLD, WINDOW).ticket
     assert seen is not None
-    firing = {name for name, entry in seen.alerts.items() if entry["status"] == "firing"}
+    firing = {name for name, entry in seen.alerts.items() if entry.status == "firing"}
     assert firing == {f"{number:x}" for number in active}
     assert (seen.state, seen.verified_since) == (("open", None) if active else ("recovering", 2000.0))
     assert observe(seen, look, 2001.0, HOLD, WINDOW).events == ()
@@ -101,7 +101,7 @@ def test_a_ticket_closes_only_after_an_unbroken_hold(verdicts: list[str]) -> Non
     ticket, now, good_since = opened(), 1000.0, None
     for kind in verdicts:
         now += 100.0
-        look = Look(
+        look = Observation(
             now, (alert(),) if kind == "active" else (), Verdict("firing" if kind == "active" else kind)  # type: ignore[arg-type]  # a kind
         )  # fmt: skip
         ticket = observe(ticket, look, now, HOLD, WINDOW).ticket or ticket
@@ -121,18 +121,18 @@ def test_resolved_alone_opens_nothing() -> None:
 
 
 def test_blind_is_said_once_and_keeps_the_ticket() -> None:
-    step = observe(opened(), Look(1100.0, (), Verdict("blind", "gone")), 1100.0, HOLD, WINDOW)
+    step = observe(opened(), Observation(1100.0, (), Verdict("blind", "gone")), 1100.0, HOLD, WINDOW)
     assert kinds(step) == ["alert_resolved", "recovering", "blind"]
     assert step.ticket is not None
-    again = observe(step.ticket, Look(1200.0, (), Verdict("blind", "gone")), 1200.0, HOLD, WINDOW)
+    again = observe(step.ticket, Observation(1200.0, (), Verdict("blind", "gone")), 1200.0, HOLD, WINDOW)
     assert again == Step(step.ticket)
 
 
 def test_a_condition_that_still_holds_keeps_the_ticket_open_though_no_alert_is_listed() -> None:
-    step = observe(opened(), Look(1100.0, (), Verdict("firing", "still")), 1100.0, HOLD, WINDOW)
+    step = observe(opened(), Observation(1100.0, (), Verdict("firing", "still")), 1100.0, HOLD, WINDOW)
     assert step.ticket is not None
     assert step.ticket.state == "open"
-    later = observe(step.ticket, Look(1200.0, (), Verdict("recovered")), 1200.0, HOLD, WINDOW)
+    later = observe(step.ticket, Observation(1200.0, (), Verdict("recovered")), 1200.0, HOLD, WINDOW)
     assert kinds(later) == ["verified"]
 
 
@@ -172,7 +172,7 @@ def test_wont_fix_is_never_reopened_but_keeps_its_record() -> None:
 
 
 def test_a_silenced_alert_opens_nothing_but_keeps_a_ticket_from_closing() -> None:
-    look = Look(2500.0, (alert(start=2400.0, muted=True),), Verdict("firing"))
+    look = Observation(2500.0, (alert(start=2400.0, muted=True),), Verdict("firing"))
     ticket = closed("recovered")
     assert observe(ticket, look, 2500.0, HOLD, WINDOW) == Step(ticket)
     kept = observe(opened(), look, 2500.0, HOLD, WINDOW)
@@ -182,4 +182,4 @@ def test_a_silenced_alert_opens_nothing_but_keeps_a_ticket_from_closing() -> Non
 
 def test_a_notification_newer_than_the_look_is_not_undone() -> None:
     ticket = opened()
-    assert observe(ticket, Look(999.0, (), Verdict("recovered")), 1001.0, HOLD, WINDOW).ticket == ticket
+    assert observe(ticket, Observation(999.0, (), Verdict("recovered")), 1001.0, HOLD, WINDOW).ticket == ticket

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from alerting.intake.notification import Alert
-from alerting.trackers import embedded
+from alerting.lifecycle import decisions
+from telltale.evidence.scores import Details, Examples
 from telltale.records import Feedback, Sample, Score
 from telltale.store import Store, feedback, samples, scores
 
@@ -34,16 +35,16 @@ def show(store: Store, pages: str) -> Callable[..., str]:
             stored = replace(event, received_at=NOW - 400 + number, idempotency_key=f"k{number}")
             store.write(lambda c, stored=stored: feedback.append(c, stored, "0" * 64))  # type: ignore[misc]
         with store.read() as connection:
-            ids = [call.id for call in samples.load(connection)]
+            ids = [call.id or 0 for call in samples.load(connection)]
         judged = Score(
             *("feedback", "negative_ratio", "feedback", "support", "support-2", NOW - 600, NOW - 300, 80, "alert"),  # type: ignore[arg-type]  # a direction and a state
             *(0.3, 0.1, 0.001),
-            details={"examples": {"current": ids, "reference": []}},
+            details=Details(examples=Examples(tuple(ids))),
         )
         store.write(lambda c: scores.save(c, [judged]))
         labels = {"alertname": "NegativeFeedbackHigh", "severity": "ticket", "lane": "retrain"}
         alert = Alert("f" * 16, True, labels | {"model": "support", "version": "support-2"}, {}, NOW - 500)
-        (ticket,) = store.write(lambda c: embedded.take(c, [alert], NOW - 200, 3600.0))
+        (ticket,) = store.write(lambda c: decisions.apply_notification(c, [alert], NOW - 200, 3600.0))
         answer = httpx.get(f"{pages}/tickets/{ticket.id}", headers={"Accept": "text/html"})
         assert answer.status_code == 200
         return answer.text

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from alerting import runbook
 from alerting.intake.notification import Alert
-from alerting.trackers import embedded
+from alerting.lifecycle import decisions
 from telltale.evidence.scores import Details, Examples, Persistence, WordChange, WordChanges
 from telltale.records import Feedback, Sample, Score, ScoreState
 from telltale.store import Store, audit, evidence, feedback, samples, scores, tickets
@@ -67,7 +67,7 @@ def story(store: Store) -> Story:
         votes = {"direction": "feedback", "samples": 80, "effect": 0.3, "threshold": 0.1, "evidence_id": None}
         scores.save(c, [replace(window(11, now, ids, number), monitor="feedback", signal="negative_ratio", **votes)])  # type: ignore[arg-type]  # fields of a score
         found = [alert("ModelDriftPersistent", **SERIES), alert("NegativeFeedbackHigh")]
-        (ticket,) = embedded.take(c, found, now - 200, 3600.0)
+        (ticket,) = decisions.apply_notification(c, found, now - 200, 3600.0)
         return Story(ticket.id or 0, number)
 
     return store.write(write)
@@ -252,7 +252,7 @@ def test_markdown(text: str, expected: str) -> None:
 
 def test_a_ticket_without_evidence_still_has_a_page(browser: httpx.Client, store: Store) -> None:
     lone = alert("ModelDriftPersistent", **SERIES)
-    store.write(lambda connection: embedded.take(connection, [lone], time.time(), 3600.0))
+    store.write(lambda connection: decisions.apply_notification(connection, [lone], time.time(), 3600.0))
     page = browser.get("/tickets/1")
     assert page.status_code == 200
     assert "holds no judged windows" in page.text
@@ -260,7 +260,7 @@ def test_a_ticket_without_evidence_still_has_a_page(browser: httpx.Client, store
 
 def test_a_ticket_of_the_stack_itself_has_a_page(browser: httpx.Client, store: Store) -> None:
     down = alert("CollectorDown", lane="ops", severity="page", instance="a:9464", model="", version="")
-    store.write(lambda connection: embedded.take(connection, [down], time.time(), 3600.0))
+    store.write(lambda connection: decisions.apply_notification(connection, [down], time.time(), 3600.0))
     page = browser.get("/tickets/1").text
     assert "CollectorDown of support" in page
     assert "<h3>CollectorDown</h3>" in page

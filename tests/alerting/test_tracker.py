@@ -8,14 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from sqlalchemy import select
+
 from alerting import main
 from alerting.intake.notification import Alert
+from alerting.lifecycle import decisions
 from alerting.lifecycle.reconcile import reconcile
 from alerting.lifecycle.sources import Sources
-from alerting.lifecycle.state import Look, Verdict
-from alerting.trackers import embedded
+from alerting.lifecycle.state import Observation, Verdict
+from telltale.exits import UsageError
 from telltale.settings import Settings
 from telltale.store import Store, open_store, tickets
+from telltale.store.schema import ticket_outbox
 
 NOW, WINDOW = 1000.0, 3600.0
 NOWHERE = "http://127.0.0.1:9"
@@ -32,7 +37,7 @@ def test_two_trackers_over_one_store_open_each_ticket_once(tmp_path: Path) -> No
     def work(store: Store) -> None:
         for number in range(25):
             found = [alert(f"model-{number}")]
-            store.write(lambda connection, found=found: embedded.take(connection, found, NOW, WINDOW))  # type: ignore[misc]  # mypy infers no type for a lambda's default
+            store.write(lambda connection, found=found: decisions.apply_notification(connection, found, NOW, WINDOW))  # type: ignore[misc]  # mypy infers no type for a lambda's default
 
     threads = [threading.Thread(target=work, args=(store,)) for store in stores]
     for thread in threads:
@@ -46,19 +51,19 @@ def test_two_trackers_over_one_store_open_each_ticket_once(tmp_path: Path) -> No
 
 
 def test_a_silenced_alert_that_was_never_notified_opens_nothing(store: Store) -> None:
-    look = Look(NOW, (alert("m", muted=True),), Verdict("firing"))
+    look = Observation(NOW, (alert("m", muted=True),), Verdict("firing"))
     key = alert("m").key
-    assert store.write(lambda connection: embedded.compare(connection, key, look, NOW, 1.0, WINDOW)) is None
+    assert store.write(lambda connection: decisions.apply_observation(connection, key, look, NOW, 1.0, WINDOW)) is None
     with store.read() as connection:
         assert tickets.load(connection) == []
 
 
 def test_information_opens_nothing() -> None:
-    assert embedded.by_key([alert("m", severity="info")]) == {}
+    assert decisions.by_key([alert("m", severity="info")]) == {}
 
 
 def test_without_alertmanager_nothing_changes_and_the_trouble_is_named(store: Store) -> None:
-    store.write(lambda connection: embedded.take(connection, [alert("m")], NOW, WINDOW))
+    store.write(lambda connection: decisions.apply_notification(connection, [alert("m")], NOW, WINDOW))
     sources = Sources(NOWHERE, NOWHERE)
     trouble = reconcile(store, sources, Settings(), lambda: NOW + 60)
     sources.close()
@@ -74,15 +79,43 @@ def test_a_tracker_alone_says_that_it_cannot_compare(tracker_alone: Any, until: 
     text = until(lambda: tracker_alone.get(url), "the metrics")
     assert "telltale_ticket_reconcile_last_success_timestamp_seconds 0.0" in text
     assert 'telltale_tickets{lane="retrain",state="open"} 0.0' in text
+    assert 'telltale_ticket_outbox_oldest_age_seconds{tracker="embedded"} 0.0' in text
+    assert 'telltale_ticket_outbox_failed{tracker="embedded"} 0.0' in text
 
 
-def test_an_address_in_use_and_a_missing_token_are_one_clear_line(tmp_path: Path, capsys: Any) -> None:
+def test_what_a_notification_changes_is_delivered_to_the_embedded_tracker(
+    tracker_alone: Any, until: Callable[..., Any]
+) -> None:
+    address = f"http://{tracker_alone.settings.tickets.listen}"
+    until(lambda: tracker_alone.get(f"{address}/-/ready"), "the tracker")
+    labels = {"alertname": "ModelDriftPersistent", "severity": "ticket", "lane": "retrain", "model": "m"}
+    times = {"startsAt": "2026-11-23T20:00:00Z", "endsAt": "0001-01-01T00:00:00Z"}
+    firing = {"status": "firing", "labels": labels, "fingerprint": "ab", **times}
+    message = {"version": "4", "receiver": "tickets", "alerts": [firing]}
+    assert tracker_alone.client.post(f"{address}/api/v1/alerts", json=message).json() == {"tickets": ["T-1"]}
+
+    store = tracker_alone.store()
+    try:
+
+        def items() -> list[tuple[str, str, str]]:
+            query = select(ticket_outbox.c.tracker, ticket_outbox.c.state, ticket_outbox.c.reference)
+            with store.read() as connection:
+                return [tuple(row) for row in connection.execute(query)]
+
+        until(lambda: items() == [("embedded", "delivered", "T-1")], "the last change to be delivered")
+    finally:
+        store.close()
+
+
+def test_an_address_in_use_and_a_missing_token_are_one_clear_line(tmp_path: Path) -> None:
     outside = Settings.model_validate({"data_dir": tmp_path, "tickets": {"listen": "0.0.0.0:0"}})
-    assert main(outside) == 2
-    assert "tickets.webhook_token_file" in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"tickets\.webhook_token_file"):
+        main(outside)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert main(Settings.model_validate({"data_dir": tmp_path, "tickets": {"listen": address}})) == 2
-    assert capsys.readouterr().err == f"tickets.listen = {address}: Address already in use\n"
+        with pytest.raises(UsageError) as refused:
+            main(Settings.model_validate({"data_dir": tmp_path, "tickets": {"listen": address}}))
+    [line] = str(refused.value).splitlines()
+    assert line.startswith(f"tickets.listen = {address}: Address already in use; ")

@@ -22,7 +22,7 @@ def test_every_panel_has_title_unit_and_description(board: Json, every_panel: An
         assert what.endswith("."), where
         assert action.startswith("To do: "), where
         assert action.endswith("."), where
-        named = set(re.findall(r"`(\w+)`", metric))
+        named = set(re.findall(r"`([\w:]+)`", metric))
         read = set(metrics([Query(target["expr"]) for target in panel["targets"]]))
         assert named == read != set(), where
 

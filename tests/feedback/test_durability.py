@@ -138,11 +138,12 @@ def test_an_address_in_use_is_named(tmp_path: Path) -> None:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         environment = {**os.environ, "TELLTALE_DATA_DIR": str(tmp_path), "TELLTALE_WEB__LISTEN": listen}
         done = subprocess.run(
-            [sys.executable, "-c", SERVER], env=environment, capture_output=True, check=False, text=True
+            [sys.executable, "-m", "telltale", "web"], env=environment, capture_output=True, check=False, text=True
         )
 
     assert done.returncode == 2
-    assert done.stderr.strip() == f"web.listen = {listen}: Address already in use"
+    mend = "stop what uses it, or choose another port"
+    assert done.stderr.strip() == f"web.listen = {listen}: Address already in use; {mend}"
 
 
 @pytest.fixture

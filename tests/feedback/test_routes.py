@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Callable
@@ -247,6 +248,15 @@ def test_a_body_without_length_is_bounded_too(service: Service) -> None:
         chunks = (b" " * 1000 for _ in range(100))
         headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
         assert client.post(PATH, content=chunks, headers=headers).status_code == 413
+
+
+@pytest.mark.parametrize("form", ["Bearer {}", "{}", "Basic {}"])
+def test_a_key_may_come_in_every_form_that_the_collector_takes(service: Service, form: str) -> None:
+    key = service.keys["shop"]
+    sent = form.format(base64.b64encode(f"pk-lf-1:{key}".encode()).decode() if form.startswith("Basic") else key)
+    with service.client() as client:
+        answer = client.post(PATH, json=vote(), headers={"Idempotency-Key": "k", "Authorization": sent})
+    assert answer.status_code == 201
 
 
 def test_a_revoked_key_is_refused_within_a_second(serve: Serve, store: Store) -> None:

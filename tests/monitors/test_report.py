@@ -1,4 +1,4 @@
-"""The Evidently report: made in its own process, from redacted texts, and left behind when told to stop."""
+"""The Evidently report: made in its own process, from redacted texts, and dropped when the service stops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_report_is_html_of_our_descriptors() -> None:
     assert b"reset item" not in html, "descriptors only: no prompt is copied into the report"
 
 
-def test_told_to_stop_it_stops() -> None:
+def test_it_stops_as_soon_as_it_is_asked_to() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(report.NoReport, match="stop"):

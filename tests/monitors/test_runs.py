@@ -263,12 +263,12 @@ def test_gauges_tell_the_stored_scores_and_survive_a_restart(store: Store) -> No
     runs = Runs(store, SETTINGS, Reports())
     play(store, runs, 1000.0, 72)
     runs.close()
-    told = page(store, runs, 1072.0)
+    shown_now = page(store, runs, 1072.0)
     newest = [score for score in stored(store) if (score.monitor, score.direction) == ("tokens", "prompt")][-1]
-    assert told["telltale_monitor_effect", "tokens", "prompt", ""] == newest.effect
-    assert told["telltale_monitor_state", "tokens", "prompt", "ok"] == 1
-    assert told["telltale_monitor_state", "tokens", "prompt", "alert"] == 0
-    assert page(store, Runs(store, SETTINGS, Reports()), 1072.0) == told
+    assert shown_now["telltale_monitor_effect", "tokens", "prompt", ""] == newest.effect
+    assert shown_now["telltale_monitor_state", "tokens", "prompt", "ok"] == 1
+    assert shown_now["telltale_monitor_state", "tokens", "prompt", "alert"] == 0
+    assert page(store, Runs(store, SETTINGS, Reports()), 1072.0) == shown_now
 
 
 def test_the_page_tells_when_references_were_frozen_until_the_model_is_gone(store: Store) -> None:
@@ -283,9 +283,9 @@ def test_the_page_tells_when_references_were_frozen_until_the_model_is_gone(stor
         registry.register(Gauges(store, lambda: now, {}, patience=30.0, shown=120.0))
         return registry.get_sample_value(name, {"model": "m", "direction": "prompt"})
 
-    told = frozen(1072.0)
-    assert told is not None
-    assert 1010.0 <= told <= 1030.0
+    shown_now = frozen(1072.0)
+    assert shown_now is not None
+    assert 1010.0 <= shown_now <= 1030.0
     assert frozen(2000.0) is None
 
 
@@ -294,9 +294,9 @@ def test_a_series_without_traffic_says_insufficient_and_then_vanishes(store: Sto
     runs = Runs(store, SETTINGS, Reports())
     play(store, runs, 1000.0, 72)
     runs.run(1110.0)
-    told = page(store, runs, 1110.0)
-    assert told["telltale_monitor_state", "tokens", "prompt", "insufficient_data"] == 1
-    assert ("telltale_monitor_effect", "tokens", "prompt", "") not in told
+    shown_now = page(store, runs, 1110.0)
+    assert shown_now["telltale_monitor_state", "tokens", "prompt", "insufficient_data"] == 1
+    assert ("telltale_monitor_effect", "tokens", "prompt", "") not in shown_now
     assert page(store, Runs(store, SETTINGS, Reports()), 2000.0) == {}
     runs.close()
 

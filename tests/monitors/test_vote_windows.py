@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from monitors.runs import Runs
+from telltale.evidence.scores import VoteShares
 from telltale.records import Feedback, Sample, Score
 from telltale.settings import Monitor
 from telltale.store import Store, feedback, open_store, samples, scores
@@ -69,8 +70,9 @@ def traffic(store: Store) -> Traffic:
     return Traffic(store)
 
 
-def ratio(score: Score) -> object:
-    return score.details["negative_ratio"]
+def ratio(score: Score) -> float:
+    assert isinstance(score.details.finding, VoteShares)
+    return score.details.finding.negative_ratio
 
 
 def test_a_vote_of_the_reference_is_in_no_window(traffic: Traffic, store: Store) -> None:
@@ -136,9 +138,10 @@ def test_the_examples_are_the_calls_that_were_voted_down(traffic: Traffic, store
         trace = traffic.call(number)
         traffic.call(number, span_id="b" * 16, layer="server", at=1011.5, response="the server's copy")
         traffic.vote(trace, value=float(number > 21))
-    examples = traffic.judge()["chat"].details["examples"]
+    examples = traffic.judge()["chat"].details.examples
+    assert examples
     with store.read() as connection:
-        shown = samples.load(connection, ids=examples["current"])  # type: ignore[index]  # a mapping
+        shown = samples.load(connection, ids=list(examples.current))
     assert [(sample.trace_id, sample.layer) for sample in shown] == [
         (f"{21:032x}", "client"),
         (f"{22:032x}", "client"),

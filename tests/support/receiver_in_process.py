@@ -1,4 +1,4 @@
-"""A collector's front in this process, where a test must see or change what is inside."""
+"""A receiver in this process, where a test must see or change what is inside."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ T = TypeVar("T")
 
 @dataclass
 class InProcess:
-    """A front over a store in a file; `drive` serves it for as long as a test runs."""
+    """A receiver over a store in a file; `drive` serves it for as long as a test runs."""
 
-    front: Receiver
+    receiver: Receiver
+    pipeline: Pipeline
     registry: CollectorRegistry
     store: Store
     host: str
@@ -45,14 +46,16 @@ class InProcess:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve())
 
-    def held(self) -> float:
-        """Bytes that are accounted as in work."""
+    def reserved(self) -> float:
+        """Bytes that are accounted for as in flight."""
         return self.registry.get_sample_value("telltale_collector_queue_bytes") or 0.0
 
 
-def make(folder: Path) -> InProcess:
+def make(folder: Path, busy_timeout: float = 5.0) -> InProcess:
+    """`busy_timeout`: seconds that the store waits for a lock."""
     host, _, port = free_address().rpartition(":")
-    store = open_store(f"sqlite:///{folder / 's.db'}")
+    store = open_store(f"sqlite:///{folder / 's.db'}", busy_timeout)
     registry = CollectorRegistry()
     pipeline = Pipeline(Settings(), store, registry, time.time)
-    return InProcess(Receiver(Settings(), store, pipeline, registry, time.time), registry, store, host, int(port))
+    receiver = Receiver(Settings(), store, pipeline, registry, time.time)
+    return InProcess(receiver, pipeline, registry, store, host, int(port))

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from telltale.serving.pages import Response
+
 MOST_CONNECTIONS = 512
 LONGEST_HEAD = 16 << 10
 SEND_BUFFER = 256 << 10
@@ -26,15 +28,6 @@ class Request(NamedTuple):
     path: str
     headers: dict[str, str]
     keep: bool
-
-
-class Response(NamedTuple):
-    """`body` may come in parts, which are sent without being copied together."""
-
-    status: int
-    body: bytes | tuple[bytes, ...]
-    content_type: str = "text/plain; charset=utf-8"
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 Handler = Callable[[Request], Response]
@@ -185,7 +178,7 @@ class Server:
 
     def __init__(
         self,
-        address: tuple[str, int],
+        listener: socket.socket,
         handler: Handler,
         selector: selectors.BaseSelector,
         tls: Tls | None = None,
@@ -193,8 +186,7 @@ class Server:
         self.handler, self._selector, self.tls = handler, selector, tls
         self.want_read: tuple[type[OSError], ...] = (BlockingIOError, *((tls.want_read,) if tls else ()))
         self.want_write: tuple[type[OSError], ...] = (BlockingIOError, *((tls.want_write,) if tls else ()))
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._socket = socket.create_server(address, family=family, backlog=256)
+        self._socket = listener
         self._socket.setblocking(False)
         self._connections: dict[Connection, int] = {}
         selector.register(self._socket, _READ, self._accept)

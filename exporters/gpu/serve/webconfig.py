@@ -21,7 +21,8 @@ from typing import Any
 
 import yaml
 
-from exporters.gpu.serve.http import Handler, Request, Response
+from exporters.gpu.serve.http import Handler, Request
+from telltale.serving.pages import Response
 
 _TOP = {"tls_server_config", "http_server_config", "basic_auth_users"}
 _TLS = {"cert_file", "key_file", "client_ca_file", "client_auth_type", "min_version", "max_version"}

@@ -68,6 +68,9 @@ class Journal:
 
     def wait_for(self, stored: Future[int] | None) -> None:
         """Become durable with one's own samples, if there are any, and with all that this builds on."""
+        if not self.builds_on:
+            self.durable = stored
+            return
         found = [other.durable for other in self.builds_on if other.durable is not None]
         if stored is not None:
             found.append(stored)
@@ -88,9 +91,9 @@ class Journal:
                 else:
                     del owners[key]
         self.is_open = False
-        self._keys = []
-        self._undo = []
-        self.builds_on = []
+        self._keys.clear()
+        self._undo.clear()
+        self.builds_on.clear()
 
     def _build_on(self, other: Journal) -> None:
         if other is not self and other not in self.builds_on:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import deflate
 import zstandard
@@ -29,13 +29,18 @@ PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 
 
-class Refused(Exception):
-    """A body that no retry mends. `reason` is the counter's label, `status` the HTTP status."""
+Reason = Literal[
+    "malformed", "unauthenticated", "not_found", "method_not_allowed", "too_large", "content_type", "encoding",
+    "busy", "store_busy", "internal", "store_unavailable",
+]  # fmt: skip
 
-    def __init__(self, reason: str, status: int, message: str) -> None:
+
+class Refused(Exception):
+    """A request that is not accepted. `reason` is the counter's label; `receive.statuses` says what its sender gets."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
-        self.reason = reason
-        self.status = status
+        self.reason: Reason = reason
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
@@ -49,17 +54,17 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
             engine = zlib.decompressobj(GZIP_WINDOW if encoding == "gzip" else zlib.MAX_WBITS)
             plain = engine.decompress(body, limit + 1)
             if len(plain) <= limit and not engine.eof:
-                raise Refused("malformed", 400, f"the {encoding} body is cut off")
+                raise Refused("malformed", f"the {encoding} body is cut off")
             if engine.unused_data:
-                raise Refused("malformed", 400, f"something follows the end of the {encoding} body")
+                raise Refused("malformed", f"something follows the end of the {encoding} body")
         elif encoding == "zstd":
             plain = _zstd(body, limit)
         else:
-            raise Refused("encoding", 415, f"Content-Encoding {encoding!r}: use gzip, deflate, zstd or none")
+            raise Refused("encoding", f"Content-Encoding {encoding!r}: use gzip, deflate, zstd or none")
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
-        raise Refused("malformed", 400, f"the body is not {encoding}: {error}") from error
+        raise Refused("malformed", f"the body is not {encoding}: {error}") from error
     if len(plain) > limit:
-        raise Refused("too_large", 413, f"the body is larger than {limit} bytes (collector.max_decompressed_bytes)")
+        raise Refused("too_large", f"the body is larger than {limit} bytes (collector.max_decompressed_bytes)")
     return plain
 
 
@@ -92,7 +97,7 @@ def _zstd(body: bytes, limit: int) -> bytes:
         frame = engine.decompressobj()
         while not frame.eof:
             if at == len(body):
-                raise Refused("malformed", 400, "the zstd body is cut off")
+                raise Refused("malformed", "the zstd body is cut off")
             piece = view[at : at + ZSTD_PIECE]
             at += len(piece)
             parts.append(frame.decompress(piece))
@@ -102,13 +107,13 @@ def _zstd(body: bytes, limit: int) -> bytes:
         at -= len(frame.unused_data)
         if at == len(body):
             return b"".join(parts)
-    raise Refused("malformed", 400, f"the zstd body has more than {MOST_FRAMES} frames")
+    raise Refused("malformed", f"the zstd body has more than {MOST_FRAMES} frames")
 
 
 def _media(content_type: str) -> str:
     media = content_type.partition(";")[0].strip().lower()
     if media not in (PROTOBUF, JSON):
-        raise Refused("content_type", 415, f"Content-Type {media!r}: use {PROTOBUF} or {JSON}")
+        raise Refused("content_type", f"Content-Type {media!r}: use {PROTOBUF} or {JSON}")
     return media
 
 
@@ -132,9 +137,9 @@ def logs(body: bytes, encoding: str, content_type: str, limit: int, most: int) -
     try:
         bounds.logs(plain, ExportLogsServiceRequest, most)
     except bounds.TooMany as error:
-        raise Refused("too_large", 413, str(error)) from error
+        raise Refused("too_large", str(error)) from error
     except protobuf.Malformed as error:
-        raise Refused("malformed", 400, f"the body is not an ExportLogsServiceRequest: {error}") from error
+        raise Refused("malformed", f"the body is not an ExportLogsServiceRequest: {error}") from error
     return _protobuf(plain, ExportLogsServiceRequest)
 
 
@@ -142,7 +147,7 @@ def _protobuf(body: bytes, kind: type[Request]) -> Request:
     try:
         return kind.FromString(body)
     except DecodeError as error:
-        raise Refused("malformed", 400, f"the body is not an {kind.__name__}") from error
+        raise Refused("malformed", f"the body is not an {kind.__name__}") from error
 
 
 def _json(body: bytes, kind: type[Message], most: int) -> bytes:
@@ -150,9 +155,9 @@ def _json(body: bytes, kind: type[Message], most: int) -> bytes:
         bounds.json(body, most)
         return otlp_json.encode(body, kind)
     except bounds.TooMany as error:
-        raise Refused("too_large", 413, str(error)) from error
+        raise Refused("too_large", str(error)) from error
     except otlp_json.NotOtlp as error:
-        raise Refused("malformed", 400, f"the body is not an {kind.__name__} in JSON: {error}") from error
+        raise Refused("malformed", f"the body is not an {kind.__name__} in JSON: {error}") from error
     except (ValueError, RecursionError) as error:
         # Not the error's own text, which may quote the body.
-        raise Refused("malformed", 400, f"the body is not an {kind.__name__} in JSON") from error
+        raise Refused("malformed", f"the body is not an {kind.__name__} in JSON") from error

@@ -1,4 +1,4 @@
-"""How many of the ordinary calls that were kept brought their content; not told before there was one."""
+"""How many of the ordinary sampled calls came with their content; absent until there was one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from prometheus_client.registry import Collector
 
 from telltale.metrics import gauge_family
 
-# The weight of all that came before, with each call.
+# With each call, the weight of all that came before.
 RECENT: Final = 0.99
 
 
 class Coverage(Collector):
-    """A moving average over the last hundred or so."""
+    """A moving average over the last hundred calls or so."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._ratio: float | None = None

@@ -1,7 +1,7 @@
-"""Microsoft Presidio as a second look, after our own rules: names and places, which no pattern finds.
+"""Redaction by Microsoft Presidio, after our own rules: names and places, which no pattern finds.
 
-Speaks to Presidio's analyzer service (`POST /analyze`). It takes tens of milliseconds a text, so only samples go there.
-A sample that it could not look at is left out: what nobody could redact is not stored.
+Asks Presidio's analyzer service (`POST /analyze`). It takes tens of milliseconds a text, so only samples go there. A
+sample that it could not analyse is left out: what nobody could redact is not stored.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Finding = tuple[int, int, str]
 
 
 class Unavailable(Exception):
-    """Presidio did not answer, or not with findings."""
+    """Presidio did not respond, or not with findings."""
 
 
 class Presidio:
@@ -38,80 +38,80 @@ class Presidio:
     def __init__(self, settings: Redaction, failed: Counter) -> None:
         self._settings = settings
         self._failed = failed
-        self._url, self._headers = _reached(settings.presidio_url)
+        self._url, self._headers = _endpoint(settings.presidio_url)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="presidio")
 
-    def submit(self, kept: list[Sample], save: Callable[[list[Sample]], int]) -> Future[int]:
-        """Redact these samples and save them, in a thread of its own: nobody else waits."""
-        return self._pool.submit(lambda: save(self.redact(kept)))
+    def submit(self, samples: list[Sample], save: Callable[[list[Sample]], int]) -> Future[int]:
+        """Redact these samples and save them in another thread, so that nobody else waits."""
+        return self._pool.submit(lambda: save(self.redact(samples)))
 
-    def redact(self, kept: list[Sample]) -> list[Sample]:
-        """The samples without what Presidio finds, and without those that it could not look at."""
-        found = []
-        for sample in kept:
+    def redact(self, samples: list[Sample]) -> list[Sample]:
+        """The samples without what Presidio finds, and without those that it could not analyse."""
+        redacted = []
+        for sample in samples:
             try:
-                found.append(self._sample(sample))
+                redacted.append(self._redact(sample))
             except Unavailable as error:
                 self._failed.inc()
                 log.warning("a sample is left out: %s", error)
-        return found
+        return redacted
 
-    def _sample(self, sample: Sample) -> Sample:
+    def _redact(self, sample: Sample) -> Sample:
         counts = dict(sample.redactions)
-        prompt = self._text(sample.prompt, counts)
-        response = self._text(sample.response, counts)
+        prompt = self._redact_text(sample.prompt, counts)
+        response = self._redact_text(sample.response, counts)
         return sample._replace(prompt=prompt, response=response, redactions=counts)
 
-    def _text(self, text: str, counts: dict[str, int]) -> str:
+    def _redact_text(self, text: str, counts: dict[str, int]) -> str:
         if not text:
             return text
-        for start, end, kind in reversed(apart(self._ask(text), len(text))):
+        for start, end, kind in reversed(without_overlap(self._analyse(text), len(text))):
             text = f"{text[:start]}[{kind.upper()}]{text[end:]}"
             counts[kind.lower()] = counts.get(kind.lower(), 0) + 1
         return text
 
-    def _ask(self, text: str) -> list[Finding]:
-        asked: dict[str, object] = {
+    def _analyse(self, text: str) -> list[Finding]:
+        query: dict[str, object] = {
             "text": text,
             "language": self._settings.presidio_language,
             "score_threshold": self._settings.presidio_score,
         }
         if self._settings.presidio_entities:
-            asked["entities"] = list(self._settings.presidio_entities)
+            query["entities"] = list(self._settings.presidio_entities)
         request = urllib.request.Request(  # noqa: S310 - the settings take http and https only
             f"{self._url}/analyze",
-            json.dumps(asked).encode(),
+            json.dumps(query).encode(),
             self._headers,
         )
         try:
-            with urllib.request.urlopen(request, timeout=self._settings.presidio_timeout) as answer:  # noqa: S310 - as above
-                return [(int(one["start"]), int(one["end"]), str(one["entity_type"])) for one in json.load(answer)]
+            with urllib.request.urlopen(request, timeout=self._settings.presidio_timeout) as response:  # noqa: S310 - as above
+                return [(int(one["start"]), int(one["end"]), str(one["entity_type"])) for one in json.load(response)]
         except (OSError, HTTPException, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-            # Not the error's own text: an answer may hold the prompt.
+            # Not the error's own text: a response may hold the prompt.
             reason = error.reason if isinstance(error, urllib.error.URLError) else type(error).__name__
             raise Unavailable(f"redaction.presidio_url = {self._url}: {reason}") from None
 
 
-def _reached(url: str) -> tuple[str, dict[str, str]]:
-    """The address and the headers to send there: a name and password in a URL are for the service, not for logs."""
+def _endpoint(url: str) -> tuple[str, dict[str, str]]:
+    """Address and headers of a service: a name and password in its URL are for the service, not for logs."""
     parts = urlsplit(url.rstrip("/"))
     headers = {"Content-Type": "application/json"}
-    given, _, host = parts.netloc.rpartition("@")
-    if given:
-        headers["Authorization"] = f"Basic {base64.b64encode(unquote(given).encode()).decode()}"
+    credentials, _, host = parts.netloc.rpartition("@")
+    if credentials:
+        headers["Authorization"] = f"Basic {base64.b64encode(unquote(credentials).encode()).decode()}"
     return urlunsplit(parts._replace(netloc=host)), headers
 
 
-def apart(findings: list[Finding], length: int) -> list[Finding]:
-    """Findings within a text of that length, in order; of those that overlap, the longer one, made to cover both."""
-    kept: list[Finding] = []
+def without_overlap(findings: list[Finding], length: int) -> list[Finding]:
+    """Findings within a text of `length` characters, in order; of two that overlap the longer, covering both."""
+    merged: list[Finding] = []
     for start, end, kind in sorted(findings):
         start, end = max(0, start), min(end, length)
         if start >= end:
             continue
-        if kept and start < kept[-1][1]:
-            first, last, name = kept[-1]
-            kept[-1] = (first, max(last, end), kind if end - start > last - first else name)
+        if merged and start < merged[-1][1]:
+            first, last, name = merged[-1]
+            merged[-1] = (first, max(last, end), kind if end - start > last - first else name)
         else:
-            kept.append((start, end, kind))
-    return kept
+            merged.append((start, end, kind))
+    return merged

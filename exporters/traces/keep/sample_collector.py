@@ -141,13 +141,12 @@ class SampleCollector:
         """Count what became of the calls of a request that is durable, and buffer those that were not sampled."""
         for ref in tally.unsampled:
             self.unsampled.add(ref, now)
-        for outcome, number in (
-            ("not_sampled", tally.not_sampled),
-            ("kept", tally.sampled),
-            ("promoted", tally.forced),
-        ):
-            if number:
-                self._outcomes[outcome].inc(number)
+        if tally.not_sampled:
+            self._outcomes["not_sampled"].inc(tally.not_sampled)
+        if tally.sampled:
+            self._outcomes["kept"].inc(tally.sampled)
+        if tally.forced:
+            self._outcomes["promoted"].inc(tally.forced)
         for _ in range(tally.with_content):
             self._coverage.add(1.0)
 

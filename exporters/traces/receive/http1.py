@@ -1,7 +1,7 @@
-"""HTTP/1.1's server side (RFC 9112), for answers that come at once or later. llhttp reads; the limits are here.
+"""HTTP/1.1's server side (RFC 9112), for responses that are ready at once or later. llhttp parses; the limits are here.
 
-Requests of one connection are answered one after the other. One that is refused before all of it is here is answered at
-once; the rest of it is read and dropped.
+Requests of one connection are responded to in their order. One that is refused before it has arrived whole gets its
+response at once; the rest of it is read and dropped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_PARTS = 256
 # How much longer a body in chunks may be than what it holds.
 CHUNKING = 8
 KEEP_ALIVE_S = 120.0
-# How long a peer that was told to go may go on sending.
+# How long a peer may go on sending after the response that closes its connection.
 LINGER_S = 5.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 TEXT = b"text/plain; charset=utf-8"
@@ -38,27 +38,27 @@ Field = tuple[bytes, bytes]
 
 
 class Application(Protocol):
-    """What answers requests: each by one call of `Request.answer`, at once or later in the loop's thread."""
+    """What handles requests: each with one call of `Request.respond`, at once or later in the loop's thread."""
 
-    def begin(self, request: Request) -> None:
-        """The headers are here."""
+    def on_headers(self, request: Request) -> None:
+        """The headers have arrived."""
 
-    def grow(self, request: Request) -> None:
-        """More of the body is here: `request.size` bytes of it."""
+    def on_data(self, request: Request) -> None:
+        """More of the body has arrived: `request.size` bytes of it."""
 
-    def take(self, request: Request) -> None:
-        """All of it is here, and those before it are answered."""
+    def on_request(self, request: Request) -> None:
+        """The request is whole, and those before it have their responses."""
 
     def release(self, request: Request) -> None:
-        """It is answered or will never be: what is held for it may go."""
+        """It has its response or will never have one: free what is reserved for it."""
 
 
 class Request:
-    """One request. Where a header field came twice, the last counts; `held` is the application's to use."""
+    """One request. Where a header field came twice, the last counts; `reserved` is the application's to use."""
 
     __slots__ = (
-        "_gathered", "announced", "chunks", "close", "connection", "ended", "fields", "held", "method", "path", "reply",
-        "since", "size", "taken", "url", "written",
+        "_gathered", "announced", "chunks", "close", "connection", "ended", "fields", "handed_over", "method", "path",
+        "reserved", "response", "since", "size", "url", "written",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, since: float) -> None:
@@ -67,12 +67,12 @@ class Request:
         self.url = b""
         self.method = self.path = ""
         self.fields: dict[bytes, bytes] = {}
-        self.announced = self.size = self.held = 0
+        self.announced = self.size = self.reserved = 0
         self.chunks: list[bytes] = []
-        # Of a body in very many parts, the first ones: each by itself takes many times the bytes that it holds.
+        # Of a body in very many parts, the first ones: one object for each would cost many times its bytes.
         self._gathered = bytearray()
-        self.reply: bytes | None = None
-        self.ended = self.taken = self.written = self.close = False
+        self.response: bytes | None = None
+        self.ended = self.handed_over = self.written = self.close = False
 
     def field(self, name: bytes) -> str:
         """That header field, or an empty text."""
@@ -85,25 +85,28 @@ class Request:
             self._gathered += b"".join(self.chunks)
             self.chunks.clear()
 
-    def body(self) -> bytes:
-        """What has come of the body."""
+    def take_body(self) -> bytes:
+        """The body as far as it has arrived, which the request keeps no longer."""
         if self._gathered:
-            return b"".join((self._gathered, *self.chunks))
-        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+            body = b"".join((self._gathered, *self.chunks))
+        else:
+            body = self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+        self.clear()
+        return body
 
     def clear(self) -> None:
-        """Let go of the body."""
+        """Drop the body."""
         self.chunks.clear()
         self._gathered = bytearray()
 
-    def answer(self, status: int, kind: bytes, body: bytes, *more: Field) -> None:
-        """Answer with a body of that media type, and more header fields. Of several answers the first counts."""
-        self.connection.answer(self, status, kind, body, more)
+    def respond(self, status: int, kind: bytes, body: bytes, *more: Field) -> None:
+        """Respond with a body of that media type, and more header fields. Of several responses the first counts."""
+        self.connection.respond(self, status, kind, body, more)
 
     def fail(self) -> None:
-        """Log the exception that is handled, and answer that there was one."""
+        """Log the exception that is being handled, and respond with 500."""
         log.exception("a request failed")
-        self.answer(500, TEXT, b"the collector failed: see its log\n")
+        self.respond(500, TEXT, b"the collector failed: see its log\n")
 
 
 class Connection(listener.Connection):
@@ -113,40 +116,40 @@ class Connection(listener.Connection):
         super().__init__(server)
         self._application = application
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        # Those not answered yet, in their order, and the one of them that is still coming.
+        # Those without a response, in their order, and the one of them that is still arriving.
         self._requests: deque[Request] = deque()
-        self._coming: Request | None = None
-        # Bytes of the one that is coming, without its body.
-        self._beside = 0
+        self._incoming: Request | None = None
+        # Bytes of the one that is arriving, without its body.
+        self._overhead = 0
         self._idle_since = self._loop.time()
-        self._stuck_since: float | None = None
-        self._told_to_go: float | None = None
+        self._blocked_since: float | None = None
+        self._closing_since: float | None = None
         self._closing = self._advancing = self._paused = self._offered = self._declining = False
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         # The parser holds this object.
-        self._parser = self._coming = None
+        self._parser = self._incoming = None
         for request in self._requests:
-            if not request.taken:
+            if not request.handed_over:
                 self._release(request)
         self._requests.clear()
 
     def eof_received(self) -> bool:
         """The peer sends no more; it may still read what it asked for."""
         self._closing = True
-        return bool(self._requests) and self._coming is None
+        return bool(self._requests) and self._incoming is None
 
     def pause_writing(self) -> None:
-        self._stuck_since = self._loop.time()
+        self._blocked_since = self._loop.time()
 
     def resume_writing(self) -> None:
-        self._stuck_since = None
+        self._blocked_since = None
         self._advance()
 
     def data_received(self, data: bytes) -> None:
-        self._beside += len(data)
-        # What this makes ready is answered when all of it is read.
+        self._overhead += len(data)
+        # Responses are sent once all of the data is parsed.
         self._advancing = True
         while data and self._parser is not None:
             rest = b""
@@ -158,19 +161,19 @@ class Connection(listener.Connection):
             except httptools.HttpParserError as error:
                 self._broken(NO_HTTP1 if data.startswith(b"PRI * HTTP/2") else f"no HTTP/1.1: {error}")
             data = rest
-        request = self._coming
-        if request is not None and self._beside > MAX_HEADERS + CHUNKING * request.size:
+        request = self._incoming
+        if request is not None and self._overhead > MAX_HEADERS + CHUNKING * request.size:
             self._refuse(request, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large")
         self._advancing = False
         self._advance()
 
     def expire(self) -> None:
-        now, coming = self._loop.time(), self._coming
-        if self._told_to_go is not None:
-            if now > self._told_to_go + LINGER_S:
+        now, coming = self._loop.time(), self._incoming
+        if self._closing_since is not None:
+            if now > self._closing_since + LINGER_S:
                 self.transport.abort()
-        elif self._stuck_since is not None:
-            if now > self._stuck_since + REQUEST_S:
+        elif self._blocked_since is not None:
+            if now > self._blocked_since + REQUEST_S:
                 self.transport.abort()
         elif coming is not None:
             if now > coming.since + REQUEST_S:
@@ -184,24 +187,24 @@ class Connection(listener.Connection):
             self.transport.close()
 
     def on_message_begin(self) -> None:
-        """The parser's word, as are the next ones."""
+        """Called by the parser, as are the next ones."""
         if self._parser is None or self._declining:
             return
-        self._coming = Request(self, self._loop.time())
-        self._requests.append(self._coming)
+        self._incoming = Request(self, self._loop.time())
+        self._requests.append(self._incoming)
 
     def on_url(self, url: bytes) -> None:
-        if self._coming is not None and not self._declining:
-            self._coming.url += url
+        if self._incoming is not None and not self._declining:
+            self._incoming.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        request = self._coming
+        request = self._incoming
         # Fields behind a body are nobody's.
         if request is not None and not request.method and len(request.fields) <= MAX_FIELDS:
             request.fields[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        request, parser = self._coming, self._parser
+        request, parser = self._incoming, self._parser
         if request is None or parser is None or self._declining:
             return
         self._offered = parser.should_upgrade()
@@ -217,63 +220,63 @@ class Connection(listener.Connection):
         except httptools.HttpParserError:
             self._refuse(request, HTTPStatus.BAD_REQUEST, "the target is no URL")
             return
-        self._ask(self._application.begin, request)
+        self._call(self._application.on_headers, request)
         expects = request.fields.get(b"expect", b"").lower() == b"100-continue"
-        if expects and request.reply is None and self._requests[0] is request:
+        if expects and request.response is None and self._requests[0] is request:
             self.transport.write(CONTINUE)
 
     def on_body(self, body: bytes) -> None:
-        self._beside -= len(body)
-        request = self._coming
-        if request is not None and request.reply is None:
+        self._overhead -= len(body)
+        request = self._incoming
+        if request is not None and request.response is None:
             request.size += len(body)
-            self._ask(self._application.grow, request)
-            if request.reply is None:
+            self._call(self._application.on_data, request)
+            if request.response is None:
                 request.add(body)
 
     def on_message_complete(self) -> None:
         if self._offered:
             return
-        request, self._coming = self._coming, None
-        self._beside = 0
+        request, self._incoming = self._incoming, None
+        self._overhead = 0
         if request is not None:
             request.ended = True
 
-    def answer(self, request: Request, status: int, kind: bytes, body: bytes, more: tuple[Field, ...]) -> None:
-        if request.reply is not None:
+    def respond(self, request: Request, status: int, kind: bytes, body: bytes, more: tuple[Field, ...]) -> None:
+        if request.response is not None:
             return
         request.close = request.close or self._closing
         head = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()), b"content-type: " + kind]
         head += [b"content-length: %d" % len(body), *(b"%s: %s" % field for field in more)]
         if request.close:
             head.append(b"connection: close")
-        request.reply = b"\r\n".join((*head, b"", b"" if request.method == "HEAD" else body))
+        request.response = b"\r\n".join((*head, b"", b"" if request.method == "HEAD" else body))
         self._release(request)
         self._advance()
 
     def _advance(self) -> None:
-        """Answer in order what is ready, and have the next one that is here taken; then it is others' turn."""
+        """Send in order the responses that are ready, and hand over the next request; then it is others' turn."""
         if self._advancing:
             return
-        self._advancing, took = True, False
+        self._advancing, handed_over = True, False
         requests = self._requests
-        while requests and self._stuck_since is None:
+        while requests and self._blocked_since is None:
             request = requests[0]
-            if request.reply is None:
-                if request.taken or not request.ended:
+            if request.response is None:
+                if request.handed_over or not request.ended:
                     break
-                if took:
+                if handed_over:
                     self._loop.call_soon(self._advance)
                     break
-                request.taken = took = True
-                self._ask(self._application.take, request)
+                request.handed_over = handed_over = True
+                self._call(self._application.on_request, request)
                 continue
             if not request.written:
                 request.written = True
                 if not self.transport.is_closing():
-                    self.transport.write(request.reply)
+                    self.transport.write(request.response)
             if request.close:
-                self._let_go(request)
+                self._close_after(request)
                 break
             if not request.ended:
                 break
@@ -284,23 +287,23 @@ class Connection(listener.Connection):
             self.transport.close()
         self._throttle()
 
-    def _let_go(self, last: Request) -> None:
-        """End the connection after this answer; what came after the request will never be one."""
-        self._parser = self._coming = None
+    def _close_after(self, last: Request) -> None:
+        """Close the connection after this response; what arrived behind the request is dropped."""
+        self._parser = self._incoming = None
         for request in self._requests:
             self._release(request)
         self._requests.clear()
         if last.ended:
             self.transport.close()
-        elif self._told_to_go is None:
-            # Closed at once, what is still on its way here would destroy the answer on its way there.
-            self._told_to_go = self._loop.time()
+        elif self._closing_since is None:
+            # Closing at once would reset the connection for what is still arriving, and lose the response.
+            self._closing_since = self._loop.time()
             if not self.transport.is_closing():
                 self.transport.write_eof()
 
     def _throttle(self) -> None:
         """A peer that sends ahead, or does not read, must wait."""
-        wanted = (len(self._requests) > 1 or self._stuck_since is not None) and not self.transport.is_closing()
+        wanted = (len(self._requests) > 1 or self._blocked_since is not None) and not self.transport.is_closing()
         if wanted != self._paused and not self.transport.is_closing():
             self._paused = wanted
             if wanted:
@@ -311,9 +314,9 @@ class Connection(listener.Connection):
     def _decline(self) -> None:
         """Take no offer of another protocol, as Java's client makes one of HTTP/2: the request is one as any other.
 
-        The parser left the body to that protocol; one that has not heard of it reads it.
+        The parser left the body to that protocol; another one, without the offer, reads it.
         """
-        request, self._offered = self._coming, False
+        request, self._offered = self._incoming, False
         if request is None or self._parser is None:
             return
         framing = b""
@@ -326,19 +329,19 @@ class Connection(listener.Connection):
         self._declining = False
 
     def _broken(self, why: str) -> None:
-        if self._coming is None:
+        if self._incoming is None:
             self.on_message_begin()
-        if self._coming is not None:
+        if self._incoming is not None:
             self._parser = None
-            self._refuse(self._coming, HTTPStatus.BAD_REQUEST, why)
+            self._refuse(self._incoming, HTTPStatus.BAD_REQUEST, why)
 
     def _refuse(self, request: Request, status: HTTPStatus, why: str) -> None:
         request.close = True
         if request.written:
-            self._let_go(request)
-        request.answer(status, TEXT, f"{why}\n".encode())
+            self._close_after(request)
+        request.respond(status, TEXT, f"{why}\n".encode())
 
-    def _ask(self, what: Callable[[Request], None], request: Request) -> None:
+    def _call(self, what: Callable[[Request], None], request: Request) -> None:
         try:
             what(request)
         except Exception:  # noqa: BLE001  # a fault in one request must not end the others, nor the parser's work

@@ -31,7 +31,7 @@ class Server:
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def stop(self, grace: float) -> None:
-        """Take no more requests, and wait for those in work, but not longer than `grace` seconds."""
+        """Accept no more requests, and wait for those in flight, but not longer than `grace` seconds."""
         self._sweeping.cancel()
         self._listening.close()
         for connection in list(self.connections):
@@ -47,15 +47,6 @@ class Server:
             await asyncio.sleep(SWEEP_S)
             for connection in list(self.connections):
                 connection.expire()
-
-
-def call_back(loop: asyncio.AbstractEventLoop, what: Callable[[int], None], number: int) -> None:
-    """Have this done on the loop, from any thread. Not once the loop is closed: nobody waits for an answer then."""
-    try:
-        loop.call_soon_threadsafe(what, number)
-    except RuntimeError:
-        if not loop.is_closed():
-            raise
 
 
 class Connection(asyncio.Protocol, ABC):
@@ -83,8 +74,8 @@ class Connection(asyncio.Protocol, ABC):
 
     @abstractmethod
     def expire(self) -> None:
-        """Give up what does not come: called every SWEEP_S seconds."""
+        """Give up what does not arrive: called every SWEEP_S seconds."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Close when the requests in work are answered."""
+        """Close once the requests in flight have their responses."""

@@ -1,6 +1,6 @@
 """OTLP/gRPC (gRPC over HTTP/2, doc/PROTOCOL-HTTP2.md): one message in, one out; bodies are decompressed by us.
 
-A front of our own, because the gRPC library's server costs a small request ten times as much as reading it does.
+A server of our own, because the gRPC library's costs a small request ten times as much as reading it does.
 """
 
 from __future__ import annotations
@@ -9,50 +9,40 @@ import base64
 import logging
 import struct
 import urllib.parse
-from concurrent.futures import Future
+from functools import partial
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 from exporters.traces.decode.bodies import Refused
-from exporters.traces.pipeline import Batch
 from exporters.traces.receive import http2, listener
 from exporters.traces.receive.http2 import Stream
-from exporters.traces.receive.listener import REQUEST_S, Server, call_back
-from exporters.traces.receive.receiver import RETRY_AFTER_S, Busy, Receiver, Signal
+from exporters.traces.receive.listener import REQUEST_S, Server
+from exporters.traces.receive.receiver import ExportRequest, Receiver, Signal
+from exporters.traces.receive.statuses import RETRY_AFTER_S, STATUSES
 
 log = logging.getLogger(__name__)
 
-PREFIX = "/opentelemetry.proto.collector."
+PACKAGE = "/opentelemetry.proto.collector."
 SIGNALS: dict[bytes, Signal] = {
-    f"{PREFIX}trace.v1.TraceService/Export".encode(): "traces",
-    f"{PREFIX}logs.v1.LogsService/Export".encode(): "logs",
-    f"{PREFIX}metrics.v1.MetricsService/Export".encode(): "metrics",
+    f"{PACKAGE}trace.v1.TraceService/Export".encode(): "traces",
+    f"{PACKAGE}logs.v1.LogsService/Export".encode(): "logs",
+    f"{PACKAGE}metrics.v1.MetricsService/Export".encode(): "metrics",
 }
 ENCODINGS = b"identity,gzip,deflate,zstd"
 # The prefix of a message: a flag (compressed) and its length.
-LEAD = 5
+PREFIX_SIZE = 5
 
-INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED = 3, 8, 12, 14, 16
-CODES = {401: UNAUTHENTICATED, 413: RESOURCE_EXHAUSTED, 501: UNIMPLEMENTED}
 HEAD = http2.block([(b":status", b"200"), (b"content-type", b"application/grpc")])
 DONE = http2.block([(b"grpc-status", b"0")])
-FAILED = http2.block(
-    [
-        (b":status", b"200"),
-        (b"content-type", b"application/grpc"),
-        (b"grpc-status", b"13"),
-        (b"grpc-message", b"the collector failed: see its log"),
-    ]
-)
-NOT_GRPC = http2.block([(b":status", b"415")])
-# Of an error's message: it goes into one frame of headers.
+NOT_GRPC = http2.block([(b":status", b"%d" % STATUSES["content_type"].http)])
+# Of a refusal's message: it must fit into one frame of headers.
 MAX_MESSAGE = 1000
 
-GREETING_S = 10.0
+PREFACE_S = 10.0
 HTTP1 = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     b"this is the port of OTLP/gRPC; OTLP/HTTP has its own (collector.http_listen, 4318)\n"
@@ -62,18 +52,16 @@ HTTP1 = (
 class Connection(listener.Connection):
     """One sender's connection."""
 
-    def __init__(self, server: Server, front: Receiver, limit: int) -> None:
+    def __init__(self, server: Server, receiver: Receiver, limit: int) -> None:
         """`limit`: bytes of the largest message."""
         super().__init__(server)
-        self._front = front
+        self._receiver = receiver
         self._limit = limit
-        self._begun = self._loop.time()
-        self._http2 = http2.Connection(limit + LEAD, self._begun)
+        self._opened = self._loop.time()
+        self._http2 = http2.Connection(limit + PREFIX_SIZE, self._opened)
         self._closing = False
-        # What waits for its commit.
-        self._working: dict[int, tuple[Stream, Batch, Signal]] = {}
-        # What waits for its key.
-        self._asking: dict[int, tuple[Stream, Future[None]]] = {}
+        # What is written while bytes are read is sent at their end, all at once.
+        self._reading = False
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -82,12 +70,12 @@ class Connection(listener.Connection):
             self._advance(stream)
 
     def pause_writing(self) -> None:
-        # Answers are small: the peer sends and does not read.
+        # Responses are small: the peer sends and does not read.
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         try:
-            moved = self._http2.receive(data, self._loop.time())
+            streams = self._http2.receive(data, self._loop.time())
         except http2.NotHttp2:
             self.transport.write(HTTP1)
             self.transport.close()
@@ -97,23 +85,25 @@ class Connection(listener.Connection):
             self.transport.write(self._http2.output())
             self.transport.close()
             return
-        for stream in moved:
+        self._reading = True
+        for stream in streams:
             self._advance(stream)
+        self._reading = False
         self._flush()
 
     def expire(self) -> None:
-        """Give up what does not come: the greeting, the rest of a request, room for an answer."""
+        """Give up what does not arrive: the preface, the rest of a request, room for a response."""
         now = self._loop.time()
-        if not self._http2.settled and now > self._begun + GREETING_S:
+        if not self._http2.is_settled and now > self._opened + PREFACE_S:
             self.transport.abort()
         for stream in self._http2.streams:
-            if now > stream.since + REQUEST_S and (stream.answered or not stream.ended):
+            if now > stream.since + REQUEST_S and (stream.responded or not stream.ended):
                 self._http2.reset(stream, http2.CANCEL)
                 self._release(stream)
         self._flush()
 
     def finish(self) -> None:
-        """Close when the calls in work are answered."""
+        """Close once the calls in flight have their responses."""
         self._closing = True
         self._http2.close()
         self._flush()
@@ -126,7 +116,7 @@ class Connection(listener.Connection):
             self.transport.close()
 
     def _advance(self, stream: Stream) -> None:
-        if stream.working:
+        if stream.exporting:
             return
         if stream.gone:
             self._http2.drop(stream)
@@ -134,167 +124,106 @@ class Connection(listener.Connection):
             return
         try:
             signal = _signal(stream)
-            if stream.size > stream.held:
-                self._front.enter(stream.size - stream.held)
-                stream.held = stream.size
-            self._measure(stream)
-            if stream.ended:
-                self._ask(stream, signal)
-        except _NotGrpc:
-            self._http2.answer(stream, NOT_GRPC)
-            self._release(stream)
-        except (Refused, Busy) as error:
-            self._refuse(stream, error)
+            if stream.size > stream.reserved:
+                self._receiver.reserve(stream.size - stream.reserved)
+                stream.reserved = stream.size
+            self._check_size(stream)
+            request = _request(stream, signal) if stream.ended else None
+        except Refused as refusal:
+            self._receiver.refuse(refusal, partial(self._reply, stream))
         except Exception:  # noqa: BLE001  # a fault in one call must not end the connection's others
-            self._failed(stream)
+            self._receiver.fail(partial(self._reply, stream))
+        else:
+            if request is not None:
+                stream.exporting = True
+                self._receiver.export(request, partial(self._reply, stream))
 
-    def _measure(self, stream: Stream) -> None:
-        """Refuse what is announced as too large before it is here."""
-        if stream.size >= LEAD:
-            size = struct.unpack_from(">I", _lead(stream), 1)[0]
+    def _check_size(self, stream: Stream) -> None:
+        """Refuse what is announced as too large before it arrives."""
+        if stream.size >= PREFIX_SIZE:
+            size = struct.unpack_from(">I", _prefix(stream), 1)[0]
             if size > self._limit:
-                self._front.refuse("too_large")
-                raise Refused("too_large", 413, f"the message is larger than {self._limit} bytes")
-            if stream.size > LEAD + size:
-                self._front.refuse("malformed")
-                raise Refused("malformed", 400, "more than one message in a call")
+                raise Refused("too_large", f"the message is larger than {self._limit} bytes")
+            if stream.size > PREFIX_SIZE + size:
+                raise Refused("malformed", "more than one message in a call")
 
-    def _ask(self, stream: Stream, signal: Signal) -> None:
-        asked = self._front.ask(_authorization(stream))
-        if asked is None:
-            self._take(stream, signal)
-            return
-        stream.working = True
-        number = stream.number
-        self._asking[number] = stream, asked
-        asked.add_done_callback(lambda _: call_back(self._loop, self._heard, number))
-
-    def _heard(self, number: int) -> None:
-        stream, asked = self._asking.pop(number)
-        stream.working = False
-        try:
-            self._front.hear(asked)
-        except Busy as error:
-            self._refuse(stream, error)
-        except Exception:  # noqa: BLE001  # as above
-            self._failed(stream)
+    def _reply(self, stream: Stream, outcome: Message | Refused) -> None:
+        stream.exporting = False
+        if not isinstance(outcome, Refused):
+            message = outcome.SerializeToString()
+            self._http2.respond(stream, HEAD, struct.pack(">BI", 0, len(message)) + message, DONE)
+        elif _is_grpc(stream):
+            self._http2.respond(stream, _trailers(outcome))
         else:
-            self._advance(stream)
-        self._flush()
-
-    def _take(self, stream: Stream, signal: Signal) -> None:
-        authorization = _authorization(stream)
-        if signal == "metrics":
-            self._front.pass_over(authorization)
-            self._answer(stream, ExportMetricsServiceResponse().SerializeToString())
-            return
-        try:
-            encoding, body = _message(stream)
-        except Refused as error:
-            self._front.refuse(error.reason)
-            raise
-        batch = self._front.take(body, encoding, "application/x-protobuf", authorization, signal)
-        if batch.commit is None:
-            self._conclude(stream, batch, signal)
-        else:
-            stream.working = True
-            number = stream.number
-            self._working[number] = stream, batch, signal
-            # By number: a callback that held the batch would be held by it, and nothing of the request would go.
-            batch.commit.add_done_callback(lambda _: call_back(self._loop, self._committed, number))
-
-    def _committed(self, number: int) -> None:
-        stream, batch, signal = self._working.pop(number)
-        stream.working = False
-        try:
-            self._conclude(stream, batch, signal)
-        except Exception:  # noqa: BLE001  # as above
-            self._failed(stream)
-        self._flush()
-
-    def _conclude(self, stream: Stream, batch: Batch, signal: Signal) -> None:
-        try:
-            self._answer(stream, self._front.finish(batch, signal).SerializeToString())
-        except Busy as error:
-            self._refuse(stream, error)
-
-    def _answer(self, stream: Stream, message: bytes) -> None:
-        self._http2.answer(stream, HEAD, struct.pack(">BI", 0, len(message)) + message, DONE)
+            self._http2.respond(stream, NOT_GRPC)
         self._release(stream)
-
-    def _refuse(self, stream: Stream, error: Refused | Busy) -> None:
-        self._http2.answer(stream, _status(error))
-        self._release(stream)
-
-    def _failed(self, stream: Stream) -> None:
-        log.exception("a gRPC call failed")
-        self._http2.answer(stream, FAILED)
-        self._release(stream)
+        if not self._reading:
+            self._flush()
 
     def _release(self, stream: Stream) -> None:
-        self._front.leave(stream.held)
-        stream.held = 0
+        self._receiver.release(stream.reserved)
+        stream.reserved = 0
         stream.chunks.clear()
 
 
-class _NotGrpc(Exception):
-    """A request that is not gRPC's."""
+def _is_grpc(stream: Stream) -> bool:
+    fields = stream.fields
+    return fields[b":method"] == b"POST" and fields.get(b"content-type", b"").startswith(b"application/grpc")
 
 
 def _signal(stream: Stream) -> Signal:
-    """Which of OTLP's services is called. Raises Refused, or _NotGrpc."""
-    fields = stream.fields
-    if fields[b":method"] != b"POST" or not fields.get(b"content-type", b"").startswith(b"application/grpc"):
-        raise _NotGrpc
-    signal = SIGNALS.get(fields[b":path"])
+    """Which of OTLP's services is called. Raises Refused."""
+    if not _is_grpc(stream):
+        raise Refused("content_type", "this is not a gRPC call")
+    path = stream.fields[b":path"]
+    signal = SIGNALS.get(path)
     if signal is None:
-        raise Refused("not_found", 501, f"no such method: {fields[b':path'].decode('latin-1')}")
+        raise Refused("not_found", f"no such method: {path.decode('latin-1')}")
     return signal
 
 
-def _authorization(stream: Stream) -> str:
-    return stream.fields.get(b"authorization", b"").decode("latin-1")
+def _request(stream: Stream, signal: Signal) -> ExportRequest:
+    encoding, body = _message(stream)
+    stream.chunks.clear()
+    authorization = stream.fields.get(b"authorization", b"").decode("latin-1")
+    return ExportRequest(signal, body, encoding, "application/x-protobuf", authorization)
 
 
-def _lead(stream: Stream) -> bytes:
+def _prefix(stream: Stream) -> bytes:
     first = stream.chunks[0]
-    return first if len(first) >= LEAD else b"".join(stream.chunks[:LEAD])[:LEAD]
+    return first if len(first) >= PREFIX_SIZE else b"".join(stream.chunks[:PREFIX_SIZE])[:PREFIX_SIZE]
 
 
 def _message(stream: Stream) -> tuple[str, bytes]:
     """The encoding and the bytes of a call's one message. Raises Refused."""
-    if stream.size < LEAD:
-        raise Refused("malformed", 400, "the call holds no message")
-    compressed, size = struct.unpack_from(">BI", _lead(stream))
-    if stream.size != LEAD + size:
-        raise Refused("malformed", 400, f"the message is cut off: {stream.size - LEAD} of {size} bytes")
+    if stream.size < PREFIX_SIZE:
+        raise Refused("malformed", "the call holds no message")
+    compressed, size = struct.unpack_from(">BI", _prefix(stream))
+    if stream.size != PREFIX_SIZE + size:
+        raise Refused("malformed", f"the message is cut off: {stream.size - PREFIX_SIZE} of {size} bytes")
     chunks = stream.chunks
-    while len(chunks[0]) < LEAD and len(chunks) > 1:
+    while len(chunks[0]) < PREFIX_SIZE and len(chunks) > 1:
         chunks[:2] = [chunks[0] + chunks[1]]
-    chunks[0] = chunks[0][LEAD:]
+    chunks[0] = chunks[0][PREFIX_SIZE:]
     encoding = stream.fields.get(b"grpc-encoding", b"identity").decode("latin-1")
     if not compressed:
         encoding = "identity"
     elif encoding == "identity":
-        raise Refused("malformed", 400, "a compressed message without grpc-encoding")
+        raise Refused("malformed", "a compressed message without grpc-encoding")
     return encoding, chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _status(error: Refused | Busy) -> bytes:
-    """Trailers alone: code and message, and RetryInfo, which OTLP exporters honour, where coming again helps."""
+def _trailers(refusal: Refused) -> bytes:
+    """Trailers alone: code and message, and RetryInfo, which OTLP exporters honour, where the sender should retry."""
     fields = [(b":status", b"200"), (b"content-type", b"application/grpc")]
-    message = str(error)[:MAX_MESSAGE]
-    if isinstance(error, Refused):
-        # Not to be mended by sending again; an unknown encoding is told what is known.
-        code = UNIMPLEMENTED if error.reason == "encoding" else CODES.get(error.status, INVALID_ARGUMENT)
-        if error.reason == "encoding":
-            fields.append((b"grpc-accept-encoding", ENCODINGS))
-    else:
-        code = RESOURCE_EXHAUSTED if error.full else UNAVAILABLE
+    status, message = STATUSES[refusal.reason], str(refusal)[:MAX_MESSAGE]
+    if refusal.reason == "encoding":
+        fields.append((b"grpc-accept-encoding", ENCODINGS))
+    if status.is_retryable:
         detail = AnyMessage()
         detail.Pack(RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)))
-        rich = Status(code=code, message=message, details=[detail]).SerializeToString()
+        rich = Status(code=status.grpc, message=message, details=[detail]).SerializeToString()
         fields.append((b"grpc-status-details-bin", base64.b64encode(rich).rstrip(b"=")))
-    fields.append((b"grpc-status", str(code).encode()))
+    fields.append((b"grpc-status", str(status.grpc).encode()))
     fields.append((b"grpc-message", urllib.parse.quote(message, safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~").encode()))
     return http2.block(fields)

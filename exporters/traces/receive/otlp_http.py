@@ -2,160 +2,86 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
-from concurrent.futures import Future
-from itertools import count
+from functools import partial
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
-from prometheus_client.openmetrics import exposition as openmetrics
 
 from exporters.traces.decode.bodies import Refused
-from exporters.traces.pipeline import Batch
 from exporters.traces.receive.http1 import TEXT, Request
 from exporters.traces.receive.langfuse_scores import INGESTION, SCORES
-from exporters.traces.receive.listener import call_back
-from exporters.traces.receive.receiver import RETRY_AFTER_S, Busy, Receiver, Signal
+from exporters.traces.receive.receiver import ExportRequest, Receiver, Signal
+from exporters.traces.receive.score_intake import StoredScores
+from exporters.traces.receive.statuses import RETRY_AFTER_S, STATUSES
+from telltale.serving import pages
 
 JSON = "application/json"
 PROTOBUF = b"application/x-protobuf"
-SIGNALS: dict[str, Signal] = {"/v1/traces": "traces", "/api/public/otel/v1/traces": "traces", "/v1/logs": "logs"}
-METRICS = "/v1/metrics"
-PATHS = {*SIGNALS, METRICS, SCORES, INGESTION}
-# Bytes that a request for a page may bring along.
-MAX_ASKED = 65536
+SIGNALS: dict[str, Signal] = {
+    "/v1/traces": "traces",
+    "/api/public/otel/v1/traces": "traces",
+    "/v1/logs": "logs",
+    "/v1/metrics": "metrics",
+    SCORES: "scores",
+    INGESTION: "scores",
+}
+WHERE = "POST to /v1/traces or /v1/logs"
+# Bytes of the body that a request for a page may have.
+MAX_BODY = 65536
 
 
 class Otlp:
-    """The OTLP/HTTP front: what answers requests on its port."""
+    """OTLP/HTTP and Langfuse's paths, on top of HTTP/1.1."""
 
-    def __init__(self, front: Receiver, limit: int) -> None:
+    def __init__(self, receiver: Receiver, limit: int) -> None:
         """`limit`: bytes of the largest body."""
-        self._front = front
+        self._receiver = receiver
         self._limit = limit
-        self._loop = asyncio.get_running_loop()
-        # What waits for its commit, by number: a callback that held the batch would be held by it, and nothing of the
-        # request would go.
-        self._working: dict[int, tuple[Request, Batch, Signal]] = {}
-        # What waits for its key.
-        self._asking: dict[int, tuple[Request, Future[None]]] = {}
-        self._numbers = count()
-        self._scoring: set[asyncio.Task[None]] = set()
 
-    def begin(self, request: Request) -> None:
-        if request.method != "POST" or _path(request) not in PATHS:
-            status = 404 if request.method == "POST" else 405
-            _refuse(request, Refused("not_found", status, "POST to /v1/traces or /v1/logs"))
+    def on_headers(self, request: Request) -> None:
+        if request.method != "POST":
+            self._refuse(request, Refused("method_not_allowed", WHERE))
+        elif _path(request) not in SIGNALS:
+            self._refuse(request, Refused("not_found", WHERE))
         elif request.announced > self._limit:
-            self._too_large(request)
+            self._refuse(request, self._too_large())
 
-    def grow(self, request: Request) -> None:
-        if request.size > self._limit:
-            self._too_large(request)
-            return
+    def on_data(self, request: Request) -> None:
         try:
-            self._front.enter(request.size - request.held)
-        except (Refused, Busy) as error:
-            _refuse(request, error)
-        else:
-            request.held = request.size
+            if request.size > self._limit:
+                raise self._too_large()
+            self._receiver.reserve(request.size - request.reserved)
+            request.reserved = request.size
+        except Refused as refusal:
+            self._refuse(request, refusal)
 
-    def take(self, request: Request) -> None:
+    def on_request(self, request: Request) -> None:
         path = _path(request)
-        if path in (SCORES, INGESTION):
-            # Held until it is done: a task that nobody holds may be gone before.
-            task = asyncio.create_task(self._score(request, path))
-            self._scoring.add(task)
-            task.add_done_callback(self._scoring.discard)
-            return
-        asked = self._front.ask(request.field(b"authorization"))
-        if asked is None:
-            self._take(request)
+        export = ExportRequest(
+            SIGNALS[path],
+            request.take_body(),
+            request.field(b"content-encoding").lower(),
+            request.field(b"content-type"),
+            request.field(b"authorization"),
+        )
+        if export.signal == "scores":
+            self._receiver.export_scores(export, path, partial(_reply_scores, request, path))
         else:
-            number = next(self._numbers)
-            self._asking[number] = request, asked
-            asked.add_done_callback(lambda _: call_back(self._loop, self._heard, number))
+            self._receiver.export(export, partial(_reply, request))
 
     def release(self, request: Request) -> None:
-        self._front.leave(request.held)
-        request.held = 0
+        self._receiver.release(request.reserved)
+        request.reserved = 0
 
-    def _too_large(self, request: Request) -> None:
-        self._front.refuse("too_large")
-        _refuse(request, Refused("too_large", 413, f"the body is larger than {self._limit} bytes"))
+    def _refuse(self, request: Request, refusal: Refused) -> None:
+        self._receiver.refuse(refusal, partial(_reply, request))
 
-    def _heard(self, number: int) -> None:
-        request, asked = self._asking.pop(number)
-        try:
-            self._front.hear(asked)
-            self._take(request)
-        except Busy as error:
-            _refuse(request, error)
-        except Exception:  # noqa: BLE001  # as in `http1`: it must be answered
-            request.fail()
-
-    def _take(self, request: Request) -> None:
-        encoding, authorization = request.field(b"content-encoding").lower(), request.field(b"authorization")
-        path = _path(request)
-        try:
-            if path == METRICS:
-                self._front.pass_over(authorization)
-                _answer(request, 200, ExportMetricsServiceResponse())
-                return
-            signal = SIGNALS[path]
-            batch = self._front.take(request.body(), encoding, request.field(b"content-type"), authorization, signal)
-        except (Refused, Busy) as error:
-            _refuse(request, error)
-            return
-        if batch.commit is None:
-            self._conclude(request, batch, signal)
-        else:
-            number = next(self._numbers)
-            self._working[number] = request, batch, signal
-            batch.commit.add_done_callback(lambda _: call_back(self._loop, self._committed, number))
-
-    def _committed(self, number: int) -> None:
-        request, batch, signal = self._working.pop(number)
-        try:
-            self._conclude(request, batch, signal)
-        except Exception:  # noqa: BLE001  # as in `http1`: it must be answered
-            request.fail()
-
-    def _conclude(self, request: Request, batch: Batch, signal: Signal) -> None:
-        try:
-            _answer(request, 200, self._front.finish(batch, signal))
-        except Busy as error:
-            _refuse(request, error)
-
-    async def _score(self, request: Request, path: str) -> None:
-        encoding, authorization = request.field(b"content-encoding").lower(), request.field(b"authorization")
-        try:
-            stored, refused = await asyncio.to_thread(self._front.score, request.body(), encoding, path, authorization)
-        except (Refused, Busy) as error:
-            _refuse(request, error)
-            return
-        except Exception:  # noqa: BLE001  # as in `http1`: it must be answered
-            request.fail()
-            return
-        if path == SCORES and refused:
-            why = "; ".join(f"{name}: {why}" for name, why in refused[:5])
-            # Half of a surrogate pair in an id: protobuf takes none.
-            _refuse(request, Refused("malformed", 400, why.encode("utf-8", "replace").decode()))
-            return
-        answer = {
-            "successes": [{"id": name, "status": 201} for name in stored],
-            "errors": [{"id": name, "status": 400, "message": why} for name, why in refused],
-        }
-        if path == SCORES:
-            request.answer(200, JSON.encode(), json.dumps({"id": stored[0] if stored else None}).encode())
-        else:
-            request.answer(207, JSON.encode(), json.dumps(answer).encode())
+    def _too_large(self) -> Refused:
+        return Refused("too_large", f"the body is larger than {self._limit} bytes")
 
 
 class Page:
@@ -165,54 +91,65 @@ class Page:
         self, registry: CollectorRegistry, calls: Callable[[bool], str], unready: Callable[[], str | None]
     ) -> None:
         """`calls`: the calls' metrics, in OpenMetrics or not; `unready`: why the collector is not, or None."""
-        self._registry = registry
-        self._calls = calls
-        self._unready = unready
+        self._pages = pages.table(pages.exposition(registry, calls), unready)
 
-    def begin(self, request: Request) -> None:
-        if request.method not in ("GET", "HEAD"):
-            request.answer(405, TEXT, b"GET /metrics\n", (b"allow", b"GET, HEAD"))
+    def on_headers(self, request: Request) -> None:
+        if request.method not in pages.METHODS:
+            self.on_request(request)
 
-    def grow(self, request: Request) -> None:
-        if request.size > MAX_ASKED:
-            request.answer(413, TEXT, b"GET /metrics\n")
+    def on_data(self, request: Request) -> None:
+        if request.size > MAX_BODY:
+            request.respond(413, TEXT, b"GET /metrics\n")
 
-    def take(self, request: Request) -> None:
-        why = self._unready() if request.path == "/-/ready" else None
-        if why is not None:
-            request.answer(503, TEXT, f"{why}\n".encode())
-        elif request.path in ("/-/healthy", "/-/ready"):
-            request.answer(200, TEXT, b"ok\n")
-        elif request.path != "/metrics":
-            request.answer(404, TEXT, b"see /metrics\n")
-        elif "application/openmetrics-text" in request.field(b"accept"):
-            page = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]  # no types there
-            kind = openmetrics.CONTENT_TYPE_LATEST.encode()
-            request.answer(200, kind, self._calls(True).encode() + page)
-        else:
-            page = self._calls(False).encode() + generate_latest(self._registry)
-            request.answer(200, b"text/plain; version=0.0.4; charset=utf-8", page)
+    def on_request(self, request: Request) -> None:
+        made = pages.respond(self._pages, request.method, request.path, request.field(b"accept"))
+        more = ((name.lower().encode(), value.encode()) for name, value in made.headers)
+        request.respond(made.status, made.content_type.encode(), made.content, *more)
 
     def release(self, request: Request) -> None:
-        """Nothing is held."""
+        """Nothing was reserved for it."""
 
 
 def _path(request: Request) -> str:
     return request.path.rstrip("/")
 
 
-def _refuse(request: Request, error: Refused | Busy) -> None:
-    if isinstance(error, Refused):
-        allowed = ((b"allow", b"POST"),) if error.status == 405 else ()
-        _answer(request, error.status, Status(code=3, message=str(error)), *allowed)
+def _reply(request: Request, outcome: Message | Refused) -> None:
+    if isinstance(outcome, Refused):
+        _reply_refusal(request, outcome)
     else:
-        again = (b"retry-after", str(RETRY_AFTER_S).encode())
-        _answer(request, 429 if error.full else 503, Status(code=14, message=str(error)), again)
+        _send(request, 200, outcome)
 
 
-def _answer(request: Request, status: int, message: Message, *more: tuple[bytes, bytes]) -> None:
+def _reply_scores(request: Request, path: str, outcome: StoredScores | Refused) -> None:
+    """As Langfuse does: an id for one score, a list of what became of each for a batch."""
+    if isinstance(outcome, Refused):
+        _reply_refusal(request, outcome)
+        return
+    stored, refused = outcome
+    if path == INGESTION:
+        results = {
+            "successes": [{"id": name, "status": 201} for name in stored],
+            "errors": [{"id": name, "status": 400, "message": why} for name, why in refused],
+        }
+        request.respond(207, JSON.encode(), json.dumps(results).encode())
+    else:
+        request.respond(200, JSON.encode(), json.dumps({"id": stored[0] if stored else None}).encode())
+
+
+def _reply_refusal(request: Request, refusal: Refused) -> None:
+    status = STATUSES[refusal.reason]
+    fields: list[tuple[bytes, bytes]] = []
+    if refusal.reason == "method_not_allowed":
+        fields.append((b"allow", b"POST"))
+    if status.is_retryable:
+        fields.append((b"retry-after", str(RETRY_AFTER_S).encode()))
+    _send(request, status.http, Status(code=status.grpc, message=str(refusal)), *fields)
+
+
+def _send(request: Request, status: int, message: Message, *more: tuple[bytes, bytes]) -> None:
     """In the form in which the request came."""
     if request.field(b"content-type").partition(";")[0].strip().lower() == JSON:
-        request.answer(status, JSON.encode(), json_format.MessageToJson(message).encode(), *more)
+        request.respond(status, JSON.encode(), json_format.MessageToJson(message).encode(), *more)
     else:
-        request.answer(status, PROTOBUF, message.SerializeToString(), *more)
+        request.respond(status, PROTOBUF, message.SerializeToString(), *more)

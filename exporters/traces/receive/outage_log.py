@@ -1,4 +1,4 @@
-"""What the log says of a store that refuses: why, and how many requests that cost; not a line a request."""
+"""What the log says while the store refuses writes: why, and how many requests were refused; not a line for each."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class OutageLog:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._refused = 0
-        self._said = float("-inf")
+        self._count = 0
+        self._logged_at = float("-inf")
 
-    def add(self, reason: str) -> None:
+    def refused(self, reason: str) -> None:
         """A request was refused."""
         with self._lock:
-            self._refused += 1
+            self._count += 1
             refused = self._due()
         if refused:
             log.warning("the store is not available: %s (requests refused: %d)", reason, refused)
 
-    def over(self) -> None:
+    def stored(self) -> None:
         """A request was stored."""
-        if not self._refused:
+        if not self._count:
             return
         with self._lock:
             refused = self._due()
@@ -38,9 +38,9 @@ class OutageLog:
             log.info("the store takes writes again (requests refused: %d)", refused)
 
     def _due(self) -> int:
-        """How many to tell of now: since the last line, or none yet."""
+        """How many to log now: those since the last line, or 0 while that is too recent."""
         now = self._clock()
-        if now < self._said + AGAIN_S:
+        if now < self._logged_at + AGAIN_S:
             return 0
-        refused, self._refused, self._said = self._refused, 0, now
+        refused, self._count, self._logged_at = self._count, 0, now
         return refused

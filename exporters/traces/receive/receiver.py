@@ -1,51 +1,56 @@
-"""What both OTLP fronts share: who sends, how much is in work, what became of it."""
+"""The way of every request, whatever protocol it came by: key, decoding, pipeline, commit, and one reply."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Literal, get_args
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Any, Literal, TypeVar, get_args
 
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection
 
 from exporters.traces.decode import bodies, protobuf
 from exporters.traces.decode.bodies import Refused
 from exporters.traces.pipeline import Batch, Pipeline
-from exporters.traces.receive import langfuse_scores
-from exporters.traces.receive.keys import FEEDBACK_SCOPE, Keys
-from exporters.traces.receive.langfuse_scores import Refusal
+from exporters.traces.receive.keys import FEEDBACK_SCOPE, OTLP_SCOPE, KeyLookups, tenant
 from exporters.traces.receive.outage_log import OutageLog
-from telltale.feedback import fingerprint
+from exporters.traces.receive.score_intake import ScoreIntake, StoredScores
+from telltale import auth
 from telltale.metrics import Metrics
-from telltale.records import Feedback
 from telltale.settings import Settings
-from telltale.store import Store, StoreBusy, StoreUnavailable, feedback
-from telltale.store.errors import Conflict
+from telltale.store import Store, StoreBusy, StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 Signal = Literal["traces", "logs", "metrics", "scores"]
-Answer = ExportTraceServiceResponse | ExportLogsServiceResponse
+T = TypeVar("T")
+Reply = Callable[[T | Refused], None]
+"""What sends a request's one reply: its response, or why it is refused."""
 
-RETRY_AFTER_S = 1
 
+@dataclass(slots=True)
+class ExportRequest:
+    """A request that has arrived whole. `encoding` and `content_type` are its body's; `signal` says what is in it."""
 
-class Busy(Exception):
-    """Nothing is wrong with the request; the sender must come again in RETRY_AFTER_S seconds.
-
-    `full` says that a queue of ours is full, not that the store is away.
-    """
-
-    def __init__(self, message: str, full: bool = False) -> None:
-        super().__init__(message)
-        self.full = full
+    signal: Signal
+    body: bytes
+    encoding: str
+    content_type: str
+    authorization: str
 
 
 class Receiver:
-    """Takes one request body at a time through decoding and the pipeline."""
+    """Accepts requests. Each is replied to exactly once: at once, or on the loop after its key or commit is there."""
 
     def __init__(
         self,
@@ -58,110 +63,52 @@ class Receiver:
         self._settings = settings.collector
         self._store = store
         self._pipeline = pipeline
-        self._clock = clock
         metrics = Metrics(registry)
         self._rejected = metrics.counter("telltale_collector_rejected_total")
-        self._feedback = pipeline.feedback_events
         requests = metrics.counter("telltale_collector_requests_total")
         self._requests = {signal: requests.labels(signal) for signal in get_args(Signal)}
         self._queue = metrics.gauge("telltale_collector_queue_bytes")
         self._queue.set_function(lambda: float(self._in_flight))
         self._in_flight = 0
         self._lock = threading.Lock()
-        self._keys = Keys(store, clock, settings.collector.require_key)
-        self._rules = settings.redaction.rules
-        self._complaints = OutageLog(time.monotonic)
+        self._keys = KeyLookups(auth.ApiKeys(store, clock))
+        self._scores = ScoreIntake(settings, store, clock, pipeline.feedback_events)
+        self._outage = OutageLog(time.monotonic)
+        # The next step of each request that waits.
+        self._waiting: dict[int, Callable[[], None]] = {}
+        self._numbers = count()
 
-    def enter(self, size: int) -> None:
-        """Account for a body. Raises Refused when it is too large, Busy when too much is in work."""
+    def export(self, request: ExportRequest, reply: Reply[Message]) -> None:
+        """Accept an OTLP request; the response follows once its samples are durable."""
+        self._run(reply, lambda: self._authorise(request, OTLP_SCOPE, reply, self._export))
+
+    def export_scores(self, request: ExportRequest, path: str, reply: Reply[StoredScores]) -> None:
+        """Accept feedback in Langfuse's form, sent to that path; the response follows once it is durable."""
+        self._run(reply, lambda: self._authorise(request, FEEDBACK_SCOPE, reply, partial(self._export_scores, path)))
+
+    def refuse(self, refusal: Refused, reply: Reply[Any]) -> None:
+        """Count a refusal and reply with it."""
+        self._rejected.labels(refusal.reason).inc()
+        reply(refusal)
+
+    def fail(self, reply: Reply[Any]) -> None:
+        """Log the exception that is being handled, and refuse the request that met it."""
+        log.exception("a request failed")
+        self.refuse(Refused("internal", "the collector failed: see its log"), reply)
+
+    def reserve(self, size: int) -> None:
+        """Account for more bytes of a body. Raises Refused where too many are in flight, or these alone are."""
         if size > self._settings.max_body_bytes:
-            self.refuse("too_large")
-            raise Refused("too_large", 413, f"the body is larger than {self._settings.max_body_bytes} bytes")
+            raise Refused("too_large", f"the body is larger than {self._settings.max_body_bytes} bytes")
         with self._lock:
             if self._in_flight + size > self._settings.max_in_flight_bytes:
-                self.refuse("busy")
-                raise Busy("too many requests in work", full=True)
+                raise Refused("busy", "too many bytes in flight")
             self._in_flight += size
 
-    def leave(self, size: int) -> None:
+    def release(self, size: int) -> None:
+        """Bytes that were reserved are free again."""
         with self._lock:
             self._in_flight -= size
-
-    def ask(self, authorization: str) -> Future[None] | None:
-        """Have the store asked about a sender's key: what to wait for before `take`, or None."""
-        return self._keys.ask(authorization)
-
-    def close(self) -> None:
-        """Nobody waits for keys any more."""
-        self._keys.close()
-
-    def hear(self, asked: Future[None]) -> None:
-        """Raises Busy where the store did not answer."""
-        try:
-            asked.result()
-        except StoreUnavailable as error:
-            raise self._busy(error) from error
-
-    def pass_over(self, authorization: str) -> None:
-        """Take a sender's own metrics, so that SDKs that send all three signals raise no errors, and keep none.
-
-        Raises Refused or Busy.
-        """
-        try:
-            self._keys.tenant(authorization)
-        except Refused as error:
-            self.refuse(error.reason)
-            raise
-        except StoreUnavailable as error:
-            raise self._busy(error) from error
-        self.accept("metrics")
-
-    def take(
-        self, body: bytes, encoding: str, content_type: str, authorization: str, signal: Signal = "traces"
-    ) -> Batch:
-        """Decode and queue a body. Raises Refused or Busy."""
-        try:
-            tenant = self._keys.tenant(authorization)
-            limit = self._settings.max_decompressed_bytes
-            if signal == "logs":
-                request = bodies.logs(body, encoding, content_type, limit, self._settings.max_spans)
-                return self._pipeline.ingest_logs(request, tenant)
-            found, seen = bodies.spans(body, encoding, content_type, limit, self._settings.max_spans)
-            return self._pipeline.ingest_traces(found, seen, tenant)
-        except protobuf.Malformed as error:
-            self.refuse("malformed")
-            raise Refused("malformed", 400, f"the body is not an ExportTraceServiceRequest: {error}") from error
-        except Refused as error:
-            self.refuse(error.reason)
-            raise
-        except StoreUnavailable as error:
-            raise self._busy(error) from error
-
-    def score(self, body: bytes, encoding: str, path: str, authorization: str) -> tuple[list[str], list[Refusal]]:
-        """Store feedback in Langfuse's form. Returns which are stored and which refused. Raises Refused or Busy."""
-        try:
-            tenant = self._keys.tenant(authorization, FEEDBACK_SCOPE)
-            if tenant is None:
-                raise Refused("unauthenticated", 401, f"feedback needs a key with the scope {FEEDBACK_SCOPE}")
-            plain = bodies.decompress(body, encoding, self._settings.max_decompressed_bytes)
-            try:
-                found, refused = langfuse_scores.read(plain, path)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                raise Refused("malformed", 400, "the body holds no scores") from error
-            events = list(langfuse_scores.events(found, tenant, self._clock(), self._rules))
-            valid = [(name, event) for name, event in events if isinstance(event, Feedback)]
-            refused += [(name, why) for name, why in events if isinstance(why, str)]
-            stored, conflicts, new = self._store.write(lambda c: _append(c, valid))
-        except Refused as error:
-            self.refuse(error.reason)
-            raise
-        except StoreUnavailable as error:
-            raise self._busy(error) from error
-        self._complaints.over()
-        for event in new:
-            self._feedback.labels(event.kind).inc()
-        self.accept("scores")
-        return stored, refused + conflicts
 
     def unready(self) -> str | None:
         """Why senders had better go elsewhere, in one line: the store did not take the last write.
@@ -174,61 +121,137 @@ class Receiver:
         self._store.try_again()
         return f"the store took no write: {refusal}"
 
-    def _busy(self, error: StoreUnavailable) -> Busy:
-        self.refuse("store_unavailable")
-        self._complaints.add(str(error))
-        if isinstance(error, StoreBusy):
-            return Busy(str(error), full=True)
-        # Why is in the log: a driver's words tell of the database's host and port, which are not for senders.
-        return Busy("the store is not available")
+    def close(self) -> None:
+        """Start nothing more beside the loop."""
+        self._keys.close()
+        self._scores.close()
 
-    def finish(self, batch: Batch, signal: Signal = "traces") -> Answer:
-        """The answer to a request whose commit is done. Raises Busy when the store did not take it."""
+    def ingest(self, request: ExportRequest, tenant: str | None) -> Batch:
+        """Decode a request of spans or logs and queue its samples; `finish` follows.
+
+        Raises Refused or StoreUnavailable.
+        """
+        body, encoding, content_type = request.body, request.encoding, request.content_type
+        limit, most = self._settings.max_decompressed_bytes, self._settings.max_spans
+        if request.signal == "logs":
+            return self._pipeline.ingest_logs(bodies.logs(body, encoding, content_type, limit, most), tenant)
+        try:
+            found, seen = bodies.spans(body, encoding, content_type, limit, most)
+            return self._pipeline.ingest_traces(found, seen, tenant)
+        except protobuf.Malformed as error:
+            raise Refused("malformed", f"the body is not an ExportTraceServiceRequest: {error}") from error
+
+    def finish(self, batch: Batch, signal: Signal = "traces") -> Message:
+        """The response to a request whose commit is done. Raises StoreUnavailable where the store did not take it."""
         try:
             if batch.commit is not None:
                 batch.commit.result()
-        except BaseException as error:
-            # Whatever it was, it will be sent again, and would be taken for a repeated one.
+        except BaseException:
+            # Whatever it was, the request will be sent again, and must not be taken for a repeated one.
             self._pipeline.rollback(batch)
-            if isinstance(error, StoreUnavailable):
-                raise self._busy(error) from error
             raise
         if batch.commit is not None:
-            self._complaints.over()
+            self._outage.stored()
         self._pipeline.commit(batch)
-        self.accept(signal)
-        answer = ExportLogsServiceResponse() if signal == "logs" else ExportTraceServiceResponse()
+        self._requests[signal].inc()
+        response = ExportLogsServiceResponse() if signal == "logs" else ExportTraceServiceResponse()
         if batch.refused:
             self._rejected.labels("evaluation" if signal == "logs" else "too_many_spans").inc(batch.refused)
-            answer.partial_success.error_message = batch.reason
-            if isinstance(answer, ExportLogsServiceResponse):
-                answer.partial_success.rejected_log_records = batch.refused
+            response.partial_success.error_message = batch.reason
+            if isinstance(response, ExportLogsServiceResponse):
+                response.partial_success.rejected_log_records = batch.refused
             else:
-                answer.partial_success.rejected_spans = batch.refused
-        return answer
+                response.partial_success.rejected_spans = batch.refused
+        return response
 
-    def accept(self, signal: Signal) -> None:
-        """Count a request that was answered OK."""
-        self._requests[signal].inc()
-
-    def refuse(self, reason: str) -> None:
-        self._rejected.labels(reason).inc()
-
-
-def _append(
-    connection: Connection, events: list[tuple[str, Feedback]]
-) -> tuple[list[str], list[Refusal], list[Feedback]]:
-    """Store events. Returns which are stored, those refused because their id was used for another body, and the new."""
-    stored: list[str] = []
-    refused: list[Refusal] = []
-    new: list[Feedback] = []
-    for name, event in events:
+    def _run(self, reply: Reply[T], step: Callable[[], T | None]) -> None:
+        """Take a request's next step, and reply with its response, or with why there is none; None: it waits."""
         try:
-            _, replayed = feedback.append(connection, event, fingerprint(event))
-        except Conflict as error:
-            refused.append((name, str(error)))
+            response = step()
+        except Refused as refusal:
+            self.refuse(refusal, reply)
+            # What was waited for keeps its error, whose traceback would keep the request.
+            refusal.__traceback__ = None
+        except StoreUnavailable as error:
+            self.refuse(self._refusal(error), reply)
+            error.__traceback__ = None
+        except Exception as error:  # noqa: BLE001  # a fault in one request must not end others, and needs its reply
+            self.fail(reply)
+            error.__traceback__ = None
         else:
-            stored.append(name)
-            if not replayed:
-                new.append(event)
-    return stored, refused, new
+            if response is not None:
+                reply(response)
+
+    def _wait(self, future: Future[Any], reply: Reply[T], step: Callable[[], T | None]) -> None:
+        """Take a request's next step on the loop once this is done."""
+        number, loop = next(self._numbers), asyncio.get_running_loop()
+        self._waiting[number] = partial(self._run, reply, step)
+        # By number: a future keeps its callbacks, and a step keeps what it waits for. Together they would be a cycle,
+        # and nothing of the request would be freed.
+        future.add_done_callback(lambda _: _call_soon(loop, self._resume, number))
+
+    def _resume(self, number: int) -> None:
+        self._waiting.pop(number)()
+
+    def _authorise(
+        self,
+        request: ExportRequest,
+        scope: str,
+        reply: Reply[T],
+        proceed: Callable[[ExportRequest, str | None, Reply[T]], T | None],
+    ) -> T | None:
+        """Proceed with the tenant of the request's key, which overrides what a span claims; None without a key."""
+        secret = auth.secret(request.authorization)
+        if secret is None:
+            if self._settings.require_key:
+                why = "send Authorization: Bearer tt_…; `telltale key add` makes a key"
+                raise Refused("unauthenticated", why)
+            return proceed(request, None, reply)
+        found = self._keys.look_up(secret)
+        if not isinstance(found, Future):
+            return proceed(request, tenant(found, scope), reply)
+        self._wait(found, reply, lambda: proceed(request, tenant(found.result(), scope), reply))
+        return None
+
+    def _export(self, request: ExportRequest, tenant: str | None, reply: Reply[Message]) -> Message | None:
+        signal = request.signal
+        if signal == "metrics":
+            # Senders' own metrics are accepted, so that SDKs that send all signals report no errors, and not kept.
+            self._requests[signal].inc()
+            return ExportMetricsServiceResponse()
+        batch = self.ingest(request, tenant)
+        if batch.commit is None:
+            return self.finish(batch, signal)
+        self._wait(batch.commit, reply, lambda: self.finish(batch, signal))
+        return None
+
+    def _export_scores(
+        self, path: str, request: ExportRequest, tenant: str | None, reply: Reply[StoredScores]
+    ) -> StoredScores | None:
+        if tenant is None:
+            raise Refused("unauthenticated", f"feedback needs a key with the scope {FEEDBACK_SCOPE}")
+        storing = self._scores.submit(request.body, request.encoding, path, tenant)
+        self._wait(storing, reply, lambda: self._finish_scores(storing))
+        return None
+
+    def _finish_scores(self, storing: Future[StoredScores]) -> StoredScores:
+        stored = storing.result()
+        self._outage.stored()
+        self._requests["scores"].inc()
+        return stored
+
+    def _refusal(self, error: StoreUnavailable) -> Refused:
+        self._outage.refused(str(error))
+        if isinstance(error, StoreBusy):
+            return Refused("store_busy", str(error))
+        # Why is in the log: a driver's message names the database's host and port, which are not for senders.
+        return Refused("store_unavailable", "the store is not available")
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, resume: Callable[[int], None], number: int) -> None:
+    """Resume on the loop, from any thread. Not once the loop is closed: nobody waits for a reply then."""
+    try:
+        loop.call_soon_threadsafe(resume, number)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise

@@ -7,16 +7,16 @@ traffic from outside.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from telltale import exits
 from telltale.cli import stack
 from telltale.cli.demo.config import GPUS, write_settings
 from telltale.cli.up import only_one, prepare
+from telltale.serving.listen import on_stop
 from telltale.settings import Settings, load
 from telltale.supervise import Supervisor
 
@@ -30,7 +30,7 @@ READ_EVERY = 1.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--exit", action="store_true", help="end when the story is told: 0 if it came true, else 1")
+    parser.add_argument("--exit", action="store_true", help="end when the story is over: 0 if it came true, else 1")
     parser.add_argument(
         "--no-drift", action="store_true", help="send the same healthy traffic only; no ticket may open"
     )
@@ -75,7 +75,7 @@ def make_keys(settings: Settings) -> dict[str, str]:
 
 
 class _Demo:
-    """One run: the stack, the traffic, and the story told in the terminal."""
+    """One run: the stack, the traffic, and the story as it unfolds in the terminal."""
 
     def __init__(
         self, settings: Settings, file: Path, args: argparse.Namespace, keys: dict[str, str], began: float
@@ -87,21 +87,20 @@ class _Demo:
         self._args = args
         self._began = began
         self._log = (settings.data_dir / "stack.log").open("w")
-        self._supervisor = Supervisor(stack.processes(settings, file), self._keep)
+        self._supervisor = Supervisor(stack.processes(settings, file), self._log_line)
         self._reader = Reader(settings.prometheus_url, settings.web_url)
         self._traffic: Traffic = Traffic(
             settings.collector.http_listen, settings.collector.grpc_listen, settings.web_url, keys, args.seed
         )
-        self._told = False
+        self._stopped = False
 
     def run(self) -> int:
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, self._stop)
+        on_stop(self._stop)
         self._introduce()
         try:
             self._wait_until_ready()
             self._traffic.start()
-            return self._tell()
+            return self._play()
         finally:
             self._say("stopping")
             self._traffic.stop()
@@ -109,7 +108,7 @@ class _Demo:
             self._reader.close()
             self._log.close()
 
-    def _tell(self) -> int:
+    def _play(self) -> int:
         from telltale.cli.demo.story import Story, drift_chapters, healthy_chapters
         from telltale.cli.demo.traffic import MODELS
 
@@ -117,7 +116,7 @@ class _Demo:
         self._follow(story, STORY_LIMIT)
         if self._args.no_drift:
             return self._watch_quiet(story)
-        if not self._told and story.current is None:
+        if not self._stopped and story.current is None:
             model = self._traffic.roll_out()
             self._say(f"rolling out {model.version}: new topics come in, worse answers go out")
             story.chapters += drift_chapters(self._settings.web_url)
@@ -129,7 +128,7 @@ class _Demo:
         from telltale.cli.demo.story import is_ready
 
         waiting = [self._settings.collector.metrics_listen, self._settings.web.listen]
-        while waiting and not self._told and self._elapsed() < STORY_LIMIT:
+        while waiting and not self._stopped and self._elapsed() < STORY_LIMIT:
             self._supervisor.tick()
             self._progress("… starting")
             time.sleep(TICK)
@@ -137,7 +136,7 @@ class _Demo:
 
     def _follow(self, story: Story, limit: float) -> None:
         """Run the stack until the story's chapters are all true, or its time is up."""
-        while not self._told and story.current is not None and self._elapsed() < limit:
+        while not self._stopped and story.current is not None and self._elapsed() < limit:
             before = story.current
             reading = self._read()
             for chapter in story.advance(reading, self._elapsed()):
@@ -150,33 +149,33 @@ class _Demo:
             return self._end(story)
         until = time.monotonic() + self._args.minutes * 60
         self._say("healthy traffic only: no ticket may open")
-        while not self._told and (not self._args.exit or time.monotonic() < until):
+        while not self._stopped and (not self._args.exit or time.monotonic() < until):
             reading = self._read()
             if reading.tickets:
                 number, title = reading.tickets[0]
                 self._say(f"✗ a ticket opened: {title} {self._settings.web_url}/tickets/{number}")
-                return 1
+                return exits.FAILED
             self._progress(f"… quiet ({reading.calls or 0:.0f} calls, {reading.judged} series judged, 0 tickets)")
         self._say(f"✓ no ticket in {self._elapsed() / 60:.1f} minutes")
-        return 0
+        return exits.OK
 
     def _end(self, story: Story) -> int:
-        if story.current is not None and not self._told:
-            self._say(f"✗ not within {STORY_LIMIT:.0f} s: {story.current.waiting}. {self._troubles()}")
+        if story.current is not None and not self._stopped:
+            self._say(f"✗ not within {STORY_LIMIT:.0f} s: {story.current.waiting}. {self._what_to_look_at()}")
             if self._args.exit:
-                return 1
+                return exits.FAILED
         if self._args.exit:
             self._summarise(story)
-            return 0 if story.current is None else 1
+            return exits.OK if story.current is None else exits.FAILED
         self._say("everything stays up; look around, then press Ctrl-C")
-        while not self._told:
+        while not self._stopped:
             self._read()
-        return 0
+        return exits.OK
 
     def _read(self) -> Reading:
-        """Look after the stack for a while, then read the loop's numbers."""
+        """Keep the stack running for a while, then read the numbers of the loop."""
         until = time.monotonic() + READ_EVERY
-        while time.monotonic() < until and not self._told:
+        while time.monotonic() < until and not self._stopped:
             self._supervisor.tick()
             time.sleep(TICK)
         return self._reader.read()
@@ -197,8 +196,8 @@ class _Demo:
             if chapter.name in story.times:
                 print(f"  {story.times[chapter.name]:6.1f} s  {chapter.waiting}: {story.lines[chapter.name]}")
 
-    def _troubles(self) -> str:
-        """What to look at when the story does not go on."""
+    def _what_to_look_at(self) -> str:
+        """Where to look when the story does not go on."""
         bad = [state for state in self._supervisor.states() if state.given_up or state.failures]
         lines = [f"{state.name}: {' / '.join(state.last_lines[-3:])}" for state in bad]
         return "; ".join([*lines, f"the whole log: {self._log.name}"])
@@ -217,13 +216,13 @@ class _Demo:
         if sys.stdout.isatty():
             print("\r\x1b[2K", end="")
 
-    def _keep(self, name: str, line: str) -> None:
+    def _log_line(self, name: str, line: str) -> None:
         if not self._log.closed:
             self._log.write(f"{name:<13}| {line}\n")
             self._log.flush()
 
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._told = True
+    def _stop(self) -> None:
+        self._stopped = True
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began

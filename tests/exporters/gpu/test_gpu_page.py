@@ -260,7 +260,7 @@ def test_a_taken_port_names_the_setting(start, fake) -> None:
         exporters.gpu.arguments(config), env=exporters.gpu.environment(), capture_output=True, text=True, timeout=10
     )
     assert done.returncode == 2
-    assert done.stderr.startswith(f"gpu.listen: cannot listen on {taken}")
+    assert done.stderr.startswith(f"gpu.listen = {taken}: Address already in use; ")
 
 
 def test_neither_process_loads_what_it_does_not_need() -> None:

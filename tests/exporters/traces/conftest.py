@@ -41,8 +41,9 @@ def make_collector(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
             },
             log=tmp_path / "collector.log",
         )  # fmt: skip
-        collector.start()
+        # Before it starts: one that is not ready in time must end, too.
         running.append(collector)
+        collector.start()
         return collector
 
     yield make

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from support.http2_peer import HEADERS, client, frame, header_block
 
 from exporters.traces.receive import http2
-from exporters.traces.receive.http2 import Broken, Connection, NotHttp2, Stream
+from exporters.traces.receive.http2 import Broken, Connection, NotHttp2, Stream, frames
+from exporters.traces.receive.http2.connection import MAX_STREAMS
 
 MOST = 1 << 20
 HEAD = http2.block([(b":status", b"200"), (b"content-type", b"application/grpc")])
 TAIL = http2.block([(b"grpc-status", b"0"), (b"grpc-message", b"m" * 300)])
 
 
-GREETING = http2.PREFACE + frame(http2.SETTINGS, 0, 0)
+GREETING = frames.PREFACE + frame(frames.SETTINGS, 0, 0)
 
 
 def greeted() -> Connection:
@@ -32,7 +33,7 @@ def greeted() -> Connection:
 
 def goaway_code(out: bytes) -> int:
     """The code of the GOAWAY that the output ends with."""
-    assert out[-14] == http2.GOAWAY, out
+    assert out[-14] == frames.GOAWAY, out
     return int(struct.unpack(">I", out[-4:])[0])
 
 
@@ -87,7 +88,7 @@ def test_requests_of_another_client_arrive_whole(
         assert {name: stream.fields[name.encode()].decode() for name in fields} == {
             name: value.strip() for name, value in fields.items()
         }
-        connection.answer(stream, HEAD, body[:100], TAIL)
+        connection.respond(stream, HEAD, body[:100], TAIL)
         events = peer.receive_data(connection.output())
         assert [e.data for e in events if isinstance(e, h2.events.DataReceived)] == ([body[:100]] if body else [])
         assert any(isinstance(e, h2.events.StreamEnded) for e in events)
@@ -100,7 +101,7 @@ def test_an_answer_keeps_to_the_peers_window(window: int, body: bytes, steps: li
     peer, connection = client(window=window), Connection(MOST, 0.0)
     peer.send_headers(1, HEADERS, end_stream=True)
     [stream] = connection.receive(peer.data_to_send(), 0.0)
-    connection.answer(stream, HEAD, body, TAIL)
+    connection.respond(stream, HEAD, body, TAIL)
     got, ended, turn = b"", False, 0
     while not ended:
         # h2 raises if more came than the window lets through.
@@ -122,11 +123,11 @@ def test_an_early_answer_tells_the_peer_to_stop() -> None:
     peer.send_headers(1, HEADERS)
     peer.send_data(1, b"a" * 500)
     [stream] = connection.receive(peer.data_to_send(), 0.0)
-    connection.answer(stream, HEAD)
+    connection.respond(stream, HEAD)
     events = peer.receive_data(connection.output())
-    assert [e.error_code for e in events if isinstance(e, h2.events.StreamReset)] == [http2.NO_ERROR]
+    assert [e.error_code for e in events if isinstance(e, h2.events.StreamReset)] == [frames.NO_ERROR]
     # What was on its way is passed over.
-    assert connection.receive(frame(http2.DATA, http2.END_STREAM, 1, b"b" * 500), 0.0) == []
+    assert connection.receive(frame(frames.DATA, frames.END_STREAM, 1, b"b" * 500), 0.0) == []
     assert connection.output() == b""
 
 
@@ -141,46 +142,46 @@ def test_a_body_as_large_as_allowed_needs_no_update_of_its_window() -> None:
         [stream] = connection.receive(peer.data_to_send(), 0.0)
     assert stream is not None
     assert stream.size == MOST
-    connection.receive(frame(http2.DATA, 0, 1, bytes(200)), 0.0)
+    connection.receive(frame(frames.DATA, 0, 1, bytes(200)), 0.0)
     assert stream.gone, "more than its window"
 
 
-OPEN = frame(http2.HEADERS, http2.END_HEADERS, 1, header_block())
-WHOLE = frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, header_block())
+OPEN = frame(frames.HEADERS, frames.END_HEADERS, 1, header_block())
+WHOLE = frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, 1, header_block())
 
 
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
-        (frame(http2.DATA, 0, 0, b"a"), http2.PROTOCOL_ERROR),
-        (frame(http2.DATA, 0, 1, b"a"), http2.PROTOCOL_ERROR),
-        (OPEN + frame(http2.DATA, http2.PADDED, 1, b"\x05abc"), http2.PROTOCOL_ERROR),
-        (OPEN + frame(http2.DATA, http2.PADDED, 1, b""), http2.PROTOCOL_ERROR),
-        (frame(http2.HEADERS, http2.END_HEADERS, 0, header_block()), http2.PROTOCOL_ERROR),
-        (frame(http2.HEADERS, http2.END_HEADERS, 2, header_block()), http2.PROTOCOL_ERROR),
-        (frame(http2.HEADERS, http2.END_HEADERS, 1, b"\xff\xff\xff\xff\xff\xff"), http2.COMPRESSION_ERROR),
-        (frame(http2.HEADERS, http2.END_HEADERS | http2.WITH_PRIORITY, 1, b"\0\0"), http2.FRAME_SIZE_ERROR),
-        (frame(http2.HEADERS, 0, 1, header_block()) + frame(http2.PING, 0, 0, bytes(8)), http2.PROTOCOL_ERROR),
-        (frame(http2.HEADERS, 0, 1, b"\x82") + frame(http2.CONTINUATION, 4, 3, b"\x86"), http2.PROTOCOL_ERROR),
-        (frame(http2.CONTINUATION, 4, 1, b"\x82"), http2.PROTOCOL_ERROR),
-        (frame(http2.RST_STREAM, 0, 1, bytes(4)), http2.PROTOCOL_ERROR),
-        (OPEN + frame(http2.RST_STREAM, 0, 1, bytes(3)), http2.FRAME_SIZE_ERROR),
-        (frame(http2.SETTINGS, 0, 1), http2.PROTOCOL_ERROR),
-        (frame(http2.SETTINGS, 0, 0, bytes(5)), http2.FRAME_SIZE_ERROR),
-        (frame(http2.SETTINGS, http2.ACK, 0, bytes(6)), http2.FRAME_SIZE_ERROR),
-        (frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 4, 1 << 31)), http2.FLOW_CONTROL_ERROR),
-        (frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 5, 100)), http2.PROTOCOL_ERROR),
-        (frame(http2.SETTINGS, 0, 0, struct.pack(">HI", 2, 7)), http2.PROTOCOL_ERROR),
-        (frame(http2.PING, 0, 0, bytes(7)), http2.FRAME_SIZE_ERROR),
-        (frame(http2.PING, 0, 1, bytes(8)), http2.PROTOCOL_ERROR),
-        (frame(http2.PUSH_PROMISE, 0, 1, bytes(8)), http2.PROTOCOL_ERROR),
-        (frame(http2.GOAWAY, 0, 1, bytes(8)), http2.PROTOCOL_ERROR),
-        (frame(http2.PRIORITY, 0, 0, bytes(5)), http2.PROTOCOL_ERROR),
-        (frame(http2.WINDOW_UPDATE, 0, 0, bytes(3)), http2.FRAME_SIZE_ERROR),
-        (frame(http2.WINDOW_UPDATE, 0, 0, bytes(4)), http2.PROTOCOL_ERROR),
-        (frame(http2.WINDOW_UPDATE, 0, 1, struct.pack(">I", 1)), http2.PROTOCOL_ERROR),
-        (frame(http2.WINDOW_UPDATE, 0, 0, struct.pack(">I", (1 << 31) - 1)), http2.FLOW_CONTROL_ERROR),
-        (b"\x00\x40\x01" + bytes(6), http2.FRAME_SIZE_ERROR),
+        (frame(frames.DATA, 0, 0, b"a"), frames.PROTOCOL_ERROR),
+        (frame(frames.DATA, 0, 1, b"a"), frames.PROTOCOL_ERROR),
+        (OPEN + frame(frames.DATA, frames.PADDED, 1, b"\x05abc"), frames.PROTOCOL_ERROR),
+        (OPEN + frame(frames.DATA, frames.PADDED, 1, b""), frames.PROTOCOL_ERROR),
+        (frame(frames.HEADERS, frames.END_HEADERS, 0, header_block()), frames.PROTOCOL_ERROR),
+        (frame(frames.HEADERS, frames.END_HEADERS, 2, header_block()), frames.PROTOCOL_ERROR),
+        (frame(frames.HEADERS, frames.END_HEADERS, 1, b"\xff\xff\xff\xff\xff\xff"), frames.COMPRESSION_ERROR),
+        (frame(frames.HEADERS, frames.END_HEADERS | frames.WITH_PRIORITY, 1, b"\0\0"), frames.FRAME_SIZE_ERROR),
+        (frame(frames.HEADERS, 0, 1, header_block()) + frame(frames.PING, 0, 0, bytes(8)), frames.PROTOCOL_ERROR),
+        (frame(frames.HEADERS, 0, 1, b"\x82") + frame(frames.CONTINUATION, 4, 3, b"\x86"), frames.PROTOCOL_ERROR),
+        (frame(frames.CONTINUATION, 4, 1, b"\x82"), frames.PROTOCOL_ERROR),
+        (frame(frames.RST_STREAM, 0, 1, bytes(4)), frames.PROTOCOL_ERROR),
+        (OPEN + frame(frames.RST_STREAM, 0, 1, bytes(3)), frames.FRAME_SIZE_ERROR),
+        (frame(frames.SETTINGS, 0, 1), frames.PROTOCOL_ERROR),
+        (frame(frames.SETTINGS, 0, 0, bytes(5)), frames.FRAME_SIZE_ERROR),
+        (frame(frames.SETTINGS, frames.ACK, 0, bytes(6)), frames.FRAME_SIZE_ERROR),
+        (frame(frames.SETTINGS, 0, 0, struct.pack(">HI", 4, 1 << 31)), frames.FLOW_CONTROL_ERROR),
+        (frame(frames.SETTINGS, 0, 0, struct.pack(">HI", 5, 100)), frames.PROTOCOL_ERROR),
+        (frame(frames.SETTINGS, 0, 0, struct.pack(">HI", 2, 7)), frames.PROTOCOL_ERROR),
+        (frame(frames.PING, 0, 0, bytes(7)), frames.FRAME_SIZE_ERROR),
+        (frame(frames.PING, 0, 1, bytes(8)), frames.PROTOCOL_ERROR),
+        (frame(frames.PUSH_PROMISE, 0, 1, bytes(8)), frames.PROTOCOL_ERROR),
+        (frame(frames.GOAWAY, 0, 1, bytes(8)), frames.PROTOCOL_ERROR),
+        (frame(frames.PRIORITY, 0, 0, bytes(5)), frames.PROTOCOL_ERROR),
+        (frame(frames.WINDOW_UPDATE, 0, 0, bytes(3)), frames.FRAME_SIZE_ERROR),
+        (frame(frames.WINDOW_UPDATE, 0, 0, bytes(4)), frames.PROTOCOL_ERROR),
+        (frame(frames.WINDOW_UPDATE, 0, 1, struct.pack(">I", 1)), frames.PROTOCOL_ERROR),
+        (frame(frames.WINDOW_UPDATE, 0, 0, struct.pack(">I", (1 << 31) - 1)), frames.FLOW_CONTROL_ERROR),
+        (b"\x00\x40\x01" + bytes(6), frames.FRAME_SIZE_ERROR),
     ],
 )
 def test_what_breaks_the_protocol_ends_the_connection(sent: bytes, code: int) -> None:
@@ -194,14 +195,14 @@ def test_what_breaks_the_protocol_ends_the_connection(sent: bytes, code: int) ->
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
-        (WHOLE + frame(http2.DATA, 0, 1, b"a" * 200), http2.STREAM_CLOSED),
-        (WHOLE + frame(http2.HEADERS, http2.END_HEADERS, 1, header_block()), http2.STREAM_CLOSED),
-        (OPEN + frame(http2.HEADERS, http2.END_HEADERS, 1, header_block()), http2.PROTOCOL_ERROR),
-        (OPEN + frame(http2.WINDOW_UPDATE, 0, 1, bytes(4)), http2.PROTOCOL_ERROR),
-        (OPEN + frame(http2.WINDOW_UPDATE, 0, 1, struct.pack(">I", (1 << 31) - 1)), http2.FLOW_CONTROL_ERROR),
-        (OPEN + frame(http2.PRIORITY, 0, 1, bytes(4)), http2.FRAME_SIZE_ERROR),
+        (WHOLE + frame(frames.DATA, 0, 1, b"a" * 200), frames.STREAM_CLOSED),
+        (WHOLE + frame(frames.HEADERS, frames.END_HEADERS, 1, header_block()), frames.STREAM_CLOSED),
+        (OPEN + frame(frames.HEADERS, frames.END_HEADERS, 1, header_block()), frames.PROTOCOL_ERROR),
+        (OPEN + frame(frames.WINDOW_UPDATE, 0, 1, bytes(4)), frames.PROTOCOL_ERROR),
+        (OPEN + frame(frames.WINDOW_UPDATE, 0, 1, struct.pack(">I", (1 << 31) - 1)), frames.FLOW_CONTROL_ERROR),
+        (OPEN + frame(frames.PRIORITY, 0, 1, bytes(4)), frames.FRAME_SIZE_ERROR),
         *(
-            (frame(http2.HEADERS, http2.END_HEADERS, 1, header_block(fields)), http2.PROTOCOL_ERROR)
+            (frame(frames.HEADERS, frames.END_HEADERS, 1, header_block(fields)), frames.PROTOCOL_ERROR)
             for fields in (
                 [(":method", "POST"), (":scheme", "http")],
                 [(":method", "POST"), (":scheme", "http"), (":path", "")],
@@ -220,8 +221,8 @@ def test_what_breaks_a_call_ends_that_call_alone(sent: bytes, code: int) -> None
     connection = greeted()
     connection.receive(sent, 0.0)
     out = connection.output()
-    assert out[-13:] == frame(http2.RST_STREAM, 0, 1, struct.pack(">I", code))
-    [stream] = connection.receive(frame(http2.HEADERS, http2.END_HEADERS, 3, header_block()), 0.0)
+    assert out[-13:] == frame(frames.RST_STREAM, 0, 1, struct.pack(">I", code))
+    [stream] = connection.receive(frame(frames.HEADERS, frames.END_HEADERS, 3, header_block()), 0.0)
     assert (stream.number, stream.gone) == (3, False)
 
 
@@ -233,30 +234,30 @@ def test_other_protocols_are_told_apart(begin: bytes) -> None:
 
 def test_settings_come_first() -> None:
     with pytest.raises(Broken):
-        Connection(MOST, 0.0).receive(http2.PREFACE + frame(http2.PING, 0, 0, bytes(8)), 0.0)
+        Connection(MOST, 0.0).receive(frames.PREFACE + frame(frames.PING, 0, 0, bytes(8)), 0.0)
 
 
 def _cancelled(number: int) -> bytes:
-    return frame(http2.HEADERS, http2.END_HEADERS, number, header_block()) + frame(
-        http2.RST_STREAM, 0, number, bytes(4)
+    return frame(frames.HEADERS, frames.END_HEADERS, number, header_block()) + frame(
+        frames.RST_STREAM, 0, number, bytes(4)
     )
 
 
 FLOODS: dict[str, Callable[[int], bytes]] = {
-    "ping": lambda _: frame(http2.PING, 0, 0, bytes(8)),
-    "settings": lambda _: frame(http2.SETTINGS, 0, 0),
+    "ping": lambda _: frame(frames.PING, 0, 0, bytes(8)),
+    "settings": lambda _: frame(frames.SETTINGS, 0, 0),
     "rapid reset": lambda n: _cancelled(2 * n + 3),
     # The peer makes us reset its streams.
     "made you reset": lambda n: (
-        frame(http2.HEADERS, http2.END_HEADERS, 2 * n + 3, header_block())
-        + frame(http2.WINDOW_UPDATE, 0, 2 * n + 3, bytes(4))
+        frame(frames.HEADERS, frames.END_HEADERS, 2 * n + 3, header_block())
+        + frame(frames.WINDOW_UPDATE, 0, 2 * n + 3, bytes(4))
     ),
-    "empty data": lambda _: frame(http2.DATA, 0, 1),
-    "crumbs": lambda _: frame(http2.DATA, 0, 1, b"a"),
-    "window": lambda _: frame(http2.WINDOW_UPDATE, 0, 1, struct.pack(">I", 1)),
-    "priority": lambda _: frame(http2.PRIORITY, 0, 1, bytes(5)),
+    "empty data": lambda _: frame(frames.DATA, 0, 1),
+    "crumbs": lambda _: frame(frames.DATA, 0, 1, b"a"),
+    "window": lambda _: frame(frames.WINDOW_UPDATE, 0, 1, struct.pack(">I", 1)),
+    "priority": lambda _: frame(frames.PRIORITY, 0, 1, bytes(5)),
     "unknown": lambda _: frame(99, 0, 0, b"a"),
-    "data of closed streams": lambda n: _cancelled(2 * n + 3) + frame(http2.DATA, 0, 2 * n + 3),
+    "data of closed streams": lambda n: _cancelled(2 * n + 3) + frame(frames.DATA, 0, 2 * n + 3),
 }
 
 
@@ -273,7 +274,7 @@ def test_floods_are_cut_off(name: str) -> None:
     connection.receive(OPEN, 0.0)
     with pytest.raises(Broken) as broken:
         flood(connection, FLOODS[name], 0.0)
-    assert broken.value.code == http2.ENHANCE_YOUR_CALM
+    assert broken.value.code == frames.ENHANCE_YOUR_CALM
 
 
 @pytest.mark.parametrize("name", FLOODS)
@@ -282,19 +283,19 @@ def test_the_same_frames_at_a_humane_pace_are_borne(name: str) -> None:
     connection.receive(OPEN, 0.0)
     flood(connection, FLOODS[name], 0.1)
     connection.output()
-    connection.receive(frame(http2.PING, 0, 0, b"12345678"), 300.0)
-    assert connection.output() == frame(http2.PING, http2.ACK, 0, b"12345678")
+    connection.receive(frame(frames.PING, 0, 0, b"12345678"), 300.0)
+    assert connection.output() == frame(frames.PING, frames.ACK, 0, b"12345678")
 
 
 def test_headers_in_many_parts_are_bounded() -> None:
     connection = greeted()
-    connection.receive(frame(http2.HEADERS, 0, 1, b""), 0.0)
+    connection.receive(frame(frames.HEADERS, 0, 1, b""), 0.0)
     with pytest.raises(Broken, match="too many frames"):
-        connection.receive(frame(http2.CONTINUATION, 0, 1, b"") * 3000, 0.0)
+        connection.receive(frame(frames.CONTINUATION, 0, 1, b"") * 3000, 0.0)
     connection = greeted()
-    connection.receive(frame(http2.HEADERS, 0, 1, b""), 0.0)
+    connection.receive(frame(frames.HEADERS, 0, 1, b""), 0.0)
     with pytest.raises(Broken, match="headers of more than"):
-        connection.receive(frame(http2.CONTINUATION, 0, 1, b"\0" * 1000) * 100, 0.0)
+        connection.receive(frame(frames.CONTINUATION, 0, 1, b"\0" * 1000) * 100, 0.0)
 
 
 def test_headers_that_grow_when_they_are_read_are_refused() -> None:
@@ -302,28 +303,28 @@ def test_headers_that_grow_when_they_are_read_are_refused() -> None:
     connection = greeted()
     encoder = hpack.Encoder()
     connection.receive(
-        frame(http2.HEADERS, http2.END_HEADERS, 1, bytes(encoder.encode([*HEADERS, ("x", "a" * 3000)]))), 0.0
+        frame(frames.HEADERS, frames.END_HEADERS, 1, bytes(encoder.encode([*HEADERS, ("x", "a" * 3000)]))), 0.0
     )
     bomb = bytes(encoder.encode(HEADERS)) + bytes([0x80 | 62]) * 8000
     with pytest.raises(Broken) as broken:
-        connection.receive(frame(http2.HEADERS, http2.END_HEADERS, 3, bomb), 0.0)
-    assert broken.value.code == http2.COMPRESSION_ERROR
+        connection.receive(frame(frames.HEADERS, frames.END_HEADERS, 3, bomb), 0.0)
+    assert broken.value.code == frames.COMPRESSION_ERROR
 
 
 def test_more_streams_than_allowed_are_refused() -> None:
     connection = greeted()
-    for number in range(http2.MAX_STREAMS):
-        connection.receive(frame(http2.HEADERS, http2.END_HEADERS, 2 * number + 1, header_block()), 0.0)
+    for number in range(MAX_STREAMS):
+        connection.receive(frame(frames.HEADERS, frames.END_HEADERS, 2 * number + 1, header_block()), 0.0)
     connection.output()
-    late = 2 * http2.MAX_STREAMS + 1
-    assert connection.receive(frame(http2.HEADERS, http2.END_HEADERS, late, header_block()), 0.0) == []
-    assert connection.output() == frame(http2.RST_STREAM, 0, late, struct.pack(">I", http2.REFUSED_STREAM))
+    late = 2 * MAX_STREAMS + 1
+    assert connection.receive(frame(frames.HEADERS, frames.END_HEADERS, late, header_block()), 0.0) == []
+    assert connection.output() == frame(frames.RST_STREAM, 0, late, struct.pack(">I", frames.REFUSED_STREAM))
     # A stream that the peer gave up counts until its owner is done with it.
-    [stream] = connection.receive(frame(http2.RST_STREAM, 0, 1, bytes(4)), 0.0)
-    connection.receive(frame(http2.HEADERS, http2.END_HEADERS, late + 2, header_block()), 0.0)
-    assert connection.output().startswith(frame(http2.RST_STREAM, 0, late + 2, b"")[3:4], 3)
+    [stream] = connection.receive(frame(frames.RST_STREAM, 0, 1, bytes(4)), 0.0)
+    connection.receive(frame(frames.HEADERS, frames.END_HEADERS, late + 2, header_block()), 0.0)
+    assert connection.output().startswith(frame(frames.RST_STREAM, 0, late + 2, b"")[3:4], 3)
     connection.drop(stream)
-    assert len(connection.receive(frame(http2.HEADERS, http2.END_HEADERS, late + 4, header_block()), 0.0)) == 1
+    assert len(connection.receive(frame(frames.HEADERS, frames.END_HEADERS, late + 4, header_block()), 0.0)) == 1
 
 
 def test_after_close_no_stream_is_taken_and_those_open_may_end() -> None:
@@ -332,11 +333,11 @@ def test_after_close_no_stream_is_taken_and_those_open_may_end() -> None:
     [stream] = connection.receive(peer.data_to_send(), 0.0)
     connection.close()
     assert any(isinstance(e, h2.events.ConnectionTerminated) for e in peer.receive_data(connection.output()))
-    connection.receive(frame(http2.HEADERS, http2.END_HEADERS, 3, header_block()), 0.0)
-    assert connection.output() == frame(http2.RST_STREAM, 0, 3, struct.pack(">I", http2.REFUSED_STREAM))
-    connection.receive(frame(http2.DATA, http2.END_STREAM, 1, b"a" * 200), 0.0)
+    connection.receive(frame(frames.HEADERS, frames.END_HEADERS, 3, header_block()), 0.0)
+    assert connection.output() == frame(frames.RST_STREAM, 0, 3, struct.pack(">I", frames.REFUSED_STREAM))
+    connection.receive(frame(frames.DATA, frames.END_STREAM, 1, b"a" * 200), 0.0)
     assert stream.ended
-    connection.answer(stream, HEAD, b"b", TAIL)
+    connection.respond(stream, HEAD, b"b", TAIL)
     assert not connection.streams
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 from sqlalchemy import Engine, create_engine, text
 from support.collector_process import Collector, chat, until
 
-from exporters.traces.receive.keys import Keys
+from exporters.traces.receive.keys import KeyLookups, tenant
+from telltale.auth import LIFETIME_S, ApiKeys
 from telltale.store import Store, access, open_store
 
 
@@ -127,14 +129,41 @@ def test_a_key_that_is_none_is_unknown_to_every_database(
     assert collector.post(b"", Authorization=f"Basic {pair}").status_code == 401
 
 
-def test_an_answer_that_took_longer_than_it_is_good_for_is_good(tmp_path: Path) -> None:
+def test_a_lookup_that_took_longer_than_it_is_good_for_is_good_for_those_who_waited(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
-    bearer = f"Bearer {key(store)}"
-    # What the clock says when it is asked: 40 seconds go by while the store is.
-    times = iter([0.0, 40.0, 45.0])
-    keys = Keys(store, lambda: next(times), is_required=False)
-    assert keys.tenant(bearer) == "real"
-    assert keys.ask(bearer) is None
+    secret = key(store)
+    # What the clock says when a request comes, when the store is asked, and to a request after that.
+    times = iter([0.0, 0.0, 40.0, 40.0])
+    lookups = KeyLookups(ApiKeys(store, lambda: next(times)))
+    first = lookups.look_up(secret)
+    assert isinstance(first, Future)
+    assert tenant(first.result(10), "otlp:write") == "real"
+    second = lookups.look_up(secret)
+    assert isinstance(second, Future), "it must not be good for longer"
+    assert tenant(second.result(10), "otlp:write") == "real"
+    lookups.close()
+    store.close()
+
+
+def test_a_revoked_key_is_refused_within_a_second(collector: Collector) -> None:
+    store = collector.store()
+    secret = key(store)
+    assert (post(collector, secret).status_code, call(collector, secret)) == (200, grpc.StatusCode.OK)
+    assert store.write(lambda c: access.revoke_key(c, secret.split("_")[1], now=time.time()))
+    time.sleep(LIFETIME_S)
+    assert (post(collector, secret).status_code, call(collector, secret)) == (401, grpc.StatusCode.UNAUTHENTICATED)
+    store.close()
+
+
+def test_an_expired_key_is_refused(collector: Collector) -> None:
+    store = collector.store()
+    now = time.time()
+    secret = store.write(
+        lambda c: access.add_key(c, name="a", tenant="real", scopes=["otlp:write"], now=now, expires_at=now + 3)
+    )
+    assert post(collector, secret).status_code == 200
+    time.sleep(max(0.0, now + 3 - time.time()))
+    assert post(collector, secret).status_code == 401
     store.close()
 
 

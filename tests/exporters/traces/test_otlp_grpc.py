@@ -29,6 +29,7 @@ from support.receiver_in_process import InProcess
 
 from exporters.traces.pipeline import Batch
 from exporters.traces.receive import http2, listener, otlp_grpc
+from exporters.traces.receive.http2 import frames
 from exporters.traces.receive.receiver import Receiver
 from telltale.store import samples
 
@@ -44,8 +45,8 @@ def message(data: bytes, compressed: bool = False) -> bytes:
     return struct.pack(">BI", compressed, len(data)) + data
 
 
-def connect_to(front: Receiver) -> Callable[[listener.Server], listener.Connection]:
-    return lambda server: otlp_grpc.Connection(server, front, 1 << 20)
+def connect_to(receiver: Receiver) -> Callable[[listener.Server], listener.Connection]:
+    return lambda server: otlp_grpc.Connection(server, receiver, 1 << 20)
 
 
 def connect(collector: Collector) -> socket.socket:
@@ -127,6 +128,8 @@ def test_unknown_methods_and_requests_that_are_not_grpc(collector: Collector) ->
             events = peer.receive_data(link.recv(65536))
             statuses = [dict(e.headers)[":status"] for e in events if hasattr(e, "headers")]
     assert statuses == ["415"]
+    assert collector.value("telltale_collector_rejected_total", reason="not_found") == 1
+    assert collector.value("telltale_collector_rejected_total", reason="content_type") == 1
 
 
 def test_metrics_are_accepted_and_not_kept(collector: Collector) -> None:
@@ -292,7 +295,7 @@ def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -
     gc.disable()
     try:
         # The last one may still be named by a local of the code that answered it.
-        assert in_process.drive(connect_to(in_process.front), drive) <= 2
+        assert in_process.drive(connect_to(in_process.receiver), drive) <= 2
     finally:
         gc.enable()
     with in_process.store.read() as connection:
@@ -313,7 +316,7 @@ def test_a_commit_after_the_grace_calls_nobody_back(in_process: InProcess, caplo
             await asyncio.sleep(0.01)
         writer.close()
 
-    in_process.drive(connect_to(in_process.front), drive)
+    in_process.drive(connect_to(in_process.receiver), drive)
     released.set()
     assert held.result(10)
     in_process.store.close()
@@ -324,8 +327,8 @@ def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pyte
     """A greeting, the rest of a body, a window for the answer; what is in work is left alone."""
     monkeypatch.setattr(listener, "SWEEP_S", 0.05)
     monkeypatch.setattr(otlp_grpc, "REQUEST_S", 0.3)
-    monkeypatch.setattr(otlp_grpc, "GREETING_S", 0.3)
-    reset = frame(http2.RST_STREAM, 0, 1, struct.pack(">I", http2.CANCEL))
+    monkeypatch.setattr(otlp_grpc, "PREFACE_S", 0.3)
+    reset = frame(frames.RST_STREAM, 0, 1, struct.pack(">I", frames.CANCEL))
 
     async def until_closed(reader: asyncio.StreamReader) -> bytes:
         try:
@@ -341,33 +344,33 @@ def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pyte
 
         for waits_for_window in (False, True):
             reader, writer = await asyncio.open_connection(in_process.host, in_process.port)
-            window = struct.pack(">HI", http2.INITIAL_WINDOW_SIZE, 0 if waits_for_window else 65535)
-            writer.write(http2.PREFACE + frame(http2.SETTINGS, 0, 0, window))
-            writer.write(frame(http2.HEADERS, http2.END_HEADERS, 1, header_block(FIELDS)))
+            window = struct.pack(">HI", frames.INITIAL_WINDOW_SIZE, 0 if waits_for_window else 65535)
+            writer.write(frames.PREFACE + frame(frames.SETTINGS, 0, 0, window))
+            writer.write(frame(frames.HEADERS, frames.END_HEADERS, 1, header_block(FIELDS)))
             whole = message(b"") if waits_for_window else message(bytes(5000))[:1000]
-            writer.write(frame(http2.DATA, http2.END_STREAM if waits_for_window else 0, 1, whole))
+            writer.write(frame(frames.DATA, frames.END_STREAM if waits_for_window else 0, 1, whole))
             got = b""
             while reset not in got:
                 got += await asyncio.wait_for(reader.read(1000), 5)
-            assert in_process.held() == 0
+            assert in_process.reserved() == 0
             # The connection goes on.
-            writer.write(frame(http2.PING, 0, 0, b"12345678"))
+            writer.write(frame(frames.PING, 0, 0, b"12345678"))
             await asyncio.wait_for(reader.readuntil(b"12345678"), 5)
             writer.close()
 
-    in_process.drive(connect_to(in_process.front), drive)
+    in_process.drive(connect_to(in_process.receiver), drive)
 
 
 def test_a_fault_in_one_call_ends_that_call_alone(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = iter([True, False])
-    take = in_process.front.take
+    ingest = in_process.receiver.ingest
 
     def faulty(*args: object) -> object:
         if next(faults):
             raise ZeroDivisionError
-        return take(*args)  # type: ignore[arg-type]
+        return ingest(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(in_process.front, "take", faulty)
+    monkeypatch.setattr(in_process.receiver, "ingest", faulty)
 
     def call() -> list[grpc.StatusCode]:
         found = []
@@ -383,5 +386,5 @@ def test_a_fault_in_one_call_ends_that_call_alone(in_process: InProcess, monkeyp
     async def drive() -> list[grpc.StatusCode]:
         return await asyncio.to_thread(call)
 
-    assert in_process.drive(connect_to(in_process.front), drive) == [grpc.StatusCode.INTERNAL, grpc.StatusCode.OK]
-    assert in_process.held() == 0
+    assert in_process.drive(connect_to(in_process.receiver), drive) == [grpc.StatusCode.INTERNAL, grpc.StatusCode.OK]
+    assert in_process.reserved() == 0

@@ -275,6 +275,17 @@ def test_a_sender_that_shuts_its_side_gets_its_answer(collector: Collector) -> N
     assert len(collector.samples()) == 1
 
 
+def test_requests_to_other_paths_and_by_other_methods_are_refused_and_counted(collector: Collector) -> None:
+    base = f"http://{collector.http}"
+    assert httpx.post(f"{base}/v1/trace").status_code == 404
+    for method in ("GET", "PUT"):
+        refused = httpx.request(method, f"{base}/v1/traces")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    assert collector.value("telltale_collector_rejected_total", reason="not_found") == 1
+    assert collector.value("telltale_collector_rejected_total", reason="method_not_allowed") == 2
+    assert collector.value("telltale_collector_rejected_total") == 3
+
+
 def test_pages(collector: Collector) -> None:
     base = f"http://{collector.metrics}"
     whole = httpx.get(f"{base}/metrics")
@@ -319,12 +330,12 @@ Promise.all([...Array(40).keys()].map(number => one(number % 2))).then(
     assert json.loads(done.stdout) == [200] * 40
 
 
-def otlp(front: InProcess, limit: int = 1 << 20) -> Callable[[listener.Server], listener.Connection]:
+def otlp(in_process: InProcess, limit: int = 1 << 20) -> Callable[[listener.Server], listener.Connection]:
     made: list[Otlp] = []
 
     def connect_to(server: listener.Server) -> listener.Connection:
         if not made:
-            made.append(Otlp(front.front, limit))
+            made.append(Otlp(in_process.receiver, limit))
         return http1.Connection(server, made[0])
 
     return connect_to
@@ -353,7 +364,7 @@ def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -
         gc.enable()
     with in_process.store.read() as connection:
         assert samples.count(connection) == 30
-    assert in_process.held() == 0
+    assert in_process.reserved() == 0
 
 
 def test_a_commit_after_the_grace_calls_nobody_back(in_process: InProcess, caplog: pytest.LogCaptureFixture) -> None:
@@ -392,7 +403,7 @@ def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pyte
             writer.write(sent)
             got = await asyncio.wait_for(reader.read(), 5)
             assert got.startswith(told)
-            assert in_process.held() == 0
+            assert in_process.reserved() == 0
             # Whoever goes on sending is cut off.
             with pytest.raises((ConnectionResetError, BrokenPipeError)):
                 await _go_on(writer)
@@ -416,12 +427,12 @@ def test_a_peer_that_does_not_read_is_waited_for_and_then_cut_off(
     page = b"x" * (8 << 20)
 
     class Large:
-        def begin(self, request: http1.Request) -> None: ...
+        def on_headers(self, request: http1.Request) -> None: ...
 
-        def grow(self, request: http1.Request) -> None: ...
+        def on_data(self, request: http1.Request) -> None: ...
 
-        def take(self, request: http1.Request) -> None:
-            request.answer(200, http1.TEXT, page)
+        def on_request(self, request: http1.Request) -> None:
+            request.respond(200, http1.TEXT, page)
 
         def release(self, request: http1.Request) -> None: ...
 
@@ -447,14 +458,14 @@ def test_requests_sent_ahead_leave_others_their_turn(in_process: InProcess) -> N
     order: list[str] = []
 
     class Counting:
-        def begin(self, request: http1.Request) -> None: ...
+        def on_headers(self, request: http1.Request) -> None: ...
 
-        def grow(self, request: http1.Request) -> None: ...
+        def on_data(self, request: http1.Request) -> None: ...
 
-        def take(self, request: http1.Request) -> None:
+        def on_request(self, request: http1.Request) -> None:
             order.append("taken")
             asyncio.get_running_loop().call_soon(order.append, "turn")
-            request.answer(200, http1.TEXT, b"")
+            request.respond(200, http1.TEXT, b"")
 
         def release(self, request: http1.Request) -> None: ...
 
@@ -485,15 +496,15 @@ async def _until(reader: asyncio.StreamReader, end: bytes) -> bytes:
 
 def test_a_fault_in_one_request_ends_that_request_alone(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = iter([True, False, True])
-    for name in ("take", "finish"):
-        real = getattr(in_process.front, name)
+    for name in ("ingest", "finish"):
+        real = getattr(in_process.receiver, name)
 
         def faulty(*args: object, real: Callable[..., object] = real) -> object:
             if next(faults):
                 raise ZeroDivisionError
             return real(*args)
 
-        monkeypatch.setattr(in_process.front, name, faulty)
+        monkeypatch.setattr(in_process.receiver, name, faulty)
 
     def calls() -> list[int]:
         with connect(f"{in_process.host}:{in_process.port}") as link:
@@ -501,7 +512,7 @@ def test_a_fault_in_one_request_ends_that_request_alone(in_process: InProcess, m
             return [status for status, _, _ in answers(link, 3)]
 
     assert in_process.drive(otlp(in_process), lambda: asyncio.to_thread(calls)) == [500, 500, 200]
-    assert in_process.held() == 0
+    assert in_process.reserved() == 0
 
 
 def test_more_connections_than_there_may_be_are_closed(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -549,4 +560,4 @@ def test_however_it_is_cut_it_is_the_same(in_process: InProcess, cuts: list[int]
 
     plain, _ = in_process.drive(otlp(in_process), drive)
     assert [part[:3] for part in plain.split(b"HTTP/1.1 ")[1:]] == [b"400", b"404", b"200"]
-    assert in_process.held() == 0
+    assert in_process.reserved() == 0

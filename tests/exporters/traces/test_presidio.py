@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from support.collector_process import Collector, chat, send, until
 from support.ports import free_address
 
-from exporters.traces.keep.presidio import apart
+from exporters.traces.keep.presidio import without_overlap
 
 NAMES = ("Ada Lovelace", "Grace Hopper")
 
@@ -118,7 +118,7 @@ def test_a_password_in_its_address_is_for_the_service_alone(
 
 @given(st.lists(st.tuples(st.integers(-5, 50), st.integers(-5, 50), st.sampled_from("AB"))), st.integers(0, 40))
 def test_findings_never_overlap_and_cover_all_that_was_found(found: list[tuple[int, int, str]], length: int) -> None:
-    kept = apart(found, length)
-    assert all(first[1] <= second[0] for first, second in pairwise(kept))
-    covered = {place for start, end, _ in kept for place in range(start, end)}
+    merged = without_overlap(found, length)
+    assert all(first[1] <= second[0] for first, second in pairwise(merged))
+    covered = {place for start, end, _ in merged for place in range(start, end)}
     assert covered == {place for start, end, _ in found for place in range(max(0, start), min(end, length))}

@@ -21,10 +21,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.collector_process import messages
 
 from exporters.traces.pipeline import Batch, Pipeline
-from exporters.traces.receive.receiver import Busy, Receiver
+from exporters.traces.receive.receiver import ExportRequest, Receiver
 from telltale.records import Sample
 from telltale.settings import Price, Settings
-from telltale.store import open_store, samples
+from telltale.store import StoreUnavailable, open_store, samples
 
 PROTOBUF = "application/x-protobuf"
 NOW = 1_790_000_000.0
@@ -50,7 +50,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 class Collecting:
-    """A front, its pipeline and its store; what they count."""
+    """A receiver, its pipeline and its store; what they count."""
 
     def __init__(self, path: Path, busy_timeout: float = 0.05, **settings: Any) -> None:
         self.path = path
@@ -59,7 +59,7 @@ class Collecting:
         self.store = open_store(f"sqlite:///{path}", busy_timeout)
         made = Settings.model_validate({"prices": [Price(model="m", input=1.0, output=1.0)], **settings})
         self.pipeline = Pipeline(made, self.store, self.registry, self._clock)
-        self.front = Receiver(made, self.store, self.pipeline, self.registry, lambda: NOW)
+        self.receiver = Receiver(made, self.store, self.pipeline, self.registry, lambda: NOW)
 
     def _clock(self) -> float:
         if self.faults and self.faults.pop(0):
@@ -67,17 +67,17 @@ class Collecting:
         return NOW
 
     def send(self, *spans: Span, scope: str = "app") -> None:
-        self.front.finish(self.take(*spans, scope=scope))
+        self.receiver.finish(self.take(*spans, scope=scope))
 
     def take(self, *spans: Span, scope: str = "app") -> Batch:
         request = ExportTraceServiceRequest()
         scope_spans = request.resource_spans.add().scope_spans.add()
         scope_spans.scope.name = scope
         scope_spans.spans.extend(spans)
-        return self.front.take(request.SerializeToString(), "", PROTOBUF, "")
+        return self.receiver.ingest(ExportRequest("traces", request.SerializeToString(), "", PROTOBUF, ""), None)
 
     def log(self, span: Span, **attributes: str) -> None:
-        self.front.finish(self.hear(span, **attributes), "logs")
+        self.receiver.finish(self.hear(span, **attributes), "logs")
 
     def hear(self, span: Span, **attributes: str) -> Batch:
         request = ExportLogsServiceRequest()
@@ -86,11 +86,11 @@ class Collecting:
         for key, value in attributes.items():
             record.attributes.add(key=key.replace("__", "."), value=AnyValue(string_value=value))
         request.resource_logs.add().scope_logs.add().log_records.append(record)
-        return self.front.take(request.SerializeToString(), "", PROTOBUF, "", "logs")
+        return self.receiver.ingest(ExportRequest("logs", request.SerializeToString(), "", PROTOBUF, ""), None)
 
     def refused(self, *spans: Span, scope: str = "app") -> None:
         """Send while the store takes nothing."""
-        with locked(self.path), pytest.raises(Busy):
+        with locked(self.path), pytest.raises(StoreUnavailable):
             self.send(*spans, scope=scope)
 
     def counted(self, name: str, **labels: str) -> float:
@@ -245,11 +245,11 @@ def test_what_is_sent_again_before_it_is_stored_is_not_said_to_be(tmp_path: Path
         assert not (is_stored and any(batch.commit.done() for batch in batches if batch.commit))
         if not is_stored:
             for batch in batches:
-                with pytest.raises(Busy):
-                    collecting.front.finish(batch)
+                with pytest.raises(StoreUnavailable):
+                    collecting.receiver.finish(batch)
     if is_stored:
         for batch in reversed(batches):
-            collecting.front.finish(batch)
+            collecting.receiver.finish(batch)
     else:
         collecting.send(told, more)
     assert (collecting.counted("telltale_requests_total"), len(collecting.samples())) == (2, 2)
@@ -264,8 +264,8 @@ def test_nor_is_a_log(collecting: Collecting) -> None:
     with locked(collecting.path):
         first, second = collecting.hear(silent, **words), collecting.hear(silent, **words)
         for batch in (second, first):
-            with pytest.raises(Busy):
-                collecting.front.finish(batch, "logs")
+            with pytest.raises(StoreUnavailable):
+                collecting.receiver.finish(batch, "logs")
     collecting.log(silent, **words)
     assert [sample.response for sample in collecting.samples()] == ["Paris."]
 

@@ -15,6 +15,7 @@ from exporters.traces.calls import stream_waits
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.stream_waits import StreamWaits, Wait
 from exporters.traces.core.journal import Journals
+from exporters.traces.receive.receiver import ExportRequest
 from telltale.store import samples
 
 DURATION = "gen_ai_client_operation_duration_seconds"
@@ -55,13 +56,13 @@ def answered(question: str, streamed: float) -> dict[str, str | float]:
 
 
 def send(in_process: InProcess, body: bytes) -> None:
-    front = in_process.front
-    front.finish(front.take(body, "", "application/x-protobuf", ""))
+    receiver = in_process.receiver
+    receiver.finish(receiver.ingest(ExportRequest("traces", body, "", "application/x-protobuf", ""), None))
 
 
 def durations(in_process: InProcess) -> tuple[float, float]:
     """How many were measured, and their sum."""
-    lines = in_process.front._pipeline.page(openmetrics=False).splitlines()
+    lines = in_process.pipeline.page(openmetrics=False).splitlines()
     held = {line.split("{")[0]: float(line.split()[-1]) for line in lines if line.startswith(DURATION)}
     return held[f"{DURATION}_count"], held[f"{DURATION}_sum"]
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
+import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.scores import Details, Examples, Persistence, WordChange, WordChanges
 from telltale.records import Feedback, Rows, Sample, Score, Ticket
 from telltale.store import (
@@ -188,8 +193,30 @@ def test_a_new_reference_replaces_the_old_one_and_keeps_it(store: Store) -> None
     assert old.sha256 != new.sha256
 
 
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (
+            {"texts": ["a", "b"], "groups": ["c", "c"], "ids": [4, 5], "end": 9.5},
+            Rows(ids=(4, 5), groups=("c", "c"), texts=("a", "b")),
+        ),
+        ({"votes": [0, 1], "end": 9.5}, Rows(votes=(0, 1))),
+    ],
+)
+def test_a_reference_of_an_earlier_version_is_read(store: Store, content: dict[str, object], rows: Rows) -> None:
+    new = store.write(lambda c: references.freeze(c, references.Reference("m", "prompt", 1.0, Rows(), 0.5, {})))
+    stored = zlib.compress(json.dumps(content).encode())
+    store.write(lambda c: c.execute(text("UPDATE monitor_references SET content = :content"), {"content": stored}))
+    with store.read() as connection:
+        found = references.current(connection, "m", "prompt")
+    assert found == replace(new, rows=rows, end=9.5)
+
+
 def test_ticket_and_its_timeline(store: Store) -> None:
-    ticket = Ticket("k", "retrain", "m", "v1", "drift", "open", 1, 1.0, 1.0, alerts={"f": {"status": "firing"}})
+    alert = TicketAlert(
+        key="k", lane="retrain", name="A", status="firing", starts_at=1.0, received_at=2.0, labels={"model": "m"}
+    )
+    ticket = Ticket("k", "retrain", "m", "v1", "drift", "open", 1, 1.0, 1.0, alerts={"f": alert})
     stored = store.write(lambda c: tickets.save(c, ticket))
     event = tickets.TicketEvent(1.0, "opened", "alertmanager", {"alerts": 1})
     store.write(lambda c: tickets.add_event(c, stored.id or 0, event))
@@ -197,6 +224,60 @@ def test_ticket_and_its_timeline(store: Store) -> None:
         assert tickets.newest(connection, "k") == stored
         assert [row.kind for row in tickets.events(connection, stored.id or 0)] == ["opened"]
         assert tickets.count_by_state(connection) == [("retrain", "open", 1)]
+
+
+STORED_BEFORE = {
+    "key": "k", "lane": "retrain", "name": "ModelDriftPersistent", "status": "resolved", "starts_at": 1764446400.123,
+    "ends_at": 1764450000, "received_at": 1764450001.5, "labels": {"alertname": "ModelDriftPersistent", "model": "m"},
+    "summary": "drift of m", "description": "", "signal": "up", "dashboard_url": "",
+}  # fmt: skip
+"""An alert of a ticket as it was written while it was an untyped mapping."""
+
+
+def put_alerts(store: Store, alerts: object) -> None:
+    from telltale.store.schema import tickets as table
+
+    row = {
+        "key": "k", "lane": "retrain", "model": "m", "version": "v1", "title": "drift", "state": "recovering",
+        "episode": 1, "opened_at": 1.0, "updated_at": 1.0, "alerts": alerts,
+    }  # fmt: skip
+    store.write(lambda connection: connection.execute(table.insert().values(row)))
+
+
+def test_alerts_of_the_previous_version_are_read(store: Store) -> None:
+    put_alerts(store, {"f": STORED_BEFORE})
+    with store.read() as connection:
+        (ticket,) = tickets.load(connection)
+    assert ticket.alerts == {"f": TicketAlert(**STORED_BEFORE)}  # type: ignore[arg-type]  # its fields
+    assert ticket.unreadable_alerts == {}
+
+
+@pytest.mark.parametrize("bad", [None, 7, {}, {"status": "maybe"}, STORED_BEFORE | {"labels": None}])
+def test_an_alert_that_cannot_be_read_harms_no_other_and_is_kept(store: Store, bad: object) -> None:
+    put_alerts(store, {"f": STORED_BEFORE, "g": bad})
+    put_alerts(store, {"f": STORED_BEFORE})
+    with store.read() as connection:
+        whole, broken = tickets.load(connection)
+    assert list(whole.alerts) == list(broken.alerts) == ["f"]
+    assert broken.unreadable_alerts == {"g": bad}
+    store.write(lambda connection: tickets.save(connection, broken))
+    with store.read() as connection:
+        assert tickets.load(connection)[1] == broken
+    reported = replace(broken, alerts={**broken.alerts, "g": whole.alerts["f"]})
+    store.write(lambda connection: tickets.save(connection, reported))
+    with store.read() as connection:
+        again = tickets.load(connection)[1]
+    assert set(again.alerts) == {"f", "g"}
+    assert again.unreadable_alerts == {}
+
+
+@pytest.mark.parametrize("bad", [None, [], "x"])
+def test_a_ticket_whose_alerts_are_none_is_still_a_ticket(store: Store, bad: object) -> None:
+    put_alerts(store, bad)
+    with store.read() as connection:
+        (ticket,) = tickets.load(connection)
+    assert ticket.alerts == {}
+    assert list(ticket.unreadable_alerts.values()) == [bad]
 
 
 def test_audit_chain_shows_a_changed_entry(store: Store) -> None:

@@ -125,7 +125,7 @@ def test_what_waits_at_the_end_is_refused_together(tmp_path: Path, monkeypatch: 
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     futures = [store.submit(lambda c, n=n: save(n, c)) for n in range(20)]
-    store.hasten()
+    store.prepare_to_close()
     begun = time.monotonic()
     for future in futures:
         with pytest.raises(StoreUnavailable, match="locked"):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+import alerting.report.pages
 import feedback.routes
 from telltale.records import Feedback, Sample, Score, Ticket
 from telltale.store import Store, samples, scores, tickets
@@ -92,7 +93,7 @@ def test_a_person_signs_in_looks_around_and_signs_out(
     serve: Serve, store: Store, page: Page, complaints: list[str], history: None
 ) -> None:
     people.add(store, name="mina", role="admin", password=PASSWORD, actor="test", now=time.time())
-    with serve(routers=[feedback.routes.router]) as url:
+    with serve(routers=[feedback.routes.router, alerting.report.pages.router]) as url:
         page.goto(f"{url}/feedback?show=negative")
         assert page.title() == "Sign in · Telltale"
         page.keyboard.type("mina")

@@ -9,8 +9,11 @@ from contextlib import AbstractContextManager
 import httpx
 import pytest
 
+import alerting.report.pages
+import feedback.routes
 from telltale.records import Feedback, Score, Ticket
-from telltale.store import Store, feedback, scores, tickets
+from telltale.store import Store, scores, tickets
+from telltale.store import feedback as store_feedback
 from telltale.web import people
 
 Serve = Callable[..., AbstractContextManager[str]]
@@ -27,7 +30,7 @@ def score(model: str, state: str, signal: str = "mmd", **fields: object) -> Scor
 
 
 def home(serve: Serve) -> str:
-    with serve(clock=lambda: NOW) as url:
+    with serve(routers=[feedback.routes.router, alerting.report.pages.router], clock=lambda: NOW) as url:
         return httpx.get(url, headers=PAGE).text
 
 
@@ -76,7 +79,7 @@ def test_words_of_people_are_for_reviewers(
     serve: Serve, signed_in: SignedIn, store: Store, role: str, reads: bool
 ) -> None:
     event = Feedback(time.time(), "shop", "1" * 32, None, "thumb", "helpful", 0.0, "user", "k", "so slow", None)
-    store.write(lambda connection: feedback.append(connection, event, "0" * 64))
+    store.write(lambda connection: store_feedback.append(connection, event, "0" * 64))
     people.add(store, name="mina", role=role, password="correct horse battery", actor="test", now=time.time())
     with serve() as url, signed_in(url, "mina") as browser:
         page = browser.get("/").text

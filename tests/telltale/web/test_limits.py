@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telltale.web.limits import Buckets, Remembered, Seen
+from telltale.web.limits import Buckets, Seen
 
 
 @given(
@@ -48,14 +48,3 @@ def test_something_is_due_once_in_its_time() -> None:
     assert seen.is_due("b", 61)
     assert seen.is_due("c", 61)
     assert seen.is_due("a", 62)
-
-
-def test_what_was_looked_up_is_remembered_for_its_time() -> None:
-    remembered: Remembered[str] = Remembered(1.0, capacity=2)
-    remembered.put("a", "A", 10.0)
-
-    assert [remembered.get("a", now) for now in (10.0, 10.9, 11.0, 9.0)] == ["A", "A", None, None]
-    assert remembered.get("b", 10.0) is None
-    remembered.put("b", "B", 10.0)
-    remembered.put("c", "C", 10.0)
-    assert (remembered.get("a", 10.0), remembered.get("c", 10.0)) == (None, "C")

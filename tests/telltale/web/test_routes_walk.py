@@ -13,13 +13,14 @@ from fastapi import APIRouter
 
 import alerting.report.pages
 import feedback.routes
+from telltale.serving.pages import HEALTHY, METRICS, READY
 from telltale.store import Store
-from telltale.web import health, home, people, signin
+from telltale.web import home, people, signin
 
 Serve = Callable[..., AbstractContextManager[str]]
 SignedIn = Callable[[str, str], AbstractContextManager[httpx.Client]]
 PASSWORD = "correct horse battery"
-PUBLIC = {"/metrics", "/-/healthy", "/-/ready", "/sign-in", "/sign-out", "/api/v1/votes"}
+PUBLIC = {METRICS, HEALTHY, READY, "/sign-in", "/sign-out", "/api/v1/votes"}
 REVIEWERS = {"/feedback"}
 ADMINS = {"/audit"}
 SERVICES = re.compile(r"/api/v1/")
@@ -43,7 +44,8 @@ def walk(routers: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def every_route() -> list[tuple[str, str]]:
-    return list(walk([health.router, signin.router, home.router, *parts()]))
+    probes = [("GET", path) for path in (METRICS, HEALTHY, READY)]
+    return [*probes, *walk([signin.router, home.router, *parts()])]
 
 
 def ask(client: httpx.Client, method: str, path: str) -> httpx.Response:

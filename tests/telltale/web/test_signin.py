@@ -14,7 +14,7 @@ from fastapi import Depends
 from telltale.settings import Settings, SettingsError
 from telltale.store import Store, audit
 from telltale.web import Router, create_app, people, require
-from telltale.web.principal import Role
+from telltale.web.roles import Role
 
 Serve = Callable[..., AbstractContextManager[str]]
 SignedIn = Callable[[str, str], AbstractContextManager[httpx.Client]]

@@ -1,4 +1,4 @@
-"""uvicorn's reading of HTTP with an end: it keeps a request's headers until they end, however long that takes."""
+"""uvicorn's HTTP parser with a limit: by itself it buffers a request's headers for as long as they keep coming."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# Of a request without its body: cookies and a proxy's fields fit in many times over.
+# Bytes of a request without its body: cookies and the fields of proxies take a small part of it.
 MAX_HEADERS: Final = 65536
-# How much longer a body in chunks may be than what it holds.
+# How many times longer a chunked body may be than its content.
 CHUNKING: Final = 8
 REFUSAL: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain\r\ncontent-length: 26\r\n"
@@ -17,23 +17,23 @@ REFUSAL: Final = (
 
 
 class Bounded(HttpToolsProtocol):
-    """Ends a connection whose request has too much beside its body: headers, frames of chunks, fields behind them."""
+    """Closes a connection whose request has too many bytes beside its body: headers, chunk framing, trailers."""
 
-    _beside = 0
-    _held = 0
+    _overhead = 0
+    _body_bytes = 0
 
     def data_received(self, data: bytes) -> None:
-        self._beside += len(data)
+        self._overhead += len(data)
         super().data_received(data)
-        if self._beside > MAX_HEADERS + CHUNKING * self._held and not self.transport.is_closing():
+        if self._overhead > MAX_HEADERS + CHUNKING * self._body_bytes and not self.transport.is_closing():
             self.transport.write(REFUSAL)
             self.transport.close()
 
     def on_body(self, body: bytes) -> None:
-        self._beside -= len(body)
-        self._held += len(body)
+        self._overhead -= len(body)
+        self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._beside = self._held = 0
+        self._overhead = self._body_bytes = 0
         super().on_message_complete()

@@ -1,0 +1,27 @@
+"""What the feedback part keeps while the web application runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prometheus_client import Counter
+
+from telltale.web import State
+from telltale.web.limits import Buckets
+
+VOTES_PER_MINUTE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackState:
+    """The counter of accepted events, and how often each person may vote."""
+
+    events: Counter
+    vote_rate: Buckets
+
+
+def make_state(here: State) -> FeedbackState:
+    return FeedbackState(
+        events=here.metrics.counter("telltale_feedback_events_total"),
+        vote_rate=Buckets(VOTES_PER_MINUTE / 60, burst=VOTES_PER_MINUTE),
+    )

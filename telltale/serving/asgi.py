@@ -1,0 +1,80 @@
+"""An ASGI application on a bound socket, with the pages that machines ask for in front of it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from telltale.serving.bounded import Bounded
+from telltale.serving.pages import HEALTHY, Page, respond
+
+GRACE_S = 10
+
+
+class Pages:
+    """ASGI middleware that answers for the paths in `pages`; without an application it answers for every path."""
+
+    def __init__(self, app: ASGIApp | None, pages: Mapping[str, Page]) -> None:
+        self._app, self._pages = app, pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is not None and (scope["type"] != "http" or scope["path"] not in self._pages):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await (await self._respond(scope))(scope, receive, send)
+
+    async def _respond(self, scope: Scope) -> Response:
+        asked = self._pages, scope["method"], scope["path"], Headers(scope=scope).get("accept", "")
+        # Whether the process lives is answered without a thread: all of them may be busy.
+        made = respond(*asked) if scope["path"] == HEALTHY else await run_in_threadpool(respond, *asked)
+        return Response(made.content, made.status, {"Content-Type": made.content_type, **dict(made.headers)})
+
+
+def serve(app: ASGIApp, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; requests in work are finished first. From the main thread only."""
+    _Server(_config(app)).run(sockets=[listener])
+
+
+@contextmanager
+def in_background(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
+    """Serve in a thread for as long as the context lasts; signals are the caller's."""
+    server = _Server(_config(app))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    # Forwarded headers must reach the sign-in as they are: it trusts nobody who was forwarded.
+    return uvicorn.Config(
+        app,
+        http=Bounded,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Takes a signal as the wish to end. Uvicorn's own raises it again after its work is done, and we return 0."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True

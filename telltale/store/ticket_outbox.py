@@ -1,0 +1,117 @@
+"""The outbox: ticket changes on their way to the trackers.
+
+An item is written in the transaction that decides the change, so that neither is ever there without the other. Whoever
+delivers claims an item first, which counts the attempt and keeps others from it until a time; when it dies, the item
+falls due again. Delivery is therefore at least once, and the item's key tells a tracker what it has taken already.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Select, delete, func, select, update
+
+from telltale.store.schema import ticket_outbox
+
+_c = ticket_outbox.c
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """One change of one ticket for one tracker, claimed for delivery.
+
+    `key` is the same at every attempt, and no other change's; `attempt` counts from 1: above it, an earlier attempt may
+    have reached the tracker. `reference` is what the tracker calls the ticket, once it took a change of it.
+    """
+
+    id: int
+    tracker: str
+    ticket_id: int
+    event_id: int
+    key: str
+    attempt: int
+    reference: str | None = None
+
+
+def add(connection: Connection, trackers: Iterable[str], ticket_id: int, event_id: int, now: float) -> None:
+    """Put a change, an event of a ticket's timeline, in the outbox of each tracker."""
+    key = uuid.uuid4().hex
+    rows = [
+        {
+            "tracker": tracker, "ticket_id": ticket_id, "event_id": event_id, "key": key, "created_at": now,
+            "state": "pending", "attempts": 0, "due_at": now,
+        }
+        for tracker in trackers
+    ]  # fmt: skip
+    if rows:
+        connection.execute(ticket_outbox.insert(), rows)
+
+
+def is_due(connection: Connection, tracker: str, now: float) -> bool:
+    """Whether there is something to claim; a read, so that an idle worker writes nothing."""
+    return connection.execute(_due(tracker, now)).first() is not None
+
+
+def claim(connection: Connection, tracker: str, now: float, until: float) -> OutboxItem | None:
+    """Claim what has been due longest, of each ticket its oldest change: the next waits until that one is settled.
+
+    Nobody else can claim the same item before `until`: one statement reads and writes, in both databases.
+    """
+    row = connection.execute(
+        update(ticket_outbox)
+        .where(_c.id.in_(_due(tracker, now)), _c.state == "pending", _c.due_at <= now)
+        .values(attempts=_c.attempts + 1, due_at=until)
+        .returning(_c.id, _c.ticket_id, _c.event_id, _c.key, _c.attempts)
+    ).first()
+    if row is None:
+        return None
+    id_, ticket_id, event_id, key, attempt = row
+    return OutboxItem(id_, tracker, ticket_id, event_id, key, attempt, _reference(connection, tracker, ticket_id))
+
+
+def delivered(connection: Connection, item: OutboxItem, reference: str) -> None:
+    """Mark an item as taken by its tracker. Of a ticket's delivered changes only the newest stays, for `reference`."""
+    _settle(connection, item, state="delivered", reference=reference, error=None)
+    older = (_c.tracker == item.tracker, _c.ticket_id == item.ticket_id, _c.state == "delivered", _c.id < item.id)
+    connection.execute(delete(ticket_outbox).where(*older))
+
+
+def failed(connection: Connection, item: OutboxItem, error: str) -> None:
+    """Mark an item as refused for good; it stays, and the ticket's next changes are delivered."""
+    _settle(connection, item, state="failed", error=error)
+
+
+def postponed(connection: Connection, item: OutboxItem, error: str, due_at: float) -> None:
+    """Give a claimed item back, to be tried again at `due_at`."""
+    _settle(connection, item, due_at=due_at, error=error)
+
+
+def oldest_pending(connection: Connection) -> dict[str, float]:
+    """By tracker, when its oldest pending item was written; a tracker without one is not among them."""
+    query = select(_c.tracker, func.min(_c.created_at).label("at")).where(_c.state == "pending").group_by(_c.tracker)
+    return {row.tracker: row.at for row in connection.execute(query)}
+
+
+def count_failed(connection: Connection) -> dict[str, int]:
+    """By tracker, how many items were refused for good."""
+    query = select(_c.tracker, func.count().label("items")).where(_c.state == "failed").group_by(_c.tracker)
+    return {row.tracker: row.items for row in connection.execute(query)}
+
+
+def _due(tracker: str, now: float) -> Select[tuple[int]]:
+    pending = (_c.tracker == tracker, _c.state == "pending")
+    oldest = select(func.min(_c.id)).where(*pending).group_by(_c.ticket_id)
+    return select(_c.id).where(_c.id.in_(oldest), _c.due_at <= now).order_by(_c.due_at, _c.id).limit(1)
+
+
+def _reference(connection: Connection, tracker: str, ticket_id: int) -> str | None:
+    done = (_c.tracker == tracker, _c.ticket_id == ticket_id, _c.state == "delivered")
+    return connection.execute(select(_c.reference).where(*done).order_by(_c.id.desc()).limit(1)).scalar()
+
+
+def _settle(connection: Connection, item: OutboxItem, **values: object) -> None:
+    # Not what another worker has brought to its end meanwhile.
+    mine = (_c.id == item.id, _c.state == "pending")
+    connection.execute(update(ticket_outbox).where(*mine).values(values))

@@ -1,0 +1,25 @@
+"""Roles, and who a request comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["submitter", "viewer", "reviewer", "adjudicator", "admin"]
+ROLES: tuple[Role, ...] = ("submitter", "viewer", "reviewer", "adjudicator", "admin")
+# As the collector names a sender that does not say whose it is.
+LOCAL_TENANT = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. `via` says how we know; `tenant` and `scopes` are those of an API key."""
+
+    name: str
+    role: str
+    via: Literal["session", "key", "local"]
+    tenant: str = LOCAL_TENANT
+    scopes: tuple[str, ...] = ()
+
+    def allows(self, role: str) -> bool:
+        return ROLES.index(self.role) >= ROLES.index(role)

@@ -1,0 +1,42 @@
+"""What a part brings to the web application beside its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+
+from telltale.web.nav import Nav
+from telltale.web.state import State
+
+
+class Router(APIRouter):
+    """A part's routes, and all that the application must know of the part to serve them.
+
+    `templates`: the folder of its templates. `filters`: filters of its own for them, by name. `nav`: its entries in the
+    navigation. `links`: address patterns by name, for pages that know the noun but not the part: a template writes
+    `link("ticket", id=7)` and gets None where no part serves it. `cross_site`: paths that pages of other sites may
+    call; cookies must count for nothing there. `make_state`: makes what the part keeps while the application runs;
+    handlers find it with `state(request).part(ItsClass)`. For start and end there is FastAPI's own `lifespan`.
+    """
+
+    def __init__(
+        self,
+        *,
+        templates: Path | None = None,
+        filters: Mapping[str, Callable[..., str]] | None = None,
+        nav: Sequence[Nav] = (),
+        links: Mapping[str, str] | None = None,
+        cross_site: Collection[str] = (),
+        make_state: Callable[[State], object] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.templates = templates
+        self.filters = dict(filters or {})
+        self.nav = tuple(nav)
+        self.links = dict(links or {})
+        self.cross_site = frozenset(cross_site)
+        self.make_state = make_state
