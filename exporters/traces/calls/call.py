@@ -32,9 +32,9 @@ class Call:
 
     `duration_s`, `ttft_s` and `tpot_s` are seconds; token counts follow OTel: `input_tokens` includes tokens read from
     a cache (`cached_input_tokens`) and written into one (`cache_write_input_tokens`), `output_tokens` includes
-    reasoning tokens. `ttft_s` is set only when the call is known to have streamed, `tpot_s` only for servers. A span that
-    covers only the stream gives a call with `stream_s`, how long it took, and `request_hash`, which finds the wait
-    before it (see `stream_waits`); its start is its end.
+    reasoning tokens. `ttft_s` is set only when the call is known to have streamed, `tpot_s` only for servers. A span
+    that covers only the stream gives a call with `stream_s`, how long it took, and `request_hash`, which finds the
+    wait before it (see `stream_waits`); its start is its end.
 
     Written out, not a dataclass: mypyc compiles this constructor, a dataclass's stays Python. Some machine words stand
     here, outside `core`, because every span has them:
