@@ -175,6 +175,7 @@ def finalise(call: Call, failed: bool, aborted: bool, native_ttft: bool, service
         call.model_requested = service_model
 
 
+# These run for every call, so they read `token_counts`, whose -1 is "not known".
 def _set_status(call: Call, failed: bool, aborted: bool) -> None:
     counts, finish = call.token_counts, call.finish_reasons
     if failed:
@@ -195,7 +196,7 @@ def _check_times(call: Call, native_ttft: bool) -> None:
         return
     if duration is None or not ((call.streaming or native_ttft) and 0.0 < ttft <= duration):
         call.ttft_s = None
-    elif call.tpot_s is None and output > 1:
+    elif call.layer == "server" and call.tpot_s is None and output > 1:
         call.tpot_s = (duration - ttft) / float(output - 1)
 
 
