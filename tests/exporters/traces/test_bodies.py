@@ -78,7 +78,7 @@ def test_a_zstd_body_that_is_cut_off_is_refused(parts: list[bytes], sized: bool,
         decompress(first + last[:cut], "zstd", LIMIT)
 
 
-@pytest.mark.parametrize("more", [b"garbage", b"\0", b"\x28\xb5", b"garbage" * 100, gzip.compress(b"more")])
+@pytest.mark.parametrize("more", [b"garbage", b"\0", b"\x28\xb5", b"garbage" * 100, gzip.compress(b"more", mtime=0)])
 def test_what_follows_the_frames_of_a_zstd_body_is_refused(more: bytes) -> None:
     with pytest.raises(Refused) as refused:
         decompress(frame(b"spans") + more, "zstd", LIMIT)
