@@ -39,9 +39,9 @@ def test_activity_names_each_model_with_its_last_sample(store: Store) -> None:
 
 
 def test_recent_feedback_comes_newest_first_and_narrowed(store: Store) -> None:
-    for number, (value, words) in enumerate([(0.0, None), (1.0, "good"), (None, "words"), (0.25, None)]):
+    for number, (value, comment) in enumerate([(0.0, None), (1.0, "good"), (None, "why"), (0.25, None)]):
         event = Feedback(
-            float(number), "t", "1" * 32, None, "rating", "helpful", value, "user", f"k{number}", words, None
+            float(number), "t", "1" * 32, None, "rating", "helpful", value, "user", f"k{number}", comment, None
         )
         store.write(lambda connection, event=event: feedback.append(connection, event, "0" * 64))  # type: ignore[misc]
 
@@ -49,9 +49,9 @@ def test_recent_feedback_comes_newest_first_and_narrowed(store: Store) -> None:
         every = feedback.recent(connection, limit=3)
         older = feedback.recent(connection, limit=9, before_id=every[-1].id)
         negative = feedback.recent(connection, limit=9, show="negative")
-        words = feedback.recent(connection, limit=9, show="words")
+        commented = feedback.recent(connection, limit=9, show="comments")
         assert feedback.count(connection, 2.0) == 2
 
     assert [event.received_at for event in (*every, *older)] == [3.0, 2.0, 1.0, 0.0]
     assert [event.received_at for event in negative] == [3.0, 0.0]
-    assert [event.received_at for event in words] == [2.0, 1.0]
+    assert [event.received_at for event in commented] == [2.0, 1.0]
