@@ -77,6 +77,7 @@ def test_only_the_edge_of_the_command_knows_the_parts() -> None:
         ("exporters.traces", ("fastapi", "pandas", "sklearn", "evidently")),
         ("monitors", ("evidently", "pandas", "fastapi", "grpc")),
         ("alerting", ("pandas", "sklearn", "evidently", "grpc")),
+        ("alerting.report.pages", ("yaml", "pandas", "sklearn", "evidently", "grpc")),
         ("feedback", ("pandas", "sklearn", "evidently", "grpc")),
         ("dashboards", ("pandas", "fastapi", "sqlalchemy", "grpc")),
     ],
