@@ -1,19 +1,20 @@
 # Two commands: `make demo` and `make test`. Everything lands in .venv/ and .telltale/, which git ignores.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest -n auto --dist loadgroup
 
 # What others' instrumentations need does not go with what we need.
 EMITTERS := .telltale/emitters
 DRIVEN := tests/exporters/traces/emitters
 LOCK := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --python-version 3.11
 
-.PHONY: demo test lint types unit e2e emitters lock clean
+.PHONY: demo test lint types suite unit e2e emitters lock clean
 
 demo: .venv/ready
 	$(BIN)/telltale fetch --missing
 	$(BIN)/telltale demo $(ARGS)
 
-test: lint types unit e2e
+test: lint types suite
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -22,14 +23,18 @@ lint: .venv/ready
 types: .venv/ready
 	$(BIN)/mypy
 
-# On every core: a worker takes the next tests when it is done with its own.
+# On every core. Some tests wait for real components: others have the core meanwhile.
+suite: .venv/ready emitters
+	$(BIN)/telltale fetch --missing
+	$(PYTEST) $(ARGS)
+
 unit: .venv/ready emitters
 	$(BIN)/telltale fetch --missing
-	$(BIN)/pytest -n auto --dist worksteal -m "not e2e" $(ARGS)
+	$(PYTEST) -m "not e2e" $(ARGS)
 
 e2e: .venv/ready
 	$(BIN)/telltale fetch --missing
-	$(BIN)/pytest -n auto --dist loadfile -m e2e $(ARGS)
+	$(PYTEST) -m e2e $(ARGS)
 
 # uv where it is, else venv and pip; both install what the lock pins, by hash. The lock is complete, and pip would stumble
 # over dependencies that name an extra of a pinned package: it need not look at any.

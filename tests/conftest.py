@@ -22,6 +22,22 @@ hypothesis.settings.register_profile("telltale", deadline=None)
 hypothesis.settings.load_profile("telltale")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that may take longest, so that no core waits for one at the end.
+
+    Those of whole stacks stay together by file, on one core: their files share what takes long to make.
+    """
+
+    def limit(item: pytest.Item) -> float:
+        marker = item.get_closest_marker("timeout")
+        return float(marker.args[0]) if marker else 0.0
+
+    items.sort(key=limit, reverse=True)
+    for item in items:
+        if item.get_closest_marker("e2e"):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+
+
 @pytest.fixture(scope="session")
 def require() -> Callable[[object, str], None]:
     """`require(present, how)` skips with `how` when a real component is missing.

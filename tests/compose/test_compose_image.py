@@ -1,8 +1,10 @@
-"""The image: what its file says, and its build run as a script in a clean folder."""
+"""The image: what its file says, and its build run as a script in a clean folder.
+
+The collector's build is tested in exporters/traces/test_compiled.py.
+"""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import stat
@@ -12,20 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uv
+from support.image import STEPS, TEXT, build, copied, installed, python
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "compose"
-TEXT = (COMPOSE / "Containerfile").read_text().replace("\\\n", " ")
-STEPS = [line.split(maxsplit=1) for line in TEXT.splitlines() if line.strip() and not line.startswith("#")]
 PACKAGES = ("telltale", "exporters", "monitors", "alerting", "dashboards", "feedback")
-
-
-def copied() -> list[str]:
-    """What is copied from the project."""
-    sources = [step[1].split()[:-1] for step in STEPS if step[0] == "COPY" and "--from" not in step[1]]
-    return [source.rstrip("/") for found in sources for source in found]
 
 
 def test_base_images_are_pinned() -> None:
@@ -89,7 +83,6 @@ def test_secrets_are_made_once_and_only_their_folder_keeps_others_out(tmp_path: 
     ("extras", "runs", "absent"),
     [
         ("gpu", "exporters.gpu", {"pandas", "fastapi", "sqlalchemy", "numpy", "grpcio"}),
-        ("traces,postgres", "exporters.traces.serve", {"pandas", "fastapi", "evidently"}),
         (
             "web,tickets,postgres",
             "alerting.report.pages, feedback.routes, telltale.web.app",
@@ -103,32 +96,17 @@ def test_the_image_s_build_works_in_a_clean_folder(
 ) -> None:
     assert 'RUN sh compose/build.sh "${EXTRAS}" /opt/telltale' in TEXT
     assert extras in {service["build"]["args"]["EXTRAS"] for service in services.values() if _is_part(service)}
-    source = tmp_path / "src"
-    for name in copied():
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, source / name)
-    # Only what the image has: uv on PATH, nothing of this environment.
-    path = f"{Path(uv.find_uv_bin()).parent}:{os.environ['PATH']}"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "PYTHON"))}
-    target = tmp_path / "opt"
-    subprocess.run(["sh", "compose/build.sh", extras, target], cwd=source, env=clean | {"PATH": path}, check=True)
-    shutil.rmtree(source)
-
-    def python(code: str) -> str:
-        done = subprocess.run([target / "bin/python", "-c", code], cwd="/", capture_output=True, text=True, check=True)
-        return done.stdout
-
+    target = build(extras, tmp_path)
     assert (
         "collect" in subprocess.run([target / "bin/telltale", "--help"], cwd="/", capture_output=True, text=True).stdout
     )
-    python(f"import {runs}")
+    python(target, f"import {runs}")
     if extras == "gpu":
         once = [target / "bin/telltale", "gpu", "--once", "--simulate", "1"]
         assert "simulated" in subprocess.run(once, cwd="/", capture_output=True, text=True, check=True).stdout.lower()
-    listed = python("from importlib.metadata import distributions as d; print(*(x.name.lower() for x in d()))").split()
-    assert "telltale-llm" in listed
-    assert not absent & set(listed)
+    found = installed(target)
+    assert "telltale-llm" in found
+    assert not absent & found
 
 
 def _is_part(service: Json) -> bool:

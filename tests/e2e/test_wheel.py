@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tomllib
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+import uv
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("telltale", "exporters", "monitors", "alerting", "dashboards", "feedback")
@@ -37,12 +36,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `telltale` command of an environment that holds the wheel and what the lock pins."""
     folder = tmp_path_factory.mktemp("env")
     lock = ROOT / "requirements.lock"
-    if uv := shutil.which("uv"):
-        subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder / "v"], check=True)
-        install = [uv, "pip", "install", "-q", "--python", folder / "v/bin/python"]
-    else:
-        venv.create(folder / "v", with_pip=True)
-        install = [folder / "v/bin/python", "-m", "pip", "install", "-q"]
+    uv_bin = uv.find_uv_bin()
+    subprocess.run([uv_bin, "venv", "-q", "--python", sys.executable, folder / "v"], check=True)
+    install = [uv_bin, "pip", "install", "-q", "--python", folder / "v/bin/python"]
     subprocess.run([*install, "--require-hashes", "--no-deps", "-r", lock], check=True)
     subprocess.run([*install, "--no-deps", wheel], check=True)
     return folder / "v/bin/telltale"

@@ -1,4 +1,4 @@
-"""The per-span path as a wheel with TELLTALE_COMPILE=1 has it: compiled, it passes the same tests."""
+"""The collector as its image has it: the per-span path is compiled, and passes the same tests."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import image
 
 ROOT = Path(__file__).parents[3]
+EXTRAS = "traces,postgres"
 # Those that go through every compiled module, none of which starts a process of the checkout.
 TRACES = (
     "otlp_protobuf",
@@ -27,6 +28,7 @@ TRACES = (
     "interning",
     "duplicates",
     "resends",
+    "journal",
     "sample_collector",
     "http2",
     "otlp_json",
@@ -36,24 +38,19 @@ SAME = ("telltale/test_redaction.py", *(f"exporters/traces/test_{name}.py" for n
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_compiled_it_passes_the_same_tests(tmp_path: Path, require: Callable[[object, str], None]) -> None:
     require(shutil.which("gcc"), "apt install gcc libc6-dev")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    environment = {**os.environ, "TELLTALE_COMPILE": "1"}
-    done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    [wheel] = tmp_path.glob("*.whl")
-    assert "none-any" not in wheel.name
-    site = tmp_path / "site"
-    with zipfile.ZipFile(wheel) as packed:
-        packed.extractall(site)
+    target = image.build(EXTRAS, tmp_path)
+    image.python(target, "import exporters.traces.serve")
+    assert not {"pandas", "fastapi", "evidently"} & image.installed(target)
+    [site] = target.glob("lib/python*/site-packages")
     assert list(site.glob("exporters/traces/calls/fast_path.*.so"))
     assert list(site.glob("telltale/redaction/rules.*.so"))
     tests = [str(ROOT / "tests" / name) for name in SAME]
     # From elsewhere: `python -m` puts the folder that it runs in before all others.
     check = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"),
              "--rootdir", str(ROOT), "-o", f"pythonpath={site} tests", *tests]  # fmt: skip
-    marker = {**environment, "TELLTALE_TEST_FROM": str(site)}
+    marker = {**os.environ, "TELLTALE_TEST_FROM": str(site)}
     done = subprocess.run(check, cwd=tmp_path, env=marker, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
