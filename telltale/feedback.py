@@ -138,6 +138,11 @@ def votes(events: Iterable[Feedback], about: About) -> list[Vote]:
     ]
 
 
+def concerns_votes(event: Feedback) -> bool:
+    """Whether `votes` depends on this event: a person's vote or retraction."""
+    return is_person(event) and (event.kind in VOTE_KINDS or event.kind == "retract")
+
+
 def is_person(event: Feedback) -> bool:
     return event.source in PEOPLE
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from monitors.runs import Runs
+from monitors.sources import VoteSource
 from telltale.evidence.scores import VoteShares
 from telltale.records import Feedback, Sample, Score
 from telltale.settings import Monitor
@@ -131,6 +132,18 @@ def test_a_vote_of_one_tenant_never_counts_on_a_call_of_another(traffic: Traffic
         traffic.vote(trace, tenant="bank", value=0.0)
     score = traffic.judge()["chat"]
     assert (score.samples, ratio(score)) == (10, 0.0)
+
+
+def test_only_what_votes_depend_on_is_read(traffic: Traffic, store: Store) -> None:
+    for number in range(20, 30):
+        trace = traffic.call(number)
+        traffic.vote(trace, value=0.0)
+        traffic.vote(trace, source="judge", kind="rating", value=0.9)
+        traffic.vote(trace, kind="comment", value=None, comment="wrong city")
+    assert traffic.judge()["chat"].samples == 10
+    with store.read() as connection:
+        found = VoteSource(SETTINGS).read(connection, "chat", 1010.0, 1020.0)
+    assert [observed.event.value for observed in found if observed.event] == [0.0] * 10
 
 
 def test_the_examples_are_the_calls_that_were_voted_down(traffic: Traffic, store: Store) -> None:

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telltale.feedback import build, current, fingerprint, is_negative, is_positive, match, subject_hash, votes
+from telltale.feedback import (
+    build,
+    concerns_votes,
+    current,
+    fingerprint,
+    is_negative,
+    is_positive,
+    match,
+    subject_hash,
+    votes,
+)
 from telltale.records import Feedback, Sample
 
 TRACE, OTHER_TRACE = "1" * 32, "2" * 32
@@ -108,6 +118,14 @@ def test_nobody_counts_twice_on_a_call_nor_on_another_tenants(events: list[Feedb
     assert all(vote.call.tenant in (vote.event.tenant, "unknown") for vote in found)
     assert all(vote.event.source != "judge" for vote in found)
     assert all(vote.event.span_id in (None, vote.call.span_id) for vote in found)
+
+
+@given(streams)
+def test_votes_depend_on_nothing_but_peoples_votes_and_retractions(events: list[Feedback]) -> None:
+    few = [found for found in events if concerns_votes(found)]
+    assert votes(few, match(few, CALLS)) == votes(events, match(events, CALLS))
+    assert {found.source for found in few} <= {"user", "reviewer"}
+    assert {found.kind for found in few} <= {"thumb", "rating", "retract"}
 
 
 def test_an_event_is_about_its_span_else_the_last_call_as_the_client_recorded_it() -> None:
