@@ -1,7 +1,7 @@
 """What feedback means: how an event is built, which call it is about, and what each person currently says of that call.
 
 Pure: no store and no clock. Every intake builds events with `build`; whoever counts, shows or exports them asks `match`
-and `current`. The order in which events arrive, or are read, never matters.
+and `current`. Of two events the one stored later is newer; the order in which they are read never matters.
 """
 
 from __future__ import annotations
@@ -182,6 +182,10 @@ def _topic(event: Feedback, call: Sample | None) -> tuple[object, ...]:
     return *author(event), event.trace_id, span, event.name
 
 
-def _order(event: Feedback) -> tuple[float, int, str]:
-    """Newer events have a greater one; no two events have the same."""
-    return event.received_at, event.id or 0, event.idempotency_key
+def _order(event: Feedback) -> tuple[int, float, str]:
+    """Newer events have a greater one; no two events have the same.
+
+    The store numbers events as they arrive. Their times are of several servers' clocks, which may disagree by more than
+    a person needs to withdraw a vote, and may be set back.
+    """
+    return event.id or 0, event.received_at, event.idempotency_key

@@ -48,6 +48,10 @@ class Traffic:
         event = replace(VOTE, received_at=at, trace_id=trace, idempotency_key=f"k{len(self._events)}")
         self._events.append(replace(event, **fields))  # type: ignore[arg-type]  # fields of an event
 
+    def postpone_first(self, to: float) -> None:
+        """Let the first vote have been received later than those that were stored after it."""
+        self._events[0] = replace(self._events[0], received_at=to)
+
     def judge(self) -> dict[str, Score]:
         """The score of votes in that window, by model."""
 
@@ -82,6 +86,14 @@ def test_a_vote_of_the_reference_is_in_no_window(traffic: Traffic, store: Store)
     with store.read() as connection:
         found = scores.load(connection)
     assert found == []
+
+
+def test_a_reference_ends_with_its_newest_vote_whatever_order_they_were_stored_in(traffic: Traffic) -> None:
+    traffic.postpone_first(to=1008.0)
+    traffic.vote(traffic.call(20, at=1003.0), at=1003.0)
+    for number in range(21, 31):
+        traffic.vote(traffic.call(number))
+    assert traffic.judge()["chat"].samples == 11
 
 
 def test_an_anonymous_vote_taken_back_counts_for_nothing(traffic: Traffic) -> None:
