@@ -114,8 +114,9 @@ def _due(tracker: str, now: float) -> Select[tuple[int]]:
 
 
 def _is_due(now: float) -> ColumnElement[bool]:
-    # Of a time further off the clock has been set back since: nothing would be delivered until it is there again.
-    return or_(_c.due_at <= now, _c.due_at > now + LONGEST_WAIT_S)
+    # A time far off was set before the clock was set back: nothing would be delivered until it is there again. Three
+    # times as far as any wait, because the clocks of two hosts may differ, and each must respect the other's pauses.
+    return or_(_c.due_at <= now, _c.due_at > now + 3 * LONGEST_WAIT_S)
 
 
 def _reference(connection: Connection, tracker: str, ticket_id: int) -> str | None:

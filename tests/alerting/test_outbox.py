@@ -21,7 +21,7 @@ from alerting import trackers
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
 from alerting.trackers.embedded import EmbeddedTracker
-from alerting.trackers.outbox import CLAIM_S, OutboxState, OutboxWorker, deliver_next, retry_delay
+from alerting.trackers.outbox import CLAIM_S, LONGEST_RETRY_S, OutboxState, OutboxWorker, deliver_next, retry_delay
 from alerting.trackers.protocol import Delivery, TicketChange, Tracker
 from telltale.store import Store, open_store, ticket_outbox
 
@@ -230,6 +230,15 @@ def test_a_clock_that_is_set_back_stops_no_delivery(store: Store, remote: Remote
     notify(store, alert("b"), now=now)
     drain(store, remote, now - back)
     assert Counter(model for model, _ in remote.kinds) == {"a": 2, "b": 2}
+
+
+def test_a_host_whose_clock_is_behind_respects_the_others_pause(store: Store, remote: Remote) -> None:
+    notify(store, alert("a"))
+    item = store.write(lambda c: ticket_outbox.claim(c, "remote", NOW, NOW + CLAIM_S))
+    assert item is not None
+    store.write(lambda c: ticket_outbox.postponed(c, item, "busy", NOW + LONGEST_RETRY_S))
+    drain(store, remote, NOW - 300)
+    assert remote.seen == []
 
 
 def test_two_processes_deliver_each_change_once(url: str, store: Store, remote: Remote) -> None:
