@@ -95,8 +95,8 @@ def match(events: Iterable[Feedback], calls: Iterable[Sample]) -> dict[Feedback,
     """The call that each event is about; events whose call is not among `calls` are left out.
 
     It is the call whose span the event names. An event without a span is about the response to the trace as a whole:
-    the last call, as the layer nearest to the person recorded it. An event is never about another tenant's call;
-    a call that names no tenant stands in where the event's own tenant has none.
+    the last call, as the layer nearest to the person recorded it. An event is never about another tenant's call; a call
+    that names no tenant may be anybody's.
     """
     by_trace: dict[str, list[Sample]] = defaultdict(list)
     for call in calls:
@@ -172,8 +172,9 @@ def _may_be_about(event: Feedback, call: Sample) -> bool:
     return event.span_id is None or event.span_id == call.span_id
 
 
-def _distance(event: Feedback, call: Sample) -> tuple[bool, int, float, str, int]:
-    return event.tenant != call.tenant, LAYERS.index(call.layer), -call.observed_at, call.span_id, call.id or 0
+def _distance(event: Feedback, call: Sample) -> tuple[int, float, bool, str, int]:
+    # The tenant decides last: a gateway often names one where the application, which the person used, names none.
+    return LAYERS.index(call.layer), -call.observed_at, event.tenant != call.tenant, call.span_id, call.id or 0
 
 
 def _topic(event: Feedback, call: Sample | None) -> tuple[object, ...]:

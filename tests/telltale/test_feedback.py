@@ -142,8 +142,16 @@ def test_an_event_is_never_about_another_tenants_call() -> None:
     assert match([replace(EVENT, span_id="4" * 16)], CALLS) == {}
     unclaimed = replace(EVENT, trace_id=OTHER_TRACE)
     assert match([unclaimed], CALLS) == {unclaimed: CALLS[4]}
-    own = CALLS[4]._replace(id=6, tenant="shop", observed_at=-1.0)
+    own = CALLS[4]._replace(id=6, tenant="shop")
     assert match([unclaimed], [*CALLS, own]) == {unclaimed: own}
+
+
+def test_the_response_that_the_person_saw_is_preferred_whichever_layer_names_the_tenant() -> None:
+    """A gateway that knows its keys' teams names a tenant where the application names none."""
+    seen = CALL._replace(id=1, tenant="unknown", observed_at=5.0)
+    gateway = CALL._replace(id=2, span_id="2" * 16, layer="gateway", model="eu/chat", observed_at=4.9)
+    earlier = CALL._replace(id=3, span_id="3" * 16, observed_at=1.0)
+    assert match([EVENT], [seen, gateway, earlier]) == {EVENT: seen}
 
 
 def test_a_retraction_that_names_the_span_finds_the_vote_on_the_trace() -> None:
