@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from monitors import windows
 from monitors.windows import LONGEST
 from telltale.evidence.scores import Examples
-from telltale.feedback import match, votes
+from telltale.feedback import concerns_votes, match, votes
 from telltale.records import Direction, Feedback, Rows, Sample
 from telltale.settings import Monitor as MonitorSettings
 from telltale.store import feedback, samples
@@ -95,7 +95,8 @@ class VoteSource:
         return self.read(connection, model, until - LONGEST, until)
 
     def read(self, connection: Connection, model: str, since: float, until: float) -> list[Observation]:
-        events = feedback.load(connection, since=since, until=until)
+        # Judges may rate every call: their events would be looked at again for each end that a window may have.
+        events = [event for event in feedback.load(connection, since=since, until=until) if concerns_votes(event)]
         about = match(events, _calls(connection, events))
         return [Observation(event.received_at, call, event) for event, call in about.items() if call.model == model]
 

@@ -42,7 +42,8 @@ def text_rows(samples: Sequence[Sample], direction: Direction, most: int, seed: 
 
 
 def vote_rows(votes: Sequence[Vote]) -> Rows:
-    """One row for each vote."""
+    """One row for each vote, in order of the times when they were received."""
+    votes = sorted(votes, key=lambda vote: vote.event.received_at)
     return Rows(
         ids=tuple(vote.call.id or 0 for vote in votes),
         groups=tuple(_group(vote.call) for vote in votes),

@@ -1,7 +1,7 @@
 """What feedback means: how an event is built, which call it is about, and what each person currently says of that call.
 
 Pure: no store and no clock. Every intake builds events with `build`; whoever counts, shows or exports them asks `match`
-and `current`. The order in which events arrive, or are read, never matters.
+and `current`. Of two events the one stored later is newer; the order in which they are read never matters.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def match(events: Iterable[Feedback], calls: Iterable[Sample]) -> dict[Feedback,
     """The call that each event is about; events whose call is not among `calls` are left out.
 
     It is the call whose span the event names. An event without a span is about the response to the trace as a whole:
-    the last call, as the layer nearest to the person recorded it. An event is never about another tenant's call;
-    a call that names no tenant stands in where the event's own tenant has none.
+    the last call, as the layer nearest to the person recorded it. An event is never about another tenant's call; a call
+    that names no tenant may be anybody's.
     """
     by_trace: dict[str, list[Sample]] = defaultdict(list)
     for call in calls:
@@ -138,6 +138,11 @@ def votes(events: Iterable[Feedback], about: About) -> list[Vote]:
     ]
 
 
+def concerns_votes(event: Feedback) -> bool:
+    """Whether `votes` depends on this event: a person's vote or retraction."""
+    return is_person(event) and (event.kind in VOTE_KINDS or event.kind == "retract")
+
+
 def is_person(event: Feedback) -> bool:
     return event.source in PEOPLE
 
@@ -167,8 +172,9 @@ def _may_be_about(event: Feedback, call: Sample) -> bool:
     return event.span_id is None or event.span_id == call.span_id
 
 
-def _distance(event: Feedback, call: Sample) -> tuple[bool, int, float, str, int]:
-    return event.tenant != call.tenant, LAYERS.index(call.layer), -call.observed_at, call.span_id, call.id or 0
+def _distance(event: Feedback, call: Sample) -> tuple[int, float, bool, str, int]:
+    # The tenant decides last: a gateway often names one where the application, which the person used, names none.
+    return LAYERS.index(call.layer), -call.observed_at, event.tenant != call.tenant, call.span_id, call.id or 0
 
 
 def _topic(event: Feedback, call: Sample | None) -> tuple[object, ...]:
@@ -177,6 +183,10 @@ def _topic(event: Feedback, call: Sample | None) -> tuple[object, ...]:
     return *author(event), event.trace_id, span, event.name
 
 
-def _order(event: Feedback) -> tuple[float, int, str]:
-    """Newer events have a greater one; no two events have the same."""
-    return event.received_at, event.id or 0, event.idempotency_key
+def _order(event: Feedback) -> tuple[int, float, str]:
+    """Newer events have a greater one; no two events have the same.
+
+    The store numbers events as they arrive. Their times are of several servers' clocks, which may disagree by more than
+    a person needs to withdraw a vote, and may be set back.
+    """
+    return event.id or 0, event.received_at, event.idempotency_key

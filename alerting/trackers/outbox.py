@@ -20,7 +20,7 @@ POLL_S = 1.0
 # A claimed item falls due again after this long: by then whoever claimed it has settled it, or is dead.
 CLAIM_S = 60.0
 FIRST_RETRY_S = 1.0
-LONGEST_RETRY_S = 300.0
+LONGEST_RETRY_S = ticket_outbox.LONGEST_WAIT_S
 MAX_ERROR = 500
 
 

@@ -11,9 +11,12 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, update
 
 from telltale.store.schema import ticket_outbox
+
+LONGEST_WAIT_S = 300.0
+"""No claim and no pause may be longer."""
 
 _c = ticket_outbox.c
 
@@ -61,7 +64,7 @@ def claim(connection: Connection, tracker: str, now: float, until: float) -> Out
     """
     row = connection.execute(
         update(ticket_outbox)
-        .where(_c.id.in_(_due(tracker, now)), _c.state == "pending", _c.due_at <= now)
+        .where(_c.id.in_(_due(tracker, now)), _c.state == "pending", _is_due(now))
         .values(attempts=_c.attempts + 1, due_at=until)
         .returning(_c.id, _c.ticket_id, _c.event_id, _c.key, _c.attempts)
     ).first()
@@ -72,20 +75,24 @@ def claim(connection: Connection, tracker: str, now: float, until: float) -> Out
 
 
 def delivered(connection: Connection, item: OutboxItem, reference: str) -> None:
-    """Mark an item as taken by its tracker. Of a ticket's delivered changes only the newest stays, for `reference`."""
-    _settle(connection, item, state="delivered", reference=reference, error=None)
+    """Mark an item as taken by its tracker. Of a ticket's delivered changes only the newest stays, for `reference`.
+
+    It counts even where another worker's attempt was refused meanwhile: the tracker has the change.
+    """
+    _settle(connection, item, _c.state != "delivered", state="delivered", reference=reference, error=None)
     older = (_c.tracker == item.tracker, _c.ticket_id == item.ticket_id, _c.state == "delivered", _c.id < item.id)
     connection.execute(delete(ticket_outbox).where(*older))
 
 
 def failed(connection: Connection, item: OutboxItem, error: str) -> None:
     """Mark an item as refused for good; it stays, and the ticket's next changes are delivered."""
-    _settle(connection, item, state="failed", error=error)
+    _settle(connection, item, _c.state == "pending", state="failed", error=error)
 
 
 def postponed(connection: Connection, item: OutboxItem, error: str, due_at: float) -> None:
-    """Give a claimed item back, to be tried again at `due_at`."""
-    _settle(connection, item, due_at=due_at, error=error)
+    """Give a claimed item back, to be tried again at `due_at`; not where somebody else has claimed it since."""
+    unchanged = (_c.state == "pending", _c.attempts == item.attempt)
+    _settle(connection, item, *unchanged, due_at=due_at, error=error)
 
 
 def oldest_pending(connection: Connection) -> dict[str, float]:
@@ -103,7 +110,13 @@ def count_failed(connection: Connection) -> dict[str, int]:
 def _due(tracker: str, now: float) -> Select[tuple[int]]:
     pending = (_c.tracker == tracker, _c.state == "pending")
     oldest = select(func.min(_c.id)).where(*pending).group_by(_c.ticket_id)
-    return select(_c.id).where(_c.id.in_(oldest), _c.due_at <= now).order_by(_c.due_at, _c.id).limit(1)
+    return select(_c.id).where(_c.id.in_(oldest), _is_due(now)).order_by(_c.due_at, _c.id).limit(1)
+
+
+def _is_due(now: float) -> ColumnElement[bool]:
+    # A time far off was set before the clock was set back: nothing would be delivered until it is there again. Three
+    # times as far as any wait, because the clocks of two hosts may differ, and each must respect the other's pauses.
+    return or_(_c.due_at <= now, _c.due_at > now + 3 * LONGEST_WAIT_S)
 
 
 def _reference(connection: Connection, tracker: str, ticket_id: int) -> str | None:
@@ -111,7 +124,5 @@ def _reference(connection: Connection, tracker: str, ticket_id: int) -> str | No
     return connection.execute(select(_c.reference).where(*done).order_by(_c.id.desc()).limit(1)).scalar()
 
 
-def _settle(connection: Connection, item: OutboxItem, **values: object) -> None:
-    # Not what another worker has brought to its end meanwhile.
-    mine = (_c.id == item.id, _c.state == "pending")
-    connection.execute(update(ticket_outbox).where(*mine).values(values))
+def _settle(connection: Connection, item: OutboxItem, *only: ColumnElement[bool], **values: object) -> None:
+    connection.execute(update(ticket_outbox).where(_c.id == item.id, *only).values(values))

@@ -21,7 +21,7 @@ from alerting import trackers
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
 from alerting.trackers.embedded import EmbeddedTracker
-from alerting.trackers.outbox import CLAIM_S, OutboxState, OutboxWorker, deliver_next, retry_delay
+from alerting.trackers.outbox import CLAIM_S, LONGEST_RETRY_S, OutboxState, OutboxWorker, deliver_next, retry_delay
 from alerting.trackers.protocol import Delivery, TicketChange, Tracker
 from telltale.store import Store, open_store, ticket_outbox
 
@@ -195,6 +195,50 @@ def test_what_somebody_else_has_claimed_is_left_to_them_until_they_must_be_dead(
     drain(store, remote, NOW + CLAIM_S)
     assert [(change.event.kind, change.attempt) for change in remote.seen] == [("opened", 2), ("alert_firing", 1)]
     assert remote.seen[0].key == claimed.key
+
+
+def test_what_a_slow_worker_learns_late_keeps_the_trackers_name_for_the_ticket(store: Store, remote: Remote) -> None:
+    notify(store, alert("a"))
+    drain(store, remote)
+    notify(store, alert("a", firing=False), now=NOW + 1)
+    slow = store.write(lambda c: ticket_outbox.claim(c, "remote", NOW + 1, NOW + 1 + CLAIM_S))
+    assert slow is not None
+    remote.answers = lambda change: Delivery(None, error="no such state")
+    assert deliver_next(store, remote, lambda: NOW + 1 + CLAIM_S)
+    store.write(lambda c: ticket_outbox.delivered(c, slow, "R-a"))
+    remote.answers = Remote.answers
+    drain(store, remote, NOW + 2 + CLAIM_S)
+    assert (remote.seen[-1].event.kind, remote.seen[-1].reference) == ("recovering", "R-a")
+    assert samples(store, "telltale_ticket_outbox_failed")["remote"] == 0.0
+
+
+def test_a_slow_worker_gives_nothing_back_that_another_has_claimed_since(store: Store, remote: Remote) -> None:
+    notify(store, alert("a"))
+    slow = store.write(lambda c: ticket_outbox.claim(c, "remote", NOW, NOW + CLAIM_S))
+    assert slow is not None
+    assert store.write(lambda c: ticket_outbox.claim(c, "remote", NOW + CLAIM_S, NOW + 2 * CLAIM_S)) is not None
+    store.write(lambda c: ticket_outbox.postponed(c, slow, "busy", NOW + CLAIM_S + 1))
+    drain(store, remote, NOW + 2 * CLAIM_S - 1)
+    assert remote.seen == []
+
+
+@pytest.mark.parametrize("back", [3600.0, 500 * 86400.0])
+def test_a_clock_that_is_set_back_stops_no_delivery(store: Store, remote: Remote, back: float) -> None:
+    now = 1e9
+    notify(store, alert("a"), now=now)
+    assert store.write(lambda c: ticket_outbox.claim(c, "remote", now, now + CLAIM_S)) is not None
+    notify(store, alert("b"), now=now)
+    drain(store, remote, now - back)
+    assert Counter(model for model, _ in remote.kinds) == {"a": 2, "b": 2}
+
+
+def test_a_host_whose_clock_is_behind_respects_the_others_pause(store: Store, remote: Remote) -> None:
+    notify(store, alert("a"))
+    item = store.write(lambda c: ticket_outbox.claim(c, "remote", NOW, NOW + CLAIM_S))
+    assert item is not None
+    store.write(lambda c: ticket_outbox.postponed(c, item, "busy", NOW + LONGEST_RETRY_S))
+    drain(store, remote, NOW - 300)
+    assert remote.seen == []
 
 
 def test_two_processes_deliver_each_change_once(url: str, store: Store, remote: Remote) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection
 
 from monitors.runs import Runs
+from monitors.sources import VoteSource
 from telltale.evidence.scores import VoteShares
 from telltale.records import Feedback, Sample, Score
 from telltale.settings import Monitor
@@ -47,6 +48,10 @@ class Traffic:
         event = replace(VOTE, received_at=at, trace_id=trace, idempotency_key=f"k{len(self._events)}")
         self._events.append(replace(event, **fields))  # type: ignore[arg-type]  # fields of an event
 
+    def postpone_first(self, to: float) -> None:
+        """Let the first vote have been received later than those that were stored after it."""
+        self._events[0] = replace(self._events[0], received_at=to)
+
     def judge(self) -> dict[str, Score]:
         """The score of votes in that window, by model."""
 
@@ -81,6 +86,14 @@ def test_a_vote_of_the_reference_is_in_no_window(traffic: Traffic, store: Store)
     with store.read() as connection:
         found = scores.load(connection)
     assert found == []
+
+
+def test_a_reference_ends_with_its_newest_vote_whatever_order_they_were_stored_in(traffic: Traffic) -> None:
+    traffic.postpone_first(to=1008.0)
+    traffic.vote(traffic.call(20, at=1003.0), at=1003.0)
+    for number in range(21, 31):
+        traffic.vote(traffic.call(number))
+    assert traffic.judge()["chat"].samples == 11
 
 
 def test_an_anonymous_vote_taken_back_counts_for_nothing(traffic: Traffic) -> None:
@@ -131,6 +144,18 @@ def test_a_vote_of_one_tenant_never_counts_on_a_call_of_another(traffic: Traffic
         traffic.vote(trace, tenant="bank", value=0.0)
     score = traffic.judge()["chat"]
     assert (score.samples, ratio(score)) == (10, 0.0)
+
+
+def test_only_what_votes_depend_on_is_read(traffic: Traffic, store: Store) -> None:
+    for number in range(20, 30):
+        trace = traffic.call(number)
+        traffic.vote(trace, value=0.0)
+        traffic.vote(trace, source="judge", kind="rating", value=0.9)
+        traffic.vote(trace, kind="comment", value=None, comment="wrong city")
+    assert traffic.judge()["chat"].samples == 10
+    with store.read() as connection:
+        found = VoteSource(SETTINGS).read(connection, "chat", 1010.0, 1020.0)
+    assert [observed.event.value for observed in found if observed.event] == [0.0] * 10
 
 
 def test_the_examples_are_the_calls_that_were_voted_down(traffic: Traffic, store: Store) -> None:

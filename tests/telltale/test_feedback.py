@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telltale.feedback import build, current, fingerprint, is_negative, is_positive, match, subject_hash, votes
+from telltale.feedback import (
+    build,
+    concerns_votes,
+    current,
+    fingerprint,
+    is_negative,
+    is_positive,
+    match,
+    subject_hash,
+    votes,
+)
 from telltale.records import Feedback, Sample
 
 TRACE, OTHER_TRACE = "1" * 32, "2" * 32
@@ -51,7 +61,7 @@ streams = st.lists(
             "trace_id": st.sampled_from([TRACE, OTHER_TRACE]),
             "span_id": st.sampled_from([None, "1" * 16, "2" * 16, "9" * 16]),
             "value": st.sampled_from([0.0, 0.5, 1.0]),
-            # Several within one tick of the clock.
+            # Several within one tick of the clock, and servers whose clocks disagree.
             "received_at": st.sampled_from([1.0, 2.0, 3.0]),
         }
     ),
@@ -69,7 +79,7 @@ def test_what_stands_is_what_each_person_said_last(events: list[Feedback]) -> No
     def replaces(later: Feedback, earlier: Feedback) -> bool:
         if subject_of(later) != subject_of(earlier):
             return False
-        if (later.received_at, later.id or 0) <= (earlier.received_at, earlier.id or 0):
+        if (later.id or 0) <= (earlier.id or 0):
             return False
         votes = {"thumb", "rating"}
         return later.kind in ("retract", earlier.kind) or (later.kind in votes and earlier.kind in votes)
@@ -77,7 +87,7 @@ def test_what_stands_is_what_each_person_said_last(events: list[Feedback]) -> No
     expected = [
         found for found in events if found.kind != "retract" and not any(replaces(other, found) for other in events)
     ]
-    assert standing(events, CALLS) == sorted(expected, key=lambda found: (found.received_at, found.id or 0))
+    assert standing(events, CALLS) == sorted(expected, key=lambda found: found.id or 0)
 
 
 @given(streams, st.randoms(use_true_random=False), st.permutations(CALLS))
@@ -110,6 +120,14 @@ def test_nobody_counts_twice_on_a_call_nor_on_another_tenants(events: list[Feedb
     assert all(vote.event.span_id in (None, vote.call.span_id) for vote in found)
 
 
+@given(streams)
+def test_votes_depend_on_nothing_but_peoples_votes_and_retractions(events: list[Feedback]) -> None:
+    few = [found for found in events if concerns_votes(found)]
+    assert votes(few, match(few, CALLS)) == votes(events, match(events, CALLS))
+    assert {found.source for found in few} <= {"user", "reviewer"}
+    assert {found.kind for found in few} <= {"thumb", "rating", "retract"}
+
+
 def test_an_event_is_about_its_span_else_the_last_call_as_the_client_recorded_it() -> None:
     first, last = CALLS[:2]
     assert match([EVENT], CALLS) == {EVENT: last}
@@ -124,8 +142,16 @@ def test_an_event_is_never_about_another_tenants_call() -> None:
     assert match([replace(EVENT, span_id="4" * 16)], CALLS) == {}
     unclaimed = replace(EVENT, trace_id=OTHER_TRACE)
     assert match([unclaimed], CALLS) == {unclaimed: CALLS[4]}
-    own = CALLS[4]._replace(id=6, tenant="shop", observed_at=-1.0)
+    own = CALLS[4]._replace(id=6, tenant="shop")
     assert match([unclaimed], [*CALLS, own]) == {unclaimed: own}
+
+
+def test_the_response_that_the_person_saw_is_preferred_whichever_layer_names_the_tenant() -> None:
+    """A gateway that knows its keys' teams names a tenant where the application names none."""
+    seen = CALL._replace(id=1, tenant="unknown", observed_at=5.0)
+    gateway = CALL._replace(id=2, span_id="2" * 16, layer="gateway", model="eu/chat", observed_at=4.9)
+    earlier = CALL._replace(id=3, span_id="3" * 16, observed_at=1.0)
+    assert match([EVENT], [seen, gateway, earlier]) == {EVENT: seen}
 
 
 def test_a_retraction_that_names_the_span_finds_the_vote_on_the_trace() -> None:
@@ -133,6 +159,14 @@ def test_a_retraction_that_names_the_span_finds_the_vote_on_the_trace() -> None:
     retraction = event(2, kind="retract", value=None, span_id="2" * 16)
     assert standing([vote, retraction], CALLS) == []
     assert standing([vote, replace(retraction, span_id="1" * 16)], CALLS) == [vote]
+
+
+def test_what_was_stored_later_is_newer_whatever_the_servers_clocks_say() -> None:
+    vote = event(1, value=0.0, received_at=1000.8)
+    undone = event(2, kind="retract", value=None, received_at=1000.0)
+    assert standing([vote, undone], CALLS) == []
+    again = event(3, value=1.0, received_at=990.0)
+    assert standing([vote, undone, again], CALLS) == [again]
 
 
 def test_a_retraction_finds_the_vote_of_a_person_without_a_subject() -> None:
