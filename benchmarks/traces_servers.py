@@ -122,7 +122,7 @@ def measure(servers: list[Server], case: Case, requests: int, rounds: int) -> di
 
 
 def _settle(server: Server) -> None:
-    """Until a server that answers before its work is done is done."""
+    """Wait for a server that responds before its work is done."""
     known = -1.0
     while (now := cpu(server.process.pid)) - known > IDLE_S:
         known = now
@@ -288,7 +288,7 @@ def _phoenix(path: str, folder: Path) -> Server:
 
 
 def serve_parse(port: int) -> None:
-    """A grpcio servicer that parses and answers nothing."""
+    """A grpcio servicer that parses and returns an empty response."""
 
     def export(body: bytes, _: object) -> bytes:
         ExportTraceServiceRequest.FromString(body)
@@ -303,8 +303,8 @@ def serve_parse(port: int) -> None:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return int(held.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _wait(server: Server) -> None:

@@ -110,4 +110,4 @@ def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
             continue
         engine.dispose()
         return
-    pytest.fail("PostgreSQL did not answer within 30 s")
+    pytest.fail("PostgreSQL did not respond within 30 s")

@@ -1,4 +1,4 @@
-"""No module imports itself over others, not even for its types: what is read in circles cannot be read alone."""
+"""No module imports itself through others, not even for its types: modules in a circle cannot be read alone."""
 
 from __future__ import annotations
 

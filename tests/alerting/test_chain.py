@@ -65,10 +65,10 @@ def test_drift_and_feedback_meet_in_one_ticket_that_closes_when_both_recovered(c
     chain.page.text = page(drift=False, feedback=False)
     closed = until(in_state(chain, "closed"), "the ticket to close")
     assert closed.close_reason == "recovered"
-    told = kinds(chain, closed)
-    assert told[0] == "opened"
-    assert told[-1] == "closed"
-    assert told.index("verified") > told.index("recovering")
+    history = kinds(chain, closed)
+    assert history[0] == "opened"
+    assert history[-1] == "closed"
+    assert history.index("verified") > history.index("recovering")
     assert len(all_tickets(chain)) == 1
 
 
@@ -95,8 +95,8 @@ def test_what_the_webhook_missed_is_opened_and_what_vanished_is_closed(chain: An
         return any(alert["labels"]["alertname"] == "ModelDriftPersistent" for alert in listed)
 
     def is_over() -> bool:
-        answer = chain.get(f"{prometheus_url}/api/v1/query", query='ALERTS{alertname="ModelDriftPersistent"}')
-        return answer is not None and answer["data"]["result"] == []
+        response = chain.get(f"{prometheus_url}/api/v1/query", query='ALERTS{alertname="ModelDriftPersistent"}')
+        return response is not None and response["data"]["result"] == []
 
     until(firing, "the alert")
     chain.start("tickets")

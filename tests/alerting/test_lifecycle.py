@@ -1,4 +1,4 @@
-"""The ticket's life as a state machine: whatever notifications come, in whatever order and however often."""
+"""The ticket's lifecycle as a state machine: any notifications, in any order, any number of times."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_resolved_alone_opens_nothing() -> None:
     assert receive(None, [alert(firing=False)], 1000.0, WINDOW) == Step(None)
 
 
-def test_blind_is_said_once_and_keeps_the_ticket() -> None:
+def test_blindness_is_reported_once_and_keeps_the_ticket() -> None:
     step = observe(opened(), Observation(1100.0, (), Verdict("blind", "gone")), 1100.0, HOLD, WINDOW)
     assert kinds(step) == ["alert_resolved", "recovering", "blind"]
     assert step.ticket is not None

@@ -1,4 +1,4 @@
-"""The rule catalogue: what is committed, what promtool says of it, and that every rule is documented and tested."""
+"""The rule catalogue: what is committed, what promtool reports, and that every rule is documented and tested."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def test_every_annotation_can_be_written_out(binary: Callable[[Component], Path]
     (tmp_path / "rules.yml").write_text(rules.render(Settings()))
     (tmp_path / "rules_test.yml").write_text(CASES.read_text())
     command = [binary("promtool"), "test", "rules", "rules_test.yml"]
-    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr
-    written = [line for line in told.splitlines() if "Annotations:{" in line and "summary=" in line]
+    output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr
+    written = [line for line in output.splitlines() if "Annotations:{" in line and "summary=" in line]
     assert len(written) > len(ALL)
     assert not [line for line in written if "error expanding" in line or "{{" in line or "<no value>" in line]
     for rule in ALL:
-        assert f"/runbooks/{rule.name}" in told, rule.name
+        assert f"/runbooks/{rule.name}" in output, rule.name
 
 
 @pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.name)

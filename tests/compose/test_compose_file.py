@@ -1,4 +1,4 @@
-"""The compose files against the Compose specification, and against everything that they name."""
+"""The compose files against the Compose specification, and against everything that they refer to."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_every_service_is_hardened(services: Json) -> None:
         assert not [source for source, _, _ in binds(service) if "docker.sock" in source], name
 
 
-def test_every_lasting_service_tells_its_health(services: Json) -> None:
+def test_every_long_running_service_has_a_health_check(services: Json) -> None:
     for name, service in services.items():
         if name in ONE_SHOT:
             assert not service["restart"].startswith(("always", "unless")), name

@@ -44,14 +44,14 @@ def test_traces_go_to_telltales_collector(front: Json, services: Json) -> None:
     assert set(services["otel-collector"]["networks"]) & set(services["collector"]["networks"])
 
 
-def test_what_was_taken_is_kept_on_disk_until_it_is_stored(front: Json, services: Json) -> None:
+def test_accepted_spans_stay_on_disk_until_they_are_stored(front: Json, services: Json) -> None:
     exporter = front["exporters"]["otlp"]
     assert exporter["sending_queue"]["storage"] == "file_storage"
     assert exporter["retry_on_failure"]["max_elapsed_time"] == "0s"
     assert front["extensions"]["file_storage"]["fsync"] is True
     directory = front["extensions"]["file_storage"]["directory"]
     assert f"queue:{directory}" in services["otel-collector"]["volumes"]
-    # A batch that waits in memory would be lost though its sender was told that it is taken.
+    # A batch that waits in memory would be lost though its sender was told that it was accepted.
     assert "batch" not in front["processors"]
 
 

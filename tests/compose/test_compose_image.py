@@ -1,4 +1,4 @@
-"""The image: what its file says, and its build run as a script in a clean folder."""
+"""The image: its Dockerfile, and its build run as a script in a clean folder."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_every_goal_is_a_bound_of_its_histogram() -> None:
             assert set(goals[name]) <= set(CATALOGUE[metric].buckets)
 
 
-def test_prometheus_itself_takes_every_query(tmp_path: Path, require: Callable[[object, str], None]) -> None:
+def test_prometheus_itself_accepts_every_query(tmp_path: Path, require: Callable[[object, str], None]) -> None:
     promtool = find(Settings(), "promtool")
     require(promtool, how_to_get("promtool"))
     assert promtool

@@ -1,4 +1,4 @@
-"""The monitors' one door: whoever is in the registry is judged, shown and alerted on, and is named nowhere else."""
+"""The registry of monitors: each one in it is judged, shown and alerted on, and is named nowhere else."""
 
 from __future__ import annotations
 

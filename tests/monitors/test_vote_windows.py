@@ -83,7 +83,7 @@ def test_a_vote_of_the_reference_is_in_no_window(traffic: Traffic, store: Store)
     assert found == []
 
 
-def test_an_anonymous_vote_taken_back_counts_for_nothing(traffic: Traffic) -> None:
+def test_a_retracted_anonymous_vote_counts_for_nothing(traffic: Traffic) -> None:
     for number in range(20, 30):
         trace = traffic.call(number)
         traffic.vote(trace, value=0.0)

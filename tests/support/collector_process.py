@@ -110,7 +110,7 @@ def exporter(collector: Collector, protocol: str) -> SpanExporter:
 
 
 def chat(
-    *, prompt: str = "How do I reset it?", answer: str = "Press the button.", seconds: float = 2.0,
+    *, prompt: str = "How do I reset it?", response: str = "Press the button.", seconds: float = 2.0,
     resource: dict[str, str] | None = None, count: int = 1, failed: bool = False, **attributes: object,
 ) -> list[ReadableSpan]:  # fmt: skip
     """Finished client spans of the real SDK, as OTel GenAI has them now."""
@@ -131,7 +131,7 @@ def chat(
                 "gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 11,
                 "gen_ai.response.finish_reasons": ["stop"],
                 "gen_ai.input.messages": messages("user", prompt),
-                "gen_ai.output.messages": messages("assistant", answer),
+                "gen_ai.output.messages": messages("assistant", response),
                 **attributes,
             }  # type: ignore[dict-item]
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Exit codes have one home: no command and no part has numbers of its own."""
+"""Exit codes are defined in one place: no command and no part has numbers of its own."""
 
 from __future__ import annotations
 

@@ -307,7 +307,7 @@ def test_long_hostile_text_is_finished() -> None:
         ("client:2001:db8::1 and client:fe80::1:22", "client:[IP] and client:[IP]"),
     ],
 )
-def test_what_stands_beside_is_told_apart(text: str, cleaned: str) -> None:
+def test_adjacent_text_is_distinguished(text: str, cleaned: str) -> None:
     assert redact(text)[0] == cleaned
 
 
@@ -345,7 +345,7 @@ def test_spaces_that_json_escapes_are_spaces(space: str) -> None:
     assert json.loads(text) == {"v": f"{space}[SECRET] {space}[EMAIL]"}
 
 
-def test_backslashes_without_end_take_no_longer() -> None:
+def test_endless_backslashes_take_no_longer() -> None:
     """They took a second at 40,000 and ten minutes at a million."""
     text = "\\" * 1_000_000 + " \\u"
     assert redact(text) == (text, {})

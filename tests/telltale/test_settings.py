@@ -1,4 +1,4 @@
-"""Settings: defaults that work, errors that name the key, the value, the place and the mend."""
+"""Settings: defaults that work, errors that name the key, the value, the file and the remedy."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_file_then_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("[collector", ("telltale.toml", "not TOML")),
     ],
 )
-def test_an_error_names_key_value_place_and_mend(text: str, words: tuple[str, ...]) -> None:
+def test_an_error_names_key_value_place_and_remedy(text: str, words: tuple[str, ...]) -> None:
     write(text)
     with pytest.raises(SettingsError) as refused:
         load()
@@ -64,7 +64,7 @@ def test_an_error_names_key_value_place_and_mend(text: str, words: tuple[str, ..
         assert word in str(refused.value)
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_every_mistake_is_reported_at_once() -> None:
     write('[collector]\nhttp_listn = 1\n[monitor]\nwindow = "x"')
     with pytest.raises(SettingsError) as refused:
         load()

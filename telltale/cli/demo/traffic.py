@@ -133,7 +133,7 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """One question and its answer, with the seconds that the model took."""
+    """One prompt and its response, with the seconds that the model took."""
 
     model: Model
     conversation: str
@@ -147,7 +147,7 @@ class _Exchange:
     def draw(
         cls, model: Model, topics: Sequence[Topic], conversation: str, random: Random, *, evades: bool
     ) -> _Exchange:
-        said = texts.evasive_answer(topics, random) if evades else texts.answer(topics, random)
+        said = texts.evasive_response(topics, random) if evades else texts.response(topics, random)
         ttft = random.lognormvariate(-1.9, 0.5)
         return cls(
             model=model,

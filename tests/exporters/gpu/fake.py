@@ -1,4 +1,4 @@
-"""The control file of the fake libnvidia-ml: what it answers, switched while it runs."""
+"""The control file of the fake libnvidia-ml: what it returns, switched while it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request holds, counted on the wire, against what protobuf's own parser finds in it."""
+"""Items of a request as counted on its bytes, against those that protobuf's own parser finds."""
 
 from __future__ import annotations
 

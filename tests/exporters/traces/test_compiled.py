@@ -1,4 +1,4 @@
-"""The per-span path as a wheel with TELLTALE_COMPILE=1 has it: compiled, it passes the same tests."""
+"""The per-span path, compiled as in a wheel built with TELLTALE_COMPILE=1, passes the same tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index of prior calls against a plain list that is searched through."""
+"""The index of prior calls against a linear search through a list."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def repeats(first: Call, second: Call) -> bool:
 
 
 @settings(deadline=None, max_examples=300)
-@given(told=st.lists(st.tuples(calls(), st.booleans()), max_size=12))
-def test_the_same_as_a_search_through_all_calls(told: list[tuple[Call, bool]]) -> None:
-    # Spans that were told of, each with the one that was counted of its call.
+@given(sent=st.lists(st.tuples(calls(), st.booleans()), max_size=12))
+def test_the_same_as_a_search_through_all_calls(sent: list[tuple[Call, bool]]) -> None:
+    # Spans that were reported, each with the one that was counted for its call.
     recent, known = CallDeduplicator(), list[tuple[Call, Call]]()
-    for call, is_forgotten in told:
+    for call, is_forgotten in sent:
         seen, number = recent.find(call), recent.next_number
         same = [(span, first) for span, first in known if repeats(span, call)]
         assert (seen is not None) == bool(same)

@@ -1,4 +1,4 @@
-"""The table of a call's fields drives all that goes through them: both ways to read a span, and the token metrics."""
+"""The table of a call's fields drives everything that uses them: both ways to read a span, and the token metrics."""
 
 from __future__ import annotations
 

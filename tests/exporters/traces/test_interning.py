@@ -1,4 +1,4 @@
-"""What bytes mean is remembered for those that came lately, and never told of others."""
+"""What bytes mean is remembered for recently seen ones, and never mixed up with others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys are looked up in the store, which may be slow to answer; nobody else waits for that."""
+"""Keys are looked up in the store, which may be slow; no other sender waits for that."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def call(collector: Collector, secret: str | None, *, is_metrics: bool = False) 
     return grpc.StatusCode.OK
 
 
-def test_a_database_that_does_not_answer_for_a_key_holds_up_nobody_else(
+def test_a_database_that_does_not_respond_for_a_key_delays_nobody_else(
     new_database: Callable[[], str], make_collector: Callable[..., Collector]
 ) -> None:
     url = new_database()
@@ -75,7 +75,7 @@ def test_a_database_that_does_not_answer_for_a_key_holds_up_nobody_else(
     assert collector.value("telltale_requests_total", tenant="acme") == 2
 
 
-def test_a_database_that_did_not_answer_for_a_key_is_asked_again(
+def test_a_database_that_did_not_respond_for_a_key_is_asked_again(
     new_database: Callable[[], str], make_collector: Callable[..., Collector]
 ) -> None:
     url = new_database()
@@ -86,8 +86,8 @@ def test_a_database_that_did_not_answer_for_a_key_is_asked_again(
     owner = create_engine(url)
     with owner.begin() as connection:
         connection.execute(text("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE"))
-        answer = post(collector, secret)
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        response = post(collector, secret)
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
         assert call(collector, second) is grpc.StatusCode.UNAVAILABLE
         assert post(collector, secret, "/v1/metrics").status_code == 503
     assert collector.value("telltale_collector_rejected_total", reason="store_unavailable") == 3

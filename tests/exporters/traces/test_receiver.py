@@ -1,4 +1,4 @@
-"""The way of a request, without a protocol around it: one reply to each, and nothing of it stays."""
+"""The path of a request, without a protocol around it: one reply to each, and nothing of it stays in memory."""
 
 from __future__ import annotations
 

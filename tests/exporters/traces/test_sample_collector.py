@@ -1,4 +1,4 @@
-"""Which calls become samples, and what of them; what cannot be read is passed over."""
+"""Which calls become samples and with what content; what cannot be read is skipped."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def test_what_a_guardrail_stopped_is_kept_whoever_writes_it(reason: str, promote
     collector = SampleCollector(
         Settings.model_validate({"sampling": {"per_minute": 1e-6}}), CollectorRegistry(), b"key"
     )
-    told = {"gen_ai.response.finish_reasons": [reason]}
-    decided = [decide(collector, ref(encode_spans(chat(**told)).SerializeToString())) for _ in range(20)]
+    attributes = {"gen_ai.response.finish_reasons": [reason]}
+    decided = [decide(collector, ref(encode_spans(chat(**attributes)).SerializeToString())) for _ in range(20)]
     # The first ones are drawn, as of every model.
     not_drawn = [sample for sample in decided if sample is None or sample.inclusion_probability is None]
     assert not_drawn
@@ -91,8 +91,8 @@ def test_a_conversation_named_after_a_person_is_kept_together_without_the_name()
         Settings.model_validate({"sampling": {"per_minute": 1000}}), CollectorRegistry(), b"key"
     )
     names = ("mina@example.com", "mina@example.com", "lee@example.com", "7f1c-42", None)
-    told = [{"gen_ai.conversation.id": name} if name else {} for name in names]
-    kept = [decide(collector, ref(encode_spans(chat(**one)).SerializeToString())) for one in told]
+    conversations = [{"gen_ai.conversation.id": name} if name else {} for name in names]
+    kept = [decide(collector, ref(encode_spans(chat(**one)).SerializeToString())) for one in conversations]
     first, second, other, plain, none = [sample.conversation_id if sample else "?" for sample in kept]
     assert first == second != other
     assert not any("example" in (name or "") for name in (first, other))

@@ -1,4 +1,4 @@
-"""Our pages, judged by prometheus_client's parsers and against its own numbers."""
+"""Our metrics pages, checked with prometheus_client's parsers and against its own numbers."""
 
 from __future__ import annotations
 

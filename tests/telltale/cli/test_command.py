@@ -85,12 +85,12 @@ def test_people_and_keys_from_the_command(tmp_path: Path) -> None:
     assert telltale("audit", "--verify", cwd=tmp_path).returncode == 0
 
 
-def test_db_status_tells_the_revision(tmp_path: Path) -> None:
+def test_db_status_prints_the_revision(tmp_path: Path) -> None:
     assert telltale("db", "upgrade", cwd=tmp_path).returncode == 0
     assert f"revision {HEAD}, newest {HEAD}" in telltale("db", "status", cwd=tmp_path).stdout
 
 
-def test_a_store_that_cannot_be_reached_is_said_so(tmp_path: Path) -> None:
+def test_an_unreachable_store_is_reported(tmp_path: Path) -> None:
     done = telltale("db", "upgrade", cwd=tmp_path, TELLTALE_STORE__URL="postgresql://u:hunter2@127.0.0.1:1/d")
     assert done.returncode == 1
     assert "store" in done.stderr

@@ -1,4 +1,4 @@
-"""SQLite is opened the durable way; nobody waits for a lock without end."""
+"""SQLite is opened durably; nobody waits for a lock indefinitely."""
 
 from __future__ import annotations
 

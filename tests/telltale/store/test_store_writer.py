@@ -157,7 +157,7 @@ def test_a_full_disk_is_unavailable_and_then_recovers(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_file_that_is_gone_takes_no_writes(tmp_path: Path) -> None:
+def test_a_deleted_file_accepts_no_writes(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
     (tmp_path / "s.db").rename(tmp_path / "moved.db")
     with pytest.raises(StoreUnavailable, match="gone"):
@@ -170,7 +170,7 @@ def test_a_file_that_is_gone_takes_no_writes(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_file_that_goes_while_it_is_written_takes_no_more(tmp_path: Path) -> None:
+def test_a_file_deleted_while_it_is_written_accepts_no_more(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
     assert store.write(lambda c: save(0, c)) == 1
     (tmp_path / "s.db").rename(tmp_path / "moved.db")

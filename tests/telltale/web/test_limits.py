@@ -24,7 +24,7 @@ def test_no_key_gets_more_than_burst_and_rate(rate: float, burst: int, pauses: l
 
 
 @given(st.floats(0.1, 100), st.integers(1, 5))
-def test_whoever_waits_as_told_is_let_through(rate: float, burst: int) -> None:
+def test_whoever_waits_for_retry_after_is_let_through(rate: float, burst: int) -> None:
     buckets = Buckets(rate, burst)
     while not (wait := buckets.take("key", 0.0)):
         pass

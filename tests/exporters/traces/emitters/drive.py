@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 
 def tracing() -> Callable[[], None]:
-    """Sets up the SDK; the answer flushes it."""
+    """Sets up the SDK; the response flushes it."""
     tracer, logger = TracerProvider(), LoggerProvider()
     tracer.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     logger.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
@@ -105,7 +105,7 @@ def litellm_sdk() -> None:
         try:
             calls.litellm_call(litellm, case, **asked)
         except Exception as error:  # noqa: BLE001 - its own classes, OpenAI's and httpx's, by how the stream ends
-            calls.said(case, error)
+            calls.report_error(case, error)
     executor.shutdown(wait=True)
     # It tells of a stream that broke off in a thread of its own, which nothing of its waits for.
     for thread in threading.enumerate():
