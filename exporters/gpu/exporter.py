@@ -126,7 +126,7 @@ class Exporter:
         return since is not None and patience > 0 and now - since > patience
 
     def handle(self, request: Request) -> Response:
-        """Answer one request; never waits for the driver."""
+        """Respond to one request; never waits for the driver."""
         return respond(self._pages, request.method, request.path)
 
     def _ready(self, _accept: str) -> Response:

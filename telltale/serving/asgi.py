@@ -22,7 +22,7 @@ GRACE_S = 10
 
 
 class Pages:
-    """ASGI middleware that answers for the paths in `pages`; without an application it answers for every path."""
+    """ASGI middleware that serves the paths in `pages`; without an application it serves every path."""
 
     def __init__(self, app: ASGIApp | None, pages: Mapping[str, Page]) -> None:
         self._app, self._pages = app, pages
@@ -35,7 +35,7 @@ class Pages:
 
     async def _respond(self, scope: Scope) -> Response:
         asked = self._pages, scope["method"], scope["path"], Headers(scope=scope).get("accept", "")
-        # Whether the process lives is answered without a thread: all of them may be busy.
+        # Liveness is served without a thread: all of them may be busy.
         made = respond(*asked) if scope["path"] == HEALTHY else await run_in_threadpool(respond, *asked)
         return Response(made.content, made.status, {"Content-Type": made.content_type, **dict(made.headers)})
 

@@ -1,8 +1,8 @@
 """The outbox: ticket changes on their way to the trackers.
 
-An item is written in the transaction that decides the change, so that neither is ever there without the other. Whoever
-delivers claims an item first, which counts the attempt and keeps others from it until a time; when it dies, the item
-falls due again. Delivery is therefore at least once, and the item's key tells a tracker what it has taken already.
+An item is written in the transaction that decides the change, so that neither is stored without the other. A
+worker claims an item before it delivers it, which counts the attempt and reserves the item until a deadline; if the
+worker dies, the item becomes due again. Delivery is therefore at least once; the key lets a tracker recognise repeats.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class OutboxItem:
     """One change of one ticket for one tracker, claimed for delivery.
 
     `key` is the same at every attempt, and no other change's; `attempt` counts from 1: above it, an earlier attempt may
-    have reached the tracker. `reference` is what the tracker calls the ticket, once it took a change of it.
+    have reached the tracker. `reference` is what the tracker calls the ticket, once it accepted a change of it.
     """
 
     id: int
@@ -55,7 +55,7 @@ def is_due(connection: Connection, tracker: str, now: float) -> bool:
 
 
 def claim(connection: Connection, tracker: str, now: float, until: float) -> OutboxItem | None:
-    """Claim what has been due longest, of each ticket its oldest change: the next waits until that one is settled.
+    """Claim the item due longest; of each ticket only its oldest change, the next waits until that one is finished.
 
     Nobody else can claim the same item before `until`: one statement reads and writes, in both databases.
     """
@@ -72,7 +72,7 @@ def claim(connection: Connection, tracker: str, now: float, until: float) -> Out
 
 
 def delivered(connection: Connection, item: OutboxItem, reference: str) -> None:
-    """Mark an item as taken by its tracker. Of a ticket's delivered changes only the newest stays, for `reference`."""
+    """Mark an item as delivered. Of a ticket's delivered changes only the newest stays, for `reference`."""
     _settle(connection, item, state="delivered", reference=reference, error=None)
     older = (_c.tracker == item.tracker, _c.ticket_id == item.ticket_id, _c.state == "delivered", _c.id < item.id)
     connection.execute(delete(ticket_outbox).where(*older))
@@ -84,7 +84,7 @@ def failed(connection: Connection, item: OutboxItem, error: str) -> None:
 
 
 def postponed(connection: Connection, item: OutboxItem, error: str, due_at: float) -> None:
-    """Give a claimed item back, to be tried again at `due_at`."""
+    """Release a claimed item, to be retried at `due_at`."""
     _settle(connection, item, due_at=due_at, error=error)
 
 
@@ -112,6 +112,6 @@ def _reference(connection: Connection, tracker: str, ticket_id: int) -> str | No
 
 
 def _settle(connection: Connection, item: OutboxItem, **values: object) -> None:
-    # Not what another worker has brought to its end meanwhile.
+    # Not if another worker has finished it in the meantime.
     mine = (_c.id == item.id, _c.state == "pending")
     connection.execute(update(ticket_outbox).where(*mine).values(values))

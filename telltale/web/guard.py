@@ -73,7 +73,7 @@ class Guard:
                 await problem(Request(scope), *refusal)(scope, receive, sender)
             else:
                 await self._app(scope, _limited(receive, self._max_body), sender)
-        except Exception as error:  # noqa: BLE001 - the last resort: any fault is logged and answered with 500
+        except Exception as error:  # noqa: BLE001 - the last resort: any fault is logged and becomes a 500
             _log_fault(scope, error)
             if not sender.status:
                 await problem(Request(scope), 500, "Telltale failed on this request; its log says where.")(

@@ -97,7 +97,7 @@ def _local() -> Principal:
 
 
 def _recent(request: Request) -> Principal | None:
-    """Whose API key this request carries, if the store said so lately."""
+    """Whose API key this request carries, if a recent lookup is cached."""
     secret = auth.secret(request.headers.get("authorization", ""))
     lookup = state(request).api_keys.recent(secret) if secret else None
     return _service(lookup.key) if lookup else None

@@ -49,7 +49,7 @@ class Tls(Protocol):
 
 
 class BadRequest(ValueError):
-    """What came in is not HTTP that we answer; `status` says how."""
+    """The request is invalid or unsupported; `status` is the response's."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -128,12 +128,12 @@ class Connection:
                 self._server.drop(self)
                 return
             self._in += data
-            self._answer()
+            self._respond()
             if self._out or self._closing:
                 return
 
-    def _answer(self) -> None:
-        """Answer the first whole request that has come in."""
+    def _respond(self) -> None:
+        """Respond to the first complete request."""
         end = self._in.find(b"\r\n\r\n")
         if end < 0 and len(self._in) <= LONGEST_HEAD:
             return
@@ -141,13 +141,13 @@ class Connection:
             if end < 0 or end > LONGEST_HEAD:
                 raise BadRequest(431, "headers too large")
             request = parse(bytes(self._in[:end]))
-            answer = encode(self._server.handler(request), request.keep, request.method == "HEAD")
+            response = encode(self._server.handler(request), request.keep, request.method == "HEAD")
             self._closing = not request.keep
         except BadRequest as error:
-            answer = encode(Response(error.status, f"{error}\n".encode()), keep=False)
+            response = encode(Response(error.status, f"{error}\n".encode()), keep=False)
             self._closing = True
         del self._in[: end + 4]
-        self._out = answer
+        self._out = response
         self._flush()
 
     def _flush(self) -> None:
@@ -164,7 +164,7 @@ class Connection:
         self.deadline = time.monotonic() + IDLE
         self._server.wait(self, _READ)
         if self._in:
-            self._answer()
+            self._respond()
 
     def _sent(self, count: int) -> None:
         while self._out and count >= len(self._out[0]):
@@ -174,7 +174,7 @@ class Connection:
 
 
 class Server:
-    """Listens and answers through `handler`. Uses the caller's selector: each key's data is called with the events."""
+    """Listens and responds through `handler`. Uses the caller's selector: each key's data is called with the events."""
 
     def __init__(
         self,

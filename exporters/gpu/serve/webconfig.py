@@ -42,7 +42,7 @@ _CLIENT_AUTH = {
 _UNAUTHORIZED = Response(401, b"Unauthorized\n", headers=(("WWW-Authenticate", 'Basic realm="telltale"'),))
 _WRONG_PER_SECOND = 5
 _MOST_REMEMBERED = 100
-# Checked for unknown users, so that the time of an answer does not tell who exists.
+# Checked for unknown users, so that the response time does not reveal which users exist.
 _NOBODY = "$2b$10$abcdefghijklmnopqrstuu4T826PRnz0Hu6YlprUuxkZxOOj5Fw5S"
 
 
@@ -202,8 +202,8 @@ class WebConfig:
     def _matches(self, hashed: str, password: bytes) -> bool:
         if self._crypt is None or b"\0" in password:
             return False
-        answer = self._crypt(password, hashed.encode())
-        return answer is not None and hmac.compare_digest(answer, hashed.encode())
+        hashed_again = self._crypt(password, hashed.encode())
+        return hashed_again is not None and hmac.compare_digest(hashed_again, hashed.encode())
 
 
 def _credentials(header: str) -> tuple[str, bytes] | None:

@@ -1,6 +1,6 @@
 """Calls that were not sampled, for a while and within a number of bytes: feedback may still ask for them.
 
-They are held as the bytes they came as, compressed if they came so; one is read again, and redacted, when it is
+They are kept as the bytes they arrived as, still compressed if they were; one is read again, and redacted, when it is
 removed for the store. Adding happens to nearly every call and costs next to nothing; asking is rare and looks through
 all of them.
 """
