@@ -129,7 +129,7 @@ class Runs:
         return new
 
     def _fail(self, names: Sequence[str], model: str, error: Exception) -> None:
-        # Neither the message nor the values: they may hold people's words.
+        # Neither the message nor the values: they may contain user content.
         line = error.__traceback__
         while line and line.tb_next:
             line = line.tb_next

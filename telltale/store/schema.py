@@ -87,7 +87,7 @@ samples = Table(
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
     Column("redactions", JSON, nullable=False),
-    # Each additional index is another page written for every stored sample. This one grows only at the end of each model;
+    # Each additional index is another page written for every sample. This one grows only at the end of each model;
     # lookups by trace id, which is random, use `sample_traces`.
     Index("uq_samples", "model", "observed_at", "trace_id", "span_id", unique=True),
     CheckConstraint("inclusion_probability > 0 AND inclusion_probability <= 1", name="probability"),

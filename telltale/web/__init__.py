@@ -1,6 +1,6 @@
 """What every page shares: sign-in, roles, guards against foreign sites, audit, layout.
 
-A part brings a `Router` with its routes and all that the application must know of it; its handlers take
+A part contributes a `Router` with its routes and everything that the application must know about it; its handlers take
 `Annotated[Principal, Depends(require("viewer"))]` and return `render(request, "its-template.html", …)`.
 """
 

@@ -56,7 +56,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], Any], str], Any]:
-    """`until(condition, what)`: its first true value; fails when it does not come."""
+    """`until(condition, what)`: its first true value; fails after a while."""
 
     def wait(condition: Callable[[], Any], what: str, patience: float = PATIENCE_S) -> Any:
         deadline, pause = time.monotonic() + patience, threading.Event()
@@ -133,7 +133,7 @@ class Chain:
         self.client.close()
 
     def get(self, url: str, **parameters: str) -> Any:
-        """An address' JSON or text; None while nothing usable responds there."""
+        """An address' JSON or text; None while nothing usable responds."""
         try:
             response = self.client.get(url, params=parameters)
         except httpx.TransportError:

@@ -85,7 +85,7 @@ def test_an_exporter_that_dies_is_not_a_recovery(chain: Any, until: Until) -> No
 
 
 def test_what_the_webhook_missed_is_opened_and_what_vanished_is_closed(chain: Any, until: Until) -> None:
-    """The tracker is down when the alert comes and when it goes, and Alertmanager forgets in between."""
+    """The tracker is down when the alert starts and when it ends, and Alertmanager is reset in between."""
     alertmanager_url, prometheus_url = chain.settings.alertmanager_url, chain.settings.prometheus_url
     chain.kill("tickets")
     chain.page.text = page(drift=True, feedback=False)
@@ -136,7 +136,7 @@ def test_the_tracker_stops_cleanly(tracker_alone: Any, until: Until) -> None:
 
 
 def test_new_inference_servers_are_scraped_without_a_restart(chain: Any, until: Until) -> None:
-    """Written aside and renamed, as the stack does it."""
+    """Write to a temporary file and rename it, as the stack does."""
     prometheus_url = chain.settings.prometheus_url
     until(lambda: chain.get(f"{prometheus_url}/-/ready"), "Prometheus")
     server = {"targets": [chain.settings.monitor.listen], "kind": "vllm", "labels": {"cluster": "a"}}

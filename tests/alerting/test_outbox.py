@@ -67,7 +67,7 @@ def store(url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
-    """A second member beside the embedded tracker."""
+    """A second tracker besides the embedded one."""
     member = Remote()
     monkeypatch.setattr(trackers, "MEMBERS", (EmbeddedTracker(), member))
     return member
@@ -218,7 +218,7 @@ def test_two_processes_deliver_each_change_once(url: str, store: Store, remote: 
 
 
 def drain_patiently(store: Store, tracker: Tracker) -> None:
-    """Nothing to claim may only mean that the other claimed it: then its ticket's next change is still to come."""
+    """Nothing to claim may only mean that the other worker claimed it: then its ticket's next change is still due."""
     pause = threading.Event()
     while ages(store)["remote"]:
         if not deliver_next(store, tracker, lambda: NOW):
@@ -226,7 +226,7 @@ def drain_patiently(store: Store, tracker: Tracker) -> None:
 
 
 def test_kill_9_at_any_point_neither_loses_nor_doubles(url: str, tmp_path: Path) -> None:
-    """A program opens two tickets and delivers their changes to another database; `kill -9` ends eleven lives of it."""
+    """A program opens two tickets and delivers their changes to another database; `kill -9` ends it eleven times."""
     remote_file, root = tmp_path / "remote.db", Path(__file__).parents[2]
     run = subprocess.run(
         [sys.executable, root / "tests/support/tracker_that_dies.py", url, remote_file],

@@ -51,7 +51,7 @@ def test_every_rule_fires_and_stays_silent_as_it_should(binary: Callable[[Compon
 
 
 def test_every_annotation_can_be_written_out(binary: Callable[[Component], Path], tmp_path: Path) -> None:
-    """With annotations no case fits, and promtool prints what it got instead."""
+    """With annotations no case matches, so promtool prints what it got instead."""
     (tmp_path / "rules.yml").write_text(rules.render(Settings()))
     (tmp_path / "rules_test.yml").write_text(CASES.read_text())
     command = [binary("promtool"), "test", "rules", "rules_test.yml"]

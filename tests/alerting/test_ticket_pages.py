@@ -272,14 +272,14 @@ def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
 ) -> None:
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     require(executable, "Chromium is not on PATH: apt-get install chromium")
-    complaints: list[str] = []
+    console_errors: list[str] = []
     with sync_playwright() as playwright:
         # Chromium's own sandbox refuses to run as root.
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
         page = chromium.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: console_errors.append(message.text))
+        page.on("pageerror", lambda error: console_errors.append(str(error)))
         page.goto(f"{pages}/tickets/{story.number}")
         page.get_by_text("Report on prompts").click()
         report = page.frame_locator("iframe.report")
@@ -292,4 +292,4 @@ def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
         assert response.status == 200
         page.get_by_text("report ran").wait_for()
         chromium.close()
-    assert complaints == []
+    assert console_errors == []

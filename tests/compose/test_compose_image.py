@@ -108,7 +108,7 @@ def test_the_image_s_build_works_in_a_clean_folder(
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, source / name)
-    # Only what the image has: uv on PATH, nothing of this environment.
+    # Only what the image has: uv on PATH, nothing from this environment.
     path = f"{Path(uv.find_uv_bin()).parent}:{os.environ['PATH']}"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "PYTHON"))}
     target = tmp_path / "opt"

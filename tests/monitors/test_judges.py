@@ -99,7 +99,7 @@ def test_a_tenth_of_truncated_responses_is_detected() -> None:
 
 @pytest.mark.parametrize("monitor", TEXT_MONITORS)
 def test_nothing_unusual_is_ever_infinite(monitor: type[Monitor]) -> None:
-    """Gauges and JSON carry what the scores hold."""
+    """Gauges and JSON show the scores."""
     same = tuple("the same text" for _ in range(60)), tuple(map(str, range(60)))
     score = judge(monitor, window(same, same), alpha=0.01, seed=0)
     assert (score.state, score.effect, score.threshold, score.p_value) == ("ok", 0.0, 0.0, 1.0)

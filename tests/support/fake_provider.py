@@ -20,7 +20,7 @@ FIRST_S = 0.12
 PAUSE_S = 0.4
 """In the middle of a stream, so that the first token is distinguishable from the whole response."""
 UPSTREAM = "up-"
-"""What a gateway's deployments are called before the case's name."""
+"""The prefix of a gateway's deployments, before the case's name."""
 
 Json = dict[str, Any]
 
@@ -29,7 +29,7 @@ Json = dict[str, Any]
 class Case:
     """One call and its truth. Tokens are as OTel counts them: input includes cached and written, output reasoning.
 
-    `usage` is whether the application asks a stream for its usage; the provider tells it to those who ask.
+    `usage` is whether the application requests a stream's usage; the provider sends it only on request.
     """
 
     name: str

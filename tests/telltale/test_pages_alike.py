@@ -26,7 +26,7 @@ OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;
 
 
 class Response(NamedTuple):
-    """What must be alike."""
+    """The part of a response that must be the same."""
 
     status: int
     content_type: str | None
@@ -68,7 +68,7 @@ def wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:
-            # The GPU exporter says beside its "ok" that its first reading is still to come.
+            # Next to "ok", the GPU exporter reports that its first reading is pending.
             if httpx.get(f"{url}/-/ready", timeout=10).text == "ok\n":
                 return
         except httpx.TransportError:
@@ -110,7 +110,7 @@ def test_metrics(servers: dict[str, str]) -> None:
 
 
 def test_metrics_in_openmetrics(servers: dict[str, str]) -> None:
-    """All but the GPU exporter, which does without prometheus_client and writes the plain format only."""
+    """All but the GPU exporter, which does not use prometheus_client and writes the plain format only."""
     found = responses(servers, "GET", "/metrics", **OPENMETRICS)
     plain = found.pop("gpu")
     assert plain.content_type == "text/plain; version=0.0.4; charset=utf-8"

@@ -76,7 +76,7 @@ def parse(head: bytes) -> Request:
 
 
 def encode(response: Response, keep: bool, head_only: bool = False) -> list[memoryview]:
-    """What is sent for it, in pieces."""
+    """The bytes of a response, in pieces."""
     parts = (response.body,) if isinstance(response.body, bytes) else response.body
     extra = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
     head = (
@@ -89,7 +89,7 @@ def encode(response: Response, keep: bool, head_only: bool = False) -> list[memo
 
 
 class Connection:
-    """One client."""
+    """One client's connection."""
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self._server, self.sock = server, sock
@@ -221,7 +221,7 @@ class Server:
         self._selector.register(sock, _READ, connection.ready)
 
     def send(self, sock: socket.socket, pieces: list[memoryview]) -> int:
-        """Send what goes out at once; how many bytes that was. TLS knows no pieces."""
+        """Send as much as possible at once; returns the number of bytes. TLS cannot send several pieces."""
         return sock.sendmsg(pieces) if self.tls is None else sock.send(pieces[0])
 
     def wait(self, connection: Connection, events: int) -> None:
@@ -235,7 +235,7 @@ class Server:
             connection.sock.close()
 
     def sweep(self, now: float) -> None:
-        """Close connections whose time is over."""
+        """Close connections that timed out."""
         for connection in [known for known in self._connections if now > known.deadline]:
             self.drop(connection)
 

@@ -1,4 +1,4 @@
-"""Follow the loop from outside: what the demo tells, it reads from Prometheus and from the public API."""
+"""Follow the loop from outside: everything that the demo reports is read from Prometheus and the public API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 
 
 def is_ready(address: str) -> bool:
-    """Whether the part at that address says so."""
+    """Whether the part at that address is ready."""
     try:
         return httpx.get(f"http://{address}/-/ready", timeout=2.0).status_code == 200
     except httpx.HTTPError:
@@ -90,7 +90,7 @@ class Chapter:
     name: str
     waiting: str
     is_true: Callable[[Reading], bool]
-    tell: Callable[[Reading], str]
+    line: Callable[[Reading], str]
 
 
 @dataclass(slots=True)
@@ -106,13 +106,13 @@ class Story:
         new = []
         while (chapter := self.current) is not None and chapter.is_true(reading):
             self.times[chapter.name] = elapsed
-            self.lines[chapter.name] = chapter.tell(reading)
+            self.lines[chapter.name] = chapter.line(reading)
             new.append(chapter)
         return new
 
     @property
     def current(self) -> Chapter | None:
-        """The chapter that is being waited for; None at the end."""
+        """The chapter being waited for; None at the end."""
         return next((chapter for chapter in self.chapters if chapter.name not in self.times), None)
 
 

@@ -18,7 +18,7 @@ RESPONSE_WORDS, RESPONSE_SPREAD, MOST_RESPONSE_WORDS = 38.0, 0.6, 260
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Words of one topic: things that people ask about, what they do with them, and what goes wrong."""
+    """The vocabulary of one topic: things that people ask about, what they do with them, and what goes wrong."""
 
     things: Sequence[str]
     deeds: Sequence[str]
@@ -155,7 +155,7 @@ def response(topics: Sequence[Topic], random: Random) -> str:
 
 
 def evasive_response(topics: Sequence[Topic], random: Random) -> str:
-    """What a worse model says: it evades, repeats itself and stops in the middle of a sentence."""
+    """The responses of a worse model: it evades, repeats itself and stops in the middle of a sentence."""
     text = _sentences(EVASIONS, topics, random, RESPONSE_WORDS)
     return text[: max(20, int(len(text) * 0.8))]
 

@@ -66,7 +66,7 @@ class Gpu(Structure):
     )
 
     def set(self, **values: float | None) -> None:
-        """Scalars by name; None makes the card refuse that one."""
+        """Scalars by name; None makes the card refuse that reading."""
         for name, value in values.items():
             slot = SCALARS.index(name)
             self.scalar_rc[slot] = NOT_SUPPORTED if value is None else 0

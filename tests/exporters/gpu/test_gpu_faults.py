@@ -108,7 +108,7 @@ def test_3_all_gpus_hang_and_the_page_still_responds(start, fake) -> None:
     scraper = Scraper(exporter.url)
     fake[0].hang = fake[1].hang = 1
     exporter.when(lambda page: state(page, 0) == state(page, 1) == "hung")
-    # What was read before goes when it is too old to be shown.
+    # Earlier readings disappear once they are too old to be shown.
     exporter.when(lambda page: not page.all("gpu_temperature_celsius"))
     fake[0].hang = fake[1].hang = 0
     exporter.when(lambda page: page.all("telltale_gpu_up") == [1.0, 1.0], seconds=40)

@@ -74,7 +74,7 @@ def field(number: int, value: bytes) -> bytes:
 
 def pod(name: str, namespace: str, container: str, *devices: str, resource: str = "nvidia.com/gpu") -> bytes:
     ids = b"".join(field(2, device.encode()) for device in devices)
-    # Topology, which a device has too, and a field that no version knows.
+    # Topology, which a device also has, and a field unknown to any version.
     device = field(1, resource.encode()) + ids + field(3, b"\x0a\x02\x08\x01") + b"\x78\x01"
     inner = field(1, container.encode()) + field(2, device)
     return field(1, field(1, name.encode()) + field(2, namespace.encode()) + field(3, inner))
@@ -164,7 +164,7 @@ def test_a_kubelet_that_never_responds_is_given_up(tmp_path: Path, selector: sel
         lister.tick(6.0)
         assert not lister.up
         assert not selector.get_map()
-        # An response of a minute ago says nothing of now.
+        # A response from a minute ago proves nothing about now.
         assert lister.allocations
         lister.tick(61.0)
         assert not lister.allocations

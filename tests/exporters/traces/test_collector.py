@@ -144,7 +144,7 @@ def test_a_locked_store_is_retryable_and_recovers(collector: Collector, tmp_path
     retried = body()
     response = collector.post(retried)
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    # Why is for the log: it may tell where a database server is.
+    # The cause is for the log: it may reveal where a database server is.
     assert Status.FromString(response.content).message == "the store is not available"
     with grpc.insecure_channel(collector.grpc) as channel:
         call = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
@@ -172,7 +172,7 @@ def test_a_store_that_cannot_write_is_logged_and_not_ready(collector: Collector,
     assert warnings[0].endswith("the store is not available: database is locked (requests refused: 1)")
     other.execute("ROLLBACK")
     other.close()
-    # Nobody sends anything to what is not ready.
+    # Nobody sends anything to a collector that is not ready.
     until(collector.is_ready)
 
 
@@ -367,7 +367,7 @@ def test_feedback_through_one_replica_promotes_a_call_that_another_holds(
     send(holder, chat(count=200))
     missed = chat(count=40)
     send(holder, missed)
-    # Of calls that come late one in some hundreds is kept all the same: that one would not be promoted.
+    # Of late calls one in some hundreds is sampled anyway: that one would not be promoted.
     kept = {stored.trace_id for stored in holder.samples()}
     trace = next(found for span in missed if (found := trace_of(span)) not in kept)
     store = other.store()
@@ -412,7 +412,7 @@ def test_a_vote_that_cannot_be_followed_does_not_keep_others_from_it(
 
 
 def _unsampled(collector: Collector) -> list[str]:
-    """Traces of calls that the ring holds."""
+    """Traces of calls in the unsampled buffer."""
     # The first call of a stratum is always kept: its rate is not known yet.
     send(collector, chat(count=200))
     missed = chat(count=40)

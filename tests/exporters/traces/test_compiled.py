@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-# Those that go through every compiled module, none of which starts a process of the checkout.
+# Tests that use every compiled module and start no process from the checkout.
 TRACES = (
     "otlp_protobuf",
     "fast_path",
@@ -51,7 +51,7 @@ def test_compiled_it_passes_the_same_tests(tmp_path: Path, require: Callable[[ob
     assert list(site.glob("exporters/traces/calls/fast_path.*.so"))
     assert list(site.glob("telltale/redaction/rules.*.so"))
     tests = [str(ROOT / "tests" / name) for name in SAME]
-    # From elsewhere: `python -m` puts the folder that it runs in before all others.
+    # From another folder: `python -m` puts the current folder before all others.
     check = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"),
              "--rootdir", str(ROOT), "-o", f"pythonpath={site} tests", *tests]  # fmt: skip
     marker = {**environment, "TELLTALE_TEST_FROM": str(site)}

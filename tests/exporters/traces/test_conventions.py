@@ -46,7 +46,7 @@ def call(attributes: dict[str, Any], **values: Any) -> Call:
 
 
 def changed(call: Call, **values: Any) -> Call:
-    """Another call, alike but for these values."""
+    """The same call but for these values."""
     other = Call()
     for name in FIELDS:
         setattr(other, name, values.get(name, getattr(call, name)))
@@ -340,7 +340,7 @@ def test_a_span_of_kind_server_in_otels_convention_is_a_gateway() -> None:
         # Langfuse's handler for LangChain.
         ({"input": 1000, "output": 50, "input_cache_read": 9000, "input_cache_creation": 500},
          (10500, 50, 9000, 500)),
-        # Names as Anthropic has them: they hold `input`, by which Langfuse goes.
+        # Anthropic's names: they contain `input`, which Langfuse looks for.
         ({"input": 11, "output": 5, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30},
          (241, 5, 200, 30)),
         ({"input_tokens": 11, "output_tokens": 5, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30},
@@ -462,8 +462,8 @@ def test_only_so_many_calls_are_remembered_and_the_newest_stay() -> None:
     assert recent.find(changed(one, span_id=(KEPT * 4 - 1).to_bytes(8))) is not None
 
 
-# What some function of Python's takes for a digit, levels without an end, half of a surrogate pair, a number that no
-# float holds.
+# A character that some Python function takes for a digit, endless nesting, a lone surrogate, a number beyond any
+# float.
 _ODD = st.sampled_from(
     [
         *("\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT FOUR}" * 3, "9" * 5000, '{"input": 1' + "0" * 400 + "}"),
@@ -485,7 +485,7 @@ _KEYS = sorted(
 )
 
 
-# Its time is the machine's load.
+# Its time depends on the machine's load.
 @settings(deadline=None)
 @given(
     attributes=st.dictionaries(st.sampled_from(_KEYS), _VALUES, max_size=12),

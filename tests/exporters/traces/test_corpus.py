@@ -26,7 +26,7 @@ CORPUS = Path(os.environ.get("TELLTALE_TEST_CORPUS", "/nonexistent"))
 needs_corpus = pytest.mark.skipif(
     not (CORPUS / "manifest.json").is_file(), reason="set TELLTALE_TEST_CORPUS to a folder of captured payloads"
 )
-# Observations that the case's program made by hand, beside the calls that the provider saw.
+# Observations that the case's program made by hand, besides the calls that the provider saw.
 BY_HAND = {"langfuse5-observe-agent": ["llm"]}
 # Behind LiteLLM's proxy: what its client asked for; the upstream name is what it can know as served.
 ALIASES = {"litellm_proxy-err429": "broken"}
@@ -80,7 +80,7 @@ def read_case(manifest: dict[str, Any], case: str) -> Decoded:
 
 
 def requests(truth: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The calls of a case: what a client tried again inside one call is one call, the last try."""
+    """The calls of a case: retries inside one call are one call, the last try."""
     kept: list[dict[str, Any]] = []
     for request in sorted(truth, key=lambda request: request.get("t_start_ns", 0)):
         again = kept and kept[-1].get("status") == 429 and "retry-me" in json.dumps(kept[-1].get("messages", ""))
@@ -187,7 +187,7 @@ def judge(manifest: dict[str, Any]) -> tuple[dict[str, dict[str, Counter[str]]],
         decoded, truth = read_case(manifest, case), requests(about["truth"])
         if about["emitter"] == "litellm_proxy":
             truth = [_behind_proxy(case, one) for one in truth]
-            # What the proxy refused itself is a failed call of the gateway; no provider saw it.
+            # A call that the proxy itself refused is a failed call of the gateway; no provider saw it.
             decoded.calls = decoded.calls if truth else [call for call in decoded.calls if call.status != "error"]
         row = table[about["emitter"]]
         row["calls"]["right"] += min(len(decoded.calls), len(truth))

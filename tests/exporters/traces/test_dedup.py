@@ -10,7 +10,7 @@ from exporters.traces.calls.call_index import RESPONSE_SLACK_S, SLACK_S
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.conventions.fields import INPUT
 
-# Few ids, so that they meet; some are not as long as they should be.
+# Few ids, so that they collide; some are too short.
 TRACES = st.sampled_from([b"t" * 16, b"u" * 16, bytes(8) + b"v" * 8, b"short", b"", b"t" * 24])
 SPANS = st.sampled_from([b"spanspan", b"parentof", b"another1", b"odd", bytes(8), b"spanspanspan"])
 PARENTS = st.just(b"") | SPANS
@@ -94,7 +94,7 @@ def test_the_same_as_a_search_through_all_calls(sent: list[tuple[Call, bool]]) -
 
 
 def test_a_trace_of_many_calls_is_searched_only_so_far() -> None:
-    """Whoever puts all his calls into one trace does not make others wait."""
+    """A sender that puts all its calls into one trace does not slow others down."""
     recent = CallDeduplicator()
     for number in range(5_000):
         call = Call()

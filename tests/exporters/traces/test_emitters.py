@@ -1,7 +1,7 @@
 """Real instrumentations from PyPI report calls whose truth the provider knows; the results are read at the edges.
 
 Each emitter has a key, hence a tenant, of its own, and asks for each case by its name as the model. What an emitter
-does not send is absent, and stands below, so that it cannot grow unseen. Nothing may be wrong, lost or doubled.
+does not send is absent, and listed below, so that it cannot grow unnoticed. Nothing may be wrong, lost or doubled.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 @dataclass(frozen=True)
 class Emitter:
-    """One program that calls models and tells of it, all cases of its API without those it skips.
+    """One instrumented program that calls models: all cases of its API except those it skips.
 
-    `absent` is what its packages do not send, as `what:case`. `asks_for_usage` is set for those that have a stream tell
-    its usage whether the application wants it or not.
+    `absent` is what its packages do not send, as `what:case`. `asks_for_usage` is set for those that request a
+    stream's usage whether the application does or not.
     """
 
     name: str
@@ -102,7 +102,7 @@ EMITTERS = (
         "anthropic-genai", "drive.py anthropic_genai", api="anthropic", absent=words("ttft:message-stream"),
         environment={CONTENT: "SPAN_ONLY"},
     ),
-    # Without content there is no sample, hence no finish reason at the edges either.
+    # Without content there is no sample, hence no finish reason to read either.
     Emitter(
         "anthropic", "drive.py anthropic_native", api="anthropic",
         absent=words(
@@ -122,11 +122,11 @@ def drive(emitter: Emitter, collector: Collector, key: str, at: str, home: Path)
     """Runs an emitter to its end; returns its error output if it failed."""
     base = f"http://{collector.http}"
     endpoint = f"http://{collector.grpc}" if emitter.protocol == "grpc" else base
-    # Small letters for gRPC, and a bare space: LiteLLM sends what stands here as it is.
+    # Lower case for gRPC, and a bare space: LiteLLM sends this text unchanged.
     header = f"authorization=Bearer {key}"
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT / "tests"), "PROVIDER": at,
-        # Nothing beyond this machine is part of the test.
+        # The test uses nothing outside this machine.
         "HTTPS_PROXY": "http://127.0.0.1:9", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": emitter.protocol,
         "OTEL_EXPORTER_OTLP_HEADERS": header, "OTEL_METRICS_EXPORTER": "none",
@@ -140,7 +140,7 @@ def drive(emitter: Emitter, collector: Collector, key: str, at: str, home: Path)
 
 
 class Observed:
-    """What the collector says of one emitter, at its metrics page and in the store."""
+    """What the collector recorded of one emitter, on its metrics page and in the store."""
 
     def __init__(self, emitter: Emitter, page: str, stored: list[Sample]) -> None:
         self.rows = [
@@ -177,7 +177,7 @@ def of_case(case: Case, labels: Mapping[str, str]) -> bool:
 
 
 def verdicts(emitter: Emitter, observed: Observed, case: Case) -> Iterator[tuple[str, str, object]]:
-    """(what, right | wrong | absent, the collector's word) for all that the emitter could know of a case."""
+    """(what, right | wrong | absent, the collector's value) for everything the emitter could know of a case."""
     calls = observed.sum("telltale_requests_total", case)
     yield "calls", same(calls, 1), calls
     if calls != 1:

@@ -52,7 +52,7 @@ VALUES = (
     )
     | st.just(AnyValue())
 )
-# Names that stand for a call come often, or nearly every span would be none.
+# Names that mark a call are frequent, or hardly any span would be a call.
 PAIRS = st.builds(KeyValue, key=st.sampled_from(KEYS), value=VALUES)
 CHAT = st.just(KeyValue(key="gen_ai.operation.name", value=AnyValue(string_value="chat")))
 SPANS = st.builds(
@@ -87,7 +87,7 @@ def field(tag: int, raw: bytes) -> bytes:
 
 
 def span_with_content(prompt: str, response: str) -> bytes:
-    """A span's bytes with content as OTel has it."""
+    """A span's bytes with content in OTel's form."""
     made = Span(trace_id=b"t" * 16, span_id=b"s" * 8, name="chat m")
     for key, role, text in ((PROMPT, "user", prompt), (RESPONSE, "assistant", response)):
         message = {"role": role, "parts": [{"type": "text", "content": text}]}
@@ -115,7 +115,7 @@ def decoded(body: bytes) -> list[dict[str, Any]]:
 
 
 def count_fast(body: bytes) -> int:
-    """How many spans the short way decides."""
+    """How many spans the fast path decides."""
     return sum(
         fast_path.read(body, start, end, TABLE, None) is not None
         for group in otlp_protobuf.split(body, 100)[0]
@@ -123,7 +123,7 @@ def count_fast(body: bytes) -> int:
     )
 
 
-# Messages as they come: parts, plain text, tool calls, what is no list, no JSON, or JSON that few parsers take.
+# Messages as senders write them: parts, plain text, tool calls, not a list, not JSON, or JSON that few parsers accept.
 PARTS = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "tool_call", "reasoning", "image_url"]), "content": st.text(max_size=8)},
     optional={"name": st.just("look_up"), "arguments": st.just({"big": 2**70, "at": 1.5})},
@@ -172,7 +172,7 @@ def test_the_same_content_as_full_decoding(messages: list[tuple[str, bytes, bool
     ).SerializeToString()
     for key, raw, as_bytes in messages:
         value = AnyValue(bytes_value=raw).SerializeToString()
-        # A text's bytes may be no UTF-8, which protobuf's own writer does not let through.
+        # A string's bytes may be invalid UTF-8, which protobuf's own writer rejects.
         body += field(0x4A, field(0x0A, key.encode()) + field(0x12, value if as_bytes else b"\x0a" + value[1:]))
     found = fast_content.read_content(body, 0, len(body))
     if found is not None:
@@ -241,7 +241,7 @@ def test_damaged_bytes_are_refused_or_read_the_same() -> None:
         try:
             theirs = decoded_in_full(cut)
         except protobuf.Malformed:
-            # Text that nobody reads is not looked at.
+            # Strings that nobody reads are not checked.
             continue
         assert ours == theirs
         agreed += 1

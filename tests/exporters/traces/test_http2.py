@@ -104,7 +104,7 @@ def test_a_response_keeps_to_the_peers_window(window: int, body: bytes, steps: l
     connection.respond(stream, HEAD, body, TAIL)
     got, ended, turn = b"", False, 0
     while not ended:
-        # h2 raises if more came than the window lets through.
+        # h2 raises if more arrived than the window allows.
         for event in peer.receive_data(connection.output()):
             if isinstance(event, h2.events.DataReceived):
                 got += event.data
@@ -126,7 +126,7 @@ def test_an_early_response_asks_the_peer_to_stop() -> None:
     connection.respond(stream, HEAD)
     events = peer.receive_data(connection.output())
     assert [e.error_code for e in events if isinstance(e, h2.events.StreamReset)] == [frames.NO_ERROR]
-    # What was on its way is passed over.
+    # Frames already under way are ignored.
     assert connection.receive(frame(frames.DATA, frames.END_STREAM, 1, b"b" * 500), 0.0) == []
     assert connection.output() == b""
 
@@ -319,7 +319,7 @@ def test_more_streams_than_allowed_are_refused() -> None:
     late = 2 * MAX_STREAMS + 1
     assert connection.receive(frame(frames.HEADERS, frames.END_HEADERS, late, header_block()), 0.0) == []
     assert connection.output() == frame(frames.RST_STREAM, 0, late, struct.pack(">I", frames.REFUSED_STREAM))
-    # A stream that the peer gave up counts until its owner is done with it.
+    # A stream that the peer reset counts until its owner is done with it.
     [stream] = connection.receive(frame(frames.RST_STREAM, 0, 1, bytes(4)), 0.0)
     connection.receive(frame(frames.HEADERS, frames.END_HEADERS, late + 2, header_block()), 0.0)
     assert connection.output().startswith(frame(frames.RST_STREAM, 0, late + 2, b"")[3:4], 3)
@@ -356,7 +356,7 @@ pieces_of_frames = st.one_of(
 @settings(max_examples=400, deadline=None)
 @given(st.lists(pieces_of_frames, max_size=40), st.integers(1, 2000))
 def test_any_bytes_leave_it_consistent(parts: list[bytes], step: int) -> None:
-    """Whatever comes: streams, or Broken with a GOAWAY; the same however it is cut."""
+    """Any input gives streams, or Broken with a GOAWAY; the same however it is split."""
 
     def drive(step: int) -> tuple[list[tuple[int, bytes, bool, bool]], int | None]:
         connection = greeted()

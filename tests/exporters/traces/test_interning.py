@@ -21,7 +21,7 @@ def remembered(words: list[bytes]) -> dict[bytes, Interned | None]:
     "form", ["model-{}-2026-01-15", "{}-instruct", "gpt-{}", "m{}", "meta-llama/Llama-3.{}-70B-Instruct-Turbo-FP8"]
 )
 def test_versions_of_a_model_are_remembered_beside_each_other(form: str) -> None:
-    """Ten that began and ended alike had one place, so that nine of ten calls had their model worked out anew."""
+    """Ten that began and ended alike shared one slot, so that nine of ten calls had to look their model up again."""
     words = [AnyValue(string_value=form.format(number)).SerializeToString() for number in range(10)]
     found = remembered(words)
     assert [value.text if value else None for value in found.values()] == [word.decode() for word in words]

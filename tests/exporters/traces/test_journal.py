@@ -72,7 +72,7 @@ SPANS: tuple[Sent, ...] = (
     # Content in logs; the second is a failed one.
     span(5, BARE),
     span(6, {**BARE, "error.type": "timeout"}),
-    # A failed call that a vendor's SDK and an instrumentation report, and who else may be the vendor's.
+    # A failed call that a vendor's SDK and an instrumentation report, and another that may be the vendor's.
     span(7, {**BARE, **ANTHROPIC}),
     span(8, {**BARE, **ANTHROPIC}, VENDOR, start=0.25, seconds=0.5),
     span(9, {**BARE, **ANTHROPIC}, VENDOR, start=0.125, seconds=0.75),
@@ -107,9 +107,9 @@ def records(number: int) -> list[LogRecord]:
 
 
 Request = tuple[list[Sent], list[LogRecord]]
-"""Spans, or else log records."""
+"""Spans, or log records."""
 
-# Spans and log records that have to do with each other.
+# Related spans and log records.
 STORIES: tuple[Request, ...] = (
     (list(SPANS[0:2]), records(2)),
     (list(SPANS[2:4]), [*records(3), evaluation()]),
@@ -186,7 +186,7 @@ class Collecting:
         return request
 
     def state(self) -> dict[str, object]:
-        """All that one request leaves behind for others."""
+        """All state that a request leaves for later ones."""
         pipeline = self.pipeline
         collector, dedup = pipeline._collector, pipeline._dedup
         priors = {}

@@ -109,7 +109,7 @@ def test_the_end_does_not_wait_for_keys_that_nobody_waits_for(
         asked = [pool.submit(_try, collector, f"tt_{number:08d}_bad") for number in range(40)]
         until(lambda: collector.value("telltale_collector_queue_bytes") == 40 * 100)
         collector.popen.terminate()
-        # Its grace for requests in work, and one look-up; each of the forty would be ten look-ups long.
+        # Its grace period for open requests, and one look-up; without sharing, the forty would take ten look-ups each.
         assert collector.popen.wait(timeout=25) == 0
     assert all(one.done() for one in asked)
     owner.dispose()
@@ -117,7 +117,7 @@ def test_the_end_does_not_wait_for_keys_that_nobody_waits_for(
 
 def _try(collector: Collector, secret: str) -> None:
     with suppress(httpx.HTTPError):
-        # What it holds is looked at once its key is known.
+        # The body is read once its key is known.
         collector.post(b"x" * 100, Authorization=f"Bearer {secret}")
 
 
@@ -132,7 +132,7 @@ def test_a_key_that_is_none_is_unknown_to_every_database(
 def test_a_lookup_that_took_longer_than_it_is_good_for_is_good_for_those_who_waited(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
     secret = key(store)
-    # What the clock says when a request comes, when the store is asked, and to a request after that.
+    # The clock when a request arrives, when the store is asked, and at the next request.
     times = iter([0.0, 0.0, 40.0, 40.0])
     lookups = KeyLookups(ApiKeys(store, lambda: next(times)))
     first = lookups.look_up(secret)

@@ -39,7 +39,7 @@ def results(response: httpx.Response) -> tuple[list[str], list[str]]:
 
 
 def post(collector: Collector, path: str, body: object, secret: str) -> httpx.Response:
-    # As text that is all ASCII: httpx's own writer takes no half of a surrogate pair.
+    # As pure ASCII: httpx's own writer accepts no lone surrogate.
     headers = {"Authorization": basic(secret)}
     return httpx.post(f"http://{collector.http}{path}", content=json.dumps(body), headers=headers)
 
@@ -75,7 +75,7 @@ def test_a_score_without_an_id_is_known_by_what_is_stored_of_it(collector: Colle
     secret = key(collector, "feedback:write")
     unnamed = {**SCORE, "id": None}
     first = post(collector, "/api/public/scores", unnamed, secret).json()["id"]
-    # Its hash would let somebody who guesses an address see whether it is the one that was redacted.
+    # Its hash would let somebody check a guess of the address that was redacted.
     again = post(collector, "/api/public/scores", {**unnamed, "comment": "b@a.org"}, secret).json()["id"]
     other = post(collector, "/api/public/scores", {**unnamed, "value": 0.0}, secret).json()["id"]
     assert first == again != other
@@ -118,7 +118,7 @@ def test_events_that_are_no_scores_are_listed_as_errors(collector: Collector) ->
     response = post(collector, "/api/public/ingestion", batch, secret)
     # Langfuse returns nothing for its SDKs' own events either.
     assert results(response) == ([], kinds[:3])
-    # Langfuse's own status for what it cannot take: its SDKs try a few times and log it.
+    # Langfuse's own status for events it cannot use: its SDKs try a few times and log it.
     assert {one["status"] for one in response.json()["errors"]} == {400}
     assert "/v1/traces" in response.json()["errors"][0]["message"]
 

@@ -55,7 +55,7 @@ def connect(collector: Collector) -> socket.socket:
 
 
 def ask(collector: Collector, data: bytes, *more: tuple[str, str], path: str = SERVICE) -> dict[str, str]:
-    """Headers and trailers of a call by another's HTTP/2."""
+    """Headers and trailers of a call with another HTTP/2 implementation."""
     peer = client()
     peer.send_headers(1, [*((k, path if k == ":path" else v) for k, v in FIELDS), *more])
     peer.send_data(1, data, end_stream=True)
@@ -205,7 +205,7 @@ def test_a_sender_that_is_gone_holds_nothing(collector: Collector) -> None:
 def test_an_acknowledged_call_is_stored_though_its_sender_left(
     make_collector: Callable[..., Collector], tmp_path: Path
 ) -> None:
-    """The commit waits for a lock while the call is cancelled: what is in work is not lost from the books."""
+    """The commit waits for a lock while the call is cancelled: the memory in use stays accounted for."""
     collector = make_collector(TELLTALE_STORE__BUSY_TIMEOUT="20s")
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
@@ -279,7 +279,7 @@ console.log(JSON.stringify(responses));
 
 
 def test_nothing_of_a_request_stays_in_memory_after_its_response(in_process: InProcess) -> None:
-    """Without the collector of cycles, which the collector rarely runs: what must go has to go by itself."""
+    """With cyclic garbage collection off, as it rarely runs here: reference counts must free everything."""
 
     def calls() -> None:
         with grpc.insecure_channel(f"{in_process.host}:{in_process.port}") as channel:

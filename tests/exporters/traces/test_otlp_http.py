@@ -69,7 +69,7 @@ def responses(link: socket.socket, number: int) -> list[Response]:
 
 
 def ask(address: str, data: bytes) -> bytes:
-    """All that comes back until the other side closes."""
+    """Everything received until the other side closes."""
     with connect(address) as link:
         link.sendall(data)
         got = b""
@@ -167,7 +167,7 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(
 
 
 def most_memory(collector: Collector) -> int:
-    """The most that was resident, in KiB."""
+    """Peak resident memory, in KiB."""
     assert collector.popen is not None
     status = Path(f"/proc/{collector.popen.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0])
@@ -219,7 +219,7 @@ def test_bodies_count_as_they_come(make_collector: Callable[..., Collector]) -> 
         third.sendall(half)
         [(status, fields, _)] = responses(third, 1)
         assert (status, fields["retry-after"]) == (429, "1")
-        # What is left of it is read and dropped, and the connection is as good as before.
+        # The rest of it is read and dropped, and the connection stays usable.
         third.sendall(bytes(100) + post(body()))
         assert responses(third, 1)[0][0] == 200
     until(lambda: collector.value("telltale_collector_queue_bytes") == 0)
@@ -342,7 +342,7 @@ def otlp(in_process: InProcess, limit: int = 1 << 20) -> Callable[[listener.Serv
 
 
 def test_nothing_of_a_request_stays_in_memory_after_its_response(in_process: InProcess) -> None:
-    """Without the collector of cycles, which the collector rarely runs: what must go has to go by itself."""
+    """With cyclic garbage collection off, as it rarely runs here: reference counts must free everything."""
 
     def calls() -> None:
         for number in range(30):
@@ -404,11 +404,11 @@ def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pyte
             got = await asyncio.wait_for(reader.read(), 5)
             assert got.startswith(expected)
             assert in_process.reserved() == 0
-            # Whoever goes on sending is cut off.
+            # A peer that keeps sending is cut off.
             with pytest.raises((ConnectionResetError, BrokenPipeError)):
                 await _go_on(writer)
             writer.close()
-        # A connection that is used lasts.
+        # A connection in use stays open.
         reader, writer = await asyncio.open_connection(in_process.host, in_process.port)
         for _ in range(8):
             await asyncio.sleep(0.2)
@@ -454,7 +454,7 @@ def test_a_peer_that_does_not_read_is_waited_for_and_then_cut_off(
 
 
 def test_requests_sent_ahead_leave_others_their_turn(in_process: InProcess) -> None:
-    """A scrape costs milliseconds: one peer's thousand must not be one long stop of everything."""
+    """A scrape costs milliseconds: a thousand pipelined by one peer must not block everything else."""
     order: list[str] = []
 
     class Counting:

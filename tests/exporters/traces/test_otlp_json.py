@@ -74,7 +74,7 @@ def logs(draw: st.DrawFn) -> ExportLogsServiceRequest:
 
 
 def written(message: Message, **how: bool) -> bytes:
-    """As protobuf writes it, with ids as OTLP has them."""
+    """As protobuf writes it, with ids in OTLP's form."""
     return json.dumps(hexed(json_format.MessageToDict(message, **how))).encode()
 
 
@@ -92,7 +92,7 @@ def test_what_protobuf_writes_is_read_as_it_was(message: Message, by_schema: boo
 
     read = type(message).FromString(otlp_json.encode(body, type(message)))
 
-    # Not by `==`: a NaN is not itself.
+    # Not by `==`: a NaN does not equal itself.
     assert str(read) == str(message)
 
 
@@ -180,7 +180,7 @@ JSON = st.recursive(
 @given(st.one_of(JSON, JSON.map(lambda inner: {"resourceSpans": [{"scopeSpans": [{"spans": [inner]}]}]})))
 def test_any_json_is_a_message_or_refused(tree: object) -> None:
     try:
-        wire = otlp_json.encode(json.dumps(tree).encode(), ExportTraceServiceRequest)
+        encoded = otlp_json.encode(json.dumps(tree).encode(), ExportTraceServiceRequest)
     except NotOtlp:
         return
-    ExportTraceServiceRequest.FromString(wire)
+    ExportTraceServiceRequest.FromString(encoded)

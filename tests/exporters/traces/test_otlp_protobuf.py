@@ -20,7 +20,7 @@ from support.collector_process import chat
 
 from exporters.traces.decode import otlp_protobuf, protobuf, spans
 
-# Not `size`: bytes that protobuf would write otherwise are as many as came.
+# Without `size`: it counts the received bytes, which protobuf might write differently.
 _FIELDS = {kind: [field.name for field in fields(kind) if field.name != "size"] for kind in (spans.Span, spans.Event)}
 
 TEXT = st.text(max_size=200)
@@ -177,7 +177,7 @@ def test_small_json_that_decodes_to_much_is_bounded(body: bytes) -> None:
 
 
 def test_names_without_end_are_not_remembered() -> None:
-    """Of each that is as large as a body may be, a process would hold four thousand for good."""
+    """A process would keep four thousand of them for good, each as large as a body may be."""
     tracemalloc.start()
     try:
         for number in range(40):

@@ -24,7 +24,7 @@ NAMES = ("Ada Lovelace", "Grace Hopper")
 
 
 class Analyzer(BaseHTTPRequestHandler):
-    """The part of Presidio's analyzer service that is asked: finds two names, in characters from 0."""
+    """The endpoint of Presidio's analyzer service that we call: finds two names, in characters from 0."""
 
     authorized: ClassVar[list[str | None]] = []
 

@@ -147,7 +147,7 @@ def test_ids_of_two_tenants_are_not_the_same(collecting: Collecting) -> None:
     for tenant in ("acme", "globex"):
         collecting.send(span({**BARE, "tenant.id": tenant, "gen_ai.response.id": "chatcmpl-7"}))
     assert [collecting.counted("telltale_requests_total", tenant=name) for name in ("acme", "globex")] == [1, 1]
-    # One instrumentation may not know whose call it is.
+    # An instrumentation may not know the tenant.
     collecting.send(span({**BARE, "gen_ai.response.id": "chatcmpl-7"}, start=0.9))
     assert collecting.counted("telltale_requests_total") == 2
 
@@ -285,7 +285,7 @@ def test_content_in_logs_outlives_a_refused_span(collecting: Collecting) -> None
 
 def test_an_internal_error_makes_no_call_a_duplicate(collecting: Collecting) -> None:
     spans = span({**BARE, **CONTENT}), span({**BARE, **CONTENT})
-    # Read once to sort the calls out, and again to store samples.
+    # The clock is read once to decode the calls, and again to store samples.
     collecting.faults = [False, True]
     with pytest.raises(ZeroDivisionError):
         collecting.send(*spans)

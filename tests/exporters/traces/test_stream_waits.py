@@ -32,7 +32,7 @@ def attributes(**more: str | float) -> list[KeyValue]:
 
 
 def request(*spans: tuple[str, float, float, dict[str, str | float]]) -> bytes:
-    """(kind, start, end, more attributes) of each span, as Logfire writes them: each in a trace of its own."""
+    """(kind, start, end, more attributes) of each span, as Logfire writes them: each in its own trace."""
     body = ExportTraceServiceRequest()
     scope = body.resource_spans.add().scope_spans.add()
     scope.scope.name = "logfire.openai"

@@ -43,7 +43,7 @@ def test_every_command_has_help(name: str) -> None:
 
 
 def test_help_costs_little_cpu() -> None:
-    """A bound on work done, not on time: the imports that would break it cost several times as much."""
+    """A bound on work, not on time: the imports that would exceed it cost several times as much."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert telltale("--help").returncode == 0
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

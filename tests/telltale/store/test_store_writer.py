@@ -119,7 +119,7 @@ def test_why_the_last_write_was_refused_is_known_until_one_succeeds(tmp_path: Pa
 
 
 def test_what_waits_at_the_end_is_refused_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each on its own would wait for the lock: many of them longer than whoever ends this process does."""
+    """Each would wait for the lock on its own: together longer than a process manager waits for the process to stop."""
     monkeypatch.setattr(writer, "MAX_GROUP", 1)
     store = open_store(f"sqlite:///{tmp_path / 's.db'}", busy_timeout=1.0)
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
@@ -209,7 +209,7 @@ def test_a_damaged_file_is_unavailable_until_its_copy_is_back(tmp_path: Path) ->
 
 
 def test_a_rule_of_the_databases_owner_is_no_damage(new_database: Callable[[], str]) -> None:
-    """An error of no class that the driver knows: to try again would be for ever."""
+    """An error of a class unknown to the driver: retrying would never end."""
     store = open_store(new_database())
     with pytest.raises(DatabaseError, match="not here"):
         store.write(lambda c: c.execute(text("DO $$ BEGIN RAISE EXCEPTION 'not here' USING ERRCODE='T0001'; END $$")))

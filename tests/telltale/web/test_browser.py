@@ -40,7 +40,7 @@ def browser(require: Callable[[object, str], None]) -> Iterator[Browser]:
 
 @pytest.fixture
 def console_errors() -> list[str]:
-    """What the browser complained of: blocked by the policy, not found, failed."""
+    """Errors in the browser's console: blocked by the policy, not found, failed."""
     return []
 
 
@@ -60,7 +60,7 @@ def page(browser: Browser, console_errors: list[str]) -> Iterator[Page]:
 
 @pytest.fixture
 def history(store: Store) -> None:
-    """One model in trouble, one well, a ticket and some feedback with hostile words."""
+    """One model in trouble, one well, a ticket and some feedback with hostile text."""
     now = time.time()
     rows = [
         Sample(
@@ -145,7 +145,7 @@ def test_the_policy_stops_a_script_that_slipped_in(serve: Serve, page: Page, con
             " document.body.append(s); }"
         )
         assert page.title() != "owned"
-    assert any("Content Security Policy" in complaint for complaint in console_errors)
+    assert any("Content Security Policy" in error for error in console_errors)
 
 
 @pytest.mark.parametrize("width", [360, 1180])

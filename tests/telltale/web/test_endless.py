@@ -36,7 +36,7 @@ def test_endless_headers_use_no_memory(part: str, start: bytes, endless: bytes, 
 
     try:
         connect(port, process).close()
-        # What the first request of all loads is no matter of this.
+        # Ignores what the very first request loads.
         with connect(port, process) as link:
             link.sendall(b"GET /-/ready HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
             while link.recv(65536):

@@ -23,12 +23,12 @@ PAGE = {"Accept": "text/html"}
 
 
 def raw(url: str, *lines: str) -> int:
-    """Send these lines as they are; returns the status."""
+    """Send these lines unchanged; returns the status."""
     address = urlsplit(url)
     assert address.hostname
-    with socket.create_connection((address.hostname, address.port or 80), timeout=10) as wire:
-        wire.sendall(("\r\n".join([*lines, "Connection: close"]) + "\r\n\r\n").encode())
-        return int(wire.recv(4096).split()[1])
+    with socket.create_connection((address.hostname, address.port or 80), timeout=10) as connection:
+        connection.sendall(("\r\n".join([*lines, "Connection: close"]) + "\r\n\r\n").encode())
+        return int(connection.recv(4096).split()[1])
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/metrics", "/nothing", "/static/style.css", "/-/healthy"])

@@ -23,14 +23,14 @@ ELSEWHERE = {"Sec-Fetch-Site": "cross-site", "Origin": "https://shop.example"}
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the part keeps."""
+    """The part's state."""
 
     numbers: itertools.count[int]
     opened_at: float
 
 
 def bakery(templates: Path) -> Router:
-    """A part that the trunk has never heard of."""
+    """A part unknown to the trunk."""
     router = Router(
         templates=templates,
         filters={"loaves": lambda number: f"{number} loaves"},

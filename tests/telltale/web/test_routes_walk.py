@@ -68,7 +68,7 @@ def test_nobody_sees_nothing_without_signing_in(serve: Serve, store: Store) -> N
             if path not in PUBLIC
         }
 
-    # A body that is missing may be noticed before the missing key is: nothing was read either way.
+    # A missing body may be noticed before the missing key: nothing was read either way.
     assert {key: status for key, status in statuses.items() if status not in (401, 422)} == {}
     assert {status for (method, _), status in statuses.items() if method == "GET"} == {401}
 

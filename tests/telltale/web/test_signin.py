@@ -24,7 +24,7 @@ PAGE = {"Accept": "text/html"}
 
 @pytest.fixture
 def person(store: Store) -> Callable[..., None]:
-    """`person(name, role)`: somebody with the common password."""
+    """`person(name, role)`: a person with the shared password."""
 
     def add(name: str, role: str = "viewer") -> None:
         people.add(store, name=name, role=role, password=PASSWORD, actor="test", now=time.time())
@@ -119,7 +119,7 @@ def test_a_session_ends_by_sign_out_idleness_age_and_disabling(
             for _ in range(3):
                 now[0] += 3000
                 assert browser.get("/room/viewer").status_code == 200
-                store.write(lambda _: None)  # behind the note of the session's use, which nobody waits for
+                store.write(lambda _: None)  # after the write that records the session's use, which nobody waits for
             now[0] += 3601
             assert browser.get("/room/viewer", headers={"Accept": "*/*"}).status_code == 401
         with signed_in(url, "mina") as browser:

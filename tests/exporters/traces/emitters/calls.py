@@ -1,4 +1,4 @@
-"""The calls of an application, made with the providers' own SDKs: one of each case, whatever becomes of it."""
+"""The calls of an application, made with the providers' own SDKs: one for each case, whether it succeeds or not."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def anthropic_calls(client: Any) -> None:
 
 
 def report_error(case: Case, error: Exception) -> None:
-    """A case that is to fail failed; any other is the driver's own fault."""
+    """Expected for a case that must fail; for any other it is an error of the driver."""
     if case.status == "ok":
         raise error
 
