@@ -139,7 +139,7 @@ class Gpu(Section):
         "/var/lib/kubelet/pod-resources/kubelet.sock", description="Kubelet's PodResources socket, if there is one."
     )
     container_logs: str = Field(
-        "/var/log/containers", description="Kubelet's log links, whose names tell which pod a container id belongs to."
+        "/var/log/containers", description="Kubelet's log links, whose names give the pod of each container id."
     )
     owners: Mapping[str, Mapping[str, str]] = Field(
         default_factory=dict,

@@ -120,7 +120,7 @@ def test_a_prometheus_that_is_gone_turns_the_ticket_blind(chain: Any, until: Unt
     chain.page.text = page(drift=True, feedback=False)
     ticket = until(in_state(chain, "open"), "a ticket")
     chain.kill("prometheus")
-    # Alertmanager would take four minutes to give up on a silent Prometheus; it is told at once that the alert ended.
+    # Alertmanager would take four minutes to give up on a silent Prometheus; it gets the end of the alert at once.
     (alert,) = ticket.alerts.values()
     ended = [{"labels": alert.labels, "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2026-01-01T00:00:01Z"}]
     url = f"{chain.settings.alertmanager_url}/api/v2/alerts"

@@ -21,7 +21,7 @@ CASES = Path(__file__).with_name("rules_test.yml")
 ALL = [rule for group in rules.catalogue(Settings()) for rule in group.rules]
 # Metrics of Prometheus and Alertmanager themselves; all others are in our catalogue.
 FOREIGN = re.compile(r"up|ALERTS|prometheus_\w+|alertmanager_\w+")
-WORDS = {"sum", "max", "count", "rate", "increase", "delta", "time", "vector", "by", "on", "and"}
+KEYWORDS = {"sum", "max", "count", "rate", "increase", "delta", "time", "vector", "by", "on", "and"}
 
 
 def test_the_committed_file_is_what_the_defaults_give() -> None:
@@ -96,7 +96,7 @@ def test_a_rule_names_only_metrics_that_exist(rule: Rule) -> None:
     for text in (rule.expr, rule.signal):
         bare = re.sub(r'"[^"]*"|\{\{.*?\}\}', "", text)
         bare = re.sub(r"\b(by|on) \([^)]*\)|\{[^}]*\}|\[\w+\]", "", bare)
-        names = set(re.findall(r"[a-zA-Z_]\w+", bare)) - WORDS
+        names = set(re.findall(r"[a-zA-Z_]\w+", bare)) - KEYWORDS
         known = {name for name in names if FOREIGN.fullmatch(name) or catalogue.metric(name)}
         assert names == known
 

@@ -73,9 +73,9 @@ def test_commands_exist(services: Json) -> None:
         if "build" not in service or service["build"]["target"] != "part":
             continue
         text = " ".join(service["command"])
-        words = re.findall(r"telltale ([\w-]+)", text) if "entrypoint" in service else [service["command"][0]]
-        assert words, name
-        assert set(words) <= set(COMMANDS), name
+        called = re.findall(r"telltale ([\w-]+)", text) if "entrypoint" in service else [service["command"][0]]
+        assert called, name
+        assert set(called) <= set(COMMANDS), name
 
 
 def test_images_are_pinned(services: Json) -> None:

@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
-def demo(folder: Path, *words: str) -> list[str]:
-    return [sys.executable, "-u", "-m", "telltale", "demo", "--folder", str(folder), *words]
+def demo(folder: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-u", "-m", "telltale", "demo", "--folder", str(folder), *arguments]
 
 
 @pytest.fixture(autouse=True)

@@ -189,7 +189,7 @@ def test_nothing_is_overwritten(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "code", "message"),
     [
         ({"model": "unknown"}, 1, "no samples of unknown"),
         ({"model": "chat"}, 1, "none with votes"),
@@ -205,13 +205,13 @@ def test_nothing_to_export_is_reported_clearly(
     capsys: pytest.CaptureFixture[str],
     arguments: dict[str, str],
     code: int,
-    words: str,
+    message: str,
 ) -> None:
     call(0)
     before = sorted(tmp_path.iterdir())
 
     assert main(settings, format="kto", output=tmp_path / "x.jsonl", **arguments) == code
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert [path for path in sorted(tmp_path.iterdir()) if path not in before] == []
 
 

@@ -49,7 +49,7 @@ def test_a_vote_is_stored_before_it_is_acknowledged(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "value", "words"),
+    ("fields", "value", "comment"),
     [
         ({"kind": "thumb", "value": True}, 1.0, None),
         ({"kind": "thumb", "value": 0}, 0.0, None),
@@ -62,11 +62,11 @@ def test_a_vote_is_stored_before_it_is_acknowledged(service: Service) -> None:
         ({"kind": "retract", "value": None}, None, None),
     ],
 )
-def test_every_kind_is_accepted(service: Service, fields: dict[str, object], value: object, words: object) -> None:
+def test_every_kind_is_accepted(service: Service, fields: dict[str, object], value: object, comment: object) -> None:
     assert post(service, vote(**fields)).status_code == 201
 
     (event,) = stored(service.store)
-    assert (event.kind, event.value, event.comment) == (fields["kind"], value, words)
+    assert (event.kind, event.value, event.comment) == (fields["kind"], value, comment)
 
 
 @pytest.mark.parametrize(

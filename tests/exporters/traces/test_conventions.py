@@ -525,7 +525,7 @@ def test_no_attribute_of_any_type_breaks_it_or_gets_an_impossible_number_through
 def test_content_in_levels_without_an_end_breaks_nothing(key: str, levels: str) -> None:
     made = span({**MLFLOW, key: levels})
     assert normalise.call(made, CONTEXT) is not None
-    assert all(isinstance(words, str) for words in normalise.read_content(made))
+    assert all(isinstance(part, str) for part in normalise.read_content(made))
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_two_tries_one_after_the_other_are_two_calls() -> None:
     recent = CallDeduplicator()
     recent.add(failed("openllmetry", 100.0, 0.069))
     assert recent.find(failed("anthropic", 100.5, 0.066)) is None
-    assert recent.find(failed("openllmetry", 100.001, 0.067)) is None, "one instrumentation tells of each call once"
+    assert recent.find(failed("openllmetry", 100.001, 0.067)) is None, "one instrumentation reports each call once"
 
 
 @pytest.mark.parametrize(

@@ -53,11 +53,11 @@ class Emitter:
         return case.status == "ok" and (case.usage or self.asks_for_usage)
 
 
-def words(text: str) -> frozenset[str]:
+def cases_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-NO_TTFT = words("ttft:stream ttft:bare ttft:cut")
+NO_TTFT = cases_of("ttft:stream ttft:bare ttft:cut")
 # The slowest first: two run at a time.
 EMITTERS = (
     Emitter("litellm-proxy", "drive_proxy.py", layer="gateway", asks_for_usage=True, absent=NO_TTFT),
@@ -67,45 +67,45 @@ EMITTERS = (
     ),
     Emitter(
         "litellm-proxy-v2", "drive_proxy.py", layer="gateway", asks_for_usage=True,
-        absent=words("reasoning:thrifty ttft:cut"),
+        absent=cases_of("reasoning:thrifty ttft:cut"),
         environment={"LITELLM_OTEL_V2": "true", CONTENT: "span_only"},
     ),
-    Emitter("litellm-sdk", "drive.py litellm_sdk", absent=NO_TTFT | words("served:stream served:bare")),
+    Emitter("litellm-sdk", "drive.py litellm_sdk", absent=NO_TTFT | cases_of("served:stream served:bare")),
     Emitter(
         "openlit", "drive.py openlit_openai",
-        absent=words("calls:cut ttft:stream ttft:bare reasoning:thrifty prompt:limited served:vectors"),
+        absent=cases_of("calls:cut ttft:stream ttft:bare reasoning:thrifty prompt:limited served:vectors"),
     ),
     Emitter(
-        "genai-openai", "drive.py genai_openai", absent=words("prompt:vectors"), environment={CONTENT: "SPAN_ONLY"},
+        "genai-openai", "drive.py genai_openai", absent=cases_of("prompt:vectors"), environment={CONTENT: "SPAN_ONLY"},
     ),
     Emitter(
-        "genai-openai-logs", "drive.py genai_openai", absent=words("prompt:vectors"),
+        "genai-openai-logs", "drive.py genai_openai", absent=cases_of("prompt:vectors"),
         environment={CONTENT: "EVENT_ONLY"},
     ),
     Emitter("openllmetry", "drive.py openllmetry_openai"),
     Emitter("openinference", "drive.py openinference_openai"),
     Emitter(
         "langfuse", "drive.py langfuse_openai",
-        absent=words(
+        absent=cases_of(
             "requested:plain requested:thrifty requested:tools requested:stream requested:bare requested:cut"
             " requested:vectors finish:plain finish:thrifty finish:tools"
         ),
     ),
     Emitter(
         "logfire", "drive.py logfire_openai",
-        absent=NO_TTFT | words("served:stream served:bare prompt:vectors"),
+        absent=NO_TTFT | cases_of("served:stream served:bare prompt:vectors"),
     ),
-    Emitter("pydantic-ai", "drive.py pydantic_agent", asks_for_usage=True, skips=words("tools vectors"),
-        absent=words("prompt:limited prompt:cut ttft:cut"),
+    Emitter("pydantic-ai", "drive.py pydantic_agent", asks_for_usage=True, skips=cases_of("tools vectors"),
+        absent=cases_of("prompt:limited prompt:cut ttft:cut"),
     ),
     Emitter(
-        "anthropic-genai", "drive.py anthropic_genai", api="anthropic", absent=words("ttft:message-stream"),
+        "anthropic-genai", "drive.py anthropic_genai", api="anthropic", absent=cases_of("ttft:message-stream"),
         environment={CONTENT: "SPAN_ONLY"},
     ),
     # Without content there is no sample, hence no finish reason to read either.
     Emitter(
         "anthropic", "drive.py anthropic_native", api="anthropic",
-        absent=words(
+        absent=cases_of(
             "prompt:message finish:message completion:message prompt:message-thrifty finish:message-thrifty"
             " completion:message-thrifty prompt:message-stream finish:message-stream completion:message-stream"
             " prompt:message-limited"
@@ -113,7 +113,7 @@ EMITTERS = (
     ),
     Emitter(
         "anthropic-twice", "drive.py anthropic_twice", api="anthropic",
-        absent=words("out:message-stream ttft:message-stream"),
+        absent=cases_of("out:message-stream ttft:message-stream"),
     ),
 )  # fmt: skip
 

@@ -37,18 +37,18 @@ KEYS = sorted(
     | {"gen_ai.aggregated_usage.input_tokens", "gen_ai.output.messages", "gen_ai.input.messages", "server.port"}
     | {*NAMES_OF_TENANTS}
 )
-WORDS = st.sampled_from(
+TEXTS = st.sampled_from(
     [*sorted(INFERENCE | AGGREGATES), "gpt-4o", '"chat"', "None", "", "stop", '["stop"]', "-1", "20"]
 )
 VALUES = (
-    st.builds(AnyValue, string_value=WORDS | st.text(max_size=20))
+    st.builds(AnyValue, string_value=TEXTS | st.text(max_size=20))
     | st.builds(AnyValue, int_value=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300))
     | st.builds(AnyValue, double_value=st.floats() | st.floats(0, 5))
     | st.builds(AnyValue, bool_value=st.booleans())
     | st.builds(AnyValue, bytes_value=st.binary(max_size=4))
     | st.builds(
         AnyValue,
-        array_value=st.builds(ArrayValue, values=st.lists(st.builds(AnyValue, string_value=WORDS), max_size=2)),
+        array_value=st.builds(ArrayValue, values=st.lists(st.builds(AnyValue, string_value=TEXTS), max_size=2)),
     )
     | st.just(AnyValue())
 )

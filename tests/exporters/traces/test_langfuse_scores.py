@@ -150,10 +150,10 @@ def test_ids_that_a_store_accepts_keep_their_keys(collector: Collector) -> None:
 
 def test_odd_text_leaves_the_rest_of_the_batch_intact(collector: Collector) -> None:
     secret = key(collector, "feedback:write")
-    odd = [{**SCORE, "id": f"{n}", "comment": words} for n, words in enumerate(("fine", "a \ud83d", "a\0b"))]
-    words = [{**SCORE, "id": f"w{n}", "value": word} for n, word in enumerate(("good", "\ud800", "bad\0"))]
-    taken, refused = results(post(collector, "/api/public/ingestion", in_batch(*odd, *words), secret))
-    assert (len(taken), refused) == (6, [])
+    odd = [{**SCORE, "id": f"{n}", "comment": comment} for n, comment in enumerate(("fine", "a \ud83d", "a\0b"))]
+    categories = [{**SCORE, "id": f"w{n}", "value": word} for n, word in enumerate(("good", "\ud800", "bad\0"))]
+    accepted, refused = results(post(collector, "/api/public/ingestion", in_batch(*odd, *categories), secret))
+    assert (len(accepted), refused) == (6, [])
 
 
 def test_text_that_is_too_long_is_cut_after_redaction(collector: Collector) -> None:

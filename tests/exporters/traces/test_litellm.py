@@ -113,8 +113,8 @@ def test_the_second_generation_has_the_time_to_first_token() -> None:
 def test_a_tool_call_of_the_second_generation() -> None:
     called = {"function": {"arguments": '{"to": "harbour"}', "name": "find_way"}, "id": "c1", "type": "function"}
     response = json.dumps([{"content": None, "role": "assistant", "tool_calls": [called]}])
-    words = normalise.read_content(span({**SECOND, "gen_ai.output.messages": response}, "chat alias"))
-    assert words[1] == '[tool call find_way: {"to": "harbour"}]'
+    content = normalise.read_content(span({**SECOND, "gen_ai.output.messages": response}, "chat alias"))
+    assert content[1] == '[tool call find_way: {"to": "harbour"}]'
 
 
 def test_guardrails_routes_and_tools_are_no_calls() -> None:

@@ -32,8 +32,8 @@ def record(span: ReadableSpan, name: str, **attributes: AnyValue) -> LogRecord:
     )
 
 
-def structured(role: str, words: str) -> AnyValue:
-    part = _object(type="text", content=words)
+def structured(role: str, text: str) -> AnyValue:
+    part = _object(type="text", content=text)
     return _list(_object(role=role, parts=_list(part)))
 
 

@@ -37,7 +37,7 @@ def test_a_person_is_added_changed_and_disabled(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "message"),
     [
         ({"name": " "}, "1 to 200"),
         ({"name": "a\nb"}, "printable"),
@@ -47,10 +47,10 @@ def test_a_person_is_added_changed_and_disabled(store: Store) -> None:
         ({"name": "taken"}, "already"),
     ],
 )
-def test_invalid_input_is_refused_and_not_audited(store: Store, fields: dict[str, str], words: str) -> None:
+def test_invalid_input_is_refused_and_not_audited(store: Store, fields: dict[str, str], message: str) -> None:
     add(store, "taken")
 
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         add(store, **fields)
     with store.read() as connection:
         assert len(audit.entries(connection)) == 1
