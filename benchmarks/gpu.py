@@ -76,7 +76,7 @@ time.sleep(1e9)
 
 
 class Result(NamedTuple):
-    """Times in seconds, memory in bytes. `cpu`: of the process that answers, for one scrape."""
+    """Times in seconds, memory in bytes. `cpu`: of the process that responds, for one scrape."""
 
     p50: float
     p99: float
@@ -95,9 +95,9 @@ class Server:
             command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self.port = port
-        self.first = self._first_answer()
+        self.first = self._first_response()
 
-    def _first_answer(self) -> float:
+    def _first_response(self) -> float:
         while True:
             with contextlib.suppress(OSError):
                 scrape(self.connect())
@@ -134,7 +134,7 @@ class Server:
 
 
 def scrape(sock: socket.socket) -> bytes:
-    """One request; the body. Servers without a length end their answer by closing."""
+    """One request; the body. Servers without a length end their response by closing."""
     sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     received = sock.recv(1 << 18)
     if not received:
@@ -221,7 +221,7 @@ def line(name: str, result: Result, server: Server) -> None:
         f"{name:34} p50 {result.p50 * ms:6.2f} ms  p99 {result.p99 * ms:6.2f} ms  worst {result.worst * ms:6.2f} ms",
         f"cpu/scrape {result.cpu * ms:6.3f} ms  {result.series:5} series {result.body >> 10:4} KiB",
         f"RSS {server.memory() * mib:5.1f} MiB  PSS {server.memory('Pss') * mib:5.1f} MiB",
-        f"first answer {server.first * ms:4.0f} ms",
+        f"first response {server.first * ms:4.0f} ms",
         sep="  ",
         flush=True,
     )

@@ -133,14 +133,14 @@ def _changed(text: str, change: Change, random: Random) -> str:
 
 @dataclass(slots=True)
 class Tally:
-    """Of one monitor: windows, hits, runs that came to an alert, and after how many windows each did."""
+    """For one monitor: windows, hits, alerts, and after how many windows each run alerted."""
 
     windows: int = 0
     hits: int = 0
     episodes: int = 0
     delays: list[int] | None = None
 
-    def take(self, scores: Sequence[Score]) -> None:
+    def add(self, scores: Sequence[Score]) -> None:
         states = [score.state for score in scores]
         self.windows += len(scores)
         self.hits += sum(map(is_hit, scores))
@@ -177,7 +177,7 @@ def play(
                 )
                 (score,) = kind.of(settings).judge(window)
                 scores.append(derive_state(score, scores, *settings.persistence))
-            tallies[kind.name].take(scores)
+            tallies[kind.name].add(scores)
     return tallies
 
 
@@ -195,7 +195,7 @@ def play_votes(settings: Monitor, size: int, before: float, now: float, runs: in
             )
             (score,) = kind.of(settings).judge(window)
             scores.append(derive_state(score, scores, *settings.persistence))
-        tally.take(scores)
+        tally.add(scores)
     return tally
 
 

@@ -1,4 +1,4 @@
-"""What it costs to store samples, in a store that is empty and in one that has many already.
+"""The cost of storing samples, in an empty store and in a large one.
 
     python -m benchmarks.store --samples 500000    SQLite; how many it has in the second case
 
@@ -75,7 +75,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         empty, full = (open_store(f"sqlite:///{folder}/{name}.db") for name in ("empty", "full"))
         fill(full, options.samples, draw)
-        # The first commits write the full store's log back, which is none of theirs.
+        # The first commits write the full store's log back, which is not their cost.
         list(measure(full, draw, options.samples))
         pairs = zip(measure(empty, draw, 0), measure(full, draw, 2 * options.samples), strict=True)
         for (together, cost, size), (_, full_cost, full_size) in pairs:

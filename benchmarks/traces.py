@@ -88,7 +88,7 @@ def _pair(key: str, value: str | bool | int | float) -> KeyValue:
 
 def layers(rounds: int) -> None:
     compiled = not (otlp_protobuf.__file__ or "").endswith(".py")
-    print(f"wire walker: {'compiled by mypyc' if compiled else 'plain Python'}")
+    print(f"protobuf reader: {'compiled by mypyc' if compiled else 'plain Python'}")
     for content in (False, True):
         bodies = [payload(512, content, seed) for seed in range(4)]
         print(f"\ncontent {'on' if content else 'off'}, {len(bodies[0]) // 512} bytes a span, us a span")
@@ -108,9 +108,9 @@ def layers(rounds: int) -> None:
             print(f"  {name:32} {_cost(work, bodies, 512, rounds):8.2f}")
         texts = [_as_json(body) for body in bodies]
         for name, work in (
-            # It takes the ids for base64: the time is the same, the ids are wrong.
+            # It reads the ids as base64: the time is the same, the ids are wrong.
             ("JSON by protobuf's own reader", lambda text: json_format.Parse(text, ExportTraceServiceRequest())),
-            ("JSON onto the wire", lambda text: otlp_json.encode(text, ExportTraceServiceRequest)),
+            ("JSON to protobuf", lambda text: otlp_json.encode(text, ExportTraceServiceRequest)),
         ):
             print(f"  {name:32} {_cost(work, texts, 512, rounds):8.2f}")
     _metrics(rounds)
@@ -210,7 +210,7 @@ def _redaction(rounds: int) -> None:
 
 
 def _as_re(pattern: str) -> str:
-    """An RE2 expression as `re` takes it: `\\x{…}` is written otherwise, and `(?i)` counts to the end of its group."""
+    """An RE2 expression in the syntax of `re`, where `\\x{…}` and `(?i)` within a group are written differently."""
     pattern = re.sub(r"\\x\{([0-9A-Fa-f]+)\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
     # By depth of open groups: how many of them `(?i)` opened there.
     opened = [0]

@@ -41,14 +41,14 @@ REQUESTS = {1: 1500, 10: 400, 100: 60, 512: 40}
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 IN_FLIGHT = 4
 START_S = 180
-# CPU of a second (of a twentieth of one) that is no work.
+# CPU in a second (or a twentieth) that counts as idle.
 IDLE_S = 0.05
 _seeds = count(1)
 
 
 @dataclass
 class Server:
-    """A running receiver: its process, its ports (0 where it has no such front) and headers that it wants."""
+    """A running receiver: its process, its ports (0 for a protocol it does not serve) and the headers it requires."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -75,7 +75,7 @@ class Case:
 
 
 def bodies(case: Case, requests: int) -> list[bytes]:
-    """Requests, each of its own: a second one alike would be nothing but duplicates."""
+    """Distinct requests: identical ones would be nothing but duplicates."""
     return [payload(case.spans, case.content, next(_seeds)) for _ in range(requests)]
 
 
@@ -122,7 +122,7 @@ def measure(servers: list[Server], case: Case, requests: int, rounds: int) -> di
 
 
 def _settle(server: Server) -> None:
-    """Until a server that answers before its work is done is done."""
+    """Wait for a server that responds before its work is done."""
     known = -1.0
     while (now := cpu(server.process.pid)) - known > IDLE_S:
         known = now
@@ -198,7 +198,7 @@ def soak(options: argparse.Namespace) -> None:
 
 
 def _decided(server: Server) -> tuple[float, float]:
-    """How many spans Telltale kept, and how many it passed over."""
+    """How many spans Telltale kept, and how many it skipped."""
     found = {"kept": 0.0, "not_sampled": 0.0}
     for line in httpx.get(f"http://127.0.0.1:{server.metrics}/metrics").text.splitlines():
         for outcome in found:
@@ -288,7 +288,7 @@ def _phoenix(path: str, folder: Path) -> Server:
 
 
 def serve_parse(port: int) -> None:
-    """A grpcio servicer that parses and answers nothing."""
+    """A grpcio servicer that parses and returns an empty response."""
 
     def export(body: bytes, _: object) -> bytes:
         ExportTraceServiceRequest.FromString(body)
@@ -303,8 +303,8 @@ def serve_parse(port: int) -> None:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return int(held.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _wait(server: Server) -> None:

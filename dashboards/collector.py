@@ -1,4 +1,4 @@
-"""For who runs Telltale: what the collector of traces takes, refuses and keeps."""
+"""For Telltale's operators: what the trace collector accepts, refuses and keeps."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ TTFT = (
     f"gen_ai_client_operation_time_to_first_chunk_seconds{_SEEN}",
     f"gen_ai_server_time_to_first_token_seconds{_SEEN}",
 )
-# Only inference servers know when each token was made.
+# Only inference servers know when each token was generated.
 TPOT = ('gen_ai_server_time_per_output_token_seconds{gen_ai_request_model=~"$model"}',)
 
 # The calls' errors that page: alert LlmErrorRatioHigh.
@@ -57,12 +57,12 @@ def share_of(part: str, by: str = "") -> str:
 
 
 def grown(selector: str, by: str) -> str:
-    """Growth of a counter over the whole range that is shown."""
+    """Increase of a counter over the whole range shown."""
     return f"sum by ({by}) (increase({selector}[$__range]))"
 
 
 def as_model(expr: str) -> str:
-    """Give series by `gen_ai_request_model` the label `model`, which everything of ours has."""
+    """Give series by `gen_ai_request_model` the label `model`, which all of our own series have."""
     return f'sum by (model) (label_replace({expr}, "model", "$1", "gen_ai_request_model", "(.*)"))'
 
 

@@ -1,4 +1,4 @@
-"""For who answers for the models: what the monitors see against their thresholds, and what people say."""
+"""For the owners of models: what the monitors see against their thresholds, and what people say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For who keeps the service up: golden signals, tokens, and whether models, monitors and tickets are calm."""
+"""For whoever keeps the service up: golden signals, tokens, and whether models, monitors and tickets are calm."""
 
 from __future__ import annotations
 

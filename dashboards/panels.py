@@ -78,7 +78,7 @@ def lines(
     stacked: bool = False,
     repeat: str = "",
 ) -> Json:
-    """A course over time, one line a series."""
+    """Values over time, one line per series."""
     bounded = any(step["value"] is not None for step in look.thresholds["steps"])
     custom = {
         "drawStyle": "line",
@@ -103,7 +103,7 @@ def lines(
 
 
 def states(title: str, about: About, look: Look, *queries: Query, width: int = 24, height: int = 8) -> Json:
-    """States over time, one band a series."""
+    """States over time, one band per series."""
     custom = {"fillOpacity": 75, "lineWidth": 0}
     options = {
         "mergeValues": True,

@@ -53,7 +53,7 @@ datasources:
 
 
 def provider(dashboards: Path) -> str:
-    """The file that says where the dashboards lie."""
+    """The file that names the dashboards' folder."""
     return (
         HEAD
         + f"""\
@@ -103,7 +103,7 @@ def _duration(seconds: float) -> str:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed: Grafana reads this folder while it runs.
+    # Written to a temporary file and renamed: Grafana reads this folder while it runs.
     aside = path.with_name(f".{path.name}.new")
     aside.write_text(text)
     aside.replace(path)

@@ -33,7 +33,7 @@ _KNOWN = {metric.name: metric.kind for metric in METRICS} | dict.fromkeys((*FORE
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One PromQL expression. `table` asks for the newest value of each series instead of their course."""
+    """One PromQL expression. `table` asks for the newest value of each series instead of its history."""
 
     expr: str
     legend: str = ""

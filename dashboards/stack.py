@@ -1,4 +1,4 @@
-"""For who runs Telltale: whether its parts, its monitors and the way from alert to ticket work."""
+"""For Telltale's operators: whether its parts, its monitors and the path from alert to ticket work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For who answers for cost and fairness: tokens, cost and errors of each tenant."""
+"""For the owners of cost and fairness: tokens, cost and errors of each tenant."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ async def _vote(request: Request) -> Response:
     claims = await _verify(here, sent.token)
     if claims is None:
         return problem(request, 401, "The token is invalid or has expired.")
-    if wait := here.part(FeedbackState).vote_rate.take(claims.subject, here.clock()):
+    if wait := here.part(FeedbackState).vote_rate.acquire(claims.subject, here.clock()):
         return problem(request, 429, "Too many votes.", {"Retry-After": str(math.ceil(wait))})
     try:
         fields = sent.model_dump(exclude={"token"})

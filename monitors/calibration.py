@@ -1,4 +1,4 @@
-"""How much more the reference's own blocks differ than chance says: real traffic is never quite stationary."""
+"""How much more the reference's own blocks differ than by chance: real traffic is never quite stationary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from telltale.settings import Monitor as MonitorSettings
 def inflation(kind: type[Monitor], rows: Rows, settings: MonitorSettings) -> float:
     """The factor by which the threshold must grow so that no block of the reference would alarm; at least 1.
 
-    Blocks are in the order of time: a shuffle would hide that traffic moves by itself.
+    Blocks are in chronological order: shuffling would hide that traffic drifts by itself.
     """
     size = max(settings.min_rows, len(rows.texts) // 4)
     # The rest of the reference may be smaller than a window.

@@ -40,7 +40,7 @@ class Gauges(Collector):
                 found = scores.latest(connection, since=self._clock() - self._shown)
                 frozen = references.frozen(connection)
         except StoreUnavailable:
-            # Absent beats wrong: the run's own gauges say that something is the matter.
+            # Absent beats wrong: the run's own gauges show that something is wrong.
             return
         newest = list(self._with_waiting(_newest(found)).values())
         yield from _series(newest)
@@ -56,7 +56,7 @@ class Gauges(Collector):
 
 
 def _newest(found: Iterable[Score]) -> dict[Labels, Score]:
-    """One score a series: an old version's ends when a newer version's comes."""
+    """One score per series: an old version's ends when a newer version's appears."""
     newest: dict[Labels, Score] = {}
     for score in sorted(found, key=lambda score: score.window_end):
         newest[(score.monitor, score.signal, score.direction, score.model, score.tenant)] = score
@@ -98,7 +98,7 @@ def _own(found: Iterable[Score]) -> Iterable[Metric]:
     monitors = {monitor.name: monitor for monitor in registry.MONITORS}
     families: dict[str, GaugeMetricFamily] = {}
     for score in found:
-        # A score may be of a monitor that is no more.
+        # A score may be from a monitor that no longer exists.
         monitor = monitors.get(score.monitor)
         for name, value in monitor.gauges(score).items() if monitor else ():
             family = families.setdefault(name, gauge_family(name))

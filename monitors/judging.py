@@ -1,4 +1,4 @@
-"""One series: which of its windows is due, and what its monitors make of it. Pure."""
+"""One series: which of its windows is due, and its monitors' scores. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Due:
 
 @dataclass(slots=True)
 class Judgement:
-    """Scores of one window, and what kept monitors from giving theirs, by name."""
+    """Scores of one window, and the errors of monitors that gave none, by name."""
 
     scores: list[Score] = field(default_factory=list)
     failures: dict[str, Exception] = field(default_factory=dict)
@@ -57,9 +57,9 @@ def judge(
     source: Source, due: Due, reference: Reference, monitors: Sequence[Monitor], earlier: Sequence[Score],
     settings: MonitorSettings,
 ) -> tuple[Window, Judgement]:  # fmt: skip
-    """What every monitor makes of the window; `earlier` are the series' judged scores, oldest first.
+    """Every monitor's judgement of the window; `earlier` are the series' judged scores, oldest first.
 
-    No monitor sees a window with too few rows: whatever it would say of it is `insufficient_data`.
+    No monitor sees a window with too few rows: its state is always `insufficient_data`.
     """
     window = windows.compare(
         reference.model, source.direction, due.start, due.end, due.rows, reference.rows, reference.calibration

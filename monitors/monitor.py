@@ -1,4 +1,4 @@
-"""The door of the room: what a monitor is. `registry.py` lists the members."""
+"""What a monitor is. `registry.py` lists them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from telltale.settings import Monitor as MonitorSettings
 class Monitor(Protocol):
     """One question, asked of every window of the directions it names.
 
-    A monitor is pure: all that it may know is in the window and in its own fields. It says what it found as one of the
-    kinds of evidence in `telltale.evidence.scores`, which know how to show themselves.
+    A monitor is pure: it uses only the window and its own fields. It reports what it found as one of the kinds of
+    evidence in `telltale.evidence.scores`, which can show themselves.
     """
 
     name: ClassVar[str]
@@ -28,7 +28,7 @@ class Monitor(Protocol):
     """What `Score.effect` and `threshold` measure, with the unit."""
     evidence: ClassVar[type[Finding]]
     is_calibrated: ClassVar[bool] = False
-    """Whether its threshold grows by what the reference's own blocks differ (`Window.calibration`)."""
+    """Whether its threshold is raised by how much the reference's own blocks differ (`Window.calibration`)."""
 
     @classmethod
     def of(cls, settings: MonitorSettings) -> Self:

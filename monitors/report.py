@@ -22,7 +22,7 @@ TIMEOUT_S = 120.0
 
 
 class NoReport(Exception):
-    """The report could not be made; the message says why."""
+    """The report could not be made; the message gives the reason."""
 
 
 def make(window: Window, stop: threading.Event) -> bytes:

@@ -1,4 +1,4 @@
-"""The queue of Evidently reports: one is made after another beside the judging, and tied to the scores it explains."""
+"""The queue of Evidently reports: made one at a time in the background, and linked to the scores they explain."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reports:
         self._pool.submit(self._make, window)
 
     def close(self, *, finish: bool = False) -> None:
-        """Wait for the report in work; those that have not begun are made if `finish`, else dropped."""
+        """Wait for the current report; queued ones are made if `finish`, else dropped."""
         self._pool.shutdown(wait=True, cancel_futures=not finish)
 
     def _make(self, window: Window) -> None:

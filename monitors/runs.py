@@ -24,7 +24,7 @@ MOST_AT_ONCE = 20
 
 
 class Runs:
-    """Judges every model that has samples. Judging is pure and stands elsewhere; here are the store and the order.
+    """Judges every model that has samples. Judging is pure and lives elsewhere; here are the store and the order.
 
     `waiting` holds the scores of windows with too few rows yet, by series; `failed` names the monitors that failed in
     the last run.
@@ -45,7 +45,7 @@ class Runs:
     def run(self, now: float) -> int:
         """Judge all windows that are over. Returns how many scores are new.
 
-        A series whose judgement fails stops no other one; `failed` then names its monitors. Raises StoreUnavailable.
+        A failing series does not stop the others; `failed` then names its monitors. Raises StoreUnavailable.
         """
         self.failed.clear()
         with self._store.read() as connection:
@@ -58,7 +58,7 @@ class Runs:
         )
 
     def close(self, *, finish: bool = False) -> None:
-        """Wait for the report in work; those that have not begun are made if `finish`, else dropped."""
+        """Wait for the current report; queued ones are made if `finish`, else dropped."""
         self._reports.close(finish=finish)
 
     def _catch_up(self, model: str, source: Source, monitors: Sequence[Monitor], now: float) -> int:
@@ -129,7 +129,7 @@ class Runs:
         return new
 
     def _fail(self, names: Sequence[str], model: str, error: Exception) -> None:
-        # Neither the message nor the values: they may hold people's words.
+        # Neither the message nor the values: they may contain user content.
         line = error.__traceback__
         while line and line.tb_next:
             line = line.tb_next

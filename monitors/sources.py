@@ -101,7 +101,7 @@ class VoteSource:
         return [Observation(event.received_at, call, event) for event, call in about.items() if call.model == model]
 
     def rows(self, found: Sequence[Observation], most: int) -> Rows:
-        """What each person said last of each call; there are few enough to take all."""
+        """Each person's latest feedback on each call; few enough to load all."""
         about = {observed.event: observed.sample for observed in found if observed.event}
         return windows.vote_rows(votes(about, about))
 

@@ -21,7 +21,7 @@ MAX_SECRET = 128
 
 
 class Lookup(NamedTuple):
-    """What the store said about a secret: its key, None for one that is unknown, revoked or expired; and when."""
+    """A looked-up secret: its key, None for an unknown, revoked or expired one; and the time of the look-up."""
 
     key: Key | None
     asked_at: float
@@ -54,7 +54,7 @@ class ApiKeys:
         self._lock = threading.Lock()
 
     def recent(self, secret: str) -> Lookup | None:
-        """What the store said lately, without asking it; None when it must be asked."""
+        """A recent look-up, without the store; None if the store must be asked."""
         now = self._clock()
         if not _is_well_formed(secret):
             return Lookup(None, now)
@@ -66,15 +66,15 @@ class ApiKeys:
         return Lookup(None, lookup.asked_at) if is_expired else lookup
 
     def look_up(self, secret: str) -> Lookup:
-        """What the store says now. Raises StoreUnavailable."""
-        # The time of the question: what was revoked while the store was busy must not be good for longer.
+        """Look the secret up in the store. Raises StoreUnavailable."""
+        # The time before the look-up: a key revoked while the store was busy must not stay valid for longer.
         now = self._clock()
         if not _is_well_formed(secret):
             return Lookup(None, now)
         with self._store.read() as connection:
             lookup = Lookup(access.find_key(connection, secret, now), now)
         with self._lock:
-            # Moved to the end: the first is the one that was asked about the longest ago.
+            # Moved to the end: the first is the least recently looked up.
             self._lookups.pop(secret, None)
             self._lookups[secret] = lookup
             if len(self._lookups) > MAX_CACHED:
@@ -82,7 +82,7 @@ class ApiKeys:
         return lookup
 
     def find(self, secret: str) -> Key | None:
-        """The key with this secret, from the store where it was not asked lately. Raises StoreUnavailable."""
+        """The key with this secret, from the cache or else the store. Raises StoreUnavailable."""
         return (self.recent(secret) or self.look_up(secret)).key
 
 

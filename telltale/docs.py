@@ -1,6 +1,6 @@
 """The generated parts of this README: commands, exit codes, settings, metrics. `python -m telltale.docs` writes them.
 
-A test compares them with what stands there, so that the README never falls behind.
+A test compares them with the README, so that it never falls behind.
 """
 
 from __future__ import annotations

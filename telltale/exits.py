@@ -20,5 +20,5 @@ MEANINGS = {
 class UsageError(Exception):
     """Settings, an address or a store that cannot be used: the process ends with `USAGE` and prints the message.
 
-    Each line of the message names the setting, its value and the mend.
+    Each line of the message names the setting, its value and the remedy.
     """

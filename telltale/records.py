@@ -61,7 +61,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What one person, judge or system says of one call. Append-only: `telltale.feedback` says which events stand.
+    """Feedback from one person, judge or system on one call. Append-only: `telltale.feedback` says which count.
 
     `value` is 1.0 (good) or 0.0 (bad) for a thumb, the rating scaled to [0, 1] for a rating, `None` for text only.
     `subject` is a keyed hash of the person, never the person; `None` for an anonymous one.
@@ -103,7 +103,7 @@ class Window:
 
     `texts` and `reference_texts` are redacted; `groups` names each row's conversation, so that tests permute
     conversations and not rows. For feedback, `votes` holds 1 for a negative vote and 0 otherwise. `calibration` is
-    what the reference taught: the factor, at least 1, by which a monitor of that name raises its threshold.
+    learned from the reference: the factor, at least 1, by which a monitor of that name raises its threshold.
     """
 
     model: str
@@ -127,7 +127,7 @@ class Score:
 
     `effect` is the size of the change in the monitor's own unit (monitors/README.md) and alarms above `threshold`;
     `p_value` is the chance of a change this large on unchanged traffic. All three are `None` when the state is
-    `insufficient_data`. `details` says what changed, with examples.
+    `insufficient_data`. `details` describes what changed, with examples.
     """
 
     monitor: str

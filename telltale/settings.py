@@ -62,7 +62,7 @@ class Store(Section):
     url: str = Field("", description="SQLAlchemy URL; empty means SQLite at `<data_dir>/telltale.db`.")
     url_file: Path | None = Field(None, description="File that holds the URL, for a URL with a password in it.")
     busy_timeout: Seconds = Field(5.0, description="How long a write waits for a locked store before it is refused.")
-    queue_rows: int = Field(10_000, gt=0, description="Writes that may wait; above it senders are told to retry.")
+    queue_rows: int = Field(10_000, gt=0, description="Writes that may wait; above it senders are asked to retry.")
     retention: Seconds = Field(30 * 86400.0, description="Samples, scores and evidence older than this are deleted.")
 
 
@@ -76,9 +76,9 @@ class Collector(Section):
     max_spans: int = Field(
         20_000,
         gt=0,
-        description="Most spans in one request; the rest is rejected and said so. More log records are refused.",
+        description="Most spans in one request; the rest is rejected. Requests with more log records are refused.",
     )
-    max_text_bytes: int = Field(64 << 10, gt=0, description="Longest prompt or answer kept; longer ones are cut.")
+    max_text_bytes: int = Field(64 << 10, gt=0, description="Longest prompt or response kept; longer ones are cut.")
     max_in_flight_bytes: int = Field(64 << 20, gt=0, description="Bodies in work at once; above it senders must wait.")
     max_series: int = Field(20_000, gt=0, description="Label sets per metric; above it they fold into `other`.")
     tenant_attributes: tuple[str, ...] = Field(
@@ -109,7 +109,7 @@ class Redaction(Section):
     presidio_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
-        description="Presidio analyzer that looks at prompts and answers after our own rules; a sample that it could "
+        description="Presidio analyzer that looks at prompts and responses after our own rules; a sample that it could "
         "not look at is left out.",
     )
     presidio_language: str = Field("en", description="Language of the texts, as Presidio names it.")
@@ -139,7 +139,7 @@ class Gpu(Section):
         "/var/lib/kubelet/pod-resources/kubelet.sock", description="Kubelet's PodResources socket, if there is one."
     )
     container_logs: str = Field(
-        "/var/log/containers", description="Kubelet's log links, whose names tell which pod a container id belongs to."
+        "/var/log/containers", description="Kubelet's log links, whose names give the pod of each container id."
     )
     owners: Mapping[str, Mapping[str, str]] = Field(
         default_factory=dict,

@@ -1,7 +1,7 @@
-"""Keep processes running: start, restart with back-off, stop cleanly, leave no orphan.
+"""Keep processes running: start, restart with back-off, stop cleanly, leave no orphans.
 
 Each child runs in a session of its own, so that Ctrl-C reaches only the supervisor, which then stops the children in
-order. Should the supervisor be killed, the kernel ends the children (`PR_SET_PDEATHSIG`, prctl(2)).
+order. If the supervisor is killed, the kernel ends the children (`PR_SET_PDEATHSIG`, prctl(2)).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 60.0
-# A process that ran this long had started well: its next failure counts as its first.
+# A process that ran this long started successfully: its next failure counts as the first.
 GOOD_RUN = 30.0
 STOP_TIMEOUT = 15.0
 LINES_KEPT = 20
@@ -40,7 +40,7 @@ class Process:
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     exit_codes_final: frozenset[int] = frozenset({exits.USAGE})
-    """Codes that a restart cannot mend, such as wrong settings or an address in use."""
+    """Codes that a restart cannot fix, such as wrong settings or an address in use."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class _Child:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How a process is doing: `pid` is None while it waits for its next start."""
+    """The state of a process: `pid` is None while it waits for its next start."""
 
     name: str
     pid: int | None
@@ -74,7 +74,7 @@ class Supervisor:
         self._clock = clock
 
     def tick(self) -> None:
-        """Start every process that should run and does not; call this a few times a second."""
+        """Start every process that should run but does not; call this a few times a second."""
         now = self._clock()
         for child in self._children:
             if child.popen is not None and child.popen.poll() is not None:
@@ -89,7 +89,7 @@ class Supervisor:
         ]
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
-        """SIGTERM to all, then wait; SIGKILL to what is left after `timeout` seconds."""
+        """Send SIGTERM to all and wait; send SIGKILL to those still running after `timeout` seconds."""
         running = [child for child in self._children if child.popen is not None and child.popen.poll() is None]
         for child in running:
             _signal(child, signal.SIGTERM)

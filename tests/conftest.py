@@ -1,4 +1,4 @@
-"""What every test may need: real components, or a clear word on how to get them."""
+"""Fixtures for every test: real components, or a clear message on how to get them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-# How long an example takes depends on what else the machine does; pytest-timeout ends those that never do.
+# An example's duration depends on the machine's load; pytest-timeout ends those that hang.
 hypothesis.settings.register_profile("telltale", deadline=None)
 hypothesis.settings.load_profile("telltale")
 
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def require() -> Callable[[object, str], None]:
     """`require(present, how)` skips with `how` when a real component is missing.
 
-    Where `CI=true` it fails instead, so that CI never tests less than it says.
+    Where `CI=true` it fails instead, so that CI never tests less than it claims.
     """
 
     def check(present: object, how: str) -> None:
@@ -87,7 +87,7 @@ def postgresql(require: Callable[[object, str], None]) -> Iterator[str]:
             _wait(url % "postgres", server)
             yield url
         finally:
-            # PostgreSQL's fast shutdown: by SIGTERM it waits for whoever a failed test left connected.
+            # PostgreSQL's fast shutdown: on SIGTERM it waits for connections that a failed test left open.
             server.send_signal(signal.SIGINT)
             server.wait()
     finally:
@@ -96,7 +96,7 @@ def postgresql(require: Callable[[object, str], None]) -> Iterator[str]:
 
 @pytest.fixture
 def new_database(postgresql: str) -> Callable[[], str]:
-    """Makes a new, empty database on the PostgreSQL server and tells its URL."""
+    """Makes a new, empty database on the PostgreSQL server and returns its URL."""
 
     def make() -> str:
         name = f"t{os.urandom(6).hex()}"
@@ -126,4 +126,4 @@ def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
             continue
         engine.dispose()
         return
-    pytest.fail("PostgreSQL did not answer within 30 s")
+    pytest.fail("PostgreSQL did not respond within 30 s")

@@ -23,7 +23,7 @@ SOURCES = sorted(path for part in ("telltale", *PARTS) for path in (ROOT / part)
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Top-level and dotted names that a module imports, wherever in it."""
+    """Top-level and dotted names that a module imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -104,7 +104,7 @@ def test_metric_follows_the_naming_rules(metric: Metric) -> None:
 
 
 def test_every_metric_of_the_catalogue_is_emitted() -> None:
-    """A name that no part writes is a promise nobody keeps."""
+    """Every metric in the catalogue is written by some part."""
     elsewhere = (ROOT / "dashboards", ROOT / "alerting" / "rules", ROOT / "telltale" / "catalogue")
     emitters = [path for path in SOURCES if not any(path.is_relative_to(folder) for folder in elsewhere)]
     text = "\n".join(path.read_text() for path in emitters)
@@ -159,7 +159,7 @@ def series_of(metric: Metric) -> set[str]:
 
 
 def test_every_rule_and_panel_is_seen() -> None:
-    """What the two tests below read: none of it may be lost on the way."""
+    """The inputs of the two tests below: none may be skipped."""
     assert len(RULES) == sum(
         len(re.findall(r"^\s*- (?:alert|record):", path.read_text(), re.M))
         for path in (*(ROOT / "alerting" / "rules").glob("*.yml"), *ROOT.glob("exporters/**/recording.yml"))
@@ -170,7 +170,7 @@ def test_every_rule_and_panel_is_seen() -> None:
 
 
 def test_every_metric_that_is_used_exists() -> None:
-    """A rule or panel over a name that nobody emits is silent for ever."""
+    """A rule or panel over a name that nobody emits stays silent forever."""
     known = {name for metric in METRICS for name in series_of(metric)} | RECORDED
     foreign = re.compile(r"up|ALERTS|scrape_\w+|prometheus_\w+|alertmanager_\w+")
     unknown = {
@@ -188,9 +188,9 @@ def test_every_recorded_series_is_used() -> None:
 
 
 def test_every_metric_of_the_catalogue_is_used() -> None:
-    """What no rule, recording rule or panel reads costs every scrape and tells nobody anything.
+    """A metric that no rule, recording rule or panel reads costs every scrape for nothing.
 
-    Other people's dashboards do not count: what they read stands on a page of its own, under names that are not in the
+    Other people's dashboards do not count: what they read is on a separate page, under names that are not in the
     catalogue (`exporters/gpu/expose/dcgm.py`).
     """
     used = {name for _, expr in (*RULES, *panels()) for name in series_read(expr)}

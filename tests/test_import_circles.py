@@ -1,4 +1,4 @@
-"""No module imports itself over others, not even for its types: what is read in circles cannot be read alone."""
+"""No module imports itself through others, not even for its types: modules in a circle cannot be read alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def name_of(path: Path, root: Path) -> str:
 def arrows(root: Path) -> dict[str, set[str]]:
     """Module to the modules that it imports at its top level, under `if TYPE_CHECKING` too.
 
-    What a function imports when it is called is no arrow: so a package's entry point loads its insides late.
+    Imports inside functions do not count: that is how a package's entry point loads its modules late.
     """
     paths = {name_of(path, root): path for folder in FOLDERS for path in (root / folder).rglob("*.py")}
     return {name: {known for known in imported(path) if known in paths} - {name} for name, path in paths.items()}
@@ -37,7 +37,7 @@ def imported(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             below = {f"{node.module}.{alias.name}" for alias in node.names}
-            # `from package import module` needs the module, and of the package no more than its name.
+            # `from package import module` needs the module; of the package it needs only the name.
             modules = {name for name in below if (path_of(name)).exists() or (path_of(name, package=True)).exists()}
             found |= modules | ({node.module} if modules != below else set())
         waiting.extend(ast.iter_child_nodes(node))

@@ -1,4 +1,4 @@
-"""The service itself, as its traces tell: errors, and whether traces still arrive."""
+"""The service itself, seen through its traces: errors, and whether traces still arrive."""
 
 from __future__ import annotations
 

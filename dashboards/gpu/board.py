@@ -1,4 +1,4 @@
-"""For who looks after the machines: load, memory, power, health and ownership of each GPU."""
+"""For the owners of the machines: load, memory, power, health and ownership of each GPU."""
 
 from __future__ import annotations
 

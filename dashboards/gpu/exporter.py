@@ -1,4 +1,4 @@
-"""The exporter itself: whether it reads the driver, how fast, and what it had to leave alone."""
+"""The exporter itself: whether it reads the driver, how fast, and which GPUs and calls it skips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health of the GPUs: what the exporter makes of each, errors, and repair of memory."""
+"""Health of the GPUs: the exporter's verdict on each, errors, and memory repair."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dashboards.query import Query
 from dashboards.style import Json
 
 STATES = ("ok", "refused", "gone", "unknown", "error", "reset_required", "hung", "lost")
-"""From harmless to worst; from `error` on somebody has to act."""
+"""From harmless to worst; `error` and above require action."""
 RECOVERY = {
     "0": ("nothing", style.GOOD),
     "1": ("reset the GPU", style.BAD),
@@ -20,7 +20,7 @@ RECOVERY = {
 
 
 def health() -> list[Json]:
-    """What has to be seen at once."""
+    """Panels that must be noticed at once."""
     return [_states(), _xids(), _uncorrected(), _recovery(), _repair()]
 
 

@@ -45,7 +45,7 @@ def _occupancy() -> Json:
 
 
 def _pipes() -> Json:
-    # From the newest drivers' counters where there are any: exact over any time.
+    # From the newest drivers' counters where available: exact over any time range.
     cycles = f"sum by (instance, gpu, pipe) (rate(gpu_pipe_cycles_total{WHOLE}[$__rate_interval]))"
     elapsed = WHOLE.replace("}", ',state="elapsed"}')
     whole = f"sum by ({GPU}) (rate(gpu_sm_cycles_total{elapsed}[$__rate_interval]))"

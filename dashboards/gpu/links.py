@@ -27,7 +27,7 @@ def _traffic() -> list[Json]:
     received = Look("Bps", overrides=[style.twin("/received$/")])
 
     def both(link: str) -> tuple[Query, Query]:
-        """Counters miss nothing between two scrapes; where a card has none, the rate over its last interval."""
+        """Counters miss nothing between two scrapes; for cards without them, the rate over the last interval."""
         sent = f"gpu_{link}_transmitted_bytes_total", f"gpu_{link}_transmit_bytes_per_second"
         got = f"gpu_{link}_received_bytes_total", f"gpu_{link}_receive_bytes_per_second"
         return Query(_rate_or(*sent), NAMED), Query(_rate_or(*got), f"{NAMED} received")

@@ -79,5 +79,5 @@ def _places() -> Json:
 
 def _owned(expr: str) -> Query:
     total = f"sum by (tenant, service, pod, container) ({expr})"
-    # What nobody used has empty labels; a series needs a name.
+    # Unused shares have empty labels, but a series needs a name.
     return Query(f'label_replace({total}, "tenant", "nobody", "tenant", "")', OWNERS)

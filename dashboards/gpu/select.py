@@ -13,14 +13,14 @@ NODES = '{instance=~"$instance"}'
 
 NAMED = "{{instance}} GPU {{gpu}}"
 GPU = "instance, gpu"
-"""The labels by which panels tell GPUs apart."""
+"""The labels that identify a GPU in panels."""
 
 WIDTHS = (style.by_name("Node", custom__width=130), style.by_name("GPU", custom__width=55))
 """Narrow columns of a table, so that the others have room."""
 
 
 def rate(counter: str, selector: str = ON) -> str:
-    """What the counter gained in a second, by GPU."""
+    """The counter's rate per second, by GPU."""
     return f"sum by ({GPU}) (rate({counter}{selector}[$__rate_interval]))"
 
 

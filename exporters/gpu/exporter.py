@@ -28,7 +28,7 @@ TICK = 0.5
 
 
 class Exporter:
-    """Everything of one exporter; `run` returns the exit code."""
+    """One exporter; `run` returns the exit code."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -126,11 +126,11 @@ class Exporter:
         return since is not None and patience > 0 and now - since > patience
 
     def handle(self, request: Request) -> Response:
-        """Answer one request; never waits for the driver."""
+        """Respond to one request; never waits for the driver."""
         return respond(self._pages, request.method, request.path)
 
     def _ready(self, _accept: str) -> Response:
-        """Ready to be scraped, which holds without a driver too: the page then says why there are no readings."""
+        """Ready to be scraped, even without a driver: the page then gives the reason for missing readings."""
         if self.board.fresh(self.watch.refresh(), time.monotonic()):
             return Response(200, b"ok\n")
         return Response(200, f"ok: no readings: {self.watch.error}\n".encode())

@@ -31,14 +31,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 class _Stop(BaseException):
-    """SIGTERM came."""
+    """SIGTERM was received."""
 
 
 def run(config: Config, page: Page, saved: dict[str, Any], parent: int, events: bool = True) -> NoReturn:
     """Read and publish until SIGTERM or until the driver fails; then end this process."""
     become_child(parent)
     counters = {uuid: Counters(state) for uuid, state in saved.items()}
-    # What came with the fork stays; what a reading allocates is freed by counting, so cycles are looked for rarely.
+    # Objects inherited from the fork live on, and readings are freed by reference counts, so cycle collection is rare.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     code = FAILED
@@ -109,7 +109,7 @@ def _sample(source: Source, config: Config, page: Page, counters: dict[str, Coun
             page.idle()
             following += config.interval
             now = time.monotonic()
-            # A late reading shifts the beat: two close together would give GPM less than its 100 ms.
+            # A late reading shifts the schedule: two close together would give GPM less than its 100 ms.
             following = max(following, now + min(0.1, config.interval / 2))
             time.sleep(following - now)
     except _Stop:
@@ -146,7 +146,7 @@ class Reading:
         page.publish(native, compat, facts.encode(), time.monotonic() - began)
 
     def _identify(self, gpu: Gpu) -> None:
-        """Put what never changes among the values of a GPU that responds."""
+        """Add the constant values of a GPU that responds."""
         if gpu.state != "ok":
             return
         who = gpu.identity

@@ -1,7 +1,7 @@
-"""The memory that the sampler shares with its parent: the last page, and what the sampler is doing just now.
+"""The memory that the sampler shares with its parent: the last page, and what the sampler is doing right now.
 
-Anonymous shared memory made by the parent before it forks, one for each sampler, so that one which was given up
-cannot write into the page of the next. Two slots: the writer fills the one that nobody reads, then publishes it.
+Anonymous shared memory made by the parent before it forks, one for each sampler, so that an abandoned one
+cannot write to its successor's page. Two slots: the writer fills the one that nobody reads, then publishes it.
 """
 
 from __future__ import annotations

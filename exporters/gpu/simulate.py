@@ -1,4 +1,4 @@
-"""Simulated GPUs for machines without one. Every series and log line of them says so.
+"""Simulated GPUs for machines without one. Every series and log line is marked as such.
 
 Load follows a slow wave with a phase of its own per GPU, a plain function of the clock: no state, nothing random.
 """
@@ -22,7 +22,7 @@ PERIOD = 240.0
 
 
 class SimulatedGpu:
-    """One GPU that is not there."""
+    """One simulated GPU."""
 
     def __init__(self, index: int, saved: dict[str, Counters], clock: Callable[[], float]) -> None:
         uuid = f"SIMULATED-{index:04d}"

@@ -91,7 +91,7 @@ class Watch:
         self._events, self._event_hangs = True, 0
 
     def tick(self, now: float) -> None:
-        """See to the processes. Quick, never blocks."""
+        """Start, check and stop processes. Quick, never blocks."""
         self.abandoned = [child for child in self.abandoned if child.ended() is None]
         if self.child is not None:
             self._check_sampler(self.child, now)
@@ -110,7 +110,7 @@ class Watch:
         return self.snapshot
 
     def stop(self, patience: float = 2.0) -> None:
-        """End every process of ours: kindly, then not."""
+        """Stop every child process: SIGTERM, then SIGKILL."""
         children = [child for child in (self.child, self.probe[1] if self.probe else None) if child]
         for child in children:
             child.send(signal.SIGTERM)
@@ -229,7 +229,7 @@ class Watch:
         del self.quarantined[gpu]
         if self.child is not None:
             self.child.page.skip(gpu, False)
-        # The driver responds again: the others need not wait out their pause.
+        # The driver responds again: the other GPUs need not wait for their retry.
         for quarantine in self.quarantined.values():
             quarantine.retry = 0.0
         log.warning("GPU %d responds again", gpu)

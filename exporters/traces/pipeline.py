@@ -1,7 +1,7 @@
 """The order in which a request becomes metrics and stored samples, and its end: commit or rollback.
 
-A request is answered once its samples are durable. Only then it is counted; until then its journal can undo what it
-changed.
+A request gets its response once its samples are durable. Only then is it counted; until then its journal can undo its
+changes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from telltale.store import Store, access, feedback, samples
 
 
 class Batch:
-    """A request in work: how many of its items were refused and why, what it changed, and what it will count."""
+    """A request in progress: how many of its items were refused and why, what it changed, and what it will count."""
 
     __slots__ = ("journal", "reason", "refused", "tally")
 
@@ -46,7 +46,7 @@ class Batch:
 
     @property
     def commit(self) -> Future[int] | None:
-        """What to wait for before the request is answered; None: nothing."""
+        """What to wait for before the response; None: nothing."""
         return self.journal.durable
 
 

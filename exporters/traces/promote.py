@@ -1,4 +1,4 @@
-"""Unsampled calls that people have voted on since: out of the buffer, into the store."""
+"""Moves unsampled calls that people have voted on since from the buffer to the store."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Promoter:
     """Looks for votes each second. One round at a time."""
 
     def __init__(self, store: Store, pipeline: Pipeline, after: int) -> None:
-        """`after`: id of the newest feedback that is passed over."""
+        """`after`: id of the newest feedback to skip."""
         self._store = store
         self._pipeline = pipeline
         self._after = after
-        # Out of the buffer and not stored yet. No more are promoted before these are stored, so they are never more
-        # than the buffer held once.
+        # Removed from the buffer but not stored yet. No more are promoted before these are stored, so they never exceed
+        # the buffer's size.
         self._promoted: list[Sample] = []
         self._warned_at = float("-inf")
 
     async def run(self) -> None:
-        """Go on until cancelled, whatever becomes of one round."""
+        """Run until cancelled, even if a round fails."""
         while True:
             await asyncio.sleep(POLL_S)
             try:

@@ -53,7 +53,7 @@ def serve(settings: Settings) -> int:
 
 async def _run(settings: Settings, store: Store, listeners: list[socket.socket]) -> None:
     registry = CollectorRegistry()
-    # What people vote on from now on may be in the ring; what was voted on before cannot be.
+    # Calls voted on from now on may be in the buffer; calls voted on before cannot be.
     with store.read() as connection:
         newest = feedback.last_id(connection)
     pipeline = Pipeline(settings, store, registry, time.time)
@@ -82,7 +82,7 @@ async def _run(settings: Settings, store: Store, listeners: list[socket.socket])
 
 
 def _tune_memory() -> None:
-    # What waits in the ring is long-lived: looking through all of it for cycles at each turn would cost a fifth.
+    # Buffered calls are long-lived: scanning all of them for cycles at each collection would cost a fifth of the CPU.
     gc.set_threshold(500_000, 50, 100)
     gc.freeze()
     # Bodies of megabytes come and go. By default glibc gives each one's pages back and has them zeroed anew, and keeps

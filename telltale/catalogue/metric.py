@@ -1,4 +1,4 @@
-"""What the catalogue says of a metric."""
+"""A metric's entry in the catalogue."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def run(args: argparse.Namespace) -> int:
     # A part that listens on every interface is asked on loopback.
     url = f"http://{address.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]')}/-/healthy"  # noqa: S104 - no bind
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            answer.read()
+        with urllib.request.urlopen(url, timeout=5) as response:
+            response.read()
     except (urllib.error.URLError, OSError) as error:
         print(f"{args.part}: {url}: {error}", file=sys.stderr)
         return exits.FAILED

@@ -13,7 +13,7 @@ AlertStatus = Literal["firing", "resolved"]
 class TicketAlert:
     """One alert as Alertmanager last reported it, or as a comparison with it last found it.
 
-    `key` is the identity of the ticket that the alert belongs to; `received_at` is when we learned this of it. Times
+    `key` is the identity of the ticket that the alert belongs to; `received_at` is when we learned this. Times
     are Unix seconds; `ends_at` is `None` while it fires. The last four are the rule's annotations, empty where the
     rule has none: `signal` is the PromQL of what it judges.
     """

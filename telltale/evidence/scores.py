@@ -1,4 +1,4 @@
-"""What a monitor found in one window: typed, tagged by kind, and able to show itself as a table.
+"""A monitor's findings in one window: typed, tagged by kind, and able to show themselves as a table.
 
 A kind of evidence is one dataclass here: its monitor makes it, the store keeps it, a ticket's page and JSON show it,
 and none of them asks which monitor it came from.
@@ -27,7 +27,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Evidence as people read it, the largest change first. `unit` says how to write the two sizes."""
+    """Evidence as people read it, the largest change first. `unit` is how to write the two sizes."""
 
     caption: str
     heading: str

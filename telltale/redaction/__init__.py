@@ -1,8 +1,8 @@
 """Removes personal data and secrets from text before it is stored.
 
-Every pattern is RE2, so the time is linear in the text whatever the text is. One pass of a pattern set says which
-patterns occur at all; only those are substituted. What a pattern finds is checked where a check exists (Luhn, IBAN's
-remainder, a date of birth, an address that parses), so that order numbers and versions mostly stay.
+Every pattern is RE2, so the time is linear in any text. One pass of a pattern set finds which patterns match at all;
+only those are substituted. Matches are verified where a check exists (Luhn, the IBAN's remainder, a date of birth, an
+address that parses), so that order numbers and versions are mostly kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import re2
 from telltale.redaction.checks import Check, always
 from telltale.redaction.rules import SHAPES, Shape
 
-# Characters beyond a length limit that are searched too.
+# How many characters past a length limit are also searched.
 BEYOND = 512
 
 Counts = dict[str, int]
@@ -30,15 +30,15 @@ def redact(text: str, extra_rules: Mapping[str, str] | None = None) -> tuple[str
     """The text with `[KIND]` in place of what was found, and how many of each kind were removed.
 
     `extra_rules` maps a kind to an RE2 expression and runs before the built-in rules. Escapes such as `\\u0040` are
-    resolved first, or an escaped address would pass; NUL and lone surrogates, which no store takes, are replaced.
-    Raises ValueError for an expression that RE2 does not take.
+    resolved first, or an escaped address would be missed; NUL and lone surrogates, invalid in any store, are replaced.
+    Raises ValueError for an expression that RE2 does not accept.
     """
     [redacted], counts = _redactor(tuple(sorted((extra_rules or {}).items()))).redact(text)
     return redacted, counts
 
 
 def redact_within(text: str, most: int, extra_rules: Mapping[str, str] | None = None) -> str:
-    """At most `most` characters of the redacted text. What the limit cuts in two is recognised as a whole first."""
+    """At most `most` characters of the redacted text. Whatever the limit cuts in two is recognised before the cut."""
     redacted, _ = redact(text[: most + BEYOND], extra_rules)
     return within(redacted, len(text), most)
 
@@ -46,19 +46,19 @@ def redact_within(text: str, most: int, extra_rules: Mapping[str, str] | None = 
 def within(redacted: str, size: int, most: int) -> str:
     """At most `most` characters of `redacted`, made from the first `most` + BEYOND characters of a text of that `size`.
 
-    Its last BEYOND characters are dropped if the text went on: what was cut in two there was not recognised.
+    Its last BEYOND characters are dropped if the text went on, because a match cut in two there was not recognised.
     """
     return (redacted[:-BEYOND] if size > most + BEYOND else redacted)[:most]
 
 
 def pseudonym(key: bytes, name: str) -> str:
-    """A stable stand-in for a name, which nobody can compute without the key."""
+    """A stable pseudonym for a name, which cannot be computed without the key."""
     return hmac.new(key, name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`check` maps a match and the kind's mark to what stands in for the match, and how many things that removed."""
+    """`check` maps a match and the kind's mark to the replacement, and how many items that removed."""
 
     kind: str
     pattern: Any
@@ -69,9 +69,9 @@ class Redactor:
     """Compiled rules. Build it once: compiling costs milliseconds, redacting a prompt microseconds."""
 
     def __init__(self, extra_rules: Mapping[str, str] | None = None) -> None:
-        """Raises ValueError, naming the kind, for an expression that RE2 does not take."""
+        """Raises ValueError, naming the kind, for an expression that RE2 does not accept."""
         own = [Shape(kind, text, always) for kind, text in sorted((extra_rules or {}).items())]
-        # Somebody else's expression may ask for a text's beginning or end.
+        # A custom expression may anchor at a text's beginning or end.
         self._one_by_one = bool(own)
         options = re2.Options()
         options.log_errors = False
@@ -83,7 +83,7 @@ class Redactor:
         self._set.Compile()
 
     def redact(self, *texts: str) -> tuple[list[str], Counts]:
-        """As the function `redact`, for several texts: one search shows that none of them has anything to remove."""
+        """Like the function `redact`, for several texts: one search covers them all if none has anything to remove."""
         cleaned, counts = [_storable(_resolve_escapes(text)) for text in texts], Counts()
         breaks = _stand_ins(cleaned)
         for stand_in, written in breaks:
@@ -97,14 +97,14 @@ class Redactor:
 
     def _remove(self, found: list[int], cleaned: list[str], counts: Counts) -> list[str]:
         last = -1
-        # In the rules' order: a card's digits must go before a phone pattern can take half of them.
+        # In the rules' order: a card's digits must be removed before a phone pattern can match half of them.
         while due := sorted(index for index in found if index > last):
             for last in due:
                 applied = [_apply(self._rules[last], text, counts) for text in cleaned]
                 changed = self._one_by_one and [text for text, _ in applied] != cleaned
                 cleaned = [text for text, _ in applied]
                 if changed or any(joined for _, joined in applied):
-                    # A later rule may find now what it did not, such as a word that begins where this one's ended.
+                    # A later rule may match now where it did not, such as at a word that began where this match ended.
                     found = self._look(cleaned)
                     break
             else:
@@ -115,7 +115,7 @@ class Redactor:
         """The indexes of the rules that may find something in any of these texts."""
         if self._one_by_one:
             return list({index for text in texts for index in self._set.Match(text.encode()) or ()})
-        # A rule that matches only across the border of two texts finds nothing in either, which does no harm.
+        # A rule that matches only across the border of two texts finds nothing in either, which is harmless.
         return self._set.Match("\n".join(texts).encode()) or []
 
 
@@ -135,9 +135,9 @@ def _compile(kind: str, expression: str, options: Any) -> Any:
 
 
 def _apply(rule: Rule, text: str, counts: Counts) -> tuple[str, bool]:
-    """The text without what the rule finds, and whether later rules may find something that was hidden before.
+    """The text without the rule's matches, and whether later rules may match something that was hidden before.
 
-    A mark between two spaces lets no other built-in rule find anything new: none of them matches across both.
+    A mark between two spaces gives no other built-in rule a new match: none of them matches across both.
     """
     mark = f"[{rule.kind.upper()}]"
     joined: list[int] = []
@@ -150,7 +150,7 @@ def _apply(rule: Rule, text: str, counts: Counts) -> tuple[str, bool]:
             if replaced != mark or (text[max(0, start - 1) : start] + text[end : end + 1]).strip(_SPACES):
                 joined.append(start)
         elif replaced != match.group():
-            # Now it may be what a later rule looks for.
+            # It may now match a later rule.
             joined.append(match.start())
         return replaced
 
@@ -161,7 +161,7 @@ def _apply(rule: Rule, text: str, counts: Counts) -> tuple[str, bool]:
 _WRITTEN = ("\\n", "\\r", "\\t", "\\f", "\\b")
 # Neither letters nor RE2's spaces, and hardly ever in a text.
 _CONTROLS = "\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17"
-# RE2's: to a rule any other space is a character like a letter.
+# RE2's spaces: rules treat any other space as an ordinary character.
 _SPACES = " \t\n\f\r"
 # Python calls these not printable, but they separate groups of digits and are harmless in JSON.
 _WIDE_SPACES = "\xa0\u2007\u202f\u3000"
@@ -169,7 +169,7 @@ _ESCAPE = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})(?:\\+u([dD][c-fC-F][0-9a-fA-F
 
 
 def _resolve_escapes(text: str) -> str:
-    # One character is found fifty times faster than two.
+    # Searching for one character is fifty times faster than for two.
     if "\\" in text and "\\u" in text:
         text = _ESCAPE.sub(_unescape, text)
     # PostgreSQL's text has no NUL.
@@ -177,10 +177,10 @@ def _resolve_escapes(text: str) -> str:
 
 
 def _stand_ins(texts: list[str]) -> list[tuple[str, str]]:
-    """Stand-ins for escapes such as `\\n`, whose letter would otherwise join the word behind it."""
+    """Placeholders for escapes such as `\\n`, whose letter would otherwise join the following word."""
     behind: set[str] = set()
     for text in texts:
-        # A single backslash is found ten times as fast as a pair of characters, which most texts have somewhere.
+        # Searching for a single backslash is ten times as fast as for a pair of characters.
         if "\\" in text:
             behind.update([piece[:1] for piece in text.split("\\")[1:]])
     written = [pair for pair in _WRITTEN if pair[1] in behind] if behind else []

@@ -1,6 +1,6 @@
-"""Whether what a pattern found is what it looks like: a check digit, a date of birth, an address that parses.
+"""Verifies a pattern's matches: by a check digit, a date of birth, an address that parses.
 
-A check maps a match and the kind's mark to what stands in for the match, and how many things that removed.
+A check maps a match and the kind's mark to the replacement, and how many items that removed.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ def always(_match: Any, mark: str) -> tuple[str, int]:
 
 
 def plain(match: Any, _mark: str) -> tuple[str, int]:
-    """No secret, but what other shapes know one by: the same in ASCII."""
+    """Not a secret, but characters that other shapes look for: the same in ASCII."""
     found: str = match.group()
     return found.translate(_PLAIN), 0
 
 
-# Unicode's fullwidth forms are ASCII's characters moved, in ASCII's order.
+# Unicode's fullwidth forms are ASCII's characters at an offset, in the same order.
 _PLAIN = {0xFEE0 + ord(c): c for c in "0123456789+()-@"} | {0x30FC: "-", 0x3000: " "}
 
 
 def has_digit(match: Any, mark: str) -> tuple[str, int]:
-    # Random keys hold a digit; `sk-learn-documentation` does not.
+    # Random keys contain a digit; `sk-learn-documentation` does not.
     found = match.group()
     secret = "://" in found or "PRIVATE KEY" in found or any(c.isdigit() for c in found)
     return (mark, 1) if secret else (found, 0)
 
 
 def behind(match: Any, mark: str) -> tuple[str, int]:
-    """What stands behind a name, which stays: it is no secret, and JSON is none without it."""
+    """Remove the value after a name and keep the name: it is no secret, and JSON needs it."""
     return match.group(1) + mark, 1
 
 
 def given(match: Any, mark: str) -> tuple[str, int]:
-    """What stands behind the name of a secret; not a function that gives it."""
+    """Remove the value after the name of a secret, unless it is a call of a function."""
     value = match.group()[len(match.group(1)) :]
     is_call = match.string[match.end() : match.end() + 1] == "(" and _FUNCTION.fullmatch(value) is not None
     return behind(match, mark) if not is_call and any(c.isdigit() for c in value) else (match.group(), 0)
 
 
-# A word alone may be a password with a remark behind it.
+# A single word may be a password followed by a remark.
 _FUNCTION = re.compile(r"[A-Za-z_]\w*[._]\w[\w.]*", re.ASCII)
 
 
 def given_key(match: Any, mark: str) -> tuple[str, int]:
-    """As `given`; made at random, it has several digits, and the name of a variable hardly ever."""
+    """Like `given`, for random keys: they have several digits, which names of variables hardly ever do."""
     is_name = sum(_is_digit(c) for c in match.group()[len(match.group(1)) :]) < 2
     return (match.group(), 0) if is_name else given(match, mark)
 
 
 def apart(match: Any, mark: str) -> tuple[str, int]:
-    """A number of its own, not a piece of a longer one or of a decimal fraction."""
+    """A number by itself, not part of a longer one or of a decimal fraction."""
     text, start, end = match.string, match.start(), match.end()
     before = text[max(0, start - 2) : start]
     fraction = before.endswith(".") and _is_digit(before[:1]) and match.group().isdigit()
@@ -67,17 +67,17 @@ def apart(match: Any, mark: str) -> tuple[str, int]:
 
 def phone(match: Any, mark: str) -> tuple[str, int]:
     found, before = match.group(), match.string[max(0, match.start() - 1) : match.start()]
-    # A sum, or a fraction with its sign.
+    # An addition, or a signed fraction.
     is_sum = found[0] == "+" and ((before.isascii() and before.isalnum()) or _SIGNED.fullmatch(found) is not None)
     return (found, 0) if is_sum else apart(match, mark)
 
 
 def national(match: Any, mark: str) -> tuple[str, int]:
-    """Groups that make a whole number at home: as many digits, one sign between them, and no more groups beside."""
+    """A complete national phone number: the right number of digits, one kind of separator, no adjacent groups."""
     text, start, end = match.string, match.start(), match.end()
     found: str = match.group()
     gaps = [c for c in found if not _is_digit(c) and c not in "()"]
-    # A comma stands before a fraction too, but between a table's columns more often.
+    # A comma may precede a fraction, but more often separates columns of a table.
     before, after = text[max(0, start - 8) : start], text[end : end + 8]
     fraction = _FRACTION.search(before) is not None
     digits = sum(_is_digit(c) for c in found)
@@ -93,12 +93,12 @@ _WORD = re.compile(r"[A-Za-z0-9]*")
 
 
 def _is_group(beside: str, gap: str) -> bool:
-    """Whether the text beside, read away from a number, is one more group of the same row."""
+    """Whether the adjacent text, read away from the number, is another group of the same row."""
     word = _WORD.match(beside[1:])
     if beside[:1] != gap or word is None:
         return False
     group = word.group()
-    # Words and other numbers stand beside a phone too, but not with a hyphen: an order's number does.
+    # Words and other numbers may be next to a phone number, but not joined by a hyphen, as in an order number.
     return 2 <= len(group) <= 4 and group.isdigit() if gap.isspace() else bool(group)
 
 
@@ -134,7 +134,7 @@ def rrn(match: Any, mark: str) -> tuple[str, int]:
 def ip(match: Any, mark: str) -> tuple[str, int]:
     text, start, end = match.string, match.start(), match.end()
     found = match.group()
-    # A colon may belong to a word before it or to what follows: `IPv6:2001:db8::1`, `2001:db8::1: no route`.
+    # A colon may belong to the preceding word or to the following text: `IPv6:2001:db8::1`, `2001:db8::1: no route`.
     beside = text[max(0, start - 1) : start]
     word = found.partition(":")[0] if beside.isascii() and beside.isalnum() else ""
     cut = (
@@ -155,11 +155,11 @@ def _is_address(found: str, before: str, after: str) -> bool:
         return False
     beside = before[-1:] + after[:1]
     if address.version == 4:
-        # A version, or a number of a tree such as SNMP's, has more parts; the zeros of a browser's are no host.
+        # A version, or an identifier such as SNMP's, has more parts; a browser version's zeros are no host.
         is_browser = before[-1:] == "/" and found.endswith(".0.0.0")
         longer = (before[-1:] == "." and _is_digit(before[:1])) or (after[:1] == "." and _is_digit(after[1:]))
         return bool(int(address)) and not (longer or is_browser or any(_is_digit(c) for c in beside))
-    # `::` alone, inside a name or between two of them is C++ and Rust, between few digits a slice, not an address.
+    # `::` alone, in or between names is C++ or Rust; between a few digits it is a slice, not an address.
     short = found.count(":") < 4 and not any(c.isdigit() for c in found)
     is_slice = before[-1:] == "[" and found != "::1" and _SLICE.fullmatch(found) is not None
     return bool(int(address)) and not (short or is_slice or any(c.isascii() and c.isalnum() for c in beside))
@@ -169,7 +169,7 @@ _SLICE = re.compile(r"\d{0,3}::\d{0,3}")
 
 
 def card(match: Any, mark: str) -> tuple[str, int]:
-    """Whole groups of the digits that make a card number: what stands beside it (a CVV, an amount) stays."""
+    """Remove whole groups of digits that form a card number; adjacent ones (a CVV, an amount) are kept."""
     before = match.string[max(0, match.start() - 2) : match.start()]
     if before.endswith(".") and _is_digit(before[:1]):
         # Decimals of a fraction.
@@ -198,14 +198,14 @@ def _card_width(groups: list[str], start: int) -> int:
     return best
 
 
-# As cards show them.
+# As printed on cards.
 _CARD_GROUPS = frozenset(
     ((4, 4, 4, 4), (4, 4, 4, 4, 3), (4, 4, 4, 4, 2), (4, 4, 4, 4, 1), (4, 4, 4, 1), (4, 6, 5), (4, 6, 4))
 )
 
 
 def _is_issued(digits: str) -> bool:
-    """Whether somebody issues cards that begin so and are so long (ISO/IEC 7812)."""
+    """Whether cards are issued with this prefix and length (ISO/IEC 7812)."""
     size = len(digits)
     if digits[0] == "4":
         return size in (13, 16, 19)
@@ -224,7 +224,7 @@ def _luhn(digits: str) -> bool:
 
 
 def iban(match: Any, mark: str) -> tuple[str, int]:
-    """As long as its country has them, whole, and with the right remainder."""
+    """An IBAN of its country's length, complete, and with the right remainder."""
     found, after = match.group(), match.string[match.end() : match.end() + 1]
     if after.isascii() and after.isalnum():
         return found, 0

@@ -25,8 +25,9 @@ from telltale.redaction.checks import (
 class Shape(NamedTuple):
     """One form of one kind.
 
-    `sign` is what a match cannot be without, which the first look takes in place of the expression. One that counts has
-    a state for each count, and two of them one for each pair: on real text that took an eighth to a third of the time.
+    `sign` is a simpler expression that every match contains, which the first pass uses instead of `expression`. Counted
+    repetitions need a state per count, and two of them one per pair: on real text `sign` takes an eighth to a third of
+    the time.
     """
 
     kind: str
@@ -39,7 +40,7 @@ class Shape(NamedTuple):
 _PRIVATE_KEY = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-[^-])*(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----)?"
 )
-# `_` is part of a word, and stands before a key in names such as CI_ghp_….
+# `_` is part of a word, and precedes a key in names such as CI_ghp_….
 _START = r"(?:\b|_)"
 _URL = r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@]{0,128}:[^\s/@]{1,256}@"
 # Groq, xAI, Perplexity, Replicate, Jina, Stripe's hooks, Linear, Grafana, Shopify, DigitalOcean, LangSmith.
@@ -55,21 +56,21 @@ _HOOKS = r"\b(?:hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)"
 _KEY_OF = r"(?i)\b(?:aws_secret_key|(?:aws_)?secret_?access_?key|(?:account|sharedaccess)key)"
 _GIVEN = r"""\\*["']?[ \t]{0,3}[:=\x{FF1A}][ \t]{0,3}\\*["']?"""
 _PASS = r"(?i)(?:passw(?:or)?d|passphrase|pwd)"  # noqa: S105 - what it finds is one
-# Not a variable or a path, and not beyond what stands in for a line's end.
+# Not a variable or a path, and not past a placeholder for the end of a line.
 _PASS_GIVEN = "(" + _PASS + _GIVEN + r""")[^\s\x01-\x17"'\\,;<>(){}\[\]/$][^\s\x01-\x17"'\\,;<>(){}\[\]]{5,}"""
 _NAMED = r"(?i)(?:api|access|auth|client|private|secret)[_-]?(?:key|token|secret)"
 _BASIC = r"(?i)(\bauthorization" + _GIVEN + r"basic[ \t]+)[A-Za-z0-9+/=]{8,}"
-# A name is in Latin, Greek and Cyrillic letters, or in others alone: words of those stand right before an address.
+# A name is in Latin, Greek and Cyrillic letters, or only in others: their words come right before an address.
 _EMAIL = (
     r"(?i)(?:[a-z0-9\x{C0}-\x{52F}\x{1E00}-\x{1FFF}._%+'-]{1,64}|[\x{80}-\x{10FFFF}]{1,32})"
     r"@(?:[a-z0-9\x{80}-\x{10FFFF}-]{1,63}\.)+[a-z\x{80}-\x{10FFFF}][a-z0-9\x{80}-\x{10FFFF}-]{1,62}"
 )
 _AT = r"(?i)[a-z0-9._%+'\x{80}-\x{10FFFF}-]@[a-z0-9\x{80}-\x{10FFFF}-]"
-# Between groups of digits, as people and word processors write it.
+# Separators of digit groups, as people and word processors write them.
 _GAP = r"[ \x{A0}\x{2007}\x{202F}\x{2010}-\x{2015}\x{2212}-]"
 _PHONE_GAP = _GAP.replace("[", "[.")
 _ANY_GAP = _GAP.replace("[", "[.()")
-# Digits as Chinese, Japanese and Korean keyboards make them (U+FF10 to U+FF19), with what stands between them.
+# Digits as Chinese, Japanese and Korean keyboards produce them (U+FF10 to U+FF19), with their separators.
 _WIDE = (
     r"[\x{FF0B}\x{FF08}\x{FF10}-\x{FF19}][\x{FF08}\x{FF09}\x{FF0D}\x{FF10}-\x{FF19}\x{30FC}\x{3000}"
     r" \x{2010}-\x{2015}\x{2212}-]{5,}[\x{FF10}-\x{FF19}]"
@@ -77,7 +78,7 @@ _WIDE = (
 _WIDE_AT = r"(?i)[a-z0-9._%+'-]\x{FF20}[a-z0-9-]"
 _CODED_EMAIL = r"(?i)(?:[a-z0-9._+'-]|%2b){1,64}%40(?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}"
 _CODED_AT = r"(?i)[a-z0-9._+'-]%40[a-z0-9-]"
-# The IBAN registry of SWIFT: countries by how many characters their numbers have.
+# SWIFT's IBAN registry: countries by the length of their numbers.
 _IBANS = {
     15: "no", 16: "be", 18: "dk fi fk fo gl nl sd", 19: "mk si", 20: "at ba ee kz lt lu mn xk", 21: "ch hr li lv",
     22: "bg bh cr de gb ge ie me rs va", 23: "ae gi il iq om so tl", 24: "ad cz es md pk ro sa se sk tn vg",
@@ -134,4 +135,4 @@ SHAPES = (
     Shape("ip", r"\d{1,3}(?:\.\d{1,3}){3}", ip),
     Shape("ip", r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?", ip),
 )
-"""In the order in which they are looked for: a card's digits must go before a phone can take half of them."""
+"""In the order of matching: a card's digits must be removed before a phone pattern can match half of them."""

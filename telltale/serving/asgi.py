@@ -1,4 +1,4 @@
-"""An ASGI application on a bound socket, with the pages that machines ask for in front of it."""
+"""An ASGI application on a bound socket, with the health and metrics pages in front of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GRACE_S = 10
 
 
 class Pages:
-    """ASGI middleware that answers for the paths in `pages`; without an application it answers for every path."""
+    """ASGI middleware that serves the paths in `pages`; without an application it serves every path."""
 
     def __init__(self, app: ASGIApp | None, pages: Mapping[str, Page]) -> None:
         self._app, self._pages = app, pages
@@ -35,13 +35,13 @@ class Pages:
 
     async def _respond(self, scope: Scope) -> Response:
         asked = self._pages, scope["method"], scope["path"], Headers(scope=scope).get("accept", "")
-        # Whether the process lives is answered without a thread: all of them may be busy.
+        # Liveness is served without a thread: all of them may be busy.
         made = respond(*asked) if scope["path"] == HEALTHY else await run_in_threadpool(respond, *asked)
         return Response(made.content, made.status, {"Content-Type": made.content_type, **dict(made.headers)})
 
 
 def serve(app: ASGIApp, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT; requests in work are finished first. From the main thread only."""
+    """Serve until SIGTERM or SIGINT; requests in progress are finished first. From the main thread only."""
     _Server(_config(app)).run(sockets=[listener])
 
 
@@ -59,7 +59,7 @@ def in_background(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    # Forwarded headers must reach the sign-in as they are: it trusts nobody who was forwarded.
+    # Forwarded headers must reach the sign-in as they are: it never trusts a forwarded request.
     return uvicorn.Config(
         app,
         http=Bounded,
@@ -73,7 +73,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Takes a signal as the wish to end. Uvicorn's own raises it again after its work is done, and we return 0."""
+    """Stops on a signal. Uvicorn's own handler raises it again after stopping; this one lets us return 0."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit and sig == signal.SIGINT

@@ -22,11 +22,11 @@ _MENDS = {
 
 
 class AddressError(UsageError):
-    """An address that cannot be listened on; the message names the setting, the value and the mend."""
+    """An address that cannot be listened on; the message names the setting, the value and the remedy."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Split `host:port`, where an IPv6 host stands in brackets: `[::1]:80`. Raises ValueError."""
+    """Split `host:port`, where an IPv6 host is in brackets: `[::1]:80`. Raises ValueError."""
     match = _FORM.fullmatch(text)
     if match is None or int(match[2]) > 65535:
         raise ValueError("write host:port, such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:4318")
@@ -41,7 +41,7 @@ def listen(setting: str, address: str) -> socket.socket:
     except ValueError as error:
         raise AddressError(f"{setting} = {address}: {error}") from error
     except OSError as error:
-        # A name that nobody knows has an error number of its own kind.
+        # An unknown host name has error numbers of its own.
         unknown = isinstance(error, socket.gaierror)
         mend = "choose an address of this machine" if unknown else _MENDS.get(error.errno or 0, "choose another")
         raise AddressError(f"{setting} = {address}: {error.strerror}; {mend}") from error
@@ -55,7 +55,7 @@ def on_stop(stop: Callable[[], object]) -> None:
 
 def _bind(host: str, port: int) -> socket.socket:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # A name such as localhost stands for both; clients that are given the name try IPv4 for certain.
+    # A name such as localhost means both; clients given the name always try IPv4.
     family, _, _, _, target = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -1,7 +1,7 @@
-"""The pages that machines ask every server for: /metrics, /-/healthy and /-/ready.
+"""The pages that every server has for machines: /metrics, /-/healthy and /-/ready.
 
-A server keeps a table of such pages and passes requests to `respond`, whatever it speaks HTTP with, so that all of them
-answer alike. Standard library only; prometheus_client is imported where a registry is read.
+A server keeps a table of such pages and passes requests to `respond`, whatever its HTTP implementation, so that all
+of them respond alike. Standard library only; prometheus_client is imported where a registry is read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RETRY_AFTER_S = 2
 
 
 class Response(NamedTuple):
-    """`body` may come in parts, which a server can send without copying them together."""
+    """`body` may be in parts, which a server can send without copying them together."""
 
     status: int
     body: bytes | tuple[bytes, ...]
@@ -43,7 +43,7 @@ def table(metrics: Page, unready: Callable[[], str | None]) -> dict[str, Page]:
 
 
 def respond(pages: Mapping[str, Page], method: str, path: str, accept: str = "") -> Response:
-    """Answer a request. `path` comes without its query; one that the table lacks is 404."""
+    """Respond to a request. `path` comes without its query; one that the table lacks is 404."""
     if method not in METHODS:
         return Response(405, b"only GET and HEAD\n", headers=(("Allow", ", ".join(METHODS)),))
     page = pages.get(path)

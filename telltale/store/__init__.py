@@ -39,7 +39,7 @@ class Store:
     def submit(self, write: Callable[[Connection], T]) -> Future[T]:
         """Queue a write; its future is done after the commit.
 
-        `write` may run twice, so it does nothing but use its connection. Raises StoreBusy at once when too many
+        `write` may run twice, so it must only use its connection. Raises StoreBusy at once when too many
         writes wait; the future raises StoreUnavailable when the store is locked, full or gone (both: try again later).
         """
         return self._writer.submit(write)
@@ -61,7 +61,7 @@ class Store:
             raise
 
     def unready(self) -> str | None:
-        """Why the store cannot be read now; None when it can."""
+        """Why the store cannot be read now; None if it can."""
         try:
             with self.read() as connection:
                 connection.execute(text("SELECT 1"))
@@ -71,7 +71,7 @@ class Store:
 
     @property
     def waiting(self) -> int:
-        """Writes that wait for the writer."""
+        """How many writes are queued."""
         return self._writer.waiting
 
     @property
@@ -80,7 +80,7 @@ class Store:
         return self._writer.refusal
 
     def try_again(self) -> None:
-        """After a refusal find out whether the database accepts writes again, for callers that write nothing."""
+        """After a refused write, check whether the database accepts writes again, for callers that write nothing."""
         if self.refusal is None or self.waiting:
             return
         with suppress(StoreUnavailable):
@@ -90,7 +90,7 @@ class Store:
             )
 
     def prepare_to_close(self) -> None:
-        """Close soon: from now on a refusal of one group of writes refuses all that wait, lest each wait for a lock."""
+        """Prepare to close: from now on, one refused group refuses all waiting writes, lest each wait for a lock."""
         self._writer.prepare_to_close()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Who may do what: people with roles, their sessions, and API keys of services. Only hashes of secrets are stored."""
+"""Access: people with roles, their sessions, and API keys of services. Only hashes of secrets are stored."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def secret(connection: Connection, name: str) -> bytes:
     """The installation's own random key of that name, made at its first use (call it in a write)."""
     found = connection.execute(select(secrets.c.value).where(secrets.c.name == name)).scalar()
     if found is None:
-        # Of several that start together the first one's counts.
+        # If several start together, the first one's key counts.
         insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
         made = insert(secrets).values(name=name, value=random.token_bytes(32))
         connection.execute(made.on_conflict_do_nothing(index_elements=["name"]))

@@ -33,7 +33,7 @@ class Entry:
 def record(
     connection: Connection, *, actor: str, action: str, subject: str, now: float, details: Mapping[str, object] = {}
 ) -> None:
-    """Append an entry in the caller's transaction, so that a change and its record stand or fall together."""
+    """Append an entry in the caller's transaction, so that change and record are stored together or not at all."""
     if connection.dialect.name == "postgresql":
         # Two writers would otherwise chain to the same row; SQLite has one writer anyway.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPEND_LOCK})

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from telltale.store.errors import StoreUnavailable, StoreUnusable, is_passing, reason
 
-# Rows are prompts of some kB: a page holds one, so that a write touches few pages.
+# Rows are prompts of some kB: a page fits one, so that a write touches few pages.
 PAGE_SIZE = 16384
 _PAUSE_S = 0.02
 _MEND = "write sqlite:///path/to/file.db or postgresql://user:password@host/database"
@@ -27,7 +27,7 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
-        # Not the value: nobody knows where in it a password is. Nor the cause, which repeats it.
+        # Without the value, which may contain a password anywhere, and without the cause, which repeats it.
         raise StoreUnusable(f"store.url = (secret): no database URL: {_MEND}") from error
     if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
         raise StoreUnusable(f"{named(parsed)}: {parsed.drivername} is not supported: {_MEND}")
@@ -41,13 +41,13 @@ def parse_url(url: str) -> URL:
 def named(url: URL) -> str:
     """The setting with its value, for an error's message. A password may be among the options too."""
     shown = url.set(query={}).render_as_string(hide_password=True)
-    # As it was written, where there is no password whose characters could mean something.
+    # Unchanged if it has no password, whose characters might need escaping.
     return f"store.url = {unquote(shown) if url.get_backend_name() == 'sqlite' else shown}"
 
 
 @contextmanager
 def explained(url: URL) -> Iterator[None]:
-    """What goes wrong with a store at its opening. Raises StoreUnusable, or StoreUnavailable where it may pass."""
+    """Translate errors while a store is opened. Raises StoreUnusable, or StoreUnavailable where it may pass."""
     try:
         yield
     except (NoSuchModuleError, ImportError) as error:
@@ -65,8 +65,8 @@ def explained(url: URL) -> Iterator[None]:
 def make_engine(url: URL, busy_timeout: float, *, is_patient: bool = False) -> Engine:
     """An engine whose every SQLite transaction begins with the lock it will need (`BEGIN IMMEDIATE`).
 
-    On PostgreSQL, too, nobody waits for a lock longer than `busy_timeout`, unless `is_patient`, nor for a server that
-    does not take what is sent to it. Parameters are people's words: they stay out of every error's message.
+    On PostgreSQL, too, nobody waits for a lock longer than `busy_timeout` unless `is_patient`, nor for a server that
+    does not acknowledge what is sent to it. Parameters are user content, so error messages never include them.
     """
     if url.get_backend_name() == "postgresql":
         server = create_engine(
@@ -99,8 +99,8 @@ def database_file(url: URL) -> Path | None:
 
 
 def _patience(url: URL, busy_timeout: float) -> dict[str, object]:
-    # In seconds, tcp_user_timeout in milliseconds; what the URL says goes before. Without them a host that is gone
-    # is waited for two hours.
+    # In seconds, tcp_user_timeout in milliseconds; values in the URL take precedence. Without them a lost host
+    # is waited for for two hours.
     seconds = max(1, int(busy_timeout))
     found: dict[str, object] = {
         "connect_timeout": seconds, "tcp_user_timeout": seconds * 1000, "keepalives_idle": seconds,
@@ -126,7 +126,7 @@ def _pragmas(connection: Any, busy_timeout: float) -> None:
     _use_wal(cursor, busy_timeout)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    # What retention deletes is people's words. Debian's SQLite overwrites it by itself, others leave it in the file.
+    # What retention deletes is user content. Debian's SQLite overwrites it by default, others leave it in the file.
     cursor.execute("PRAGMA secure_delete=ON")
     # A large transaction's pages are written once, at its end; its rows are in memory anyway.
     cursor.execute("PRAGMA cache_spill=OFF")
@@ -134,7 +134,7 @@ def _pragmas(connection: Any, busy_timeout: float) -> None:
 
 
 def _use_wal(cursor: Any, busy_timeout: float) -> None:
-    # SQLite's own busy timeout does not hold where another connection is about to write into a file without WAL: parts
+    # SQLite's busy timeout does not apply while another connection is about to write to a file without WAL: parts
     # that start together meet there.
     deadline = time.monotonic() + busy_timeout
     while True:

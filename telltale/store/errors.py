@@ -1,4 +1,4 @@
-"""What callers need to tell apart: try again later, or never."""
+"""What callers need to distinguish: retry later, or never."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class StoreBusy(StoreUnavailable):
 
 
 class StoreUnusable(UsageError):
-    """What the settings name can never be our store: a URL that is none, a file of something else, a newer store."""
+    """The settings name what cannot be our store: an invalid URL, another program's file, a newer version's store."""
 
 
 class Conflict(Exception):
-    """The store already holds something else under this key."""
+    """The store already has something else under this key."""
 
 
 def is_passing(error: BaseException) -> bool:
@@ -33,9 +33,9 @@ def is_passing(error: BaseException) -> bool:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether the database found itself broken (SQLITE_CORRUPT, SQLITE_NOTADB; PostgreSQL's class XX).
+    """Whether the database reports corruption (SQLITE_CORRUPT, SQLITE_NOTADB; PostgreSQL's class XX).
 
-    Somebody must mend it or bring back a copy, and what is sent again then is not lost.
+    An operator must repair it or restore a copy; what senders retry after that is not lost.
     """
     if not isinstance(error, DBAPIError):
         return False
@@ -46,5 +46,5 @@ def is_damage(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """The driver's own words without the statement, which would carry the row's content into logs."""
+    """The driver's message without the statement, which would put the row's content into logs."""
     return (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]

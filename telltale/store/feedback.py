@@ -1,4 +1,4 @@
-"""Feedback: append-only events, safe to send twice."""
+"""Feedback: append-only events, idempotent when sent twice."""
 
 from __future__ import annotations
 

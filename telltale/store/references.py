@@ -87,7 +87,7 @@ def frozen(connection: Connection) -> list[tuple[str, str, float]]:
 
 
 def _record(row: Row[tuple[Any, ...]]) -> Reference:
-    """Raises pydantic.ValidationError for rows in a form that cannot be read."""
+    """Raises pydantic.ValidationError for rows in an unknown form."""
     content = json.loads(zlib.decompress(row.content))
     return Reference(
         model=row.model,

@@ -1,6 +1,6 @@
 """What is deleted when it is older than `store.retention`: samples, scores and the evidence of those scores.
 
-Feedback, tickets and the audit log stay: they are people's words and decisions.
+Feedback, tickets and the audit log are kept: they record what people said and decided.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def _save_sqlite(connection: Connection, columns: Columns) -> tuple[int, int]:
                 new, newest = new + inserted.rowcount, inserted.lastrowid
             start += size
     if new:
-        # Nobody else writes meanwhile, so they have the last ids.
+        # Nobody else writes in the meantime, so these are the last ids.
         connection.exec_driver_sql(f"{sample_traces.ADD} samples WHERE id > ?", (newest - new,))
     return new, newest
 
@@ -83,9 +83,9 @@ def _save_together(connection: Connection, columns: Columns) -> CursorResult[Any
 
 @lru_cache(maxsize=256)
 def _insert(rows: int, names: tuple[str, ...], mark: str) -> str:
-    """The statement as text: built by the expression language it would take several times as long as the insert."""
+    """The statement as text: building it from expressions would take several times as long as the insert."""
     row = f"({', '.join([mark] * len(names))})"
-    # A fault ends the transaction anyway: SQLite need not keep what the statement alone would have to undo.
+    # An error ends the transaction anyway, so SQLite need not keep what undoing this statement alone would take.
     otherwise = " OR FAIL" if mark == "?" else ""
     return (
         f"INSERT{otherwise} INTO samples ({', '.join(names)})"
@@ -171,7 +171,7 @@ def activity(connection: Connection, since: float) -> list[tuple[str, int, float
 
 
 def _models() -> CTE:
-    """Every model there is, by one step in the index for each: `DISTINCT` would look at every sample."""
+    """Every model, found by one index lookup each: `DISTINCT` would scan every sample."""
     models = select(func.min(samples.c.model).label("model")).cte("models", recursive=True)
     following = select(func.min(samples.c.model)).where(samples.c.model > models.c.model).scalar_subquery()
     return models.union_all(select(following).where(models.c.model.is_not(None)))

@@ -41,7 +41,7 @@ def _id() -> Column[int]:
 
 
 class Hex(TypeDecorator[str]):
-    """Bytes in the database, hexadecimal text in records: ids are what an index over samples mostly consists of."""
+    """Bytes in the database, hexadecimal text in records: ids make up most of an index over samples."""
 
     impl = LargeBinary
     cache_ok = True
@@ -54,7 +54,7 @@ class Hex(TypeDecorator[str]):
 
 
 def unhex(text: str) -> bytearray:
-    """The bytes of an id; none for text that is no id, which is like no other then."""
+    """The bytes of an id; none for text that is not an id, which then equals no other."""
     try:
         return bytearray.fromhex(text)
     except ValueError:
@@ -87,8 +87,8 @@ samples = Table(
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
     Column("redactions", JSON, nullable=False),
-    # Each index more is another page that every stored sample writes anew. This one grows at its models' ends only; by
-    # trace, which are random numbers, `sample_traces` leads.
+    # Each additional index is another page written for every sample. This one grows only at the end of each model;
+    # lookups by trace id, which is random, use `sample_traces`.
     Index("uq_samples", "model", "observed_at", "trace_id", "span_id", unique=True),
     CheckConstraint("inclusion_probability > 0 AND inclusion_probability <= 1", name="probability"),
 )

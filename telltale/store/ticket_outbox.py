@@ -1,8 +1,8 @@
 """The outbox: ticket changes on their way to the trackers.
 
-An item is written in the transaction that decides the change, so that neither is ever there without the other. Whoever
-delivers claims an item first, which counts the attempt and keeps others from it until a time; when it dies, the item
-falls due again. Delivery is therefore at least once, and the item's key tells a tracker what it has taken already.
+An item is written in the transaction that decides the change, so that neither is stored without the other. A
+worker claims an item before it delivers it, which counts the attempt and reserves the item until a deadline; if the
+worker dies, the item becomes due again. Delivery is therefore at least once; the key lets a tracker recognise repeats.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class OutboxItem:
     """One change of one ticket for one tracker, claimed for delivery.
 
     `key` is the same at every attempt, and no other change's; `attempt` counts from 1: above it, an earlier attempt may
-    have reached the tracker. `reference` is what the tracker calls the ticket, once it took a change of it.
+    have reached the tracker. `reference` is what the tracker calls the ticket, once it accepted a change of it.
     """
 
     id: int
@@ -58,7 +58,7 @@ def is_due(connection: Connection, tracker: str, now: float) -> bool:
 
 
 def claim(connection: Connection, tracker: str, now: float, until: float) -> OutboxItem | None:
-    """Claim what has been due longest, of each ticket its oldest change: the next waits until that one is settled.
+    """Claim the item due longest; of each ticket only its oldest change, the next waits until that one is finished.
 
     Nobody else can claim the same item before `until`: one statement reads and writes, in both databases.
     """

@@ -34,7 +34,7 @@ class TicketEvent:
 
 
 def lock(connection: Connection) -> None:
-    """Be the only one who changes tickets until the transaction ends: read, decide and save are then one step."""
+    """Lock tickets against other writers until the transaction ends, so that read, decide and save are one step."""
     if connection.dialect.name == "postgresql":
         # SQLite has one writer anyway.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITE_LOCK})
@@ -43,7 +43,7 @@ def lock(connection: Connection) -> None:
 def save(connection: Connection, ticket: Ticket) -> Ticket:
     """Insert a ticket without id, else update the one it has. Returns it with its id."""
     values = {column.name: getattr(ticket, column.name) for column in tickets.c}
-    # What cannot be read is written back as it was; a newer report of the same alert replaces it.
+    # Unreadable entries are written back unchanged; a newer report of the same alert replaces them.
     alerts = {fingerprint: dump(TicketAlert, alert) for fingerprint, alert in ticket.alerts.items()}
     values["alerts"] = {**ticket.unreadable_alerts, **alerts}
     ticket_id = values.pop("id")
@@ -100,7 +100,7 @@ def events(connection: Connection, ticket_id: int) -> list[TicketEvent]:
 
 
 def add_notification(connection: Connection, payload: Mapping[str, object], sha256: str, now: float) -> None:
-    """Keep a notification as it came."""
+    """Store a notification as it was received."""
     connection.execute(notifications.insert().values(received_at=now, sha256=sha256, payload=dict(payload)))
 
 
@@ -123,7 +123,7 @@ def _ticket(row: Row[Any]) -> Ticket:
 
 
 def _alerts(ticket_id: int, stored: object) -> tuple[dict[str, TicketAlert], dict[str, object]]:
-    """The alerts of a ticket, and what is stored of those that cannot be read: one never hides the others."""
+    """The alerts of a ticket, and the stored form of unreadable ones: one unreadable alert never hides the others."""
     readable: dict[str, TicketAlert] = {}
     unreadable: dict[str, object] = {}
     for fingerprint, alert in (stored if isinstance(stored, dict) else {"": stored}).items():

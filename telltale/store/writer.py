@@ -1,7 +1,7 @@
-"""One writer thread: it runs all writes that wait in one transaction, and completes their futures after the commit.
+"""One writer thread: it runs all waiting writes in one transaction and completes their futures after the commit.
 
-Writes that share a commit share its fsync, so durable writes stay cheap under load; a write that comes alone is no
-slower than with a commit of its own.
+Writes that share a commit share its fsync, so durable writes stay cheap under load; a write on its own is no
+slower than with a separate commit.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ class Writer:
         return self._queue.qsize()
 
     def prepare_to_close(self) -> None:
-        """From now on a refusal of one group refuses all writes that wait: each would wait for the same lock."""
+        """From now on, if one group is refused, all waiting writes are: each would wait for the same lock."""
         self._closing_soon.set()
 
     def close(self) -> None:
-        """Commit everything that was queued, as long as the store takes it, then stop."""
+        """Commit everything that was queued, as long as the store accepts it, then stop."""
         self.prepare_to_close()
         if not self._closed.is_set():
             self._closed.set()
@@ -140,12 +140,12 @@ class Writer:
         elif len(jobs) == 1:
             jobs[0].future.set_exception(error)
         else:
-            # One write of the group is at fault; alone, only that one fails.
+            # One write of the group is faulty; run alone, only that one fails.
             for job in jobs:
                 self._commit_alone(job)
 
     def _refuse_waiting(self, refusal: StoreUnavailable) -> None:
-        # No more than wait now: a sender that is refused may send again at once.
+        # Only those waiting now: a refused sender may retry at once.
         for _ in range(self._queue.qsize()):
             job = self._queue.get()
             if job is None:

@@ -1,7 +1,7 @@
 """What every page shares: sign-in, roles, guards against foreign sites, audit, layout.
 
-A part brings a `Router` with its routes and all that the application must know of it; its handlers take
-`Annotated[Principal, Depends(require("viewer"))]` and answer `render(request, "its-template.html", …)`.
+A part contributes a `Router` with its routes and everything that the application must know about it; its handlers take
+`Annotated[Principal, Depends(require("viewer"))]` and return `render(request, "its-template.html", …)`.
 """
 
 from __future__ import annotations

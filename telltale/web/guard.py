@@ -1,4 +1,4 @@
-"""The outermost layer: checks and headers that no handler should have to think of.
+"""The outermost layer: checks and headers that handlers need not care about.
 
 Refuses foreign Host headers (DNS rebinding), requests that another site made a browser send (CSRF) and bodies beyond
 the limit; adds the security headers; counts requests by route; keeps content out of the log when a handler fails.
@@ -38,7 +38,7 @@ HEADERS = {
     # Pages hold people's prompts.
     "Cache-Control": "no-store",
 }
-# Prometheus and orchestrators ask by whatever address they found us under, and read only counts.
+# Prometheus and orchestrators use whatever address they found us under, and read only counts.
 PROBES = frozenset({METRICS, HEALTHY, READY})
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -73,7 +73,7 @@ class Guard:
                 await problem(Request(scope), *refusal)(scope, receive, sender)
             else:
                 await self._app(scope, _limited(receive, self._max_body), sender)
-        except Exception as error:  # noqa: BLE001 - the last resort: any fault is logged and answered with 500
+        except Exception as error:  # noqa: BLE001 - the last resort: any fault is logged and becomes a 500
             _log_fault(scope, error)
             if not sender.status:
                 await problem(Request(scope), 500, "Telltale failed on this request; its log says where.")(

@@ -1,4 +1,4 @@
-"""Bounded memory: who asked how often, and what was done a moment ago."""
+"""Rate limits and recent actions, in bounded memory."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import OrderedDict
 
 
 class Buckets:
-    """Token buckets, one a key: `rate` tokens per second come in, at most `burst` wait.
+    """Token buckets, one per key: refilled with `rate` tokens per second, up to `burst`.
 
-    The buckets used longest ago are forgotten first once there are `capacity` of them; forgotten means full.
+    Beyond `capacity` buckets the least recently used is dropped; a dropped bucket is a full one.
     """
 
     def __init__(self, rate: float, burst: float, capacity: int = 10_000) -> None:
@@ -17,7 +17,7 @@ class Buckets:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, key: str, now: float) -> float:
+    def acquire(self, key: str, now: float) -> float:
         """Take one token. Returns 0 when there was one, else the seconds until there will be."""
         with self._lock:
             tokens, then = self._buckets.pop(key, (self._burst, now))
@@ -30,7 +30,7 @@ class Buckets:
 
 
 class Seen:
-    """Says when something is due again: what was done for a key less than `every` seconds ago is not."""
+    """Whether something is due again: not within `every` seconds after it was done for the same key."""
 
     def __init__(self, every: float, capacity: int = 10_000) -> None:
         self._every, self._capacity = every, capacity

@@ -1,4 +1,4 @@
-"""The navigation: entries that each part of the site brings."""
+"""The navigation: entries that each part of the site contributes."""
 
 from __future__ import annotations
 

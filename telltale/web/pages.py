@@ -39,7 +39,7 @@ def make_templates(parts: Iterable[Router], clock: Callable[[], float]) -> Envir
         "ago": lambda seconds: ago(seconds, clock()),
         "number": number,
         "percent": percent,
-        "said": said,
+        "summary": summary,
     }
     for part in parts:
         filters |= part.filters
@@ -52,7 +52,7 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
     """The page that `template` makes of `context`, in the common layout.
 
     Every template also has `principal` (None before sign-in), `nav`, `path`, `status_code`; the filters `when`
-    (a time), `ago`, `number`, `percent`, `said` (feedback in a word) and those of the parts; `static(name)`; and
+    (a time), `ago`, `number`, `percent`, `summary` (feedback in a word) and those of the parts; `static(name)`; and
     `link(name, **values)`, the address that a part gave that name, or None.
     """
     here = state(request)
@@ -111,8 +111,8 @@ def percent(value: float | None) -> str:
     return ABSENT if value is None else f"{100 * value:.1f} %"
 
 
-def said(event: Feedback) -> str:
-    """What somebody said, in a word or two."""
+def summary(event: Feedback) -> str:
+    """An event in a word or two."""
     if event.kind == "thumb":
         return "thumb up" if event.value else "thumb down"
     return f"rating {percent(event.value)}" if event.kind == "rating" else event.kind

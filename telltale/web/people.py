@@ -1,4 +1,4 @@
-"""People and API keys: what `telltale user` and `telltale key` do. Each change stands in the audit log."""
+"""People and API keys: what `telltale user` and `telltale key` do. Each change is recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIN_PASSWORD = 10
 MAX_NAME = 200
 
 _hasher = PasswordHasher()
-# A hash that no password has, to be checked for people who do not exist.
+# A hash that matches no password, checked for people who do not exist.
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 

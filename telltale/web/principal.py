@@ -1,8 +1,8 @@
-"""Who asks, and what that one may do.
+"""Who sends a request, and what they may do.
 
-A service shows an API key, a person a session. Until the first person exists, everybody on this machine is the
-administrator `local`, provided that we listen on loopback and nothing forwarded the request: so the first start needs
-no password, and nothing but this machine can use that.
+A service has an API key, a person a session. Until the first person exists, everybody on this machine is the
+administrator `local`, provided that we listen on loopback and the request was not forwarded: the first start needs
+no password, and only this machine can use that.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def require(role: Role) -> Callable[[Request], Principal]:
 
 
 def require_scope(scope: str) -> Callable[[Request], Awaitable[Principal]]:
-    """A dependency for services: an API key with this scope, within its rate. Whoever is `local` needs none."""
+    """A dependency for services: an API key with this scope, within its rate. `local` needs none."""
 
     async def check(request: Request) -> Principal:
-        # The way of most requests: a key seen a moment ago costs neither the store nor a thread.
+        # The path of most requests: a recently seen key costs neither the store nor a thread.
         principal = _recent(request) or await run_in_threadpool(identify, request)
         if principal is None or principal.via == "session":
             message = "Send an API key: Authorization: Bearer tt_…"
@@ -55,7 +55,7 @@ def require_scope(scope: str) -> Callable[[Request], Awaitable[Principal]]:
         if principal.via == "key" and scope not in principal.scopes:
             raise HTTPException(403, f"The API key {principal.name} lacks the scope {scope}.")
         here = state(request)
-        wait = here.key_rate.take(f"{principal.tenant}/{principal.name}", here.clock())
+        wait = here.key_rate.acquire(f"{principal.tenant}/{principal.name}", here.clock())
         if wait:
             raise HTTPException(429, "Too many requests.", headers={"Retry-After": str(math.ceil(wait))})
         return principal
@@ -64,7 +64,7 @@ def require_scope(scope: str) -> Callable[[Request], Awaitable[Principal]]:
 
 
 def identify(request: HTTPConnection) -> Principal | None:
-    """Who sent this request; None when we cannot say. Raises StoreUnavailable."""
+    """Who sent this request; None if unknown. Raises StoreUnavailable."""
     here = state(request)
     authorization = request.headers.get("authorization")
     if authorization is not None:
@@ -81,7 +81,7 @@ def is_open(here: State, request: HTTPConnection) -> bool:
 
 
 def has_people(here: State) -> bool:
-    """Whether somebody can sign in. People are disabled, never deleted, so a yes is remembered."""
+    """Whether somebody can sign in. People are disabled, never deleted, so True is cached."""
     if not here.facts.get("people"):
         with here.store.read() as connection:
             here.facts["people"] = access.count_people(connection) > 0
@@ -97,7 +97,7 @@ def _local() -> Principal:
 
 
 def _recent(request: Request) -> Principal | None:
-    """Whose API key this request carries, if the store said so lately."""
+    """Whose API key this request carries, if a recent lookup is cached."""
     secret = auth.secret(request.headers.get("authorization", ""))
     lookup = state(request).api_keys.recent(secret) if secret else None
     return _service(lookup.key) if lookup else None

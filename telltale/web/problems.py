@@ -25,7 +25,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     errors: list[dict[str, object]] | None = None,
 ) -> Response:
-    """A response that says what went wrong, in the form that the sender accepts."""
+    """An error response, in a form that the sender accepts."""
     title = HTTPStatus(status).phrase
     if wants_page(request):
         response: Response = render(request, "problem.html", status_code=status, title=title, detail=detail)

@@ -7,13 +7,13 @@ from typing import Literal
 
 Role = Literal["submitter", "viewer", "reviewer", "adjudicator", "admin"]
 ROLES: tuple[Role, ...] = ("submitter", "viewer", "reviewer", "adjudicator", "admin")
-# As the collector names a sender that does not say whose it is.
+# The collector's name for a sender without a tenant.
 LOCAL_TENANT = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. `via` says how we know; `tenant` and `scopes` are those of an API key."""
+    """Who sent a request. `via` is how we know; `tenant` and `scopes` are those of an API key."""
 
     name: str
     role: str

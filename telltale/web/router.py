@@ -1,4 +1,4 @@
-"""What a part brings to the web application beside its routes."""
+"""What a part contributes to the web application besides its routes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Router(APIRouter):
     """A part's routes, and all that the application must know of the part to serve them.
 
     `templates`: the folder of its templates. `filters`: filters of its own for them, by name. `nav`: its entries in the
-    navigation. `links`: address patterns by name, for pages that know the noun but not the part: a template writes
+    navigation. `links`: address patterns by name, for pages that know the noun but not the part; a template writes
     `link("ticket", id=7)` and gets None where no part serves it. `cross_site`: paths that pages of other sites may
-    call; cookies must count for nothing there. `make_state`: makes what the part keeps while the application runs;
+    call; they must ignore cookies. `make_state`: makes the state that the part keeps while the application runs;
     handlers find it with `state(request).part(ItsClass)`. For start and end there is FastAPI's own `lifespan`.
     """
 

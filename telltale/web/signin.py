@@ -39,7 +39,7 @@ def sign_in(
 ) -> Response:
     here = state(request)
     client = request.client.host if request.client else ""
-    wait = max(here.name_rate.take(name, here.clock()), here.client_rate.take(client, here.clock()))
+    wait = max(here.name_rate.acquire(name, here.clock()), here.client_rate.acquire(client, here.clock()))
     if wait:
         return problem(request, 429, "Too many attempts to sign in.", {"Retry-After": str(math.ceil(wait))})
     person = _check(here, name, password)

@@ -1,4 +1,4 @@
-"""What one running web application works with: settings, store, clock, templates, counters."""
+"""What one running web application uses: settings, store, clock, templates, counters."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class State:
     parts: dict[type, object] = field(default_factory=dict)
 
     def part(self, kind: type[T]) -> T:
-        """What the part whose router made a `kind` keeps. Raises KeyError when it is not mounted."""
+        """The state that a part's router made as a `kind`. Raises KeyError if the part is not mounted."""
         found = self.parts[kind]
         assert isinstance(found, kind)
         return found

@@ -56,7 +56,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], Any], str], Any]:
-    """`until(condition, what)`: its first true value; fails when it does not come."""
+    """`until(condition, what)`: its first true value; fails after a while."""
 
     def wait(condition: Callable[[], Any], what: str, patience: float = PATIENCE_S) -> Any:
         deadline, pause = time.monotonic() + patience, threading.Event()
@@ -70,7 +70,7 @@ def until() -> Callable[[Callable[[], Any], str], Any]:
 
 
 class Page:
-    """A page of metrics that a test writes and Prometheus scrapes. `text = None` answers 503: the exporter is ill."""
+    """A page of metrics that a test writes and Prometheus scrapes. `text = None` responds 503: the exporter is ill."""
 
     def __init__(self, address: str) -> None:
         self.text: str | None = ""
@@ -133,13 +133,13 @@ class Chain:
         self.client.close()
 
     def get(self, url: str, **parameters: str) -> Any:
-        """An address' JSON or text; None while nothing usable answers there."""
+        """An address' JSON or text; None while nothing usable responds."""
         try:
-            answer = self.client.get(url, params=parameters)
+            response = self.client.get(url, params=parameters)
         except httpx.TransportError:
             return None
-        is_json = answer.headers.get("content-type", "").startswith("application/json")
-        return (answer.json() if is_json else answer.text) if answer.is_success else None
+        is_json = response.headers.get("content-type", "").startswith("application/json")
+        return (response.json() if is_json else response.text) if response.is_success else None
 
     def store(self) -> Store:
         return open_store(self.settings.store_url)
@@ -203,7 +203,7 @@ def chain(tmp_path: Path, binary: Binary) -> Iterator[Chain]:
 
 @pytest.fixture
 def tracker_alone(tmp_path: Path, binary: Binary) -> Iterator[Chain]:
-    """Only the tracker; nothing else answers."""
+    """Only the tracker; nothing else responds."""
     with running_chain(tmp_path, binary, "tickets") as chain:
         yield chain
 

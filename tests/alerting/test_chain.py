@@ -65,10 +65,10 @@ def test_drift_and_feedback_meet_in_one_ticket_that_closes_when_both_recovered(c
     chain.page.text = page(drift=False, feedback=False)
     closed = until(in_state(chain, "closed"), "the ticket to close")
     assert closed.close_reason == "recovered"
-    told = kinds(chain, closed)
-    assert told[0] == "opened"
-    assert told[-1] == "closed"
-    assert told.index("verified") > told.index("recovering")
+    history = kinds(chain, closed)
+    assert history[0] == "opened"
+    assert history[-1] == "closed"
+    assert history.index("verified") > history.index("recovering")
     assert len(all_tickets(chain)) == 1
 
 
@@ -85,7 +85,7 @@ def test_an_exporter_that_dies_is_not_a_recovery(chain: Any, until: Until) -> No
 
 
 def test_what_the_webhook_missed_is_opened_and_what_vanished_is_closed(chain: Any, until: Until) -> None:
-    """The tracker is down when the alert comes and when it goes, and Alertmanager forgets in between."""
+    """The tracker is down when the alert starts and when it ends, and Alertmanager is reset in between."""
     alertmanager_url, prometheus_url = chain.settings.alertmanager_url, chain.settings.prometheus_url
     chain.kill("tickets")
     chain.page.text = page(drift=True, feedback=False)
@@ -95,8 +95,8 @@ def test_what_the_webhook_missed_is_opened_and_what_vanished_is_closed(chain: An
         return any(alert["labels"]["alertname"] == "ModelDriftPersistent" for alert in listed)
 
     def is_over() -> bool:
-        answer = chain.get(f"{prometheus_url}/api/v1/query", query='ALERTS{alertname="ModelDriftPersistent"}')
-        return answer is not None and answer["data"]["result"] == []
+        response = chain.get(f"{prometheus_url}/api/v1/query", query='ALERTS{alertname="ModelDriftPersistent"}')
+        return response is not None and response["data"]["result"] == []
 
     until(firing, "the alert")
     chain.start("tickets")
@@ -120,7 +120,7 @@ def test_a_prometheus_that_is_gone_turns_the_ticket_blind(chain: Any, until: Unt
     chain.page.text = page(drift=True, feedback=False)
     ticket = until(in_state(chain, "open"), "a ticket")
     chain.kill("prometheus")
-    # Alertmanager would take four minutes to give up on a silent Prometheus; it is told at once that the alert ended.
+    # Alertmanager would take four minutes to give up on a silent Prometheus; it gets the end of the alert at once.
     (alert,) = ticket.alerts.values()
     ended = [{"labels": alert.labels, "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2026-01-01T00:00:01Z"}]
     url = f"{chain.settings.alertmanager_url}/api/v2/alerts"
@@ -136,7 +136,7 @@ def test_the_tracker_stops_cleanly(tracker_alone: Any, until: Until) -> None:
 
 
 def test_new_inference_servers_are_scraped_without_a_restart(chain: Any, until: Until) -> None:
-    """Written aside and renamed, as the stack does it."""
+    """Write to a temporary file and rename it, as the stack does."""
     prometheus_url = chain.settings.prometheus_url
     until(lambda: chain.get(f"{prometheus_url}/-/ready"), "Prometheus")
     server = {"targets": [chain.settings.monitor.listen], "kind": "vllm", "labels": {"cluster": "a"}}

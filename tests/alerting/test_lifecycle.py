@@ -1,4 +1,4 @@
-"""The ticket's life as a state machine: whatever notifications come, in whatever order and however often."""
+"""The ticket's lifecycle as a state machine: any notifications, in any order, any number of times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ alerts = st.builds(
     lambda number, firing, start, length: alert(number, firing, float(start), float(start + length)),
     st.integers(0, 3), st.booleans(), st.integers(1, 5), st.integers(1, 3),
 )  # fmt: skip
-# Alertmanager names an alert once in a notification.
+# Alertmanager lists an alert once per notification.
 message = st.lists(alerts, min_size=1, max_size=4, unique_by=lambda found: found.fingerprint)
 messages = st.lists(message, min_size=1, max_size=8)
 
@@ -40,7 +40,7 @@ def run(ticket: Ticket | None, history: Sequence[Sequence[Alert]], now: float = 
 
 
 def facts(ticket: Ticket | None) -> object:
-    """What must not depend on the way that led here."""
+    """State that must not depend on the order of events."""
     if ticket is None:
         return None
     entries = {name: (entry.status, entry.starts_at) for name, entry in ticket.alerts.items()}
@@ -63,7 +63,7 @@ def test_a_doubled_notification_changes_nothing(history: list[list[Alert]]) -> N
 
 @given(messages, st.randoms(use_true_random=False))
 def test_the_order_of_notifications_does_not_matter(history: list[list[Alert]], random: object) -> None:
-    """From an open ticket on: what comes late is known to be late by its start."""
+    """After a ticket opened: late notifications are recognised by their start."""
     first = [alert(0, start=0.5)]
     shuffled = list(history)
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # a Random
@@ -120,7 +120,7 @@ def test_resolved_alone_opens_nothing() -> None:
     assert receive(None, [alert(firing=False)], 1000.0, WINDOW) == Step(None)
 
 
-def test_blind_is_said_once_and_keeps_the_ticket() -> None:
+def test_blindness_is_reported_once_and_keeps_the_ticket() -> None:
     step = observe(opened(), Observation(1100.0, (), Verdict("blind", "gone")), 1100.0, HOLD, WINDOW)
     assert kinds(step) == ["alert_resolved", "recovering", "blind"]
     assert step.ticket is not None

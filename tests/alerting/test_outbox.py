@@ -35,15 +35,15 @@ def alert(model: str, firing: bool = True) -> Alert:
 
 @dataclass
 class Remote:
-    """A tracker elsewhere that answers as a test says; what it was sent, in order."""
+    """A remote tracker that responds as the test says; `seen` is what it was sent, in order."""
 
     name: str = "remote"
-    answers: Callable[[TicketChange], Delivery] = lambda change: Delivery(f"R-{change.ticket.model}")
+    respond: Callable[[TicketChange], Delivery] = lambda change: Delivery(f"R-{change.ticket.model}")
     seen: list[TicketChange] = field(default_factory=list)
 
     def deliver(self, change: TicketChange) -> Delivery:
         self.seen.append(change)
-        return self.answers(change)
+        return self.respond(change)
 
     @property
     def kinds(self) -> list[tuple[str, str]]:
@@ -67,7 +67,7 @@ def store(url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
-    """A second member beside the embedded tracker."""
+    """A second tracker besides the embedded one."""
     member = Remote()
     monkeypatch.setattr(trackers, "MEMBERS", (EmbeddedTracker(), member))
     return member
@@ -119,7 +119,7 @@ def test_a_later_change_carries_what_the_tracker_calls_the_ticket(store: Store, 
 
 
 def test_what_is_retryable_is_tried_again_later_and_in_order(store: Store, remote: Remote) -> None:
-    remote.answers = lambda change: Delivery(None, retryable=True, error="busy")
+    remote.respond = lambda change: Delivery(None, retryable=True, error="busy")
     notify(store, alert("a"), alert("b"))
     drain(store, remote)
     assert remote.kinds == [("a", "opened"), ("b", "opened")], "one change overtook another of its ticket"
@@ -128,7 +128,7 @@ def test_what_is_retryable_is_tried_again_later_and_in_order(store: Store, remot
     drain(store, remote, NOW + 1)
     drain(store, remote, NOW + 2)
     assert len(remote.seen) == 4, "the second pause is not longer"
-    remote.answers = Remote.answers
+    remote.respond = Remote.respond
     drain(store, remote, NOW + 3)
     assert remote.kinds[4:] == [(model, kind) for model in "ab" for kind in ("opened", "alert_firing")]
     assert [change.attempt for change in remote.seen] == [1, 1, 2, 2, 3, 1, 3, 1]
@@ -139,12 +139,12 @@ def test_pauses_grow_and_end_at_five_minutes() -> None:
 
 
 def test_what_is_refused_for_good_is_marked_counted_and_stops_nothing(store: Store, remote: Remote) -> None:
-    def answers(change: TicketChange) -> Delivery:
+    def respond(change: TicketChange) -> Delivery:
         if change.ticket.model == "a" and change.event.kind == "opened":
             return Delivery(None, error="no such label")
         return Delivery("R-1")
 
-    remote.answers = answers
+    remote.respond = respond
     notify(store, alert("a"), alert("b"))
     for later in (0.0, 3600.0):
         drain(store, remote, NOW + later)
@@ -156,12 +156,12 @@ def test_what_is_refused_for_good_is_marked_counted_and_stops_nothing(store: Sto
 def test_a_fault_in_a_tracker_is_a_late_change_and_never_the_end_of_the_worker(
     store: Store, remote: Remote, until: Callable[..., Any]
 ) -> None:
-    def answers(change: TicketChange) -> Delivery:
+    def respond(change: TicketChange) -> Delivery:
         if change.attempt == 1 and change.ticket.model == "a":
             raise ZeroDivisionError
         return Delivery("R-1")
 
-    remote.answers = answers
+    remote.respond = respond
     notify(store, alert("a"), alert("b"))
     clock = iter(range(1000, 10**9, 2))
     worker = OutboxWorker(store, remote, lambda: float(next(clock)))
@@ -262,7 +262,7 @@ def test_two_processes_deliver_each_change_once(url: str, store: Store, remote: 
 
 
 def drain_patiently(store: Store, tracker: Tracker) -> None:
-    """Nothing to claim may only mean that the other claimed it: then its ticket's next change is still to come."""
+    """Nothing to claim may only mean that the other worker claimed it: then its ticket's next change is still due."""
     pause = threading.Event()
     while ages(store)["remote"]:
         if not deliver_next(store, tracker, lambda: NOW):
@@ -270,7 +270,7 @@ def drain_patiently(store: Store, tracker: Tracker) -> None:
 
 
 def test_kill_9_at_any_point_neither_loses_nor_doubles(url: str, tmp_path: Path) -> None:
-    """A program opens two tickets and delivers their changes to another database; `kill -9` ends eleven lives of it."""
+    """A program opens two tickets and delivers their changes to another database; `kill -9` ends it eleven times."""
     remote_file, root = tmp_path / "remote.db", Path(__file__).parents[2]
     run = subprocess.run(
         [sys.executable, root / "tests/support/tracker_that_dies.py", url, remote_file],

@@ -1,4 +1,4 @@
-"""The rule catalogue: what is committed, what promtool says of it, and that every rule is documented and tested."""
+"""The rule catalogue: what is committed, what promtool reports, and that every rule is documented and tested."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CASES = Path(__file__).with_name("rules_test.yml")
 ALL = [rule for group in rules.catalogue(Settings()) for rule in group.rules]
 # Metrics of Prometheus and Alertmanager themselves; all others are in our catalogue.
 FOREIGN = re.compile(r"up|ALERTS|prometheus_\w+|alertmanager_\w+")
-WORDS = {"sum", "max", "count", "rate", "increase", "delta", "time", "vector", "by", "on", "and"}
+KEYWORDS = {"sum", "max", "count", "rate", "increase", "delta", "time", "vector", "by", "on", "and"}
 
 
 def test_the_committed_file_is_what_the_defaults_give() -> None:
@@ -51,16 +51,16 @@ def test_every_rule_fires_and_stays_silent_as_it_should(binary: Callable[[Compon
 
 
 def test_every_annotation_can_be_written_out(binary: Callable[[Component], Path], tmp_path: Path) -> None:
-    """With annotations no case fits, and promtool prints what it got instead."""
+    """With annotations no case matches, so promtool prints what it got instead."""
     (tmp_path / "rules.yml").write_text(rules.render(Settings()))
     (tmp_path / "rules_test.yml").write_text(CASES.read_text())
     command = [binary("promtool"), "test", "rules", "rules_test.yml"]
-    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr
-    written = [line for line in told.splitlines() if "Annotations:{" in line and "summary=" in line]
+    output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr
+    written = [line for line in output.splitlines() if "Annotations:{" in line and "summary=" in line]
     assert len(written) > len(ALL)
     assert not [line for line in written if "error expanding" in line or "{{" in line or "<no value>" in line]
     for rule in ALL:
-        assert f"/runbooks/{rule.name}" in told, rule.name
+        assert f"/runbooks/{rule.name}" in output, rule.name
 
 
 @pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.name)
@@ -96,7 +96,7 @@ def test_a_rule_names_only_metrics_that_exist(rule: Rule) -> None:
     for text in (rule.expr, rule.signal):
         bare = re.sub(r'"[^"]*"|\{\{.*?\}\}', "", text)
         bare = re.sub(r"\b(by|on) \([^)]*\)|\{[^}]*\}|\[\w+\]", "", bare)
-        names = set(re.findall(r"[a-zA-Z_]\w+", bare)) - WORDS
+        names = set(re.findall(r"[a-zA-Z_]\w+", bare)) - KEYWORDS
         known = {name for name in names if FOREIGN.fullmatch(name) or catalogue.metric(name)}
         assert names == known
 

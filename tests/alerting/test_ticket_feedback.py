@@ -1,4 +1,4 @@
-"""Negative feedback on a ticket's page: what people still say, each beside the response that they saw."""
+"""Negative feedback on a ticket's page: the votes that still count, each with the response it was about."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def show(store: Store, pages: str) -> Callable[..., str]:
         labels = {"alertname": "NegativeFeedbackHigh", "severity": "ticket", "lane": "retrain"}
         alert = Alert("f" * 16, True, labels | {"model": "support", "version": "support-2"}, {}, NOW - 500)
         (ticket,) = store.write(lambda c: decisions.apply_notification(c, [alert], NOW - 200, 3600.0))
-        answer = httpx.get(f"{pages}/tickets/{ticket.id}", headers={"Accept": "text/html"})
-        assert answer.status_code == 200
-        return answer.text
+        response = httpx.get(f"{pages}/tickets/{ticket.id}", headers={"Accept": "text/html"})
+        assert response.status_code == 200
+        return response.text
 
     return page
 
 
-def test_what_was_taken_back_or_replaced_is_not_shown(show: Callable[..., str]) -> None:
+def test_retracted_or_replaced_votes_are_not_shown(show: Callable[..., str]) -> None:
     calls = [CALL._replace(trace_id=trace(n), response=f"response {n}") for n in (1, 2, 3)]
     taken_back = replace(VOTE, trace_id=trace(1), comment="was a mistake")
     changed = replace(VOTE, trace_id=trace(2), comment="too hasty")

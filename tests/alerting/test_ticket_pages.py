@@ -1,4 +1,4 @@
-"""Ticket pages over a real server and store: what stands on them, who may do what, and that nothing in them runs."""
+"""Ticket pages over a real server and store: what they show, who may do what, and that no script in them runs."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def story(store: Store) -> Story:
     now = time.time()
     shown = ("shop", "support", "support-2", "client", "chat", "ok")
     rows = [
-        Sample(f"{i:032x}", "b" * 16, now - 600 + i, *shown, f"prompt number {i} {SCRIPT}", f"answer {i} {SCRIPT}", 0.5)  # type: ignore[arg-type]  # a layer and a status
+        Sample(f"{i:032x}", "b" * 16, now - 600 + i, *shown, f"prompt number {i} {SCRIPT}", f"reply {i} {SCRIPT}", 0.5)  # type: ignore[arg-type]  # a layer and a status
         for i in range(1, 6)
     ]
-    said = Feedback(now - 300, "shop", f"{1:032x}", None, "thumb", "helpful", 0.0, "user", "k", f"wrong {SCRIPT}")
+    vote = Feedback(now - 300, "shop", f"{1:032x}", None, "thumb", "helpful", 0.0, "user", "k", f"wrong {SCRIPT}")
 
     def write(c: Connection) -> Story:
         samples.save(c, rows, now)
         ids = [sample.id for sample in samples.load(c)]
-        feedback.append(c, said, "0" * 64)
+        feedback.append(c, vote, "0" * 64)
         number = evidence.put(c, REPORT, kind="evidently", media_type="text/html; charset=utf-8", now=now)
         scores.save(c, [window(i, now, ids, number) for i in range(12)])
         votes = {"direction": "feedback", "samples": 80, "effect": 0.3, "threshold": 0.1, "evidence_id": None}
@@ -93,11 +93,11 @@ def browser(pages: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_the_page_tells_what_since_when_why_and_what_to_do(browser: httpx.Client, story: Story) -> None:
-    answer = browser.get(f"/tickets/{story.number}")
-    assert answer.status_code == 200
-    page = answer.text
-    for told in (
+def test_the_page_shows_what_since_when_why_and_what_to_do(browser: httpx.Client, story: Story) -> None:
+    response = browser.get(f"/tickets/{story.number}")
+    assert response.status_code == 200
+    page = response.text
+    for expected in (
         "support: drift, more negative feedback (support-2)",
         "3 of the last 4 (3 needed)",
         "prompt number 1",
@@ -111,7 +111,7 @@ def test_the_page_tells_what_since_when_why_and_what_to_do(browser: httpx.Client
         '<svg class="chart"',
         "wrong &lt;script&gt;",
     ):
-        assert told in page, told
+        assert expected in page, expected
     assert "<script" not in page
     assert "javascript:" not in page
 
@@ -140,9 +140,9 @@ def test_windows_that_an_earlier_version_judged_are_shown_and_a_broken_one_harms
 
 
 def test_the_report_runs_in_an_origin_of_its_own(browser: httpx.Client, story: Story, store: Store) -> None:
-    answer = browser.get(f"/evidence/{story.evidence}")
-    assert answer.status_code == 200
-    policy = answer.headers["content-security-policy"]
+    response = browser.get(f"/evidence/{story.evidence}")
+    assert response.status_code == 200
+    policy = response.headers["content-security-policy"]
     assert policy.startswith("sandbox allow-scripts;")
     assert "allow-same-origin" not in policy
     assert "default-src 'none'" in policy
@@ -207,17 +207,17 @@ def test_another_site_cannot_act(pages: str, story: Story) -> None:
         assert evil.post(f"/tickets/{story.number}/close").status_code == 403
 
 
-def test_a_viewer_sees_the_numbers_but_no_words_of_people(pages: str, story: Story, store: Store) -> None:
+def test_a_viewer_sees_the_numbers_but_no_content(pages: str, story: Story, store: Store) -> None:
     people.add(store, name="vera", role="viewer", password=PASSWORD, actor="test", now=time.time())
     headers = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
     with httpx.Client(base_url=pages, headers=headers) as vera:
         assert vera.post("/sign-in", data={"name": "vera", "password": PASSWORD}).status_code == 303
         page = vera.get(f"/tickets/{story.number}").text
         assert '<svg class="chart"' in page
-        for hidden in ("prompt number", "answer 1", "before &lt;", "wrong &lt;", "/evidence/", "<textarea"):
+        for hidden in ("prompt number", "reply 1", "before &lt;", "wrong &lt;", "/evidence/", "<textarea"):
             assert hidden not in page, hidden
-        told = vera.get(f"/api/v1/tickets/{story.number}").json()
-        assert all("examples" not in series for series in told["series"])
+        shown = vera.get(f"/api/v1/tickets/{story.number}").json()
+        assert all("examples" not in series for series in shown["series"])
         assert vera.get(f"/evidence/{story.evidence}").status_code == 403
         for action in ("comment", "acknowledge", "close", "reopen"):
             assert vera.post(f"/tickets/{story.number}/{action}", data={"words": "x"}).status_code == 403
@@ -272,14 +272,14 @@ def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
 ) -> None:
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     require(executable, "Chromium is not on PATH: apt-get install chromium")
-    complaints: list[str] = []
+    console_errors: list[str] = []
     with sync_playwright() as playwright:
         # Chromium's own sandbox refuses to run as root.
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
         page = chromium.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: console_errors.append(message.text))
+        page.on("pageerror", lambda error: console_errors.append(str(error)))
         page.goto(f"{pages}/tickets/{story.number}")
         page.get_by_text("Report on prompts").click()
         report = page.frame_locator("iframe.report")
@@ -287,9 +287,9 @@ def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
         page.get_by_role("button", name="Acknowledge").click()
         page.get_by_text("Acknowledged", exact=True).wait_for()
         assert page.title().endswith("(support-2) · Telltale")
-        answer = page.goto(f"{pages}/evidence/{story.evidence}")
-        assert answer is not None
-        assert answer.status == 200
+        response = page.goto(f"{pages}/evidence/{story.evidence}")
+        assert response is not None
+        assert response.status == 200
         page.get_by_text("report ran").wait_for()
         chromium.close()
-    assert complaints == []
+    assert console_errors == []

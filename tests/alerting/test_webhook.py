@@ -1,4 +1,4 @@
-"""Alertmanager's webhook over HTTP: what is taken, what is refused and how, and that 200 means stored."""
+"""Alertmanager's webhook over HTTP: what is accepted, what is refused and how, and that 200 means stored."""
 
 from __future__ import annotations
 
@@ -128,12 +128,12 @@ def test_alerts_of_other_lanes_have_tickets_of_their_own(make: Callable[..., htt
         b"\xff\xfe",
     ],
 )
-def test_what_is_malformed_is_said_so_and_counted(body: bytes, make: Callable[..., httpx.Client]) -> None:
+def test_malformed_notifications_are_refused_and_counted(body: bytes, make: Callable[..., httpx.Client]) -> None:
     client = make()
-    answer = client.post(PATH, content=body, headers=JSON)
-    assert answer.status_code == 400
+    response = client.post(PATH, content=body, headers=JSON)
+    assert response.status_code == 400
     assert count(client, "malformed") == 1
-    assert "x" * 100 not in answer.text
+    assert "x" * 100 not in response.text
 
 
 @given(st.binary(max_size=200) | st.text().map(str.encode) | st.recursive(
@@ -149,8 +149,8 @@ def test_any_bytes_are_parsed_or_malformed(body: bytes) -> None:
 
 def test_a_body_without_end_is_cut(make: Callable[..., httpx.Client]) -> None:
     client = make()
-    answer = client.post(PATH, content=(b" " * 65536 for _ in range(MAX_BODY_BYTES // 65536 + 2)), headers=JSON)
-    assert answer.status_code == 413
+    response = client.post(PATH, content=(b" " * 65536 for _ in range(MAX_BODY_BYTES // 65536 + 2)), headers=JSON)
+    assert response.status_code == 413
     assert count(client, "too_large") == 1
 
 
@@ -178,15 +178,15 @@ def test_the_token_is_asked_for_and_may_be_changed_while_running(
     assert client.post(PATH, json=payload(), headers={"Authorization": "Bearer second"}).status_code == 503
 
 
-def test_a_locked_store_answers_retryable_and_recovers(make: Callable[..., httpx.Client], tmp_path: Path) -> None:
+def test_a_locked_store_is_retryable_and_recovers(make: Callable[..., httpx.Client], tmp_path: Path) -> None:
     file = tmp_path / "locked.db"
     store = open_store(f"sqlite:///{file}", busy_timeout=0.2)
     try:
         client = make(store)
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            answer = client.post(PATH, json=payload(entry()))
-            assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+            response = client.post(PATH, json=payload(entry()))
+            assert (response.status_code, response.headers["retry-after"]) == (503, "2")
             other.execute("ROLLBACK")
         assert client.post(PATH, json=payload(entry())).json() == {"tickets": ["T-1"]}
         assert count(client, "unavailable") == 1
@@ -212,9 +212,9 @@ def test_many_senders_at_once_open_each_ticket_once(make: Callable[..., httpx.Cl
 
 
 @pytest.mark.e2e
-def test_kill_9_between_notification_and_answer_loses_and_doubles_nothing(tracker_alone: Any, until: Any) -> None:
-    """The sender repeats what was not answered 200, as Alertmanager does; the tracker dies again and again."""
-    chain, answered = tracker_alone, 0
+def test_kill_9_between_notification_and_response_loses_and_doubles_nothing(tracker_alone: Any, until: Any) -> None:
+    """The sender repeats what did not get a 200, as Alertmanager does; the tracker dies again and again."""
+    chain, accepted = tracker_alone, 0
     url = f"http://{chain.settings.tickets.listen}{PATH}"
     for life in range(6):
         until(lambda: chain.get(f"http://{chain.settings.tickets.listen}/-/ready"), "the tracker")
@@ -222,21 +222,21 @@ def test_kill_9_between_notification_and_answer_loses_and_doubles_nothing(tracke
         killer.start()
         while chain.processes["tickets"].poll() is None:
             try:
-                taken = chain.client.post(url, json=payload(entry(f"model-{answered}"))).status_code == 200
+                is_accepted = chain.client.post(url, json=payload(entry(f"model-{accepted}"))).status_code == 200
             except httpx.TransportError:
-                taken = False
-            answered += taken
+                is_accepted = False
+            accepted += is_accepted
         killer.join()
         chain.processes.pop("tickets")
         chain.start("tickets")
     until(lambda: chain.get(f"http://{chain.settings.tickets.listen}/-/ready"), "the tracker")
-    assert chain.client.post(url, json=payload(entry(f"model-{answered}"))).status_code == 200
+    assert chain.client.post(url, json=payload(entry(f"model-{accepted}"))).status_code == 200
     store = chain.store()
     try:
         with store.read() as connection:
             found = [ticket.model for ticket in tickets.load(connection, limit=100_000)]
-            told = [tickets.events(connection, number)[0].kind for number in (1, len(found))]
+            found_kinds = [tickets.events(connection, number)[0].kind for number in (1, len(found))]
     finally:
         store.close()
-    assert sorted(found) == sorted(f"model-{number}" for number in range(answered + 1))
-    assert told == ["opened", "opened"]
+    assert sorted(found) == sorted(f"model-{number}" for number in range(accepted + 1))
+    assert found_kinds == ["opened", "opened"]

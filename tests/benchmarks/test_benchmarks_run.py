@@ -1,4 +1,4 @@
-"""A benchmark that nobody can run proves nothing: each step in short, its figures not looked at."""
+"""A benchmark that nobody can run proves nothing: each step runs briefly, its figures are ignored."""
 
 from __future__ import annotations
 

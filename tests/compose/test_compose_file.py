@@ -1,4 +1,4 @@
-"""The compose files against the Compose specification, and against everything that they name."""
+"""The compose files against the Compose specification, and against everything that they refer to."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def test_commands_exist(services: Json) -> None:
         if "build" not in service or service["build"]["target"] != "part":
             continue
         text = " ".join(service["command"])
-        words = re.findall(r"telltale ([\w-]+)", text) if "entrypoint" in service else [service["command"][0]]
-        assert words, name
-        assert set(words) <= set(COMMANDS), name
+        called = re.findall(r"telltale ([\w-]+)", text) if "entrypoint" in service else [service["command"][0]]
+        assert called, name
+        assert set(called) <= set(COMMANDS), name
 
 
 def test_images_are_pinned(services: Json) -> None:
@@ -145,7 +145,7 @@ def test_every_service_is_hardened(services: Json) -> None:
         assert not [source for source, _, _ in binds(service) if "docker.sock" in source], name
 
 
-def test_every_lasting_service_tells_its_health(services: Json) -> None:
+def test_every_long_running_service_has_a_health_check(services: Json) -> None:
     for name, service in services.items():
         if name in ONE_SHOT:
             assert not service["restart"].startswith(("always", "unless")), name

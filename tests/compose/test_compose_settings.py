@@ -1,4 +1,4 @@
-"""The settings of the composed stack: every part finds every other, and what is generated for it is taken."""
+"""The settings of the composed stack: every part finds every other, and accepts the configuration generated for it."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ def test_prometheus_and_alertmanager_read_what_was_prepared(prepared: Path, serv
     assert f"config:{DATA_DIR}" in services["prepare"]["volumes"]
 
 
-def test_their_own_tools_take_it(prepared: Path, require: Callable[[object, str], None]) -> None:
+def test_it_is_accepted_by_their_own_tools(prepared: Path, require: Callable[[object, str], None]) -> None:
     checks = (("promtool", ["check", "config"], "prometheus.yml"), ("amtool", ["check-config"], "alertmanager.yml"))
-    for tool, words, file in checks:
+    for tool, arguments, file in checks:
         binary = find(Settings(), "promtool" if tool == "promtool" else "amtool")
         require(binary, how_to_get("promtool"))
         assert binary
         done = subprocess.run(
-            [binary, *words, prepared / "generated" / file], capture_output=True, text=True, check=False
+            [binary, *arguments, prepared / "generated" / file], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
 

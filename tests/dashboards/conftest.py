@@ -16,7 +16,7 @@ FILES = sorted(FOLDER.glob("*.json"))
 
 
 def panels(board: Json) -> Iterator[Json]:
-    """Every panel of a dashboard, those in collapsed rows too, without the rows themselves."""
+    """Every panel of a dashboard, including those in collapsed rows, without the rows themselves."""
     for panel in board["panels"]:
         if panel["type"] != "row":
             yield panel
@@ -25,7 +25,7 @@ def panels(board: Json) -> Iterator[Json]:
 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
 def board(request: pytest.FixtureRequest) -> Json:
-    """One dashboard after the other."""
+    """Each dashboard in turn."""
     path: Path = request.param
     found: Json = json.loads(path.read_text())
     return found

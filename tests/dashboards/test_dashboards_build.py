@@ -1,4 +1,4 @@
-"""What is committed is what the code makes."""
+"""The committed dashboards are the ones that the code generates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every link leads somewhere: to a dashboard of ours, with variables that it has."""
+"""Every link leads to a dashboard of ours, with variables that it has."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_links_between_dashboards_resolve(boards: list[Json]) -> None:
         assert "${__url_time_range}" in query
 
 
-def test_row_links_take_the_values_of_columns_that_are_shown(boards: list[Json], every_panel: Any) -> None:
+def test_row_links_use_the_values_of_columns_that_are_shown(boards: list[Json], every_panel: Any) -> None:
     for board in boards:
         for panel in every_panel(board):
             shown = {

@@ -20,7 +20,7 @@ from telltale.settings import Settings
 Json = dict[str, Any]
 
 CATALOGUE = {metric.name: metric for metric in METRICS}
-# What Prometheus adds at the scrape, and what a simulated GPU carries besides.
+# Labels that Prometheus adds at the scrape, and one that simulated GPUs have.
 ADDED = {"instance", "job", "le", "__name__", "simulated", "mig"}
 FILLED = {"__rate_interval": "1m", "__range": "1h"}
 
@@ -41,7 +41,7 @@ def expressions() -> Iterator[tuple[str, str]]:
 
 
 def fill(expr: str) -> str:
-    """Put values where Grafana would."""
+    """Fill variables in as Grafana would."""
     for name, value in FILLED.items():
         expr = expr.replace(f"${name}", value)
     return re.sub(r"\$(\w+)", "0.75", expr)
@@ -51,7 +51,7 @@ EXPRESSIONS = sorted(set(expressions()))
 
 
 def nodes(expr: str) -> Iterator[tuple[Any, tuple[Any, ...]]]:
-    """Every node of a query's tree, with those above it."""
+    """Every node of a query's tree, with its ancestors."""
     stack: list[tuple[Any, tuple[Any, ...]]] = [(promql_parser.parse(expr), ())]
     while stack:
         node, above = stack.pop()
@@ -61,7 +61,7 @@ def nodes(expr: str) -> Iterator[tuple[Any, tuple[Any, ...]]]:
 
 
 def selectors(expr: str) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    """(metric, selector, nodes above it); a selector by a pattern of names counts once for each name."""
+    """(metric, selector, its ancestors); a selector by a pattern of names counts once for each name."""
     for node, above in nodes(expr):
         if isinstance(node, promql_parser.VectorSelector):
             pattern = next((m.value for m in node.matchers.matchers if m.name == "__name__"), None)
@@ -111,7 +111,7 @@ def test_counters_are_read_as_rates_and_gauges_are_not(page: str, expr: str) -> 
         rated = any(_is_call(node, "rate") or _is_call(node, "increase") for node in above)
         if metric and metric.kind == "gauge":
             assert not rated, name
-        # What broke since a GPU was made, and that a series exists at all, are no rates.
+        # Counts over a GPU's lifetime, and whether a series exists, need no rate.
         elif (
             metric
             and not name.startswith(("gpu_ecc", "gpu_xid", "gpu_remapped", "gpu_retired"))
@@ -147,7 +147,7 @@ def test_every_goal_is_a_bound_of_its_histogram() -> None:
             assert set(goals[name]) <= set(CATALOGUE[metric].buckets)
 
 
-def test_prometheus_itself_takes_every_query(tmp_path: Path, require: Callable[[object, str], None]) -> None:
+def test_prometheus_itself_accepts_every_query(tmp_path: Path, require: Callable[[object, str], None]) -> None:
     promtool = find(Settings(), "promtool")
     require(promtool, how_to_get("promtool"))
     assert promtool

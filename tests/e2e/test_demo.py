@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
-def demo(folder: Path, *words: str) -> list[str]:
-    return [sys.executable, "-u", "-m", "telltale", "demo", "--folder", str(folder), *words]
+def demo(folder: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-u", "-m", "telltale", "demo", "--folder", str(folder), *arguments]
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_healthy_traffic_opens_none(tmp_path: Path) -> None:
     assert "no ticket in" in done.stdout
 
 
-def test_it_stays_up_until_told(tmp_path: Path) -> None:
+def test_it_stays_up_until_it_is_stopped(tmp_path: Path) -> None:
     running = subprocess.Popen(demo(tmp_path / "demo"), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None
     web = ""

@@ -1,4 +1,4 @@
-"""`telltale up`: one failing part comes back, SIGTERM stops all, nothing is left behind, targets reload."""
+"""`telltale up`: a failing part is restarted, SIGTERM stops all, nothing is left behind, targets reload."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ class Stack:
 
     def prometheus(self, query: str) -> list[dict[str, object]]:
         try:
-            answer = httpx.get(f"http://{self.addresses[7]}/api/v1/query", params={"query": query}, timeout=5)
+            response = httpx.get(f"http://{self.addresses[7]}/api/v1/query", params={"query": query}, timeout=5)
         except httpx.HTTPError:
             return []
-        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             # It listens before it is ready.
             return []
-        rows: list[dict[str, object]] = answer.json().get("data", {}).get("result", [])
+        rows: list[dict[str, object]] = response.json().get("data", {}).get("result", [])
         return rows
 
     def healthy(self, number: int) -> bool:
@@ -142,7 +142,7 @@ def test_no_orphan_after_a_killed_parent(stack: Stack) -> None:
     until(lambda: not any(is_running(pid, stack.file.parent) for pid in all_pids()))
 
 
-def test_scrape_targets_are_taken_up_without_a_restart(stack: Stack) -> None:
+def test_scrape_targets_are_reloaded_without_a_restart(stack: Stack) -> None:
     until(lambda: bool(stack.prometheus('up{job="prometheus"} == 1')))
     address = free_address()
     with stack.file.open("a") as file:
@@ -150,7 +150,7 @@ def test_scrape_targets_are_taken_up_without_a_restart(stack: Stack) -> None:
     until(lambda: bool(stack.prometheus(f'up{{instance="{address}",team="search"}}')))
 
 
-def test_broken_settings_are_not_taken_up(stack: Stack) -> None:
+def test_broken_settings_are_not_reloaded(stack: Stack) -> None:
     until(lambda: stack.healthy(5))
     with stack.file.open("a") as file:
         file.write("\n[nonsense]\n")
@@ -180,7 +180,7 @@ def test_an_address_in_use_is_named_before_anything_starts(stack: Stack, tmp_pat
     assert f"web.listen = {stack.addresses[5]}" in second.stderr
 
 
-def test_check_tells_what_is_wrong(stack: Stack) -> None:
+def test_check_reports_what_is_wrong(stack: Stack) -> None:
     until(lambda: stack.healthy(5))
     done = subprocess.run(
         [sys.executable, "-m", "telltale", "--config", str(stack.file), "check"],

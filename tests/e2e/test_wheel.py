@@ -1,4 +1,4 @@
-"""The wheel, installed in an environment of its own and run from `/`: nothing of the checkout is needed."""
+"""The wheel, installed in its own environment and run from `/`: it needs nothing of the checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was acknowledged survives kill -9; a store that cannot write is said, and loses nothing."""
+"""What was acknowledged survives kill -9; a store that cannot write is reported, and loses nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, "-c", SERVER], env=environment)
     try:
         deadline = time.monotonic() + 60
-        while not answers(port):
+        while not is_listening(port):
             assert process.poll() is None
             assert time.monotonic() < deadline
             threading.Event().wait(0.05)
@@ -55,7 +55,7 @@ def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def answers(port: int) -> bool:
+def is_listening(port: int) -> bool:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/-/ready").status_code == 200
     except httpx.TransportError:
@@ -82,10 +82,10 @@ class Senders:
             for number in range(100_000):
                 key = f"{label}-{number}"
                 try:
-                    answer = client.post(self._url, json=body(key), headers={"Idempotency-Key": key})
+                    response = client.post(self._url, json=body(key), headers={"Idempotency-Key": key})
                 except httpx.TransportError:
                     return
-                if answer.status_code == 201:
+                if response.status_code == 201:
                     self.acknowledged.append(key)
 
 
@@ -125,7 +125,7 @@ def test_no_acknowledged_feedback_is_lost_by_kill_9(tmp_path: Path) -> None:
     assert again.status_code == 200
 
 
-def test_a_server_that_is_told_to_stop_stops_cleanly(tmp_path: Path) -> None:
+def test_a_server_that_is_asked_to_stop_stops_cleanly(tmp_path: Path) -> None:
     with server(tmp_path, free_port()) as process:
         process.terminate()
         assert process.wait(timeout=30) == 0
@@ -153,7 +153,7 @@ def impatient(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def test_a_locked_store_is_answered_503_and_takes_it_later(
+def test_a_locked_store_responds_503_and_accepts_it_later(
     serve: Callable[..., AbstractContextManager[Any]], impatient: Store, tmp_path: Path
 ) -> None:
     with serve(store=impatient) as service, service.client() as client:

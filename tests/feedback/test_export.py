@@ -1,4 +1,4 @@
-"""Data sets: exact columns, the same bytes again, nothing overwritten, a clear word when there is nothing."""
+"""Data sets: exact columns, reproducible bytes, nothing overwritten, a clear message when there is nothing."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
 
 
-def test_kto_has_exactly_the_columns_that_trl_takes(
+def test_kto_has_exactly_the_columns_that_trl_reads(
     settings: Settings, call: Any, say: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(3):
@@ -91,7 +91,7 @@ def test_kto_has_exactly_the_columns_that_trl_takes(
     assert "2 rows (1 desirable, 1 undesirable)" in capsys.readouterr().out
 
 
-def test_sft_takes_corrections_and_approved_answers(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
+def test_sft_uses_corrections_and_approved_responses(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
     for number in range(4):
         call(number)
     say(0, kind="correction", comment="better answer")
@@ -131,7 +131,7 @@ def test_the_manifest_says_what_the_files_are(settings: Settings, call: Any, say
         content = (tmp_path / entry["name"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == entry["sha256"]
         assert len(content) == entry["bytes"]
-        # Prompts and answers are for their exporter's eyes.
+        # Prompts and responses are readable by the exporter alone.
         assert (tmp_path / entry["name"]).stat().st_mode & 0o777 == 0o600
     assert manifest["classes"] == {"desirable": 1}
     assert manifest["read"] == {"samples": 2, "feedback": 1}
@@ -189,7 +189,7 @@ def test_nothing_is_overwritten(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "code", "message"),
     [
         ({"model": "unknown"}, 1, "no samples of unknown"),
         ({"model": "chat"}, 1, "none with votes"),
@@ -198,24 +198,24 @@ def test_nothing_is_overwritten(
         ({"ticket": "T-" + "9" * 18}, 2, "no ticket"),
     ],
 )
-def test_nothing_to_export_is_said_clearly(
+def test_nothing_to_export_is_reported_clearly(
     settings: Settings,
     call: Any,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: dict[str, str],
     code: int,
-    words: str,
+    message: str,
 ) -> None:
     call(0)
     before = sorted(tmp_path.iterdir())
 
     assert main(settings, format="kto", output=tmp_path / "x.jsonl", **arguments) == code
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert [path for path in sorted(tmp_path.iterdir()) if path not in before] == []
 
 
-def test_a_folder_that_is_not_there_is_said_clearly(
+def test_a_missing_folder_is_reported_clearly(
     settings: Settings, call: Any, say: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call(0)
@@ -262,7 +262,7 @@ def test_an_export_stands_in_the_audit_log(
     assert (entry.action, entry.subject, entry.details["rows"]) == ("data_set_exported", "chat", 1)
 
 
-def test_later_words_replace_earlier_and_divided_people_give_no_label(
+def test_later_feedback_replaces_earlier_and_divided_people_give_no_label(
     settings: Settings, call: Any, say: Any, tmp_path: Path
 ) -> None:
     for number in range(6):
@@ -288,7 +288,7 @@ def test_later_words_replace_earlier_and_divided_people_give_no_label(
     ]
 
 
-def test_equal_answers_are_one_row(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
+def test_equal_responses_are_one_row(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
     for number in range(3):
         call(number, prompt="hello", response="hi")
         say(number, value=float(number > 0))

@@ -1,4 +1,4 @@
-"""The page of feedback: each event beside its response, and whatever people typed stays text."""
+"""The feedback page: each event is shown with its response, and whatever people typed stays text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def say(service: Any, number: int, **fields: object) -> None:
         assert client.post(PATH, json=body, headers={"Idempotency-Key": uuid.uuid4().hex}).status_code == 201
 
 
-def test_a_vote_stands_beside_its_prompt_and_answer(service: Any, make_sample: Callable[..., Sample]) -> None:
+def test_a_vote_is_shown_with_its_prompt_and_response(service: Any, make_sample: Callable[..., Sample]) -> None:
     make_sample(f"{1:032x}", prompt="Where is my parcel?", response="In Busan.")
     say(service, 0, value="down", comment="wrong city")
     say(service, 1)
@@ -36,7 +36,7 @@ def test_a_vote_stands_beside_its_prompt_and_answer(service: Any, make_sample: C
     assert page.count("The call was not sampled.") == 1
 
 
-def test_scripts_in_prompts_answers_and_comments_stay_text(service: Any, make_sample: Callable[..., Sample]) -> None:
+def test_scripts_in_prompts_responses_and_comments_stay_text(service: Any, make_sample: Callable[..., Sample]) -> None:
     make_sample(f"{1:032x}", prompt=SCRIPT, response=f"</pre>{SCRIPT}", model=SCRIPT, version=SCRIPT)
     say(service, 0, value="down", comment=f'"{SCRIPT}')
     say(service, 0, kind="category", value=SCRIPT)

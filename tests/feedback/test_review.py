@@ -50,10 +50,10 @@ def reviewer(voted: Any) -> Iterator[httpx.Client]:
 def test_a_review_is_stored_once_and_becomes_training_data(reviewer: httpx.Client, voted: Any, tmp_path: Path) -> None:
     form_id = re.findall(r'name="form_id" value="([0-9a-f]{32})"', reviewer.get("/feedback").text)[0]
     data = {"form_id": form_id, "verdict": "bad", "correction": "Ask mina@example.com.", "back": "show=all"}
-    answers = [reviewer.post("/feedback/1/review", data=data) for _ in range(2)]
+    responses = [reviewer.post("/feedback/1/review", data=data) for _ in range(2)]
 
-    assert [answer.status_code for answer in answers] == [303, 303]
-    assert answers[0].headers["location"] == "/feedback?show=all#f1"
+    assert [response.status_code for response in responses] == [303, 303]
+    assert responses[0].headers["location"] == "/feedback?show=all#f1"
     _, thumb, correction = stored(voted.store)
     assert (thumb.kind, thumb.value, thumb.source, thumb.tenant) == ("thumb", 0.0, "reviewer", "shop")
     assert (correction.kind, correction.comment) == ("correction", "Ask [EMAIL].")
@@ -64,11 +64,11 @@ def test_a_review_is_stored_once_and_becomes_training_data(reviewer: httpx.Clien
     assert row["messages"][-1]["content"] == "Ask [EMAIL]."
 
 
-def test_the_same_form_with_other_words_is_refused(reviewer: httpx.Client, voted: Any) -> None:
+def test_the_same_form_with_another_text_is_refused(reviewer: httpx.Client, voted: Any) -> None:
     reviewer.post("/feedback/1/review", data={"form_id": FORM, "verdict": "bad"})
-    answer = reviewer.post("/feedback/1/review", data={"form_id": FORM, "verdict": "good"})
+    response = reviewer.post("/feedback/1/review", data={"form_id": FORM, "verdict": "good"})
 
-    assert answer.status_code == 409
+    assert response.status_code == 409
     assert len(stored(voted.store)) == 2
 
 
@@ -94,9 +94,9 @@ def test_a_review_that_does_not_fit_is_refused(
 
 def test_another_site_cannot_review(reviewer: httpx.Client, voted: Any) -> None:
     data = {"form_id": FORM, "verdict": "good"}
-    answer = reviewer.post("/feedback/1/review", data=data, headers={"Sec-Fetch-Site": "cross-site"})
+    response = reviewer.post("/feedback/1/review", data=data, headers={"Sec-Fetch-Site": "cross-site"})
 
-    assert answer.status_code == 403
+    assert response.status_code == 403
     assert len(stored(voted.store)) == 1
 
 
@@ -104,7 +104,7 @@ def test_a_response_that_was_not_sampled_cannot_be_reviewed(service: Any) -> Non
     with service.client() as client:
         body = {"trace_id": TRACE, "kind": "thumb", "value": "up"}
         client.post("/api/v1/feedback", json=body, headers={"Idempotency-Key": "k"})
-    answer = httpx.post(f"{service.url}/feedback/1/review", data={"form_id": FORM, "verdict": "good"})
+    response = httpx.post(f"{service.url}/feedback/1/review", data={"form_id": FORM, "verdict": "good"})
 
-    assert answer.status_code == 404
+    assert response.status_code == 404
     assert "Review this response" not in httpx.get(f"{service.url}/feedback", headers=OURS).text

@@ -1,4 +1,4 @@
-"""The feedback API over HTTP: what is acknowledged is stored once, what is refused says why."""
+"""The feedback API over HTTP: what is acknowledged is stored once; a refusal gives its reason."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def vote(**fields: object) -> dict[str, object]:
 
 def post(service: Service, body: object, key: str = "k-1", tenant: str = "shop") -> httpx.Response:
     with service.client(tenant) as client:
-        answer: httpx.Response = client.post(PATH, json=body, headers={"Idempotency-Key": key})
-        return answer
+        response: httpx.Response = client.post(PATH, json=body, headers={"Idempotency-Key": key})
+        return response
 
 
 def stored(store: Store) -> list[Feedback]:
@@ -39,17 +39,17 @@ def stored(store: Store) -> list[Feedback]:
 
 
 def test_a_vote_is_stored_before_it_is_acknowledged(service: Service) -> None:
-    answer = post(service, vote(comment="too long"))
+    response = post(service, vote(comment="too long"))
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     (event,) = stored(service.store)
     assert (event.tenant, event.kind, event.value, event.comment) == ("shop", "thumb", 0.0, "too long")
-    assert answer.json()["id"] == event.id
-    assert answer.json()["received_at"] == event.received_at
+    assert response.json()["id"] == event.id
+    assert response.json()["received_at"] == event.received_at
 
 
 @pytest.mark.parametrize(
-    ("fields", "value", "words"),
+    ("fields", "value", "comment"),
     [
         ({"kind": "thumb", "value": True}, 1.0, None),
         ({"kind": "thumb", "value": 0}, 0.0, None),
@@ -62,11 +62,11 @@ def test_a_vote_is_stored_before_it_is_acknowledged(service: Service) -> None:
         ({"kind": "retract", "value": None}, None, None),
     ],
 )
-def test_every_kind_is_taken(service: Service, fields: dict[str, object], value: object, words: object) -> None:
+def test_every_kind_is_accepted(service: Service, fields: dict[str, object], value: object, comment: object) -> None:
     assert post(service, vote(**fields)).status_code == 201
 
     (event,) = stored(service.store)
-    assert (event.kind, event.value, event.comment) == (fields["kind"], value, words)
+    assert (event.kind, event.value, event.comment) == (fields["kind"], value, comment)
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_every_kind_is_taken(service: Service, fields: dict[str, object], value:
     ],
 )
 def test_a_body_that_does_not_fit_is_refused_without_repeating_it(service: Service, fields: dict[str, object]) -> None:
-    answer = post(service, vote(comment="SECRET-WORDS") | fields)
+    response = post(service, vote(comment="SECRET-WORDS") | fields)
 
-    assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert "SECRET-WORDS" not in answer.text
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "SECRET-WORDS" not in response.text
     assert stored(service.store) == []
 
 
@@ -115,7 +115,7 @@ def test_no_idempotency_key_is_refused(service: Service) -> None:
         assert client.post(PATH, json=vote()).status_code == 422
 
 
-def test_the_same_again_is_answered_from_the_store(service: Service) -> None:
+def test_a_repeated_request_is_answered_from_the_store(service: Service) -> None:
     first, again = post(service, vote()), post(service, vote())
 
     assert (first.status_code, again.status_code) == (201, 200)
@@ -127,9 +127,9 @@ def test_the_same_again_is_answered_from_the_store(service: Service) -> None:
 
 def test_another_body_under_the_same_key_is_refused(service: Service) -> None:
     post(service, vote())
-    answer = post(service, vote(value="up"))
+    response = post(service, vote(value="up"))
 
-    assert answer.status_code == 422
+    assert response.status_code == 422
     assert [event.value for event in stored(service.store)] == [0.0]
 
 
@@ -152,7 +152,7 @@ def test_many_at_once_with_the_same_key_store_one(service: Service) -> None:
     assert len(stored(service.store)) == 1
 
 
-def test_words_are_redacted_and_the_person_is_hashed(serve: Serve, store: Store) -> None:
+def test_the_text_is_redacted_and_the_person_is_hashed(serve: Serve, store: Store) -> None:
     with serve(redaction={"rules": {"badge": r"E-\d{5}"}}) as service:
         post(service, vote(comment="ask mina@example.com, badge E-12345", subject="mina@example.com"))
         post(service, vote(subject="mina@example.com"), "k-2")
@@ -173,18 +173,18 @@ def test_feedback_needs_a_key_with_its_scope(service: Service) -> None:
     assert stored(service.store) == []
 
 
-def test_a_key_beyond_its_rate_is_told_when_to_come_back(serve: Serve) -> None:
+def test_a_key_beyond_its_rate_gets_retry_after(serve: Serve) -> None:
     with serve(web={"requests_per_second": 2}) as service:
-        answers = [post(service, vote(), f"k-{number}") for number in range(6)]
+        responses = [post(service, vote(), f"k-{number}") for number in range(6)]
         other = post(service, vote(), tenant="bank")
 
-    refused = [answer for answer in answers if answer.status_code == 429]
+    refused = [response for response in responses if response.status_code == 429]
     assert refused
-    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert all(int(response.headers["retry-after"]) >= 1 for response in refused)
     assert other.status_code == 201
 
 
-def test_a_batch_answers_item_by_item(service: Service) -> None:
+def test_a_batch_has_a_result_for_each_item(service: Service) -> None:
     items = [
         vote() | {"idempotency_key": "a"},
         vote() | {"idempotency_key": "a"},
@@ -194,11 +194,11 @@ def test_a_batch_answers_item_by_item(service: Service) -> None:
         vote(kind="comment", value=None, comment="hm") | {"idempotency_key": "c"},
     ]
     with service.client() as client:
-        answer = client.post(f"{PATH}/batch", json={"items": items})
+        response = client.post(f"{PATH}/batch", json={"items": items})
 
-    assert answer.status_code == 200
-    assert [result["status"] for result in answer.json()["results"]] == [201, 200, 422, 422, 422, 201]
-    assert "SECRET-WORDS" not in answer.text
+    assert response.status_code == 200
+    assert [result["status"] for result in response.json()["results"]] == [201, 200, 422, 422, 422, 201]
+    assert "SECRET-WORDS" not in response.text
     assert len(stored(service.store)) == 2
 
 
@@ -237,7 +237,7 @@ def test_accepted_feedback_is_counted_once(service: Service) -> None:
         (b"x" * 70_000, "application/json", 413),
     ],
 )
-def test_hostile_bodies_get_a_clear_answer(service: Service, content: bytes, kind: str, status: int) -> None:
+def test_hostile_bodies_get_a_clear_response(service: Service, content: bytes, kind: str, status: int) -> None:
     with service.client() as client:
         headers = {"Idempotency-Key": "k", "Content-Type": kind}
         assert client.post(PATH, content=content, headers=headers).status_code == status
@@ -251,12 +251,12 @@ def test_a_body_without_length_is_bounded_too(service: Service) -> None:
 
 
 @pytest.mark.parametrize("form", ["Bearer {}", "{}", "Basic {}"])
-def test_a_key_may_come_in_every_form_that_the_collector_takes(service: Service, form: str) -> None:
+def test_a_key_may_come_in_every_form_that_the_collector_accepts(service: Service, form: str) -> None:
     key = service.keys["shop"]
     sent = form.format(base64.b64encode(f"pk-lf-1:{key}".encode()).decode() if form.startswith("Basic") else key)
     with service.client() as client:
-        answer = client.post(PATH, json=vote(), headers={"Idempotency-Key": "k", "Authorization": sent})
-    assert answer.status_code == 201
+        response = client.post(PATH, json=vote(), headers={"Idempotency-Key": "k", "Authorization": sent})
+    assert response.status_code == 201
 
 
 def test_a_revoked_key_is_refused_within_a_second(serve: Serve, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Votes from a browser: a signed token for one answer, and nothing more than that."""
+"""Votes from a browser: a signed token for one response, which allows nothing else."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ ELSEWHERE = {"Origin": "https://chat.example", "Sec-Fetch-Site": "cross-site", "
 
 def token(service: Any, tenant: str = "shop", **fields: object) -> str:
     with service.client(tenant) as client:
-        answer = client.post("/api/v1/feedback/tokens", json={"trace_id": TRACE, "subject": "user-1"} | fields)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["token"])
+        response = client.post("/api/v1/feedback/tokens", json={"trace_id": TRACE, "subject": "user-1"} | fields)
+    assert response.status_code == 201, response.text
+    return str(response.json()["token"])
 
 
 def vote(service: Any, signed: str, **fields: object) -> httpx.Response:
@@ -36,10 +36,10 @@ def stored(store: Store) -> list[Feedback]:
 
 
 def test_a_page_of_another_site_votes_with_its_token(service: Any) -> None:
-    answer = vote(service, token(service, name="tone"), comment="thanks, mina@example.com")
+    response = vote(service, token(service, name="tone"), comment="thanks, mina@example.com")
 
-    assert answer.status_code == 201
-    assert answer.headers["access-control-allow-origin"] == "*"
+    assert response.status_code == 201
+    assert response.headers["access-control-allow-origin"] == "*"
     (event,) = stored(service.store)
     assert (event.tenant, event.trace_id, event.name, event.value) == ("shop", TRACE, "tone", 1.0)
     assert event.comment == "thanks, [EMAIL]"
@@ -131,8 +131,8 @@ def test_what_is_no_vote_is_refused(service: Any, content: bytes) -> None:
 @pytest.mark.parametrize("fields", [{"trace_id": "x"}, {"lifetime": 1}, {"lifetime": 1e9}, {"name": "<b>"}, {"x": 1}])
 def test_a_token_for_nothing_is_not_made(service: Any, fields: dict[str, object]) -> None:
     with service.client() as client:
-        answer = client.post("/api/v1/feedback/tokens", json={"trace_id": TRACE} | fields)
-    assert answer.status_code == 422
+        response = client.post("/api/v1/feedback/tokens", json={"trace_id": TRACE} | fields)
+    assert response.status_code == 422
 
 
 def test_tokens_are_for_services_only(service: Any) -> None:
@@ -141,14 +141,14 @@ def test_tokens_are_for_services_only(service: Any) -> None:
             assert client.post("/api/v1/feedback/tokens", json={"trace_id": TRACE}).status_code == status
 
 
-def test_a_browser_that_asks_first_is_told_it_may(service: Any) -> None:
+def test_a_preflight_request_is_allowed(service: Any) -> None:
     headers = {"Origin": "https://chat.example", "Access-Control-Request-Method": "POST"}
-    answer = httpx.options(f"{service.url}/api/v1/votes", headers=headers)
+    response = httpx.options(f"{service.url}/api/v1/votes", headers=headers)
     others = httpx.options(f"{service.url}/api/v1/feedback", headers=headers)
 
-    assert answer.status_code == 204
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert "access-control-allow-credentials" not in answer.headers
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in response.headers
     assert "access-control-allow-origin" not in others.headers
 
 

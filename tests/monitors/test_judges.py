@@ -34,14 +34,15 @@ def judge_votes(window: Window, *, min_votes: int = 1) -> Score:
 
 
 def side(
-    seed: int, rows: int, *, new: float = 0.0, evasive: float = 0.0, answers: bool = False
+    seed: int, rows: int, *, new: float = 0.0, evasive: float = 0.0, responses: bool = False
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Texts and their conversations, one to three in each."""
     random, found, groups = Random(seed), [], []
+    ordinary = texts.response if responses else texts.prompt
     while len(found) < rows:
         topics = [random.choice(texts.NEW_PRODUCT if random.random() < new else texts.SUPPORT)]
         for _ in range(random.randint(1, 3)):
-            write = texts.evasive_answer if random.random() < evasive else texts.answer if answers else texts.prompt
+            write = texts.evasive_response if random.random() < evasive else ordinary
             found.append(write(topics, random))
             groups.append(f"{seed}-{len(found) // 3}")
     return tuple(found[:rows]), tuple(groups[:rows])
@@ -77,15 +78,15 @@ def test_new_topics_are_seen_and_their_words_named(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_evasive_answers_are_seen(seed: int) -> None:
-    current = side(seed, 150, answers=True, evasive=0.6)
-    score = judge(Descriptors, window(current, side(seed + 500, 300, answers=True)), alpha=0.001, seed=seed)
+def test_evasive_responses_are_detected(seed: int) -> None:
+    current = side(seed, 150, responses=True, evasive=0.6)
+    score = judge(Descriptors, window(current, side(seed + 500, 300, responses=True)), alpha=0.001, seed=seed)
     assert score.state == "suspect"
     assert isinstance(score.details.finding, DescriptorChanges)
     assert {change.name for change in score.details.finding.descriptors} >= {"refusal", "open_end"}
 
 
-def test_a_tenth_of_truncated_answers_is_seen() -> None:
+def test_a_tenth_of_truncated_responses_is_detected() -> None:
     """A flag in ten percent of the rows moves its mean rank by half of that: it has a floor of its own."""
     whole = tuple(f"Here is what the answer to question {n % 7} says." for n in range(600))
     groups = tuple(map(str, range(600)))
@@ -98,7 +99,7 @@ def test_a_tenth_of_truncated_answers_is_seen() -> None:
 
 @pytest.mark.parametrize("monitor", TEXT_MONITORS)
 def test_nothing_unusual_is_ever_infinite(monitor: type[Monitor]) -> None:
-    """Gauges and JSON carry what the scores hold."""
+    """Gauges and JSON show the scores."""
     same = tuple("the same text" for _ in range(60)), tuple(map(str, range(60)))
     score = judge(monitor, window(same, same), alpha=0.01, seed=0)
     assert (score.state, score.effect, score.threshold, score.p_value) == ("ok", 0.0, 0.0, 1.0)

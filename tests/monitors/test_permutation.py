@@ -120,7 +120,7 @@ def test_the_callers_random_generator_is_untouched() -> None:
     assert np.random.get_state()[1].tolist() == before
 
 
-def test_the_same_seed_gives_the_same_answer() -> None:
+def test_the_same_seed_gives_the_same_result() -> None:
     current, groups = draw(1, 60, 1)
     reference, reference_groups = draw(2, 60, 1)
     first, second = (max_t(current, reference, groups, reference_groups, alpha=0.01, seed=3) for _ in range(2))

@@ -1,4 +1,4 @@
-"""The monitors' one door: whoever is in the registry is judged, shown and alerted on, and is named nowhere else."""
+"""The registry of monitors: each one in it is judged, shown and alerted on, and is named nowhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from telltale.records import Direction
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "monitors" / "README.md"
-# What flows through the exporters has words of its own.
+# Exporters use these words in another sense.
 PARTS = ("telltale", "monitors", "alerting", "dashboards", "feedback", "compose")
 MEMBERS = {ROOT / f"{monitor.__module__.replace('.', '/')}.py" for monitor in registry.MONITORS}
 
@@ -45,7 +45,7 @@ def test_no_rule_board_or_page_selects_a_monitor_by_its_name() -> None:
 
 
 def test_a_monitors_name_stands_nowhere_else() -> None:
-    """A direction may have the same name as a monitor; it is another word then. So are fields of stored evidence."""
+    """A direction, or a field of stored evidence, may have the same name as a monitor; that is not a mention of it."""
     own = set(registry.names()) - set(get_args(Direction))
     evidence = ROOT / "telltale" / "evidence"
     assert own

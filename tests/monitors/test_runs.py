@@ -1,4 +1,4 @@
-"""Runs over a real store: references freeze once, windows are judged once, gauges tell what is stored."""
+"""Runs over a real store: references freeze once, windows are judged once, gauges show what is stored."""
 
 from __future__ import annotations
 
@@ -59,12 +59,9 @@ def fill(store: Store, begin: float, seconds: int, *, seed: int, bad: bool = Fal
         trace = f"{random.getrandbits(128):032x}"
         topics = texts.NEW_PRODUCT if bad and random.random() < 0.5 else texts.SUPPORT
         evades = bad and random.random() < 0.6
-        said = texts.evasive_answer(topics, random) if evades else texts.answer(topics, random)
-        found.append(
-            Sample(
-                trace, "b" * 16, at, "t", "m", version, "client", "chat", "ok", texts.prompt(topics, random), said, 1.0
-            )
-        )
+        response = texts.evasive_response(topics, random) if evades else texts.response(topics, random)
+        prompt = texts.prompt(topics, random)
+        found.append(Sample(trace, "b" * 16, at, "t", "m", version, "client", "chat", "ok", prompt, response, 1.0))
         if number % 2:
             value = float(random.random() > (0.6 if bad else 0.08))
             events.append(Feedback(at + 0.01, "t", trace, None, "thumb", "helpful", value, "user", trace))
@@ -258,7 +255,7 @@ def page(store: Store, runs: Runs, now: float) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_gauges_tell_the_stored_scores_and_survive_a_restart(store: Store) -> None:
+def test_gauges_show_the_stored_scores_and_survive_a_restart(store: Store) -> None:
     fill(store, 1000.0, 60, seed=7)
     runs = Runs(store, SETTINGS, Reports())
     play(store, runs, 1000.0, 72)
@@ -271,7 +268,7 @@ def test_gauges_tell_the_stored_scores_and_survive_a_restart(store: Store) -> No
     assert page(store, Runs(store, SETTINGS, Reports()), 1072.0) == shown_now
 
 
-def test_the_page_tells_when_references_were_frozen_until_the_model_is_gone(store: Store) -> None:
+def test_the_page_shows_when_references_were_frozen_until_the_model_is_gone(store: Store) -> None:
     fill(store, 1000.0, 60, seed=14)
     runs = Runs(store, SETTINGS, Reports())
     play(store, runs, 1000.0, 72)
@@ -307,7 +304,7 @@ def test_few_rows_are_gathered_until_they_are_enough(store: Store) -> None:
     random = Random(10)
     rows = [
         Sample(f"{n:032x}", "b" * 16, 1020.0 + n / 2, "t", "m", "v1", "client", "chat", "ok",
-               texts.prompt(texts.SUPPORT, random), texts.answer(texts.SUPPORT, random), 1.0) for n in range(160)
+               texts.prompt(texts.SUPPORT, random), texts.response(texts.SUPPORT, random), 1.0) for n in range(160)
     ]  # fmt: skip
     store.write(lambda c: samples.save(c, rows, now=1.0))
     runs = Runs(store, SETTINGS, Reports())

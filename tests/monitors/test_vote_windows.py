@@ -96,7 +96,7 @@ def test_a_reference_ends_with_its_newest_vote_whatever_order_they_were_stored_i
     assert traffic.judge()["chat"].samples == 11
 
 
-def test_an_anonymous_vote_taken_back_counts_for_nothing(traffic: Traffic) -> None:
+def test_a_retracted_anonymous_vote_counts_for_nothing(traffic: Traffic) -> None:
     for number in range(20, 30):
         trace = traffic.call(number)
         traffic.vote(trace, value=0.0)

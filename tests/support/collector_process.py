@@ -62,7 +62,7 @@ class Collector:
             return False
 
     def peak_memory(self) -> int:
-        """The most bytes that the process has had in memory so far."""
+        """The process's peak memory so far, in bytes."""
         assert self.popen is not None
         status = Path(f"/proc/{self.popen.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) << 10
@@ -110,10 +110,10 @@ def exporter(collector: Collector, protocol: str) -> SpanExporter:
 
 
 def chat(
-    *, prompt: str = "How do I reset it?", answer: str = "Press the button.", seconds: float = 2.0,
+    *, prompt: str = "How do I reset it?", response: str = "Press the button.", seconds: float = 2.0,
     resource: dict[str, str] | None = None, count: int = 1, failed: bool = False, **attributes: object,
 ) -> list[ReadableSpan]:  # fmt: skip
-    """Finished client spans of the real SDK, as OTel GenAI has them now."""
+    """Finished client spans of the real SDK, in the current OTel GenAI convention."""
     memory = InMemorySpanExporter()
     provider = TracerProvider(
         resource=Resource.create({"service.name": "app", "tenant.id": "acme", **(resource or {})})
@@ -131,7 +131,7 @@ def chat(
                 "gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 11,
                 "gen_ai.response.finish_reasons": ["stop"],
                 "gen_ai.input.messages": messages("user", prompt),
-                "gen_ai.output.messages": messages("assistant", answer),
+                "gen_ai.output.messages": messages("assistant", response),
                 **attributes,
             }  # type: ignore[dict-item]
         )  # fmt: skip

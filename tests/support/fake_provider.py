@@ -1,6 +1,6 @@
-"""A provider of models on a free port that answers what a case's name says, over OpenAI's and Anthropic's APIs.
+"""A model provider on a free port that responds as a case's name says, over OpenAI's and Anthropic's APIs.
 
-Each case is asked for by its name as the model, so that whoever traces the call can be held to what the provider knows.
+Each case is requested by its name as the model, so that traces of the call can be checked against what was sent.
 Standard library only: programs in another environment import it too.
 """
 
@@ -18,9 +18,9 @@ from typing import Any
 FIRST_S = 0.12
 """From the request to the first token of a stream."""
 PAUSE_S = 0.4
-"""In the middle of a stream, so that a first token is told apart from a whole answer."""
+"""In the middle of a stream, so that the first token is distinguishable from the whole response."""
 UPSTREAM = "up-"
-"""What a gateway's deployments are called before the case's name."""
+"""The prefix of a gateway's deployments, before the case's name."""
 
 Json = dict[str, Any]
 
@@ -29,7 +29,7 @@ Json = dict[str, Any]
 class Case:
     """One call and its truth. Tokens are as OTel counts them: input includes cached and written, output reasoning.
 
-    `usage` is whether the application asks a stream for its usage; the provider tells it to those who ask.
+    `usage` is whether the application requests a stream's usage; the provider sends it only on request.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Case:
         return f"Which way to the {self.name} harbour?"
 
     @property
-    def answer(self) -> str:
+    def response(self) -> str:
         return f"Past the {self.name} lighthouse, then left."
 
     @property
@@ -113,16 +113,16 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         case = CASES[asked["model"].removeprefix(UPSTREAM)]
         if case.code != 200:
-            self._answer(case.code, _refusal(case))
+            self._respond(case.code, _refusal(case))
         elif case.operation == "embeddings":
-            self._answer(200, _embedding(case))
+            self._respond(200, _embedding(case))
         elif not asked.get("stream"):
-            self._answer(200, _message(case) if case.api == "anthropic" else _completion(case))
+            self._respond(200, _message(case) if case.api == "anthropic" else _completion(case))
         else:
             wanted = (asked.get("stream_options") or {}).get("include_usage", False)
             self._stream(case, list(_events(case) if case.api == "anthropic" else _chunks(case, wanted)))
 
-    def _answer(self, code: int, body: Json) -> None:
+    def _respond(self, code: int, body: Json) -> None:
         raw = json.dumps(body).encode()
         self.send_response(code)
         self.send_header("content-type", "application/json")
@@ -184,7 +184,7 @@ def _embedding(case: Case) -> Json:
 
 
 def _completion(case: Case) -> Json:
-    message: Json = {"role": "assistant", "content": case.answer, "refusal": None}
+    message: Json = {"role": "assistant", "content": case.response, "refusal": None}
     if case.tool:
         message |= {"content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": TOOL}]}
     return {
@@ -204,7 +204,7 @@ def _chunks(case: Case, usage_wanted: bool) -> Iterator[str]:
         "created": int(time.time()),
         "model": case.served,
     }
-    deltas: list[Json] = [{"content": piece} for piece in _pieces(case.answer)]
+    deltas: list[Json] = [{"content": piece} for piece in _pieces(case.response)]
     deltas[0]["role"] = "assistant"
     for delta in deltas:
         yield _data({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
@@ -229,7 +229,7 @@ def _message(case: Case) -> Json:
         "type": "message",
         "role": "assistant",
         "model": case.served,
-        "content": [{"type": "text", "text": case.answer}],
+        "content": [{"type": "text", "text": case.response}],
         "stop_reason": case.finish,
         "stop_sequence": None,
         "usage": _anthropic_usage(case),
@@ -248,7 +248,7 @@ def _events(case: Case) -> Iterator[str]:
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         *(
             {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}}
-            for piece in _pieces(case.answer)
+            for piece in _pieces(case.response)
         ),
         {"type": "content_block_stop", "index": 0},
         {

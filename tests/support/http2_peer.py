@@ -1,4 +1,4 @@
-"""The client's side of HTTP/2: another's (h2), and frames by hand for what it would not send."""
+"""The client's side of HTTP/2: another implementation (h2), and hand-made frames for what it would not send."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADERS = [(":method", "POST"), (":scheme", "http"), (":path", "/a"), (":authori
 
 
 def client(window: int = 65535) -> h2.connection.H2Connection:
-    """A client whose greeting waits to be sent; `window`: bytes of an answer that it takes at once."""
+    """A client with its preface ready to send; `window`: bytes of a response that it accepts at once."""
     made = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
     made.local_settings = h2.settings.Settings(
         client=True,
@@ -31,5 +31,5 @@ def frame(kind: int, flags: int, number: int, payload: bytes = b"") -> bytes:
 
 
 def header_block(fields: list[tuple[str, str]] | None = None) -> bytes:
-    """As an encoder writes it that knows nothing yet."""
+    """As a fresh encoder writes it, with an empty table."""
     return bytes(hpack.Encoder().encode(HEADERS if fields is None else fields))

@@ -1,6 +1,6 @@
 """Ports for the processes that tests start: below the kernel's ephemeral range, and none given twice.
 
-A port from `bind(0)` is free only while it is held: the kernel may give it to the next caller, or to somebody's
+A port from `bind(0)` is reserved only while it is bound: the kernel may give it to the next caller, or to somebody's
 outgoing connection, before the process that it was meant for has bound it.
 """
 

@@ -47,7 +47,7 @@ class InProcess:
             return runner.run(serve())
 
     def reserved(self) -> float:
-        """Bytes that are accounted for as in flight."""
+        """Bytes accounted for as in flight."""
         return self.registry.get_sample_value("telltale_collector_queue_bytes") or 0.0
 
 

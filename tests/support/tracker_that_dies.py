@@ -22,8 +22,8 @@ from telltale.store import Store, open_store
 
 NOW = 1000.0
 MODELS = ("model-0", "model-1")
-# Where each life ends, and at which time of coming there: in a decision, a claim, a delivery or a settlement,
-# before and after its commit.
+# Where each process dies, and at which pass: in a decision, a claim, a delivery or its completion, before and after
+# the commit.
 DEATHS = (
     *(("in_write", 1), ("after_write", 1), ("in_write", 2), ("in_write", 3), ("after_write", 3)),
     *(("before_effect", 1), ("after_effect", 1), ("in_write", 4), ("after_write", 4), ("after_effect", 2)),
@@ -81,7 +81,7 @@ class MortalStore(Store):
 
 
 def live(url: str, remote_file: str, now: float, death: Death) -> None:
-    """One life: decide on both tickets, as after a notification that is sent again, then deliver what is due."""
+    """One process: decide on both tickets, as after a repeated notification, then deliver what is due."""
     trackers.MEMBERS = (Remote(remote_file, death), *trackers.MEMBERS)
     store = open_store(url)
     store.__class__, store.death = MortalStore, death  # type: ignore[assignment, attr-defined]  # only its writes differ
@@ -97,7 +97,7 @@ def live(url: str, remote_file: str, now: float, death: Death) -> None:
 
 def main(url: str, remote_file: str) -> None:
     for life, (point, nth) in enumerate([*DEATHS, ("nowhere", 0)]):
-        # Forked, because to import everything anew takes longer than a life.
+        # Forked, because importing everything again would take longer than one process lives.
         if (child := os.fork()) == 0:
             live(url, remote_file, NOW + life * 2 * CLAIM_S, Death(point, nth))
             os._exit(0)

@@ -1,4 +1,4 @@
-"""API keys: the forms they come in, how long what the store said about them holds, and how much of it is kept."""
+"""API keys: the forms they are sent in, how long a lookup is cached, and how much is cached."""
 
 from __future__ import annotations
 

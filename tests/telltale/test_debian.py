@@ -16,11 +16,11 @@ def test_a_package_is_unpacked_and_nothing_else_is_left(
 ) -> None:
     require(shutil.which("apt-get"), "apt-get is missing: this test needs Debian or Ubuntu")
     monkeypatch.chdir(tmp_path)
-    said: list[str] = []
-    fetch(["hostname"], Path("tools"), said.append)
+    messages: list[str] = []
+    fetch(["hostname"], Path("tools"), messages.append)
     assert list((tmp_path / "tools").rglob("hostname"))
     assert not list((tmp_path / "tools").glob("fetch-*"))
-    assert any("hostname" in line for line in said)
+    assert any("hostname" in line for line in messages)
 
 
 def test_an_unknown_package_is_an_error_with_apts_word(require: Callable[[object, str], None], tmp_path: Path) -> None:

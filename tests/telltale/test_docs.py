@@ -1,4 +1,4 @@
-"""The README's generated parts are what the code says."""
+"""The README's generated parts match the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exit codes have one home: no command and no part has numbers of its own."""
+"""Exit codes are defined in one place: no command and no part has numbers of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from telltale import exits
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("telltale", "exporters", "monitors", "alerting", "dashboards", "feedback")
-# What a process ends with is what these return.
+# Functions whose return value is the exit code.
 ENTRIES = {"main", "run", "serve", "once", "judge_once", "repeat", "_verify", "_act"}
 
 
@@ -35,5 +35,5 @@ def test_no_command_and_no_part_has_numbers_of_its_own() -> None:
 def test_every_code_has_a_meaning() -> None:
     codes = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
     assert codes == set(exits.MEANINGS)
-    # As argparse, the supervisor and shells have them.
+    # The numbers of argparse, the supervisor and shells.
     assert (exits.OK, exits.USAGE, exits.INTERRUPTED) == (0, 2, 130)

@@ -1,4 +1,4 @@
-"""The meaning of feedback: which call an event is about, which events stand, whatever order they arrived in."""
+"""The meaning of feedback: which call an event is about and which events count, in whatever order they arrived."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ streams = st.lists(
 
 
 @given(streams)
-def test_what_stands_is_what_each_person_said_last(events: list[Feedback]) -> None:
+def test_each_persons_latest_feedback_counts(events: list[Feedback]) -> None:
     def subject_of(found: Feedback) -> tuple[object, ...]:
         about = match([found], CALLS).get(found)
         call = about.span_id if about else found.span_id

@@ -1,4 +1,4 @@
-"""Addresses: what is one, and what a person is told when it cannot be listened on."""
+"""Addresses: which are valid, and the message for one that cannot be listened on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_an_address_is_a_host_and_a_port(text: str, parsed: tuple[str, int]) -> 
     "text",
     ["", "host", ":80", "::1:80", "[::1]", "[::1:80", "host:65536", "host:", "host:-1", "http://host:80", "a b:1"],
 )
-def test_what_is_no_address_is_said(text: str) -> None:
+def test_an_invalid_address_is_reported(text: str) -> None:
     with pytest.raises(ValueError, match="write host:port"):
         parse_address(text)
 
@@ -51,7 +51,7 @@ def test_any_text_is_an_address_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("address", "peer"), [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1"), ("localhost:0", "127.0.0.1")]
 )
-def test_listening_takes_connections(address: str, peer: str) -> None:
+def test_listening_accepts_connections(address: str, peer: str) -> None:
     with listen("web.listen", address) as listener:
         socket.create_connection((peer, listener.getsockname()[1]), timeout=5).close()
 

@@ -1,4 +1,4 @@
-"""The five HTTP servers answer the same questions about health and metrics in the same way."""
+"""The five HTTP servers respond alike for health and metrics."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ OTHERS = ("COLLECTOR__HTTP_LISTEN", "COLLECTOR__GRPC_LISTEN")
 OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
 
 
-class Answer(NamedTuple):
-    """What must be alike."""
+class Response(NamedTuple):
+    """The part of a response that must be the same."""
 
     status: int
     content_type: str | None
@@ -68,7 +68,7 @@ def wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:
-            # The GPU exporter says beside its "ok" that its first reading is still to come.
+            # Next to "ok", the GPU exporter reports that its first reading is pending.
             if httpx.get(f"{url}/-/ready", timeout=10).text == "ok\n":
                 return
         except httpx.TransportError:
@@ -77,43 +77,43 @@ def wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"{url} is not ready: {log.read_text()}")
 
 
-def answers(servers: dict[str, str], method: str, path: str, **headers: str) -> dict[str, Answer]:
+def responses(servers: dict[str, str], method: str, path: str, **headers: str) -> dict[str, Response]:
     found = {}
     for part, url in servers.items():
-        answer = httpx.request(method, url + path, headers=headers, timeout=30)
-        found[part] = Answer(
-            answer.status_code, answer.headers.get("content-type"), answer.text, answer.headers.get("allow")
+        response = httpx.request(method, url + path, headers=headers, timeout=30)
+        found[part] = Response(
+            response.status_code, response.headers.get("content-type"), response.text, response.headers.get("allow")
         )
     return found
 
 
 @pytest.mark.parametrize("path", ["/-/healthy", "/-/ready", "/-/healthy?verbose=1"])
 def test_health(servers: dict[str, str], path: str) -> None:
-    expected = Answer(200, "text/plain; charset=utf-8", "ok\n", None)
-    assert answers(servers, "GET", path) == dict.fromkeys(PARTS, expected)
-    assert answers(servers, "HEAD", path) == dict.fromkeys(PARTS, expected._replace(text=""))
+    expected = Response(200, "text/plain; charset=utf-8", "ok\n", None)
+    assert responses(servers, "GET", path) == dict.fromkeys(PARTS, expected)
+    assert responses(servers, "HEAD", path) == dict.fromkeys(PARTS, expected._replace(text=""))
 
 
 @pytest.mark.parametrize("path", ["/-/healthy", "/-/ready", "/metrics"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_other_methods(servers: dict[str, str], method: str, path: str) -> None:
-    expected = Answer(405, "text/plain; charset=utf-8", "only GET and HEAD\n", "GET, HEAD")
-    assert answers(servers, method, path) == dict.fromkeys(PARTS, expected)
+    expected = Response(405, "text/plain; charset=utf-8", "only GET and HEAD\n", "GET, HEAD")
+    assert responses(servers, method, path) == dict.fromkeys(PARTS, expected)
 
 
 def test_metrics(servers: dict[str, str]) -> None:
-    found = answers(servers, "GET", "/metrics")
-    for part, answer in found.items():
-        assert answer[:2] == (200, "text/plain; version=0.0.4; charset=utf-8"), part
-        assert "\n# TYPE " in answer.text, part
-    assert {answer[:3] for answer in answers(servers, "HEAD", "/metrics").values()} == {(*found["web"][:2], "")}
+    found = responses(servers, "GET", "/metrics")
+    for part, response in found.items():
+        assert response[:2] == (200, "text/plain; version=0.0.4; charset=utf-8"), part
+        assert "\n# TYPE " in response.text, part
+    assert {response[:3] for response in responses(servers, "HEAD", "/metrics").values()} == {(*found["web"][:2], "")}
 
 
 def test_metrics_in_openmetrics(servers: dict[str, str]) -> None:
-    """All but the GPU exporter, which does without prometheus_client and writes the plain format only."""
-    found = answers(servers, "GET", "/metrics", **OPENMETRICS)
+    """All but the GPU exporter, which does not use prometheus_client and writes the plain format only."""
+    found = responses(servers, "GET", "/metrics", **OPENMETRICS)
     plain = found.pop("gpu")
     assert plain.content_type == "text/plain; version=0.0.4; charset=utf-8"
-    for part, answer in found.items():
-        assert answer[:2] == (200, "application/openmetrics-text; version=1.0.0; charset=utf-8"), part
-        assert answer.text.endswith("# EOF\n"), part
+    for part, response in found.items():
+        assert response[:2] == (200, "application/openmetrics-text; version=1.0.0; charset=utf-8"), part
+        assert response.text.endswith("# EOF\n"), part

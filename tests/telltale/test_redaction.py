@@ -262,7 +262,7 @@ FRAGMENTS = ["@", "://", ":", "/", "a", "Zz", "9", "12", ".", "-", " ", "\n", "_
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS + [secret for _, secret in PLANTED]), max_size=12).map("".join))
-# A space that is none to RE2: what stood between two of them kept an address with a password from being one.
+# A space that RE2 does not treat as one: text between two of them hid an address with a password.
 @example("ab://u:\N{NO-BREAK SPACE}Bearer abcdefghijklmnop0123\N{NO-BREAK SPACE}@")
 def test_the_first_look_passes_over_nothing_that_a_rule_finds(text: str) -> None:
     redactor = Redactor()
@@ -307,14 +307,14 @@ def test_long_hostile_text_is_finished() -> None:
         ("client:2001:db8::1 and client:fe80::1:22", "client:[IP] and client:[IP]"),
     ],
 )
-def test_what_stands_beside_is_told_apart(text: str, cleaned: str) -> None:
+def test_adjacent_text_is_distinguished(text: str, cleaned: str) -> None:
     assert redact(text)[0] == cleaned
 
 
 @pytest.mark.parametrize(
     ("text", "cleaned"),
     [
-        # A name stays: without it JSON is none, and nobody knows what was removed.
+        # The name is kept: without it JSON is invalid, and nobody knows what was removed.
         ('{"user": "bob", "password": "hunter22"}', '{"user": "bob", "password": "[SECRET]"}'),
         ('{"k": 1, "api_key": "9f8e7d6c5b4a39281706"}', '{"k": 1, "api_key": "[SECRET]"}'),
         ('{"Authorization": "Basic YWJjZGVmOmdoaQ=="}', '{"Authorization": "Basic [SECRET]"}'),
@@ -345,7 +345,7 @@ def test_spaces_that_json_escapes_are_spaces(space: str) -> None:
     assert json.loads(text) == {"v": f"{space}[SECRET] {space}[EMAIL]"}
 
 
-def test_backslashes_without_end_take_no_longer() -> None:
+def test_endless_backslashes_take_no_longer() -> None:
     """They took a second at 40,000 and ten minutes at a million."""
     text = "\\" * 1_000_000 + " \\u"
     assert redact(text) == (text, {})

@@ -9,13 +9,13 @@ from telltale.relocate import FOLDERS, relocate
 
 
 def unpack(root: Path) -> None:
-    """A program that, like Debian's, reads a file below a folder whose name is fixed in it."""
+    """A program that, like Debian's, reads a file in a folder whose name is hard-coded."""
     for name, folder in FOLDERS.items():
         program, files = root / "usr/bin" / name, root / folder.lstrip("/")
         program.parent.mkdir(parents=True, exist_ok=True)
         files.mkdir(parents=True)
         (files / "template").write_text(f"of {name}")
-        # Not a script by its first bytes, but one that a shell runs.
+        # Without a shebang, but a script that a shell runs.
         program.write_text(f': compiled\ncat "{folder}/template"; echo " $*"\n')
         program.chmod(0o755)
 

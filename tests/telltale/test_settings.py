@@ -1,4 +1,4 @@
-"""Settings: defaults that work, errors that name the key, the value, the place and the mend."""
+"""Settings: defaults that work, errors that name the key, the value, the file and the remedy."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_file_then_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "expected"),
     [
         ("[collector]\nhttp_listn = 1", ("collector.http_listn", "did you mean collector.http_listen")),
         ('[collector]\ngrpc_listen = "foo"', ("collector.grpc_listen", "'foo'", "host:port")),
@@ -56,15 +56,15 @@ def test_file_then_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("[collector", ("telltale.toml", "not TOML")),
     ],
 )
-def test_an_error_names_key_value_place_and_mend(text: str, words: tuple[str, ...]) -> None:
+def test_an_error_names_key_value_place_and_remedy(text: str, expected: tuple[str, ...]) -> None:
     write(text)
     with pytest.raises(SettingsError) as refused:
         load()
-    for word in (*words, "telltale.toml"):
+    for word in (*expected, "telltale.toml"):
         assert word in str(refused.value)
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_every_mistake_is_reported_at_once() -> None:
     write('[collector]\nhttp_listn = 1\n[monitor]\nwindow = "x"')
     with pytest.raises(SettingsError) as refused:
         load()

@@ -81,7 +81,7 @@ def test_bad_settings_are_not_tried_again() -> None:
     until(lambda: supervisor.states()[0].given_up, supervisor)
 
 
-def test_a_command_that_does_not_exist_is_said_so() -> None:
+def test_an_unknown_command_is_reported() -> None:
     supervisor = Supervisor([Process("part", ["/no/such/binary"])], lambda *_: None)
     supervisor.tick()
     until(lambda: any("/no/such/binary" in line for line in supervisor.states()[0].last_lines), supervisor)

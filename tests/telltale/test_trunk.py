@@ -16,7 +16,7 @@ from telltale.catalogue import METRICS
 ROOT = Path(__file__).parents[2]
 TRUNK = ROOT / "telltale"
 PARTS = ("exporters", "monitors", "alerting", "dashboards", "feedback")
-# The edge of the command knows the parts; the catalogue has every metric, and the README's tables show it.
+# The command knows the parts; the catalogue has every metric, and the README's tables list them.
 EXEMPT = ("cli", "catalogue")
 OWN_METRICS = {"telltale_web_requests_total"}
 ROUTERS = (feedback.routes.router, alerting.report.pages.router)
@@ -29,7 +29,7 @@ def modules() -> list[Path]:
 
 
 def literals(path: Path) -> Iterator[str]:
-    """Every string of a module but its docstrings; of a template, all of it."""
+    """Every string of a module except docstrings; the whole text of a template."""
     if path.suffix == ".html":
         yield path.read_text()
         return

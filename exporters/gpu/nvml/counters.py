@@ -1,4 +1,4 @@
-"""What the exporter counts itself, per GPU. It outlives the process that reads the driver."""
+"""Counters kept by the exporter itself, per GPU. They outlive the process that reads the driver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ XIDS = (13, 31, 43, 45, 48, 62, 63, 64, 74, 79, 92, 94, 95, 119, 120, 140)
 # After these the work on the GPU is lost or the GPU must be reset.
 GRAVE_XIDS = frozenset({48, 62, 64, 74, 79, 95, 119, 120, 140})
 HOUR = 3600.0
-# Recovery actions that ask for a reset or reboot of something.
+# Recovery actions that require a reset or reboot.
 _GRAVE_ACTIONS = frozenset({1, 2, 4, 6, 7})
 _LIMITING = {name: bit for name, bit in REASON_BITS.items() if name != "gpu_idle"}
 
@@ -51,9 +51,9 @@ class Counters:
         self.last_xid = code
 
     def elapse(self, values: dict[Key, float], seconds: float, counted: set[Key]) -> None:
-        """Add `seconds` of what `values` say, and put the sums among them.
+        """Integrate `values` over `seconds`, and add the sums to them.
 
-        `counted`: keys that the driver counts itself; they stay as the driver gave them.
+        `counted`: keys that the driver counts itself; they are left as the driver gave them.
         """
         utilization = values.get(("gpu_utilization_ratio", ""))
         if utilization is not None:
@@ -79,7 +79,7 @@ class Counters:
 
     def xid_values(self, values: dict[Key, float]) -> None:
         total = sum(int(seen[0]) for seen in self.xids.values())
-        # They stay among the values until those are cleared.
+        # They stay in the values until those are cleared.
         if values.get(("_xids", "")) == total:
             return
         values["_xids", ""] = total
@@ -91,7 +91,7 @@ class Counters:
         values["_last_xid", ""] = self.last_xid
 
     def health(self, values: dict[Key, float], wall: float) -> None:
-        """gpu_health_status by our own rules; absent when nothing is known to judge by."""
+        """gpu_health_status by our own rules; absent when too little is known."""
         known = ("gpu_row_remap_failed", "gpu_recovery_action", "_last_xid")
         if not any((family, "") in values for family in known):
             return

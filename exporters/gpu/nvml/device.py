@@ -1,4 +1,4 @@
-"""One GPU as NVML shows it: what is read of it, how often, and what its series are called."""
+"""One GPU in NVML: what is read from it, how often, and the names of its series."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Device:
         return sorted({call.name for call in self._calls.all if call.demoted})
 
     def read(self, now: float, longest: float) -> None:
-        """Read what is due. `longest`: seconds of silence after which nothing is integrated over the gap.
+        """Make the readings that are due. `longest`: gaps of more seconds than this are not integrated over.
 
         Raises DriverGone.
         """
@@ -95,7 +95,7 @@ class Device:
         self._read_at, self.state = now, "ok"
 
     def _mark_failed(self) -> None:
-        """Not one call gave a value: what slower calls gave before is of a GPU that no longer responds."""
+        """No call gave a value: earlier values from slower calls belong to a GPU that no longer responds."""
         self.values.clear()
         self._read_at = None
         if self.state in ("ok", "unknown"):
@@ -110,7 +110,7 @@ class Device:
         self.counters.health(self.values, time.time())
 
     def _sum_links(self, links: Values) -> Values:
-        """What is read of the links, and for each kind of error the sum over them."""
+        """Readings of the links, and the sum over them for each kind of error."""
         for kind in LINK_ERRORS:
             known = [links[key] for link in self._links if (key := link_error(kind, link)) in links]
             if known:
@@ -176,7 +176,7 @@ class Device:
             if code == SUCCESS:
                 states[link] = active.value
             elif code in WILL_NOT:
-                # No card has a link beyond the first that it does not know.
+                # Links are numbered without gaps: the first unknown one ends the list.
                 break
         self._links = tuple(link for link, up in states.items() if up)
         return {("gpu_nvlink_active", label("link", link)): up for link, up in states.items()}
@@ -195,7 +195,7 @@ class Device:
         return {("gpu_fabric_state", ""): info.state}
 
     def peers(self, others: list[Device]) -> None:
-        """Ask for the peer access over NVLink to `others`, which never changes, and show it from now on."""
+        """Read the peer access over NVLink to `others`, which never changes, and show it from now on."""
         status = c_uint()
         for other in others:
             self.step("nvmlDeviceGetP2PStatus")

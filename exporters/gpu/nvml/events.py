@@ -1,4 +1,4 @@
-"""XID events: a thread that waits for them and outlives every error of the wait."""
+"""XID events: a thread that waits for them and survives any error while waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What never changes about a GPU."""
+"""The identity of a GPU, which never changes."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class KernelLog:
         try:
             os.lseek(self._file, 0, os.SEEK_END)
         except OSError:
-            # A pipe has no end to go to; everything in it is new.
+            # A pipe cannot seek; everything in it is new.
             return
 
     def drain(self) -> list[tuple[str, int]]:
@@ -45,7 +45,7 @@ class KernelLog:
             except BlockingIOError:
                 break
             except OSError:
-                # EPIPE: records were overwritten before we came; the next read goes on with the oldest left.
+                # EPIPE: records were overwritten before we read them; the next read continues with the oldest left.
                 continue
             if not record:
                 break
@@ -54,13 +54,13 @@ class KernelLog:
 
 
 class Deduplicator:
-    """Counts an event once that both sources report."""
+    """Counts an event that both sources report only once."""
 
     def __init__(self) -> None:
         self._lone: list[tuple[str, str, int, float]] = []
 
     def is_new(self, source: str, uuid: str, code: int, when: float) -> bool:
-        """Whether this is an event of its own."""
+        """Whether this is a new event."""
         self._lone = [one for one in self._lone if abs(when - one[3]) <= SAME]
         for one in self._lone:
             if one[0] != source and one[1:3] == (uuid, code):

@@ -52,9 +52,9 @@ REASONS = {
     999: "unknown",
 }
 
-# After these the process must load the library anew: it is never unloaded.
+# After these a new process is needed: the library is never unloaded.
 DRIVER_GONE = frozenset({UNINITIALIZED, DRIVER_NOT_LOADED, MISMATCH})
-# The card or driver will not give this value, now or in a second.
+# The card or driver does not provide this value, now or later.
 WILL_NOT = frozenset({NOT_SUPPORTED, FUNCTION_NOT_FOUND, 2, 25, 26})
 
 

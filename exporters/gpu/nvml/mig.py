@@ -1,4 +1,4 @@
-"""MIG instances of a GPU: found anew with every slow reading, so that a reused id never blends two instances."""
+"""MIG instances of a GPU: rediscovered with every slow reading, so that a reused id never mixes two instances."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class MigSet:
         self._changed = False
 
     def pop_change(self) -> bool:
-        """True once after the set of instances became another."""
+        """True once after the set of instances changed."""
         changed, self._changed = self._changed, False
         return changed
 
@@ -96,7 +96,7 @@ class MigSet:
         return found
 
     def read(self) -> Values:
-        """Read every instance; one that fails is gone, and the set is found anew. Gives no values of the whole GPU."""
+        """Read every instance; a failing one is gone, and the set is rediscovered. Gives no values of the whole GPU."""
         try:
             if self._stale:
                 self.enumerate()

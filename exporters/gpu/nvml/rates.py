@@ -1,4 +1,4 @@
-"""Rates out of the driver's counters, for the DCGM page: it shows rates where the native page shows counters."""
+"""Rates from the driver's counters, for the DCGM page: it shows rates where the native page shows counters."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _SUMS: tuple[tuple[Key, tuple[Key, ...], float], ...] = (
 
 
 GAP = 5.0
-"""Seconds between two looks at a counter: it is read only every ten readings."""
+"""Seconds between two reads of a counter: it is read only every ten readings."""
 
 
 class Rates:
-    """Remembers each sum of counters at its last look."""
+    """Remembers each sum of counters at its last read."""
 
     def __init__(self) -> None:
         self._last: dict[Key, tuple[float, float]] = {}
         self._due = 0.0
 
     def update(self, values: dict[Key, float], now: float) -> None:
-        """Put the rates among `values`; keep the last one until the counters are read again."""
+        """Add the rates to `values`; keep the last one until the counters are read again."""
         if now < self._due:
             return
         self._due = now + GAP

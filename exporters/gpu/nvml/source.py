@@ -60,7 +60,7 @@ class Source(Protocol):
 
 
 class NvmlSource:
-    """Raises NvmlError when the library cannot be loaded or begun."""
+    """Raises NvmlError when the library cannot be loaded or initialised."""
 
     def __init__(self, path: str, page: Page, saved: dict[str, Counters], events: bool = True, kmsg: str = "") -> None:
         self._page, self._saved = page, saved
@@ -79,7 +79,7 @@ class NvmlSource:
         self._deduplicator = Deduplicator()
 
     def _begin(self) -> None:
-        """Initialise; without attaching every GPU at once when one of them is to be left alone."""
+        """Initialise, without attaching all GPUs if one of them must be left alone."""
         skipped = self._page.skipped()
         self._page.step(NO_GPU, "nvmlInit_v2")
         self._library.init(NO_ATTACH if skipped else 0)

@@ -1,4 +1,4 @@
-"""What is read from NVML and under which name it appears: one row a reading.
+"""What is read from NVML and under which name it appears: one row per reading.
 
 Tiers: 0 every reading, 1 every tenth, 2 every 300th.
 """
@@ -12,7 +12,7 @@ from exporters.gpu.nvml.library import ALL_LINKS, MEMORY_V2
 from exporters.gpu.series import Key, label
 
 EVERY = (1, 10, 300)
-"""Readings between two readings of a tier."""
+"""How many readings apart a tier is read."""
 
 
 class Getter(NamedTuple):

@@ -1,6 +1,6 @@
-"""Who uses which GPU, and what it cost: pods from kubelet, containers from cgroups, anything else from the settings.
+"""Who uses which GPU, and how much: pods from kubelet, containers from cgroups, anything else from the settings.
 
-Device values are never copied to owners: energy and busy time are split once, so that sums over owners give the GPU's.
+Device values are never copied to owners: energy and busy time are split, so that sums over owners equal the GPU's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_OWNERS = 500
 
 
 class Owner(NamedTuple):
-    """Empty fields: not known, or, all of them empty, nobody's share."""
+    """Empty fields are unknown; if all are empty, the share is nobody's."""
 
     namespace: str = ""
     pod: str = ""
@@ -54,7 +54,7 @@ class Ledger:
         self._last = energy, busy
         parts = {**shares, NOBODY: max(0.0, 1 - sum(shares.values()))}
         for total, last, kept in ((energy, before[0], self.energy), (busy, before[1], self.busy)):
-            # A counter that went down began anew: what it shows was added since.
+            # A counter that went down was reset: its value was added since then.
             added = 0.0 if total is None or last is None else total - last if total >= last else total
             for owner, share in parts.items():
                 if share > 0:
@@ -140,7 +140,7 @@ class Owners:
             self._usages[gpu["uuid"]] = f'gpu="{gpu["index"]}"{label("uuid", gpu["uuid"])}', found
 
     def _places(self, pids: set[int]) -> None:
-        """Look new processes up; the container names only when one of them is new."""
+        """Look up new processes; container names are read only if there is a new one."""
         fresh = pids - self._processes.keys()
         self._processes = {pid: place for pid, place in self._processes.items() if pid in pids}
         found = {pid: cgroup.of_process(pid, self._proc) for pid in fresh}

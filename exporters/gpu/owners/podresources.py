@@ -33,7 +33,7 @@ class ContainerRef(NamedTuple):
 
 
 class ProtocolError(ValueError):
-    """What came over the socket is no valid response."""
+    """Not a valid response."""
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -41,14 +41,14 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _literal(name: str, value: str) -> bytes:
-    """A header as HPACK's literal without indexing, names and values in plain."""
+    """A header as HPACK's literal without indexing, without Huffman coding."""
     assert len(name) < 127
     assert len(value) < 127
     return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
 
 
 def request() -> bytes:
-    """Everything that is sent, at once: the connection's preface and the one call on stream 1."""
+    """Everything that is sent, in one write: the connection's preface and the one call on stream 1."""
     headers = (
         *((":method", "POST"), (":scheme", "http"), (":path", "/v1.PodResourcesLister/List")),
         *((":authority", "localhost"), ("content-type", "application/grpc"), ("te", "trailers")),

@@ -49,7 +49,7 @@ class Tls(Protocol):
 
 
 class BadRequest(ValueError):
-    """What came in is not HTTP that we answer; `status` says how."""
+    """The request is invalid or unsupported; `status` is the response's."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -76,7 +76,7 @@ def parse(head: bytes) -> Request:
 
 
 def encode(response: Response, keep: bool, head_only: bool = False) -> list[memoryview]:
-    """What is sent for it, in pieces."""
+    """The bytes of a response, in pieces."""
     parts = (response.body,) if isinstance(response.body, bytes) else response.body
     extra = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
     head = (
@@ -89,7 +89,7 @@ def encode(response: Response, keep: bool, head_only: bool = False) -> list[memo
 
 
 class Connection:
-    """One client."""
+    """One client's connection."""
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
         self._server, self.sock = server, sock
@@ -128,12 +128,12 @@ class Connection:
                 self._server.drop(self)
                 return
             self._in += data
-            self._answer()
+            self._respond()
             if self._out or self._closing:
                 return
 
-    def _answer(self) -> None:
-        """Answer the first whole request that has come in."""
+    def _respond(self) -> None:
+        """Respond to the first complete request."""
         end = self._in.find(b"\r\n\r\n")
         if end < 0 and len(self._in) <= LONGEST_HEAD:
             return
@@ -141,13 +141,13 @@ class Connection:
             if end < 0 or end > LONGEST_HEAD:
                 raise BadRequest(431, "headers too large")
             request = parse(bytes(self._in[:end]))
-            answer = encode(self._server.handler(request), request.keep, request.method == "HEAD")
+            response = encode(self._server.handler(request), request.keep, request.method == "HEAD")
             self._closing = not request.keep
         except BadRequest as error:
-            answer = encode(Response(error.status, f"{error}\n".encode()), keep=False)
+            response = encode(Response(error.status, f"{error}\n".encode()), keep=False)
             self._closing = True
         del self._in[: end + 4]
-        self._out = answer
+        self._out = response
         self._flush()
 
     def _flush(self) -> None:
@@ -164,7 +164,7 @@ class Connection:
         self.deadline = time.monotonic() + IDLE
         self._server.wait(self, _READ)
         if self._in:
-            self._answer()
+            self._respond()
 
     def _sent(self, count: int) -> None:
         while self._out and count >= len(self._out[0]):
@@ -174,7 +174,7 @@ class Connection:
 
 
 class Server:
-    """Listens and answers through `handler`. Uses the caller's selector: each key's data is called with the events."""
+    """Listens and responds through `handler`. Uses the caller's selector: each key's data is called with the events."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class Server:
         self._selector.register(sock, _READ, connection.ready)
 
     def send(self, sock: socket.socket, pieces: list[memoryview]) -> int:
-        """Send what goes out at once; how many bytes that was. TLS knows no pieces."""
+        """Send as much as possible at once; returns the number of bytes. TLS cannot send several pieces."""
         return sock.sendmsg(pieces) if self.tls is None else sock.send(pieces[0])
 
     def wait(self, connection: Connection, events: int) -> None:
@@ -235,7 +235,7 @@ class Server:
             connection.sock.close()
 
     def sweep(self, now: float) -> None:
-        """Close connections whose time is over."""
+        """Close connections that timed out."""
         for connection in [known for known in self._connections if now > known.deadline]:
             self.drop(connection)
 

@@ -42,16 +42,16 @@ _CLIENT_AUTH = {
 _UNAUTHORIZED = Response(401, b"Unauthorized\n", headers=(("WWW-Authenticate", 'Basic realm="telltale"'),))
 _WRONG_PER_SECOND = 5
 _MOST_REMEMBERED = 100
-# Checked for unknown users, so that the time of an answer does not tell who exists.
+# Checked for unknown users, so that the response time does not reveal which users exist.
 _NOBODY = "$2b$10$abcdefghijklmnopqrstuu4T826PRnz0Hu6YlprUuxkZxOOj5Fw5S"
 
 
 class WebConfigError(ValueError):
-    """The file cannot be used; the message names the key and the mend."""
+    """The file cannot be used; the message names the key and the remedy."""
 
 
 def check(table: dict[str, Any], path: Path) -> None:
-    """Refuse what we do not know or cannot do. Raises WebConfigError."""
+    """Refuse unknown or unsupported keys. Raises WebConfigError."""
     for where, known in (("", _TOP), ("tls_server_config", _TLS), ("http_server_config", _HTTP)):
         part = table.get(where) or {} if where else table
         if not isinstance(part, dict):
@@ -77,7 +77,7 @@ def _tls_words(tls: dict[str, Any], path: Path) -> None:
 
 
 class TlsServer:
-    """Wraps connections with the context of the moment."""
+    """Wraps connections with the current TLS context."""
 
     want_read: type[OSError] = ssl.SSLWantReadError
     want_write: type[OSError] = ssl.SSLWantWriteError
@@ -180,7 +180,7 @@ class WebConfig:
             return _UNAUTHORIZED
         user, password = given
         hashed = str(users.get(user, _NOBODY))
-        # bcrypt costs 50 ms and more: remember what was right.
+        # bcrypt costs 50 ms or more: cache passwords that matched.
         token = hmac.digest(self._key, b"\0".join((user.encode(), password, hashed.encode())), hashlib.sha256)
         if token in self._right:
             return None
@@ -202,8 +202,8 @@ class WebConfig:
     def _matches(self, hashed: str, password: bytes) -> bool:
         if self._crypt is None or b"\0" in password:
             return False
-        answer = self._crypt(password, hashed.encode())
-        return answer is not None and hmac.compare_digest(answer, hashed.encode())
+        hashed_again = self._crypt(password, hashed.encode())
+        return hashed_again is not None and hmac.compare_digest(hashed_again, hashed.encode())
 
 
 def _credentials(header: str) -> tuple[str, bytes] | None:

@@ -26,7 +26,7 @@ from exporters.traces.decode.protobuf import TOO_LONG, Malformed, any_value, len
 from exporters.traces.decode.spans import Value
 
 # What the fast path does with an attribute, by its name; 0 is for those that nobody reads. Kinds of tokens have the
-# codes from _TOKENS on, in the order of TOKEN_FIELDS. A field without a code of its own here goes the long way.
+# codes from _TOKENS on, in the order of TOKEN_FIELDS. A field without its own code here needs full decoding.
 _LEAVE: Final = 1
 _OPERATION: Final = 2
 _PROVIDER: Final = 3
@@ -49,7 +49,7 @@ _CODES: Final = {
     "conversation_id": _CONVERSATION,
     **{field.name: _TOKENS + kind for kind, field in enumerate(TOKEN_FIELDS)},
 }  # fmt: skip
-# One bit for each code tells whether it came already.
+# One bit per code marks attributes already seen.
 assert _TOKENS + len(TOKEN_FIELDS) < 63
 # Makes the fingerprint of a gateway's labels another than its clients'.
 _GATEWAY_MARK: Final = 0x5DEECE66D
@@ -63,7 +63,7 @@ _INT: Final = 0x18
 _BOOL: Final = 0x10
 _DOUBLE: Final = 0x21
 _QUOTE: Final = 0x22
-# Label values repeat without end: each is decoded once, and keeps its hash.
+# Label values repeat all the time: each is decoded once, and its hash is kept.
 _LONGEST: Final = 128
 _texts: Final = InternTable()
 _lists: Final = InternTable()
@@ -77,7 +77,7 @@ def attribute_table(tenant_attributes: Sequence[str]) -> NameTable:
     codes[b"gen_ai.aggregated_usage.input_tokens"] = _AGGREGATE
     codes[b"gen_ai.output.messages"] = _MESSAGES
     for name in tenant_attributes:
-        # One that is read for something else too is left to the long way.
+        # A name that is also read for something else is left to full decoding.
         codes[name.encode()] = _LEAVE if name.encode() in codes else _TENANT
     for mark, _ in MARKS:
         codes[mark.encode()] = _ROUTE if mark == ROUTE else _LEAVE

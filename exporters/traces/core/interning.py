@@ -1,4 +1,4 @@
-"""Byte strings looked up in place: none is copied to find out what it stands for.
+"""Byte strings looked up in place: none is copied to find its meaning.
 
 Compiled, a look-up is a few comparisons of machine words. Uncompiled it is plain Python with the same results.
 """
@@ -109,7 +109,7 @@ class Interned:
 class InternTable:
     """Values of recent byte strings, so that one that repeats is decoded once.
 
-    A slot holds one; another with the same hash replaces it, so that what senders invent costs no memory. Safe to use
+    A slot has one; another with the same hash replaces it, so senders' inventions cost no memory. Safe to use
     from several threads: a slot changes at once.
     """
 

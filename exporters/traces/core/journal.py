@@ -1,11 +1,11 @@
 """What one request changed in memory, and how to undo it when the request is refused after all.
 
-A request is ingested at once and answered once its samples are durable. What it changed is seen by those that come in
-between: one that reads or changes the same builds on it, is answered no sooner, and fails with it. It is undone before
-the one it builds on, so that changes of the same thing are always undone from the newest to the oldest, whatever the
-order in which requests end.
+A request is ingested at once and gets its response once its samples are durable. Its changes are visible to requests
+that arrive in between: one that reads or changes the same state depends on it, commits no earlier, and fails with it.
+It is undone before the one it depends on, so changes of the same state are always undone from newest to oldest,
+whatever the order in which requests end.
 
-Bounded structures do not bring back what a refused request pushed out of them.
+Bounded structures do not restore what a refused request evicted from them.
 """
 
 from __future__ import annotations
@@ -116,14 +116,14 @@ class Journals:
         return journal
 
     def commit(self, journal: Journal) -> bool:
-        """Keep the changes for good. Returns whether it was still open: what is counted then is counted once."""
+        """Keep the changes for good. Returns whether it was still open, so that the caller counts it only once."""
         if not journal.is_open:
             return False
         self._close(journal, is_durable=True)
         return True
 
     def rollback(self, journal: Journal) -> None:
-        """Undo the changes of a request, and first those of all that build on them."""
+        """Undo the changes of a request, after those of all requests that depend on it."""
         if not journal.is_open:
             return
         undone = [journal]

@@ -1,4 +1,4 @@
-"""Reading attributes as they come: numbers as strings, lists and objects as JSON or as Python's repr, texts in quotes.
+"""Reads attributes as senders write them: numbers as strings, lists and objects as JSON or Python's repr, quoted text.
 
 Readers that take names try them in order; each returns None for what is absent, empty or impossible.
 """
@@ -52,7 +52,7 @@ def short(value: Value) -> str | None:
 def label(name: str) -> str:
     """The name of a model or a tenant as labels may show it: without API keys.
 
-    Numbers that look like a person's stay, because tenants have such names. Two keys differ by the prefix of a hash.
+    Digits that could be personal data are kept, as tenants have such names. Two keys differ by the prefix of a hash.
     """
     cleaned, found = redact(name)
     if "secret" not in found:
@@ -96,7 +96,7 @@ def number(value: Value) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # JSON's whole numbers have no bound, and one that no float holds is an error.
+    # JSON's integers are unbounded, and one beyond a float's range is an error.
     return float(value) if 0 <= value <= sys.float_info.max else None
 
 
@@ -125,7 +125,7 @@ def texts(value: Value) -> tuple[str, ...] | None:
 
 
 def _storable(text: str) -> str:
-    """A text that every store accepts: without NUL, and without half of a surrogate pair, which JSON may have."""
+    """A text that every store accepts: without NUL, and without lone surrogates, which JSON may contain."""
     text = text[:MAX_WORD].replace("\0", "")
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 

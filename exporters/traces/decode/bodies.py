@@ -1,4 +1,4 @@
-"""Request bodies: decompressed within a bound, then decoded. What cannot be read is refused with a reason."""
+"""Request bodies: decompressed up to a limit, then decoded. What cannot be read is refused with a reason."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from exporters.traces.decode.otlp_protobuf import Group
 Request = TypeVar("Request", bound=Message)
 
 GZIP_WINDOW = 31
-# DEFLATE, and no optional fields: ten bytes in all.
+# DEFLATE without optional fields: ten bytes.
 GZIP_PLAIN_HEADER = b"\x1f\x8b\x08\0"
-# No DEFLATE stream grows by more.
+# The largest ratio by which a DEFLATE stream can expand.
 MOST_RATIO = 1032
-# Of a zstd body at once: four bytes may tell of 128 KiB, so the bound on the whole is passed by 8 MiB at most.
+# Bytes of a zstd body decompressed at once: four may expand to 128 KiB, so the limit is exceeded by at most 8 MiB.
 ZSTD_PIECE = 256
-# A frame takes time even when it holds nothing; a sender's library writes one, or one for each of its own pieces.
+# Even an empty frame takes time; senders' libraries write one frame, or one per chunk.
 MOST_FRAMES = 10_000
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -36,7 +36,7 @@ Reason = Literal[
 
 
 class Refused(Exception):
-    """A request that is not accepted. `reason` is the counter's label; `receive.statuses` says what its sender gets."""
+    """A request that is not accepted. `reason` is the counter's label; `receive.statuses` maps it to a status."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class Refused(Exception):
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body as it was before `Content-Encoding`. Raises Refused, also for one that grows over `limit` bytes."""
+    """The body as it was before `Content-Encoding`. Raises Refused, also when it exceeds `limit` bytes."""
     try:
         if encoding in ("", "identity"):
             plain = body
@@ -69,9 +69,9 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _at_once(body: bytes, limit: int) -> bytes | None:
-    """A gzip body of one part that is as long as its end says (RFC 1952, ISIZE), in one go; None for any other.
+    """A single-member gzip body whose trailer states its true size (RFC 1952, ISIZE), in one call; None for any other.
 
-    A fourth of what a stream costs, and bounded as one is: the size is the sender's word, so it must be possible.
+    Costs a quarter of streaming. The size is the sender's claim, so it is checked against what is possible.
     """
     size = int.from_bytes(body[-4:], "little")
     if not body.startswith(GZIP_PLAIN_HEADER) or not 0 < size <= min(limit, len(body) * MOST_RATIO):
@@ -80,20 +80,20 @@ def _at_once(body: bytes, limit: int) -> bytes | None:
         plain = bytes(deflate.deflate_decompress(memoryview(body)[10:-8], size))
     except deflate.DeflateError:
         return None
-    # The stream may end before the body's end, which is that of another part then.
+    # If the stream ends before the body does, the trailer is another member's.
     return plain if len(plain) == size and deflate.crc32(plain) == int.from_bytes(body[-8:-4], "little") else None
 
 
 def _zstd(body: bytes, limit: int) -> bytes:
     """The content of all frames (RFC 8878 allows several), up to a little over `limit` bytes.
 
-    Raises Refused for a last frame without its end, ZstdError for what is no frame.
+    Raises Refused for a truncated last frame, ZstdError for anything but a frame.
     """
     engine, view = zstandard.ZstdDecompressor(), memoryview(body)
     parts: list[bytes] = []
     size = at = 0
     for _ in range(MOST_FRAMES):
-        # It knows where its frame ends, and allocates what it writes, whatever a frame announces.
+        # A decompressobj finds its frame's end, and allocates what it writes, whatever size the frame announces.
         frame = engine.decompressobj()
         while not frame.eof:
             if at == len(body):
@@ -159,5 +159,5 @@ def _json(body: bytes, kind: type[Message], most: int) -> bytes:
     except otlp_json.NotOtlp as error:
         raise Refused("malformed", f"the body is not an {kind.__name__} in JSON: {error}") from error
     except (ValueError, RecursionError) as error:
-        # Not the error's own text, which may quote the body.
+        # Without the error's own text, which may quote the body.
         raise Refused("malformed", f"the body is not an {kind.__name__} in JSON") from error

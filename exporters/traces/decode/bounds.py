@@ -1,6 +1,7 @@
-"""How much a request holds, counted before it is read: two bytes of a body may become hundreds in memory.
+"""Limits on the items of a request, counted before decoding: two bytes of a body may become hundreds in memory.
 
-Spans need none of this on the wire, for they are never read all at once. Plain typed functions, as in `wire`.
+Spans in protobuf need no such limit, because they are never decoded all at once. Plain typed functions, as in
+`protobuf`.
 """
 
 from __future__ import annotations
@@ -12,30 +13,30 @@ from google.protobuf.message import Message
 
 from exporters.traces.decode.protobuf import CUT_OFF, TOO_LONG, Malformed, skip_field, varint
 
-# For each item that a request may have. An attribute takes four fields on the wire and two objects in JSON, so this is
-# 16 or 30 attributes for every one of `collector.max_spans` items, and thousands for each of the 512 that SDKs send.
+# Fields or objects per item of a request. An attribute is four fields in protobuf and two objects in JSON, so this
+# allows 16 or 30 attributes for each of `collector.max_spans` items, and thousands for each of the 512 that SDKs send.
 EACH: Final = 64
-# Where few items are allowed, one may still be a long conversation.
+# Even if few items are allowed, one may be a long conversation.
 LEAST: Final = 64_000
-# Protobuf's own parser ends at 100.
+# The limit of protobuf's own parser.
 _MAX_DEPTH: Final = 100
 _RECORD: Final = "opentelemetry.proto.logs.v1.LogRecord"
 _GROUPS: Final = ("opentelemetry.proto.logs.v1.ResourceLogs", "opentelemetry.proto.logs.v1.ScopeLogs")
-# An object's or list's beginning that stands in no text.
+# The beginning of an object or list outside string literals.
 _BEGIN: Final = re.compile(rb'(?:[^"{\[]++|"(?:[^"\\]++|\\.)*+")*+[{\[]', re.DOTALL)
 
-# Which message a field holds, by the name of the message that it stands in and its tag.
+# The type of each message field, by the name of the enclosing message and the field's tag.
 _inner: Final[dict[str, dict[int, str]]] = {}
 
 
 class TooMany(ValueError):
-    """More than a request may hold; the text says of what."""
+    """A request with too many items; the text says of which kind."""
 
 
 def json(body: bytes, most: int) -> None:
     """Raises TooMany for JSON with more objects and lists than `most` items can have."""
     bound = max(most * EACH, LEAST)
-    # Where it is not passed with all that stands in texts, there is no need to tell them apart.
+    # If the count including string literals is within the bound, there is no need to exclude them.
     if body.count(b"{") + body.count(b"[") <= bound:
         return
     seen = 0
@@ -48,7 +49,7 @@ def json(body: bytes, most: int) -> None:
 
 
 def logs(body: bytes, kind: type[Message], most: int) -> None:
-    """Raises TooMany for an ExportLogsServiceRequest with more than `most` records or than they can hold.
+    """Raises TooMany for an ExportLogsServiceRequest with more than `most` records, or more fields than those can have.
 
     Raises Malformed for what cannot be counted.
     """
@@ -63,9 +64,9 @@ def logs(body: bytes, kind: type[Message], most: int) -> None:
 def _count(body: bytes, request: str, most: int) -> None:
     records = fields = 0
     bound = max(most * EACH, LEAST)
-    # A field takes two bytes: what is in the records of a shorter body cannot be too much.
+    # A field takes two bytes at least: a shorter body cannot have too many, so its records need no look inside.
     is_deep = len(body) > 2 * bound
-    # Where to go on when a message ends, outermost first.
+    # Where to continue after a nested message ends, outermost first.
     outer: list[tuple[int, int, dict[int, str]]] = []
     pos, end, inner = 0, len(body), _inner[request]
     while True:
@@ -85,18 +86,18 @@ def _count(body: bytes, request: str, most: int) -> None:
         pos = at + size
         if pos > end:
             raise Malformed(TOO_LONG)
-        held = inner.get(tag)
-        if held is None:
+        nested = inner.get(tag)
+        if nested is None:
             continue
-        if held == _RECORD:
+        if nested == _RECORD:
             records += 1
             if records > most:
                 raise TooMany(f"more than {most} log records in one request (collector.max_spans)")
-        if size and (is_deep or held in _GROUPS):
+        if size and (is_deep or nested in _GROUPS):
             if len(outer) > _MAX_DEPTH:
                 raise Malformed("values are nested too deeply")
             outer.append((pos, end, inner))
-            pos, end, inner = at, pos, _inner[held]
+            pos, end, inner = at, pos, _inner[nested]
 
 
 def _learn(message: Any) -> None:

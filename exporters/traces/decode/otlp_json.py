@@ -1,8 +1,8 @@
-"""OTLP/JSON into protobuf's wire format, by the messages' own descriptors: from there on there is one way.
+"""Transcodes OTLP/JSON to protobuf by the messages' descriptors, so that only protobuf needs decoding.
 
 OTLP's JSON is protobuf's with ids in hexadecimal and enums as numbers (OTLP specification, JSON Protobuf encoding).
-Senders take liberties, which cost nothing to allow: 64-bit integers as numbers or as text, NaN as a number, `null` for
-what is not there, names of enums, fields of tomorrow. What is no such message is refused by the name of the field.
+Lenient forms are accepted: 64-bit integers as numbers or strings, NaN as a number, `null` for an absent field, enum
+names, unknown fields. Anything else is refused, naming the field.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _BITS: Final = (1 << 64) - 1
 
 
 class NotOtlp(ValueError):
-    """JSON that is no such message; the text names the field and holds nothing of its value."""
+    """JSON that is not a valid OTLP message; the text names the field and never includes its value."""
 
 
 class _Field:
-    """How a field is written."""
+    """How a field is encoded."""
 
     __slots__ = ("is_list", "is_sized", "kind", "message", "name", "names", "tag")
 
@@ -58,19 +58,19 @@ class _Field:
         self.names: dict[str, int] = {one.name: one.number for one in field.enum_type.values} if field.enum_type else {}
 
 
-# A message's fields by their names in JSON and in the schema, by the message's name.
+# Fields by message name, then by their name in JSON and in the schema.
 _messages: Final[dict[str, dict[str, _Field]]] = {}
 
 
 def encode(body: bytes, kind: type[Message]) -> bytes:
-    """The body as a message of that kind on the wire.
+    """The body as a message of that type in protobuf.
 
-    Raises NotOtlp for what is no such message, ValueError or RecursionError for what is no JSON.
+    Raises NotOtlp if it is not such a message, ValueError or RecursionError if it is not JSON.
     """
     message: Any = kind.DESCRIPTOR
     _learn(message)
     try:
-        # Faster than the standard library's, which takes halves of surrogate pairs too, as JavaScript cuts texts.
+        # Faster than the standard library, which also accepts the lone surrogates that JavaScript leaves in cut text.
         tree = from_json(body, cache_strings="all")
     except ValueError:
         tree = json.loads(body)
@@ -110,7 +110,7 @@ def _message(tree: object, fields: dict[str, _Field], name: str) -> bytes:
 
 
 def _scalar(value: object, field: _Field) -> bytes:
-    """The value without what says how long it is."""
+    """The encoded value, without its length prefix."""
     kind = field.kind
     if kind == _STRING:
         if not isinstance(value, str):
@@ -136,7 +136,7 @@ def _scalar(value: object, field: _Field) -> bytes:
 
 
 def varint(number: int) -> bytes:
-    """A number that is not negative, seven bits a byte."""
+    """A non-negative number, seven bits per byte."""
     if number < 0x80:
         return bytes((number,))
     out = bytearray()
@@ -165,7 +165,7 @@ def _number(value: object, field: _Field) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise NotOtlp(f"{field.name} is no number")
     try:
-        # Python reads NaN and Infinity as JSON's protobuf writes them.
+        # Python reads NaN and Infinity as protobuf's JSON writes them.
         return float(value)
     except (ValueError, OverflowError):
         raise NotOtlp(f"{field.name} is no number") from None

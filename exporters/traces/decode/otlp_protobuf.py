@@ -1,7 +1,7 @@
 """Spans from the bytes of an ExportTraceServiceRequest (opentelemetry-proto, trace/v1).
 
-A request is split into groups first, which only know where each span begins and ends; a span is read in full when
-somebody needs it. Protobuf's own parser is the oracle in the tests.
+A request is split into groups first, which only record where each span begins and ends; a span is decoded when it is
+needed. Protobuf's own parser is the oracle in the tests.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from exporters.traces.decode.protobuf import (
 )
 from exporters.traces.decode.spans import Event, Span, Value
 
-# No honest resource has more to say.
+# No honest resource is larger.
 MAX_RESOURCE: Final = 256 * 1024
 
 

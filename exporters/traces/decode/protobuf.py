@@ -27,16 +27,16 @@ MAX_ITEMS: Final = 100_000
 
 _double: Final = Struct("<d").unpack_from
 _fixed64: Final = Struct("<Q").unpack_from
-# Attribute names repeat without end: each is decoded once.
+# Attribute names repeat all the time: each is decoded once.
 _keys: Final[dict[bytes, str]] = {}
 
 
 class Malformed(ValueError):
-    """Bytes that are no such message."""
+    """Bytes that are not a valid message."""
 
 
 def skip_field(body: bytes, pos: int, end: int) -> int:
-    """Where the field at `pos` ends, whatever it is."""
+    """The end of the field at `pos`, whatever its type."""
     tag, pos = varint(body, pos)
     return delimited(body, pos, end)[1] if tag & 7 == 2 else skip_value(body, pos, tag)
 

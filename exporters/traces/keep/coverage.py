@@ -1,4 +1,4 @@
-"""How many of the ordinary sampled calls came with their content; absent until there was one."""
+"""The share of ordinary sampled calls that had content; absent before the first one."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ GUARDRAILS: Final = frozenset(
 
 
 class ForcedReasons:
-    """Why a call that was not drawn is kept all the same."""
+    """Why a call that was not sampled is kept anyway."""
 
     def __init__(self) -> None:
         # Most calls end for one reason, which is recognised by identity.

@@ -1,4 +1,4 @@
-"""Calls that were drawn for a sample and whose content has not come yet. They wait a while in memory."""
+"""Sampled calls whose content has not arrived yet. They wait in memory for a while."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PendingSamples:
         return len(self._pending) > MAX_PENDING
 
     def add(self, span: SpanKey, sample: PendingSample, journal: Journal) -> None:
-        """Have a sample wait for its content."""
+        """Add a sample that waits for its content."""
         before = self._pending.get(span)
         self._pending[span] = sample
         journal.changes(("pending", span), partial(self._restore, span, before))
@@ -47,11 +47,11 @@ class PendingSamples:
         return self._pending.get(span)
 
     def remove(self, span: SpanKey, journal: Journal) -> None:
-        """Have a sample wait no longer: its content is here."""
+        """Remove a sample: its content has arrived."""
         journal.changes(("pending", span), partial(self._restore, span, self._pending.pop(span, None)))
 
     def expire(self, now: float) -> list[PendingSample]:
-        """Give up those that waited too long or are too many. Returns them."""
+        """Remove samples that waited too long or are too many. Returns them."""
         given_up: list[PendingSample] = []
         while self._pending:
             span, oldest = next(iter(self._pending.items()))

@@ -1,4 +1,4 @@
-"""What is counted of a request once its samples are durable: one that must be sent again is counted once."""
+"""Counts of a request, applied once its samples are durable, so that a resent request is counted once."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Calls that were not sampled, for a while and within a number of bytes: feedback may still ask for them.
 
-They are held as the bytes they came as, compressed if they came so; one is read again, and redacted, when it is
+They are kept as the bytes they arrived as, still compressed if they were; one is read again, and redacted, when it is
 removed for the store. Adding happens to nearly every call and costs next to nothing; asking is rare and looks through
 all of them.
 """
@@ -75,7 +75,7 @@ class UnsampledBuffer:
 
     @property
     def size(self) -> int:
-        """Bytes in use, by estimate."""
+        """Estimated bytes in use."""
         return sum(generation.size for generation in self._generations)
 
     def add(self, ref: CallRef, now: float) -> None:
@@ -117,7 +117,7 @@ class UnsampledBuffer:
         return [unsampled for generation in self._generations for unsampled in generation.remove(traces)]
 
     def expire(self, now: float) -> None:
-        """Let go of what is too old or too much."""
+        """Drop calls that are too old or exceed the byte limit."""
         generations = self._generations
         while len(generations) > GENERATIONS or (len(generations) > 1 and generations[0].since + self._max_age < now):
             del generations[0]

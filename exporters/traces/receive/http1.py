@@ -1,7 +1,7 @@
-"""HTTP/1.1's server side (RFC 9112), for responses that are ready at once or later. llhttp parses; the limits are here.
+"""An HTTP/1.1 server (RFC 9112) for responses that are ready at once or later. llhttp parses; the limits are here.
 
-Requests of one connection are responded to in their order. One that is refused before it has arrived whole gets its
-response at once; the rest of it is read and dropped.
+Requests on one connection get their responses in order. One that is refused before it is complete gets its response
+at once; the rest of it is read and dropped.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from exporters.traces.receive.listener import REQUEST_S, Server
 
 log = logging.getLogger(__name__)
 
-# Of a request without its body.
+# Bytes of a request without its body.
 MAX_HEADERS = 16384
 MAX_FIELDS = 100
-# How many parts of a body are kept as they came.
+# How many parts of a body are kept separately before they are joined.
 MOST_PARTS = 256
-# How much longer a body in chunks may be than what it holds.
+# How many times its content a chunked body may take.
 CHUNKING = 8
 KEEP_ALIVE_S = 120.0
 # How long a peer may go on sending after the response that closes its connection.
@@ -38,7 +38,7 @@ Field = tuple[bytes, bytes]
 
 
 class Application(Protocol):
-    """What handles requests: each with one call of `Request.respond`, at once or later in the loop's thread."""
+    """The handler of requests: calls `Request.respond` once for each, at once or later in the loop's thread."""
 
     def on_headers(self, request: Request) -> None:
         """The headers have arrived."""
@@ -47,14 +47,14 @@ class Application(Protocol):
         """More of the body has arrived: `request.size` bytes of it."""
 
     def on_request(self, request: Request) -> None:
-        """The request is whole, and those before it have their responses."""
+        """The request is complete, and those before it have their responses."""
 
     def release(self, request: Request) -> None:
         """It has its response or will never have one: free what is reserved for it."""
 
 
 class Request:
-    """One request. Where a header field came twice, the last counts; `reserved` is the application's to use."""
+    """One request. Of a repeated header field the last value counts; `reserved` is for the application."""
 
     __slots__ = (
         "_gathered", "announced", "chunks", "close", "connection", "ended", "fields", "handed_over", "method", "path",
@@ -69,24 +69,24 @@ class Request:
         self.fields: dict[bytes, bytes] = {}
         self.announced = self.size = self.reserved = 0
         self.chunks: list[bytes] = []
-        # Of a body in very many parts, the first ones: one object for each would cost many times its bytes.
+        # The first parts of a body in very many, joined: one object per part would take many times its size.
         self._gathered = bytearray()
         self.response: bytes | None = None
         self.ended = self.handed_over = self.written = self.close = False
 
     def field(self, name: bytes) -> str:
-        """That header field, or an empty text."""
+        """That header field, or an empty string."""
         return self.fields.get(name, b"").decode("latin-1")
 
     def add(self, part: bytes) -> None:
-        """Take the body's next part."""
+        """Append the body's next part."""
         self.chunks.append(part)
         if len(self.chunks) == MOST_PARTS:
             self._gathered += b"".join(self.chunks)
             self.chunks.clear()
 
     def take_body(self) -> bytes:
-        """The body as far as it has arrived, which the request keeps no longer."""
+        """The body received so far; the request no longer keeps it."""
         if self._gathered:
             body = b"".join((self._gathered, *self.chunks))
         else:
@@ -100,7 +100,7 @@ class Request:
         self._gathered = bytearray()
 
     def respond(self, status: int, kind: bytes, body: bytes, *more: Field) -> None:
-        """Respond with a body of that media type, and more header fields. Of several responses the first counts."""
+        """Respond with a body of media type `kind` and `more` header fields. Only the first response counts."""
         self.connection.respond(self, status, kind, body, more)
 
     def fail(self) -> None:
@@ -116,10 +116,10 @@ class Connection(listener.Connection):
         super().__init__(server)
         self._application = application
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        # Those without a response, in their order, and the one of them that is still arriving.
+        # Requests without a response, in order, and the one of them that is still arriving.
         self._requests: deque[Request] = deque()
         self._incoming: Request | None = None
-        # Bytes of the one that is arriving, without its body.
+        # Bytes of the arriving request, without its body.
         self._overhead = 0
         self._idle_since = self._loop.time()
         self._blocked_since: float | None = None
@@ -128,7 +128,7 @@ class Connection(listener.Connection):
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
-        # The parser holds this object.
+        # The parser refers to this object.
         self._parser = self._incoming = None
         for request in self._requests:
             if not request.handed_over:
@@ -136,7 +136,7 @@ class Connection(listener.Connection):
         self._requests.clear()
 
     def eof_received(self) -> bool:
-        """The peer sends no more; it may still read what it asked for."""
+        """The peer sends no more; it may still read its responses."""
         self._closing = True
         return bool(self._requests) and self._incoming is None
 
@@ -199,7 +199,7 @@ class Connection(listener.Connection):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._incoming
-        # Fields behind a body are nobody's.
+        # Trailer fields, after a body, are ignored.
         if request is not None and not request.method and len(request.fields) <= MAX_FIELDS:
             request.fields[name.lower()] = value
 
@@ -255,7 +255,7 @@ class Connection(listener.Connection):
         self._advance()
 
     def _advance(self) -> None:
-        """Send in order the responses that are ready, and hand over the next request; then it is others' turn."""
+        """Send the ready responses in order and hand over the next request; then yield to other connections."""
         if self._advancing:
             return
         self._advancing, handed_over = True, False
@@ -288,7 +288,7 @@ class Connection(listener.Connection):
         self._throttle()
 
     def _close_after(self, last: Request) -> None:
-        """Close the connection after this response; what arrived behind the request is dropped."""
+        """Close the connection after this response; whatever arrived after the request is dropped."""
         self._parser = self._incoming = None
         for request in self._requests:
             self._release(request)
@@ -296,13 +296,13 @@ class Connection(listener.Connection):
         if last.ended:
             self.transport.close()
         elif self._closing_since is None:
-            # Closing at once would reset the connection for what is still arriving, and lose the response.
+            # Closing at once would reset the connection because of data still arriving, and lose the response.
             self._closing_since = self._loop.time()
             if not self.transport.is_closing():
                 self.transport.write_eof()
 
     def _throttle(self) -> None:
-        """A peer that sends ahead, or does not read, must wait."""
+        """Pause a peer that pipelines requests or does not read."""
         wanted = (len(self._requests) > 1 or self._blocked_since is not None) and not self.transport.is_closing()
         if wanted != self._paused and not self.transport.is_closing():
             self._paused = wanted
@@ -312,9 +312,9 @@ class Connection(listener.Connection):
                 self.transport.resume_reading()
 
     def _decline(self) -> None:
-        """Take no offer of another protocol, as Java's client makes one of HTTP/2: the request is one as any other.
+        """Ignore an offer to upgrade, such as Java's client's to HTTP/2, and handle the request as any other.
 
-        The parser left the body to that protocol; another one, without the offer, reads it.
+        The parser stopped before the body; a new one, fed headers without the offer, reads it.
         """
         request, self._offered = self._incoming, False
         if request is None or self._parser is None:
@@ -344,7 +344,7 @@ class Connection(listener.Connection):
     def _call(self, what: Callable[[Request], None], request: Request) -> None:
         try:
             what(request)
-        except Exception:  # noqa: BLE001  # a fault in one request must not end the others, nor the parser's work
+        except Exception:  # noqa: BLE001  # an error in one request must not end the others, nor the parser
             request.fail()
 
     def _release(self, request: Request) -> None:

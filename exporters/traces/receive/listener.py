@@ -1,4 +1,4 @@
-"""Connections on one socket, whatever they speak: not too many, swept for what does not come, ended in order."""
+"""Connections on one socket, of any protocol: limited in number, swept for timeouts, closed gracefully."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol, ABC):
 
     @abstractmethod
     def expire(self) -> None:
-        """Give up what does not arrive: called every SWEEP_S seconds."""
+        """Time out whatever does not arrive: called every SWEEP_S seconds."""
 
     @abstractmethod
     def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""What the log says while the store refuses writes: why, and how many requests were refused; not a line for each."""
+"""Logs an outage of the store: its cause and how many requests were refused, without a line for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way of every request, whatever protocol it came by: key, decoding, pipeline, commit, and one reply."""
+"""The path of every request, whatever its protocol: key, decoding, pipeline, commit, and one reply."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Reply = Callable[[T | Refused], None]
 
 @dataclass(slots=True)
 class ExportRequest:
-    """A request that has arrived whole. `encoding` and `content_type` are its body's; `signal` says what is in it."""
+    """A request that has arrived whole. `encoding` and `content_type` are its body's; `signal` is what it contains."""
 
     signal: Signal
     body: bytes
@@ -111,7 +111,7 @@ class Receiver:
             self._in_flight -= size
 
     def unready(self) -> str | None:
-        """Why senders had better go elsewhere, in one line: the store did not take the last write.
+        """Why senders should go elsewhere, in one line: the store refused the last write.
 
         Asking has it tried again, for nobody sends to what is not ready.
         """

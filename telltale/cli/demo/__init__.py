@@ -118,13 +118,13 @@ class _Demo:
             return self._watch_quiet(story)
         if not self._stopped and story.current is None:
             model = self._traffic.roll_out()
-            self._say(f"rolling out {model.version}: new topics come in, worse answers go out")
+            self._say(f"rolling out {model.version}: new topics come in, worse responses go out")
             story.chapters += drift_chapters(self._settings.web_url)
             self._follow(story, STORY_LIMIT)
         return self._end(story)
 
     def _wait_until_ready(self) -> None:
-        """Until the parts that traffic meets first answer: the collector and the web."""
+        """Wait until the parts that traffic meets first respond: the collector and the web."""
         from telltale.cli.demo.story import is_ready
 
         waiting = [self._settings.collector.metrics_listen, self._settings.web.listen]

@@ -1,4 +1,4 @@
-"""Follow the loop from outside: what the demo tells, it reads from Prometheus and from the public API."""
+"""Follow the loop from outside: everything that the demo reports is read from Prometheus and the public API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 
 
 def is_ready(address: str) -> bool:
-    """Whether the part at that address says so."""
+    """Whether the part at that address is ready."""
     try:
         return httpx.get(f"http://{address}/-/ready", timeout=2.0).status_code == 200
     except httpx.HTTPError:
@@ -18,7 +18,7 @@ def is_ready(address: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The loop's numbers at one moment, each None until the real components answer."""
+    """The loop's numbers at one moment, each None until the real components respond."""
 
     calls: float | None = None
     samples: float | None = None
@@ -66,31 +66,31 @@ class Reader:
         return next((value for _, value in self._result(expression)), None)
 
     def _result(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """An instant query's vector: labels and value of each series; empty while Prometheus does not answer."""
+        """An instant query's vector: labels and value of each series; empty while Prometheus does not respond."""
         try:
-            answer = self._client.get(f"{self._prometheus}/api/v1/query", params={"query": expression})
-            answer.raise_for_status()
+            response = self._client.get(f"{self._prometheus}/api/v1/query", params={"query": expression})
+            response.raise_for_status()
         except httpx.HTTPError:
             return []
-        return [(row["metric"], float(row["value"][1])) for row in answer.json()["data"]["result"]]
+        return [(row["metric"], float(row["value"][1])) for row in response.json()["data"]["result"]]
 
     def _tickets(self) -> tuple[tuple[int, str], ...]:
         try:
-            answer = self._client.get(f"{self._web}/api/v1/tickets")
-            answer.raise_for_status()
+            response = self._client.get(f"{self._web}/api/v1/tickets")
+            response.raise_for_status()
         except httpx.HTTPError:
             return ()
-        return tuple((ticket["id"], ticket["title"]) for ticket in answer.json()["tickets"])
+        return tuple((ticket["id"], ticket["title"]) for ticket in response.json()["tickets"])
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One step of the story: how it is told once it is true."""
+    """One step of the story: the line printed once it is true."""
 
     name: str
     waiting: str
     is_true: Callable[[Reading], bool]
-    tell: Callable[[Reading], str]
+    line: Callable[[Reading], str]
 
 
 @dataclass(slots=True)
@@ -106,13 +106,13 @@ class Story:
         new = []
         while (chapter := self.current) is not None and chapter.is_true(reading):
             self.times[chapter.name] = elapsed
-            self.lines[chapter.name] = chapter.tell(reading)
+            self.lines[chapter.name] = chapter.line(reading)
             new.append(chapter)
         return new
 
     @property
     def current(self) -> Chapter | None:
-        """The chapter that is being waited for; None at the end."""
+        """The chapter being waited for; None at the end."""
         return next((chapter for chapter in self.chapters if chapter.name not in self.times), None)
 
 
@@ -150,7 +150,7 @@ def drift_chapters(web: str) -> tuple[Chapter, ...]:
 
 
 def _healthy(states: list[dict[str, str]]) -> set[str]:
-    """Models whose prompts, answers and votes have all been judged, and found unchanged."""
+    """Models whose prompts, responses and votes have all been judged, and found unchanged."""
     judged: dict[str, set[str]] = {}
     for labels in states:
         if labels.get("state") == "ok":

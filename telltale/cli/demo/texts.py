@@ -1,7 +1,7 @@
-"""What the demo's people ask and what its models answer: small grammars, one a topic, filled at random.
+"""The demo's prompts and responses: small grammars, one per topic, filled in at random.
 
 Lengths follow the shape of published traces of production chat (Azure LLM inference trace 2023, conversation part;
-Patel et al., ISCA 2024): log-normal with a spread of about 1 in prompts and 0.9 in answers, here at a small fraction
+Patel et al., ISCA 2024): log-normal with a spread of about 1 in prompts and 0.9 in responses, here at a small fraction
 of their medians, so that a laptop carries the load.
 """
 
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from random import Random
 
 PROMPT_WORDS, PROMPT_SPREAD, MOST_PROMPT_WORDS = 22.0, 0.6, 160
-ANSWER_WORDS, ANSWER_SPREAD, MOST_ANSWER_WORDS = 38.0, 0.6, 260
+RESPONSE_WORDS, RESPONSE_SPREAD, MOST_RESPONSE_WORDS = 38.0, 0.6, 260
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Words of one topic: things that people ask about, what they do with them, and what goes wrong."""
+    """The vocabulary of one topic: things that people ask about, what they do with them, and what goes wrong."""
 
     things: Sequence[str]
     deeds: Sequence[str]
@@ -149,20 +149,20 @@ def prompt(topics: Sequence[Topic], random: Random) -> str:
     return " ".join(sentences)
 
 
-def answer(topics: Sequence[Topic], random: Random) -> str:
+def response(topics: Sequence[Topic], random: Random) -> str:
     """Steps that answer the question."""
-    return _sentences(STEPS, topics, random, ANSWER_WORDS)
+    return _sentences(STEPS, topics, random, RESPONSE_WORDS)
 
 
-def evasive_answer(topics: Sequence[Topic], random: Random) -> str:
-    """What a worse model says: it evades, repeats itself and stops in the middle of a sentence."""
-    text = _sentences(EVASIONS, topics, random, ANSWER_WORDS)
+def evasive_response(topics: Sequence[Topic], random: Random) -> str:
+    """The responses of a worse model: it evades, repeats itself and stops in the middle of a sentence."""
+    text = _sentences(EVASIONS, topics, random, RESPONSE_WORDS)
     return text[: max(20, int(len(text) * 0.8))]
 
 
 def _sentences(patterns: Sequence[str], topics: Sequence[Topic], random: Random, median: float) -> str:
     topic = random.choice(topics)
-    words = _length(random, median, ANSWER_SPREAD, MOST_ANSWER_WORDS)
+    words = _length(random, median, RESPONSE_SPREAD, MOST_RESPONSE_WORDS)
     sentences: list[str] = []
     while sum(len(sentence.split()) for sentence in sentences) < words:
         sentences.append(_fill(random.choice(patterns), topic, random))

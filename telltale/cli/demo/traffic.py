@@ -133,12 +133,12 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """One question and its answer, with the seconds that the model took."""
+    """One prompt and its response, with the seconds that the model took."""
 
     model: Model
     conversation: str
-    asked: str
-    said: str
+    prompt: str
+    response: str
     duration_s: float
     ttft_s: float
     failed: bool
@@ -147,14 +147,14 @@ class _Exchange:
     def draw(
         cls, model: Model, topics: Sequence[Topic], conversation: str, random: Random, *, evades: bool
     ) -> _Exchange:
-        said = texts.evasive_answer(topics, random) if evades else texts.answer(topics, random)
+        response = texts.evasive_response(topics, random) if evades else texts.response(topics, random)
         ttft = random.lognormvariate(-1.9, 0.5)
         return cls(
             model=model,
             conversation=conversation,
-            asked=texts.prompt(topics, random),
-            said=said,
-            duration_s=ttft + 0.012 * _tokens(said) * random.uniform(0.8, 1.3),
+            prompt=texts.prompt(topics, random),
+            response=response,
+            duration_s=ttft + 0.012 * _tokens(response) * random.uniform(0.8, 1.3),
             ttft_s=ttft,
             failed=random.random() < ERROR_SHARE,
         )
@@ -193,7 +193,7 @@ def _request(exchange: _Exchange) -> dict[str, AttributeValue]:
         "gen_ai.request.model": exchange.model.name,
         "gen_ai.request.stream": True,
         "gen_ai.conversation.id": exchange.conversation,
-        "gen_ai.input.messages": _messages("user", exchange.asked),
+        "gen_ai.input.messages": _messages("user", exchange.prompt),
     }
 
 
@@ -201,11 +201,11 @@ def _response(exchange: _Exchange, request_id: str) -> dict[str, AttributeValue]
     return {
         "gen_ai.response.model": exchange.model.version,
         "gen_ai.response.id": request_id,
-        "gen_ai.response.finish_reasons": ["stop" if exchange.said.endswith(".") else "length"],
+        "gen_ai.response.finish_reasons": ["stop" if exchange.response.endswith(".") else "length"],
         "gen_ai.response.time_to_first_chunk": exchange.ttft_s,
-        "gen_ai.usage.input_tokens": _tokens(exchange.asked),
-        "gen_ai.usage.output_tokens": _tokens(exchange.said),
-        "gen_ai.output.messages": _messages("assistant", exchange.said),
+        "gen_ai.usage.input_tokens": _tokens(exchange.prompt),
+        "gen_ai.usage.output_tokens": _tokens(exchange.response),
+        "gen_ai.output.messages": _messages("assistant", exchange.response),
     }
 
 
@@ -214,8 +214,8 @@ def _server(exchange: _Exchange, request_id: str) -> dict[str, AttributeValue]:
     return {
         "gen_ai.latency.time_to_first_token": exchange.ttft_s * 0.97,
         "gen_ai.latency.e2e": exchange.duration_s * 0.99,
-        "gen_ai.usage.prompt_tokens": _tokens(exchange.asked),
-        "gen_ai.usage.completion_tokens": _tokens(exchange.said),
+        "gen_ai.usage.prompt_tokens": _tokens(exchange.prompt),
+        "gen_ai.usage.completion_tokens": _tokens(exchange.response),
         "gen_ai.request.id": request_id,
     }
 

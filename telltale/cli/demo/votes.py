@@ -1,4 +1,4 @@
-"""The demo's people vote: each vote is posted to the public feedback API, some seconds after the answer."""
+"""The demo's people vote: each vote is posted to the public feedback API, some seconds after the response."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Exporter:
 
 
 def _pause(seconds: float) -> None:
-    """Let others work between two looks at a condition."""
+    """Let other processes run between two checks of a condition."""
     import select
 
     select.select([], [], [], seconds)

@@ -1,4 +1,4 @@
-"""The control file of the fake libnvidia-ml: what it answers, switched while it runs."""
+"""The control file of the fake libnvidia-ml: what it returns, switched while it runs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Gpu(Structure):
     )
 
     def set(self, **values: float | None) -> None:
-        """Scalars by name; None makes the card refuse that one."""
+        """Scalars by name; None makes the card refuse that reading."""
         for name, value in values.items():
             slot = SCALARS.index(name)
             self.scalar_rc[slot] = NOT_SUPPORTED if value is None else 0

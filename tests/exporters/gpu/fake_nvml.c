@@ -1,4 +1,4 @@
-/* Stands in for libnvidia-ml.so.1. What it answers is read at every call from a file that the test writes to,
+/* Stands in for libnvidia-ml.so.1. What it returns is read at every call from a file that the test writes to,
  * so that faults come and go at run time. Layout and slots: fake.py, which writes slots.h from the same lists. */
 #include <fcntl.h>
 #include <pthread.h>
@@ -183,7 +183,7 @@ int nvmlDeviceGetUtilizationRates(dev d, unsigned to[2]) {
 int nvmlDeviceGetEccMode(dev d, unsigned *now, unsigned *pending) {
   double v = 0; int rc = scalar(d, ecc_mode, &v); if (!rc) *now = *pending = v; return rc;
 }
-/* The memory error that was asked for, told by its value: 100 * severity + 10 * since + location. */
+/* The memory error that was asked for, identified by its value: 100 * severity + 10 * since + location. */
 int nvmlDeviceGetMemoryErrorCounter(dev d, unsigned kind, unsigned since, unsigned where, unsigned long long *to) {
   double v = 0; int rc = scalar(d, memory_errors, &v);
   if (!rc) *to = v * (100 * kind + 10 * since + where);
@@ -247,7 +247,7 @@ typedef struct {
 int nvmlDeviceGetFieldValues(dev d, int n, field_t *f) {
   gpu_t *g;
   int rc = enter(d, &g);
-  if (rc) return rc; /* and the buffer keeps what it held, as the driver's does */
+  if (rc) return rc; /* and the buffer keeps what was in it, as the driver's does */
   for (int i = 0; i < n; i++) {
     unsigned id = f[i].field;
     f[i].rc = id < MAX_FIELD ? g->field_rc[id] : 2;

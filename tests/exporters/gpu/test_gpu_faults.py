@@ -1,4 +1,4 @@
-"""What goes wrong with drivers, sixteen ways, against the real processes."""
+"""Sixteen ways in which drivers fail, against the real processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from exporters.gpu.config import Config, dump
 
 
 class Scraper(threading.Thread):
-    """Scrapes all the time; `worst` is the slowest answer in seconds, `failures` those that were no 200."""
+    """Scrapes all the time; `worst` is the slowest response in seconds, `failures` counts those without 200."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -61,7 +61,7 @@ def fresh(page, gpu: int) -> bool:
     return page.one("gpu_temperature_celsius", gpu=str(gpu)) is not None
 
 
-def test_1_a_lost_gpu_is_said_to_be_lost_and_comes_back(start, fake) -> None:
+def test_1_a_lost_gpu_is_reported_as_lost_and_comes_back(start, fake) -> None:
     exporter = start(fake)
     exporter.healthy()
     fake[1].fault = LOST
@@ -102,13 +102,13 @@ def test_2b_a_driver_that_must_attach_all_gpus_at_once_serves_the_others_too(sta
     exporter.when(lambda page: up(page, 0) == 1 and (page.one(age) or 9) < 0.5, seconds=5)
 
 
-def test_3_all_gpus_hang_and_the_page_still_answers(start, fake) -> None:
+def test_3_all_gpus_hang_and_the_page_still_responds(start, fake) -> None:
     exporter = start(fake)
     exporter.healthy()
     scraper = Scraper(exporter.url)
     fake[0].hang = fake[1].hang = 1
     exporter.when(lambda page: state(page, 0) == state(page, 1) == "hung")
-    # What was read before goes when it is too old to be shown.
+    # Earlier readings disappear once they are too old to be shown.
     exporter.when(lambda page: not page.all("gpu_temperature_celsius"))
     fake[0].hang = fake[1].hang = 0
     exporter.when(lambda page: page.all("telltale_gpu_up") == [1.0, 1.0], seconds=40)
@@ -296,7 +296,7 @@ def test_14_mig_instances_come_go_and_change(start, fake) -> None:
     exporter.when(lambda page: not page.all("gpu_mig_info"))
 
 
-def test_16_xids_that_only_the_kernel_tells_are_counted_and_none_twice(start, fake, tmp_path: Path) -> None:
+def test_16_xids_that_only_the_kernel_reports_are_counted_once(start, fake, tmp_path: Path) -> None:
     kernel = tmp_path / "kmsg"
     kernel.touch()
     exporter = start(fake, kmsg=str(kernel))

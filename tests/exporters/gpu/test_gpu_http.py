@@ -1,4 +1,4 @@
-"""The exporter's HTTP: plain, encrypted, behind a password, and with what clients get wrong."""
+"""The exporter's HTTP: plain, over TLS, with basic auth, and with malformed requests."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_paths_and_methods(start, client) -> None:
 
 def test_one_connection_serves_many_requests_and_closes_when_asked(start) -> None:
     url = start(simulate=1).url
-    answer = raw(url, b"GET /-/healthy HTTP/1.1\r\n\r\n" * 3 + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
-    assert answer.count(b"HTTP/1.1 200 OK") == 4
+    response = raw(url, b"GET /-/healthy HTTP/1.1\r\n\r\n" * 3 + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert response.count(b"HTTP/1.1 200 OK") == 4
     assert raw(url, b"GET /-/healthy HTTP/1.0\r\n\r\n").endswith(b"ok\n")
 
 
@@ -90,7 +90,7 @@ def test_one_connection_serves_many_requests_and_closes_when_asked(start) -> Non
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     ],
 )
-def test_bad_requests_are_told_so(start, request_: bytes, status: int) -> None:
+def test_bad_requests_are_refused(start, request_: bytes, status: int) -> None:
     assert raw(start(simulate=1).url, request_).startswith(f"HTTP/1.1 {status} ".encode())
 
 
@@ -148,9 +148,9 @@ def test_tls_and_password(start, client, fake, certificate: Path) -> None:
 def test_guessing_is_slowed_down(start, client, tmp_path: Path) -> None:
     (tmp_path / "web.yml").write_text(f"basic_auth_users:\n  scraper: {HASH}\n")
     connection = client(start(simulate=1, web_config=str(tmp_path / "web.yml")).url)
-    answers = [get(connection, Authorization=basic("scraper", f"guess{number}"))[0] for number in range(12)]
-    assert answers[0] == 401
-    assert 429 in answers
+    responses = [get(connection, Authorization=basic("scraper", f"guess{number}"))[0] for number in range(12)]
+    assert responses[0] == 401
+    assert 429 in responses
 
 
 def test_a_changed_file_acts_without_a_restart(start, client, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Owners: containers by cgroup, pods by kubelet, others by the settings, and what each is booked."""
+"""Owners: containers by cgroup, pods by kubelet, others by the settings, and the usage attributed to each."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def field(number: int, value: bytes) -> bytes:
 
 def pod(name: str, namespace: str, container: str, *devices: str, resource: str = "nvidia.com/gpu") -> bytes:
     ids = b"".join(field(2, device.encode()) for device in devices)
-    # Topology, which a device has too, and a field that no version knows.
+    # Topology, which a device also has, and a field unknown to any version.
     device = field(1, resource.encode()) + ids + field(3, b"\x0a\x02\x08\x01") + b"\x78\x01"
     inner = field(1, container.encode()) + field(2, device)
     return field(1, field(1, name.encode()) + field(2, namespace.encode()) + field(3, inner))
@@ -99,7 +99,7 @@ def test_any_bytes_are_a_pod_list_or_refused(data: bytes) -> None:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=10))
-def test_any_bytes_on_the_socket_are_an_answer_or_refused(pieces: list[bytes]) -> None:
+def test_any_bytes_on_the_socket_are_a_response_or_refused(pieces: list[bytes]) -> None:
     response = Response()
     try:
         for piece in pieces:
@@ -152,7 +152,7 @@ def test_five_megabytes_from_a_real_grpc_server(tmp_path: Path, selector: select
     kubelet.server.stop(None)
 
 
-def test_a_kubelet_that_never_answers_is_given_up(tmp_path: Path, selector: selectors.BaseSelector) -> None:
+def test_a_kubelet_that_never_responds_is_given_up(tmp_path: Path, selector: selectors.BaseSelector) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "kubelet.sock"))
         silent.listen(4)
@@ -164,7 +164,7 @@ def test_a_kubelet_that_never_answers_is_given_up(tmp_path: Path, selector: sele
         lister.tick(6.0)
         assert not lister.up
         assert not selector.get_map()
-        # An response of a minute ago says nothing of now.
+        # A response from a minute ago proves nothing about now.
         assert lister.allocations
         lister.tick(61.0)
         assert not lister.allocations
@@ -178,7 +178,7 @@ def test_a_missing_kubelet_is_no_failure_of_the_page(tmp_path: Path, selector: s
     assert "No such file" in lister.error
 
 
-def test_pings_and_settings_are_answered_and_a_refusal_is_told() -> None:
+def test_pings_and_settings_are_acknowledged_and_a_refusal_is_reported() -> None:
     response = Response()
     assert response.feed(frame(4, 0, 0, b"")) == frame(4, 1, 0, b"")
     assert response.feed(frame(6, 0, 0, b"12345678")) == frame(6, 1, 0, b"12345678")
@@ -286,7 +286,7 @@ def test_a_hung_kubelet_hangs_nothing(start, fake, tmp_path: Path) -> None:
         assert page.one("telltale_gpu_owners_up", source="pod_resources") == 0
 
 
-def test_processes_that_are_hidden_from_us_are_said_to_be(start, fake) -> None:
+def test_processes_hidden_from_us_are_reported_as_hidden(start, fake) -> None:
     fake[0].run((2**22 + 5, 1 << 30, 50))
     exporter = start(fake)
     page = exporter.when(lambda page: page.all("telltale_gpu_owners_up", source="processes"))

@@ -1,4 +1,4 @@
-"""What nvidia-smi showed on real cards, fed through the fake driver, must stand on our page in base units."""
+"""What nvidia-smi showed on real cards, fed through the fake driver, must appear on our page in base units."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def times(value: float | None, factor: float) -> float | None:
 
 
 def become(gpu: Gpu, seen: dict[str, Any]) -> None:
-    """Make the fake card answer NVML what nvidia-smi got."""
+    """Make the fake card return what nvidia-smi read."""
     gpu.name, gpu.vbios, gpu.pci = seen["name"].encode(), seen["vbios"].encode(), seen["pci"].encode()
     gpu.image, gpu.oem, gpu.ecc, gpu.power = (part.encode() for part in seen["inforom"])
     gpu.gpm = int(seen["architecture"] == "Hopper")

@@ -1,4 +1,4 @@
-"""Decompression against the standard library, with ends that lie about the size."""
+"""Decompression against the standard library, also of bodies whose trailer states a wrong size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKERS = {
 
 
 def frame(data: bytes, *, sized: bool = True) -> bytes:
-    """One zstd frame, that says how long its content is or does not."""
+    """One zstd frame, with or without its content's size."""
     return zstandard.ZstdCompressor(write_content_size=sized, write_checksum=sized).compress(data)
 
 
@@ -40,10 +40,10 @@ def test_what_was_packed_comes_back_within_the_bound(data: bytes, encoding: str,
         assert refused.value.reason == "too_large"
 
 
-@given(data=DATA, told=st.integers(0, 2**32 - 1) | st.integers(0, 300))
-def test_an_end_that_lies_about_the_size_is_refused(data: bytes, told: int) -> None:
-    packed = gzip.compress(data)[:-4] + told.to_bytes(4, "little")
-    if told == len(data) <= LIMIT:
+@given(data=DATA, stated_size=st.integers(0, 2**32 - 1) | st.integers(0, 300))
+def test_a_gzip_trailer_with_a_wrong_size_is_refused(data: bytes, stated_size: int) -> None:
+    packed = gzip.compress(data)[:-4] + stated_size.to_bytes(4, "little")
+    if stated_size == len(data) <= LIMIT:
         assert decompress(packed, "gzip", LIMIT) == data
         return
     with pytest.raises(Refused):
@@ -52,7 +52,7 @@ def test_an_end_that_lies_about_the_size_is_refused(data: bytes, told: int) -> N
 
 @given(first=st.binary(min_size=1, max_size=50), second=DATA)
 def test_nothing_that_follows_is_dropped_in_silence(first: bytes, second: bytes) -> None:
-    # The same part once more is no news, and has the same end.
+    # The same member once more compresses to nothing new, and has the same trailer.
     for more in (gzip.compress(second), first) if first != second else (first,):
         with pytest.raises(Refused):
             decompress(gzip.compress(first) + more, "gzip", LIMIT)
@@ -72,7 +72,7 @@ def test_every_frame_of_a_zstd_body_is_read(parts: list[bytes], sized: bool) -> 
 @given(parts=st.lists(st.binary(max_size=2000), min_size=1, max_size=2), sized=st.booleans(), data=st.data())
 def test_a_zstd_body_that_is_cut_off_is_refused(parts: list[bytes], sized: bool, data: st.DataObject) -> None:
     first, last = b"".join(frame(part, sized=sized) for part in parts[:-1]), frame(parts[-1], sized=sized)
-    # Between two frames nothing is missing that could be seen.
+    # A cut between two frames cannot be noticed.
     cut = data.draw(st.integers(1 if first else 0, len(last) - 1))
     with pytest.raises(Refused, match="cut off"):
         decompress(first + last[:cut], "zstd", LIMIT)

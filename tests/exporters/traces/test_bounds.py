@@ -1,4 +1,4 @@
-"""What a request holds, counted on the wire, against what protobuf's own parser finds in it."""
+"""Items of a request as counted on its bytes, against those that protobuf's own parser finds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def field(number: int, body: bytes) -> bytes:
 
 
 def logs(groups: list[list[int]], attributes: int = 0) -> ExportLogsServiceRequest:
-    """So many records in each scope of each resource."""
+    """A request with so many records in each scope of each resource."""
     request = ExportLogsServiceRequest()
     for scopes in groups:
         resource = request.resource_logs.add()
@@ -47,7 +47,7 @@ def test_records_are_counted_wherever_they_stand(groups: list[list[int]]) -> Non
 
 @pytest.mark.parametrize(("attributes", "most", "fits"), [(700, 20, True), (900, 20, False), (900, 1200, True)])
 def test_what_records_hold_is_counted_once_it_can_be_too_much(attributes: int, most: int, fits: bool) -> None:
-    # An attribute is four fields, and is nearly all there is here.
+    # An attribute is four fields, and attributes are nearly everything here.
     body = logs([[20]], attributes).SerializeToString()
     if fits:
         bounds.logs(body, ExportLogsServiceRequest, most)
@@ -83,7 +83,7 @@ TREES: st.SearchStrategy[object] = st.recursive(
 
 
 def begun(tree: object) -> int:
-    """Its objects and lists, as Python's own reader finds them."""
+    """Its objects and lists, as found by Python's own parser."""
     if isinstance(tree, dict):
         return 1 + sum(map(begun, tree.values()))
     return 1 + sum(map(begun, tree)) if isinstance(tree, list) else 0
@@ -91,7 +91,7 @@ def begun(tree: object) -> int:
 
 @given(TREES)
 def test_objects_and_lists_are_counted_as_a_reader_finds_them(tree: object) -> None:
-    # So many more that the bound is passed by the tree's own alone, whatever stands in texts.
+    # So many more that the tree's own exceed the bound, whatever the string literals contain.
     written, more = json.dumps(tree), bounds.LEAST - begun(tree)
     within = f"[{written},{','.join(['[]'] * (more - 1))}]".encode()
     bounds.json(within, 1)
@@ -101,5 +101,5 @@ def test_objects_and_lists_are_counted_as_a_reader_finds_them(tree: object) -> N
 
 def test_texts_full_of_brackets_are_no_objects() -> None:
     bounds.json(json.dumps([{"text": '{["' * 100_000}]).encode(), 1)
-    # Neither are those of a text without an end, which is no JSON and soon seen to be none.
+    # Nor are those in an unterminated string, which is not JSON and soon found not to be.
     bounds.json(b'["' + b"{" * 10_000_000, 1)

@@ -1,4 +1,4 @@
-"""Calls into series: the short way to a label set finds the same one as the table does."""
+"""Calls into series: the cached lookup of a label set finds the same series as the full one."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def page(measure: CallMetrics) -> dict[tuple[str, frozenset[tuple[str, str]]], f
 @settings(deadline=None)
 @given(st.lists(st.tuples(LABELS, st.integers(0, 2)), max_size=30), st.integers(1, 40))
 def test_a_hash_that_many_labels_share_changes_nothing(
-    told: list[tuple[dict[str, str | None], int]], max_series: int
+    read_calls: list[tuple[dict[str, str | None], int]], max_series: int
 ) -> None:
     hashed, looked_up = CallMetrics((), max_series), CallMetrics((), max_series)
-    for labels, fingerprint in told:
+    for labels, fingerprint in read_calls:
         hashed.add(call(labels, fingerprint))
         looked_up.add(call(labels, 0))
     assert page(hashed) == page(looked_up)

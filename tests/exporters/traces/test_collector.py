@@ -63,9 +63,9 @@ def test_every_encoding_of_a_body(collector: Collector, encoding: str) -> None:
         "": bytes, "gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstandard.ZstdCompressor().compress,
     }  # fmt: skip
     headers = {"Content_Encoding": encoding} if encoding else {}
-    answer = collector.post(pack[encoding](body()), **headers)
-    assert answer.status_code == 200
-    assert ExportTraceServiceResponse.FromString(answer.content) == ExportTraceServiceResponse()
+    response = collector.post(pack[encoding](body()), **headers)
+    assert response.status_code == 200
+    assert ExportTraceServiceResponse.FromString(response.content) == ExportTraceServiceResponse()
     assert len(collector.samples()) == 1
 
 
@@ -76,8 +76,8 @@ def test_json_with_hex_ids(collector: Collector) -> None:
     context = spans[0].get_span_context()
     assert context is not None
     span["traceId"], span["spanId"] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
-    answer = collector.post(json.dumps(tree).encode(), Content_Type="application/JSON; charset=utf-8")
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    response = collector.post(json.dumps(tree).encode(), Content_Type="application/JSON; charset=utf-8")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     assert [stored.trace_id for stored in collector.samples()] == [f"{context.trace_id:032x}"]
 
 
@@ -113,9 +113,9 @@ def test_millions_of_objects_in_a_small_body_of_json_are_refused_unread(collecto
     packed = gzip.compress(b'{"resourceSpans":[' + b"{}," * 4_000_000 + b"{}]}", 1)
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     before = collector.peak_memory()
-    answer = httpx.post(f"http://{collector.http}{path}", content=packed, headers=headers, timeout=30)
-    assert answer.status_code == 413
-    assert "1280000 objects" in answer.json()["message"]
+    response = httpx.post(f"http://{collector.http}{path}", content=packed, headers=headers, timeout=30)
+    assert response.status_code == 413
+    assert "1280000 objects" in response.json()["message"]
     assert collector.value("telltale_collector_rejected_total", reason="too_large") == 1
     assert collector.peak_memory() - before < 100 << 20
 
@@ -131,21 +131,21 @@ def test_grpc_errors_carry_the_protocols_codes(collector: Collector) -> None:
 
 def test_too_many_spans_are_a_partial_success(make_collector: Callable[..., Collector]) -> None:
     collector = make_collector(TELLTALE_COLLECTOR__MAX_SPANS="3")
-    answer = ExportTraceServiceResponse.FromString(collector.post(body(count=5)).content)
-    assert answer.partial_success.rejected_spans == 2
-    assert "3 spans" in answer.partial_success.error_message
+    response = ExportTraceServiceResponse.FromString(collector.post(body(count=5)).content)
+    assert response.partial_success.rejected_spans == 2
+    assert "3 spans" in response.partial_success.error_message
     assert collector.value("telltale_requests_total") == 3
 
 
-def test_a_locked_store_answers_retryable_and_recovers(collector: Collector, tmp_path: Path) -> None:
+def test_a_locked_store_is_retryable_and_recovers(collector: Collector, tmp_path: Path) -> None:
     assert collector.post(body()).status_code == 200
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     retried = body()
-    answer = collector.post(retried)
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    # Why is for the log: it may tell where a database server is.
-    assert Status.FromString(answer.content).message == "the store is not available"
+    response = collector.post(retried)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    # The cause is for the log: it may reveal where a database server is.
+    assert Status.FromString(response.content).message == "the store is not available"
     with grpc.insecure_channel(collector.grpc) as channel:
         call = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
         with pytest.raises(grpc.RpcError) as refused:
@@ -160,19 +160,19 @@ def test_a_locked_store_answers_retryable_and_recovers(collector: Collector, tmp
     assert len(collector.samples()) == 2
 
 
-def test_a_store_that_takes_nothing_is_seen_in_the_log_and_as_not_ready(collector: Collector, tmp_path: Path) -> None:
+def test_a_store_that_cannot_write_is_logged_and_not_ready(collector: Collector, tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert [collector.post(body()).status_code for _ in range(3)] == [503] * 3
-    answer = httpx.get(f"http://{collector.metrics}/-/ready")
-    assert (answer.status_code, answer.text) == (503, "the store took no write: database is locked\n")
+    response = httpx.get(f"http://{collector.metrics}/-/ready")
+    assert (response.status_code, response.text) == (503, "the store took no write: database is locked\n")
     assert httpx.get(f"http://{collector.metrics}/-/healthy").status_code == 200
-    said = [line for line in collector.log.read_text().splitlines() if "WARNING" in line]
-    assert len(said) == 1
-    assert said[0].endswith("the store is not available: database is locked (requests refused: 1)")
+    warnings = [line for line in collector.log.read_text().splitlines() if "WARNING" in line]
+    assert len(warnings) == 1
+    assert warnings[0].endswith("the store is not available: database is locked (requests refused: 1)")
     other.execute("ROLLBACK")
     other.close()
-    # Nobody sends anything to what is not ready.
+    # Nobody sends anything to a collector that is not ready.
     until(collector.is_ready)
 
 
@@ -209,7 +209,7 @@ def test_an_address_in_use_is_named(collector: Collector, make_collector: Callab
         make_collector(TELLTALE_COLLECTOR__GRPC_LISTEN=collector.grpc)
 
 
-def test_a_response_told_twice_is_counted_once(collector: Collector) -> None:
+def test_a_response_reported_twice_is_counted_once(collector: Collector) -> None:
     twice = {"gen_ai.response.id": "chatcmpl-1"}
     send(collector, chat(**twice) + chat(**twice))
     assert collector.value("telltale_requests_total") == 1
@@ -282,9 +282,9 @@ def test_a_keys_tenant_beats_what_a_span_claims(collector: Collector) -> None:
 
 def test_a_required_key_is_required(make_collector: Callable[..., Collector]) -> None:
     collector = make_collector(TELLTALE_COLLECTOR__REQUIRE_KEY="true")
-    answer = collector.post(body())
-    assert answer.status_code == 401
-    assert b"telltale key add" in answer.content
+    response = collector.post(body())
+    assert response.status_code == 401
+    assert b"telltale key add" in response.content
 
 
 SECRETS = ("ada@example.org", "4111 1111 1111 1111", "sk-proj4bcd3fGh1jKlmn0pQrStuvwx", "DE89 3704 0044 0532 0130 00")
@@ -292,8 +292,8 @@ SECRETS = ("ada@example.org", "4111 1111 1111 1111", "sk-proj4bcd3fGh1jKlmn0pQrS
 
 def test_planted_secrets_reach_neither_store_nor_metrics_nor_log(collector: Collector, tmp_path: Path) -> None:
     text = "My data: " + ", ".join(SECRETS)
-    send(collector, chat(prompt=text, answer=text))
-    send(collector, chat(prompt=text, answer=text, failed=True, **{"gen_ai.conversation.id": f"of {SECRETS[0]}"}))
+    send(collector, chat(prompt=text, response=text))
+    send(collector, chat(prompt=text, response=text, failed=True, **{"gen_ai.conversation.id": f"of {SECRETS[0]}"}))
     collector.stop()
     [stored, _] = collector.samples()
     assert sum(stored.redactions.values()) >= 8
@@ -310,9 +310,9 @@ def test_keys_in_names_reach_neither_labels_nor_store(collector: Collector, tmp_
     for secret in KEYS:
         models = ("gen_ai.request.model", "gen_ai.response.model", "gen_ai.provider.name")
         names = dict.fromkeys(models, f"m {secret} {longer}")
-        told = {**names, "gen_ai.response.finish_reasons": [f"stop {secret}"]}
-        send(collector, chat(resource={"tenant.id": f"t {secret}"}, **told))
-        send(collector, chat(**{**told, "gen_ai.request.model": "m", "error.type": f"bad {secret}"}))
+        attributes = {**names, "gen_ai.response.finish_reasons": [f"stop {secret}"]}
+        send(collector, chat(resource={"tenant.id": f"t {secret}"}, **attributes))
+        send(collector, chat(**{**attributes, "gen_ai.request.model": "m", "error.type": f"bad {secret}"}))
         # Another convention, in which an operation may be anything.
         others = {"openinference.span.kind": "LLM", "llm.model_name": f"m {secret}", "llm.system": f"s {secret}"}
         send(collector, chat(**{**others, "gen_ai.operation.name": f"chat {secret}"}))
@@ -367,7 +367,7 @@ def test_feedback_through_one_replica_promotes_a_call_that_another_holds(
     send(holder, chat(count=200))
     missed = chat(count=40)
     send(holder, missed)
-    # Of calls that come late one in some hundreds is kept all the same: that one would not be promoted.
+    # Of late calls one in some hundreds is sampled anyway: that one would not be promoted.
     kept = {stored.trace_id for stored in holder.samples()}
     trace = next(found for span in missed if (found := trace_of(span)) not in kept)
     store = other.store()
@@ -412,7 +412,7 @@ def test_a_vote_that_cannot_be_followed_does_not_keep_others_from_it(
 
 
 def _unsampled(collector: Collector) -> list[str]:
-    """Traces of calls that the ring holds."""
+    """Traces of calls in the unsampled buffer."""
     # The first call of a stratum is always kept: its rate is not known yet.
     send(collector, chat(count=200))
     missed = chat(count=40)
@@ -433,7 +433,7 @@ def _promoted(collector: Collector) -> set[str]:
     return {found.trace_id for found in collector.samples() if found.promoted_by == "feedback"}
 
 
-def test_an_answer_that_a_guardrail_stopped_is_kept_beyond_the_budget(make_collector: Callable[..., Collector]) -> None:
+def test_a_response_stopped_by_a_guardrail_is_kept_beyond_the_budget(make_collector: Callable[..., Collector]) -> None:
     collector = make_collector(TELLTALE_SAMPLING__PER_MINUTE="0.001")
     send(collector, chat(count=200))
     stopped = chat(**{"gen_ai.response.finish_reasons": ["content_filter"]})
@@ -442,10 +442,10 @@ def test_an_answer_that_a_guardrail_stopped_is_kept_beyond_the_budget(make_colle
     assert (found.promoted_by, found.inclusion_probability) == ("guardrail", None)
 
 
-def test_more_than_may_be_in_work_is_told_to_come_again(make_collector: Callable[..., Collector]) -> None:
+def test_requests_beyond_the_limit_are_asked_to_retry(make_collector: Callable[..., Collector]) -> None:
     collector = make_collector(TELLTALE_COLLECTOR__MAX_IN_FLIGHT_BYTES="100")
-    answer = collector.post(body())
-    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    response = collector.post(body())
+    assert (response.status_code, response.headers["retry-after"]) == (429, "1")
     with grpc.insecure_channel(collector.grpc) as channel:
         call = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
         with pytest.raises(grpc.RpcError) as refused:
@@ -471,7 +471,7 @@ def test_requests_and_their_lag_are_counted(collector: Collector) -> None:
     assert collector.value("telltale_collector_lag_seconds_sum") < 60
 
 
-def test_coverage_is_not_told_before_there_is_a_call(collector: Collector) -> None:
+def test_coverage_is_absent_before_the_first_call(collector: Collector) -> None:
     name = "\ntelltale_collector_content_coverage_ratio "
     assert name not in collector.page()
     send(collector, chat())
@@ -491,8 +491,8 @@ def test_logs_and_metrics_are_accepted_so_that_sdks_stay_quiet(collector: Collec
     for path in ("/v1/logs", "/v1/metrics"):
         assert httpx.post(f"http://{collector.http}{path}", content=b"", headers=kind).status_code == 200
     assert httpx.post(f"http://{collector.http}/v2/nothing", content=b"").status_code == 404
-    answer = httpx.get(f"http://{collector.http}/v1/traces")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    response = httpx.get(f"http://{collector.http}/v1/traces")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
 def test_random_bytes_never_end_the_collector(collector: Collector) -> None:

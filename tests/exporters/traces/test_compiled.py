@@ -48,7 +48,7 @@ def test_compiled_it_passes_the_same_tests(tmp_path: Path, require: Callable[[ob
     assert list(site.glob("exporters/traces/calls/fast_path.*.so"))
     assert list(site.glob("telltale/redaction/rules.*.so"))
     tests = [str(ROOT / "tests" / name) for name in SAME]
-    # From elsewhere: `python -m` puts the folder that it runs in before all others.
+    # From another folder: `python -m` puts the current folder before all others.
     check = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"),
              "--rootdir", str(ROOT), "-o", f"pythonpath={site} tests", *tests]  # fmt: skip
     marker = {**os.environ, "TELLTALE_TEST_FROM": str(site)}

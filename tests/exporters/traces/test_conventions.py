@@ -1,4 +1,4 @@
-"""Spans as each convention writes them, built by hand from its description, and what becomes of them."""
+"""Spans in each convention, built by hand from its documentation, and the calls decoded from them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def call(attributes: dict[str, Any], **values: Any) -> Call:
 
 
 def changed(call: Call, **values: Any) -> Call:
-    """Another call, alike but for these values."""
+    """The same call but for these values."""
     other = Call()
     for name in FIELDS:
         setattr(other, name, values.get(name, getattr(call, name)))
@@ -117,7 +117,7 @@ LOGFIRE_END = {
         ("pydantic", LOGFIRE_END, {"scope": "logfire.openai"}),
     ],
 )
-def test_one_call_told_in_each_convention(name: str, attributes: dict[str, Any], values: dict[str, Any]) -> None:
+def test_one_call_in_each_convention(name: str, attributes: dict[str, Any], values: dict[str, Any]) -> None:
     found = call(attributes, **values)
     assert (found.convention, found.operation, found.status) == (name, "chat", "ok")
     assert (found.model_requested, found.model_served) == ("gpt-4o-mini", "gpt-4o-mini-2")
@@ -133,13 +133,13 @@ LOGFIRE_5 = {
 
 def test_the_request_half_of_logfires_streams_is_known_by_what_it_lacks() -> None:
     assert normalise.call(span(LOGFIRE_5, scope="logfire.openai"), CONTEXT) is None
-    answered = {**LOGFIRE_5, "gen_ai.response.id": "chatcmpl-1", "gen_ai.response.model": "gpt-4o-mini-2"}
-    assert call(answered, scope="logfire.openai").model_served == "gpt-4o-mini-2"
+    with_response = {**LOGFIRE_5, "gen_ai.response.id": "chatcmpl-1", "gen_ai.response.model": "gpt-4o-mini-2"}
+    assert call(with_response, scope="logfire.openai").model_served == "gpt-4o-mini-2"
     refused = call(LOGFIRE_5, scope="logfire.openai", status=2)
     assert (refused.status, refused.model_requested, refused.model_served) == ("error", "gpt-4o-mini", None)
 
 
-def test_logfire_tells_cached_and_reasoning_tokens_as_the_provider_did() -> None:
+def test_logfire_reports_cached_and_reasoning_tokens_as_the_provider_did() -> None:
     raw = {"prompt_tokens_details": {"cached_tokens": 64}, "completion_tokens_details": {"reasoning_tokens": 24}}
     used = {"gen_ai.usage.input_tokens": 96, "gen_ai.usage.output_tokens": 40, "gen_ai.usage.raw": json.dumps(raw)}
     found = call({**LOGFIRE_5, **used}, scope="logfire.openai")
@@ -149,17 +149,17 @@ def test_logfire_tells_cached_and_reasoning_tokens_as_the_provider_did() -> None
 @pytest.mark.parametrize(("finish", "status"), [('"parts":[],"finish_reason":"stop"', "ok"), ('"parts":[]', "aborted")])
 def test_logfires_stream_ended_when_its_last_message_says_why(finish: str, status: str) -> None:
     log = {**LOGFIRE_5, "logfire.span_type": "log", "duration": 0.4}
-    told = {**log, "gen_ai.output.messages": '[{"role":"assistant",' + finish + "}]"}
-    assert call(told, scope="logfire.openai").status == status
+    ended = {**log, "gen_ai.output.messages": '[{"role":"assistant",' + finish + "}]"}
+    assert call(ended, scope="logfire.openai").status == status
 
 
-def test_a_request_of_which_only_the_model_is_told_has_no_prompt() -> None:
-    told = {**LOGFIRE_5, "gen_ai.operation.name": "embeddings", "gen_ai.usage.input_tokens": 23}
-    assert call(told, scope="logfire.openai").operation == "embeddings"
-    assert normalise.read_content(span(told, scope="logfire.openai")) == ("", "")
+def test_a_request_of_which_only_the_model_is_known_has_no_prompt() -> None:
+    attributes = {**LOGFIRE_5, "gen_ai.operation.name": "embeddings", "gen_ai.usage.input_tokens": 23}
+    assert call(attributes, scope="logfire.openai").operation == "embeddings"
+    assert normalise.read_content(span(attributes, scope="logfire.openai")) == ("", "")
 
 
-def test_pydantic_ais_call_whose_answer_broke_off_is_aborted() -> None:
+def test_pydantic_ais_call_whose_response_broke_off_is_aborted() -> None:
     asked = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.provider.name": "openai"}
     assert call(asked, scope="pydantic-ai").status == "aborted"
     assert call({**asked, "gen_ai.response.model": "m-2"}, scope="pydantic-ai").status == "ok"
@@ -175,25 +175,25 @@ def test_first_tokens_by_attribute_and_by_event() -> None:
 
 
 def test_openlits_times_and_guesses() -> None:
-    told = {
+    attributes = {
         "gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.server.time_to_first_token": 1.9,
         "gen_ai.usage.input_tokens": 39, "gen_ai.usage.output_tokens": 34, "gen_ai.response.finish_reasons": ["stop"],
     }  # fmt: skip
-    plain = call({**told, "gen_ai.request.stream": False}, scope="openlit.instrumentation.openai")
+    plain = call({**attributes, "gen_ai.request.stream": False}, scope="openlit.instrumentation.openai")
     assert (plain.ttft_s, plain.input_tokens) == (None, 39)
-    guessed = call({**told, "gen_ai.request.stream": True}, scope="openlit.instrumentation.openai")
+    guessed = call({**attributes, "gen_ai.request.stream": True}, scope="openlit.instrumentation.openai")
     assert (guessed.ttft_s, guessed.input_tokens, guessed.output_tokens, guessed.status) == (None, None, None, "ok")
-    embedded = {**told, "gen_ai.operation.name": "embeddings", "gen_ai.response.model": "m"}
+    embedded = {**attributes, "gen_ai.operation.name": "embeddings", "gen_ai.response.model": "m"}
     assert call(embedded, scope="openlit.instrumentation.openai").model_served is None, "the request's name again"
 
 
 def test_openllmetry_counts_the_first_event_of_anthropics_streams_twice() -> None:
-    scope, told = "opentelemetry.instrumentation.anthropic", {**OTEL, "gen_ai.usage.input_tokens": 23}
+    scope, attributes = "opentelemetry.instrumentation.anthropic", {**OTEL, "gen_ai.usage.input_tokens": 23}
     model, tokens = {"gen_ai.response.model": "m-2"}, {"gen_ai.usage.output_tokens": 18}
     finish = {"gen_ai.response.finish_reasons": ["stop"]}
-    plain = call({**told, **model, **finish, **tokens}, scope=scope)
+    plain = call({**attributes, **model, **finish, **tokens}, scope=scope)
     assert (plain.streaming, plain.output_tokens) == (None, 18)
-    streamed = call({**told, **tokens, **model, **finish}, scope=scope)
+    streamed = call({**attributes, **tokens, **model, **finish}, scope=scope)
     assert (streamed.streaming, streamed.input_tokens, streamed.output_tokens) == (True, 23, None)
     assert (streamed.status, streamed.model_served) == ("ok", "m-2")
 
@@ -221,7 +221,7 @@ def test_tgi_speaks_in_rusts_durations_and_names_no_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "name", "told"),
+    ("attributes", "name", "expected"),
     [
         ({"total_time": 1.3}, "render page", None),
         ({"total_time": "1.3s"}, "render page", None),
@@ -232,11 +232,11 @@ def test_tgi_speaks_in_rusts_durations_and_names_no_model() -> None:
         ({"gen_ai.request.id": "r-1", "gen_ai.usage.prompt_tokens": 7}, "llm_request", ("vllm", "server", 7)),
     ],
 )
-def test_a_servers_words_in_anothers_span_make_it_none_of_the_servers(
-    attributes: dict[str, Any], name: str, told: tuple[str, str, int] | None
+def test_a_servers_attributes_in_anothers_span_do_not_make_it_the_servers(
+    attributes: dict[str, Any], name: str, expected: tuple[str, str, int] | None
 ) -> None:
     found = normalise.call(span(attributes, name=name), CONTEXT)
-    assert (found and (found.convention, found.layer, found.input_tokens)) == told
+    assert (found and (found.convention, found.layer, found.input_tokens)) == expected
 
 
 @pytest.mark.parametrize(
@@ -255,8 +255,8 @@ def test_a_time_that_cannot_be_true_is_absent(start_ns: int, end_ns: int, began:
 
 
 def test_what_a_server_says_of_its_times_must_be_possible_too() -> None:
-    told = {"gen_ai.request.id": "r-1", "gen_ai.latency.e2e": 1e308, "gen_ai.latency.time_to_first_token": 0.2}
-    found = call(told, name="llm_request")
+    attributes = {"gen_ai.request.id": "r-1", "gen_ai.latency.e2e": 1e308, "gen_ai.latency.time_to_first_token": 0.2}
+    found = call(attributes, name="llm_request")
     assert (found.duration_s, found.ttft_s) == (None, None)
     tgi = call({"total_time": "1.5s", "time_per_token": "90000s"}, resource={"service.name": "tgi"})
     assert tgi.tpot_s is None
@@ -326,7 +326,7 @@ def test_so_is_one_of_their_other_packages(package: str, name: str, convention: 
     assert (found.convention if found else None) == convention
 
 
-def test_who_answers_others_in_otels_convention_is_a_gateway() -> None:
+def test_a_span_of_kind_server_in_otels_convention_is_a_gateway() -> None:
     assert [call(OTEL, kind=kind).layer for kind in (1, 2, 3)] == ["client", "gateway", "client"]
 
 
@@ -340,7 +340,7 @@ def test_who_answers_others_in_otels_convention_is_a_gateway() -> None:
         # Langfuse's handler for LangChain.
         ({"input": 1000, "output": 50, "input_cache_read": 9000, "input_cache_creation": 500},
          (10500, 50, 9000, 500)),
-        # Names as Anthropic has them: they hold `input`, by which Langfuse goes.
+        # Anthropic's names: they contain `input`, which Langfuse looks for.
         ({"input": 11, "output": 5, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30},
          (241, 5, 200, 30)),
         ({"input_tokens": 11, "output_tokens": 5, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 30},
@@ -354,8 +354,8 @@ def test_usage_that_includes_cached_tokens_and_usage_that_does_not(
 ) -> None:
     attributes = {"langfuse.observation.type": "generation", "langfuse.observation.usage_details": json.dumps(usage)}
     found = call(attributes, scope="langfuse-sdk")
-    told = found.input_tokens, found.output_tokens, found.cached_input_tokens, found.cache_write_input_tokens
-    assert told == counts
+    got = found.input_tokens, found.output_tokens, found.cached_input_tokens, found.cache_write_input_tokens
+    assert got == counts
 
 
 def test_mlflows_usage_includes_cached_tokens_under_anthropics_names() -> None:
@@ -426,11 +426,13 @@ def test_streams_that_ended_early_are_aborted(attributes: dict[str, Any], status
     assert call({**OTEL, **attributes}).status == status
 
 
-@pytest.mark.parametrize(("read", "written", "told"), [(200, 200, (11, 11, 0)), (5, 9, (11, 5, 6)), (5, 6, (11, 5, 6))])
-def test_cached_tokens_are_no_more_than_input_tokens(read: int, written: int, told: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("read", "written", "expected"), [(200, 200, (11, 11, 0)), (5, 9, (11, 5, 6)), (5, 6, (11, 5, 6))]
+)
+def test_cached_tokens_are_no_more_than_input_tokens(read: int, written: int, expected: tuple[int, ...]) -> None:
     cache = {"gen_ai.usage.cache_read.input_tokens": read, "gen_ai.usage.cache_write.input_tokens": written}
     found = call({**OTEL, "gen_ai.usage.input_tokens": 11, **cache})
-    assert (found.input_tokens, found.cached_input_tokens, found.cache_write_input_tokens) == told
+    assert (found.input_tokens, found.cached_input_tokens, found.cache_write_input_tokens) == expected
 
 
 def test_the_same_call_by_two_instrumentations_is_found_by_id_across_traces_and_by_nesting() -> None:
@@ -460,8 +462,8 @@ def test_only_so_many_calls_are_remembered_and_the_newest_stay() -> None:
     assert recent.find(changed(one, span_id=(KEPT * 4 - 1).to_bytes(8))) is not None
 
 
-# What some function of Python's takes for a digit, levels without an end, half of a surrogate pair, a number that no
-# float holds.
+# A character that some Python function takes for a digit, endless nesting, a lone surrogate, a number beyond any
+# float.
 _ODD = st.sampled_from(
     [
         *("\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT FOUR}" * 3, "9" * 5000, '{"input": 1' + "0" * 400 + "}"),
@@ -483,7 +485,7 @@ _KEYS = sorted(
 )
 
 
-# Its time is the machine's load.
+# Its time depends on the machine's load.
 @settings(deadline=None)
 @given(
     attributes=st.dictionaries(st.sampled_from(_KEYS), _VALUES, max_size=12),
@@ -513,9 +515,9 @@ def test_no_attribute_of_any_type_breaks_it_or_gets_an_impossible_number_through
     assert found.ttft_s is None or found.ttft_s <= found.duration_s
     for word in (found.model_requested, found.model_served, found.provider, found.response_id, *found.finish_reasons):
         assert word is None or word.encode()
-    prompt, answer = normalise.read_content(made)
+    prompt, response = normalise.read_content(made)
     assert isinstance(prompt, str)
-    assert isinstance(answer, str)
+    assert isinstance(response, str)
 
 
 @pytest.mark.parametrize("key", ["mlflow.spanOutputs", "mlflow.spanInputs"])
@@ -523,7 +525,7 @@ def test_no_attribute_of_any_type_breaks_it_or_gets_an_impossible_number_through
 def test_content_in_levels_without_an_end_breaks_nothing(key: str, levels: str) -> None:
     made = span({**MLFLOW, key: levels})
     assert normalise.call(made, CONTEXT) is not None
-    assert all(isinstance(words, str) for words in normalise.read_content(made))
+    assert all(isinstance(part, str) for part in normalise.read_content(made))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Payloads that real instrumentations sent, against what their provider knows it answered.
+"""Payloads that real instrumentations sent, against what their provider knows it returned.
 
 The payloads are not part of the project: TELLTALE_TEST_CORPUS names a folder with `manifest.json` (cases with their
 truth, payloads with their headers) and the request bodies.
@@ -26,29 +26,29 @@ CORPUS = Path(os.environ.get("TELLTALE_TEST_CORPUS", "/nonexistent"))
 needs_corpus = pytest.mark.skipif(
     not (CORPUS / "manifest.json").is_file(), reason="set TELLTALE_TEST_CORPUS to a folder of captured payloads"
 )
-# Observations that the case's program made by hand, beside the calls that the provider saw.
+# Observations that the case's program made by hand, besides the calls that the provider saw.
 BY_HAND = {"langfuse5-observe-agent": ["llm"]}
 # Behind LiteLLM's proxy: what its client asked for; the upstream name is what it can know as served.
 ALIASES = {"litellm_proxy-err429": "broken"}
-# The proxy writes a whole answer with its tokens, though its client left: nothing in the span tells.
-UNTOLD = {("litellm_proxy-client-cancel", "aborted")}
+# The proxy records a whole response with its tokens, though its client left: nothing in the span shows it.
+UNKNOWABLE = {("litellm_proxy-client-cancel", "aborted")}
 CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
 TABLE = fast_path.attribute_table(CONTEXT.tenant_attributes)
 
 
 @dataclass
-class Told:
+class Decoded:
     """What the collector makes of one case."""
 
     calls: list[Call] = field(default_factory=list)
-    words: dict[bytes, tuple[str, str]] = field(default_factory=dict)
+    content: dict[bytes, tuple[str, str]] = field(default_factory=dict)
     duplicates: int = 0
 
 
-def read_case(manifest: dict[str, Any], case: str) -> Told:
-    told, recent = Told(), CallDeduplicator()
+def read_case(manifest: dict[str, Any], case: str) -> Decoded:
+    decoded, recent = Decoded(), CallDeduplicator()
     found: list[tuple[Call, spans.Span]] = []
-    heard: dict[tuple[bytes, bytes], tuple[str, str]] = {}
+    from_logs: dict[tuple[bytes, bytes], tuple[str, str]] = {}
     for payload in (payload for payload in manifest["payloads"] if payload["case_id"] == case):
         body = (CORPUS / payload["file"]).read_bytes()
         if payload["signal"] not in ("traces", "logs"):
@@ -56,31 +56,31 @@ def read_case(manifest: dict[str, Any], case: str) -> Told:
         encoding = payload.get("content_encoding") or ""
         if payload["signal"] == "logs":
             plain = bodies.decompress(body, encoding, 1 << 26)
-            heard.update(log_content.read(ExportLogsServiceRequest.FromString(plain)))
+            from_logs.update(log_content.read(ExportLogsServiceRequest.FromString(plain)))
             continue
         groups, _ = bodies.spans(body, encoding, "application/x-protobuf", 1 << 26, 100_000)
         found.extend(
-            (held.call, span)
-            for held in normalise.read(groups, CONTEXT, TABLE).calls
-            if (span := held.group.span(held.index)).name not in BY_HAND.get(case, [])
+            (ref.call, span)
+            for ref in normalise.read(groups, CONTEXT, TABLE).calls
+            if (span := ref.group.span(ref.index)).name not in BY_HAND.get(case, [])
         )
     found.sort(key=lambda item: item[0].convention == "anthropic")
     for call, span in found:
         if recent.find(call):
-            told.duplicates += 1
+            decoded.duplicates += 1
             continue
         recent.add(call)
-        told.calls.append(call)
-        prompt, answer = normalise.read_content(span)
-        beside = heard.get((call.trace_id, call.span_id), ("", ""))
-        told.words[call.span_id] = (prompt or beside[0], answer or beside[1])
+        decoded.calls.append(call)
+        prompt, response = normalise.read_content(span)
+        beside = from_logs.get((call.trace_id, call.span_id), ("", ""))
+        decoded.content[call.span_id] = (prompt or beside[0], response or beside[1])
     if not case.startswith("emulated"):
-        told.calls.sort(key=lambda call: call.start_unix_s)
-    return told
+        decoded.calls.sort(key=lambda call: call.start_unix_s)
+    return decoded
 
 
 def requests(truth: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The calls of a case: what a client tried again inside one call is one call, the last try."""
+    """The calls of a case: retries inside one call are one call, the last try."""
     kept: list[dict[str, Any]] = []
     for request in sorted(truth, key=lambda request: request.get("t_start_ns", 0)):
         again = kept and kept[-1].get("status") == 429 and "retry-me" in json.dumps(kept[-1].get("messages", ""))
@@ -90,7 +90,7 @@ def requests(truth: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-def verdicts(call: Call, words: tuple[str, str], truth: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def verdicts(call: Call, content: tuple[str, str], truth: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(what, right | wrong | absent) for all that the sender knew."""
     failed = truth.get("status", 200) != 200
     ended_well = not failed and not truth.get("aborted")
@@ -118,7 +118,7 @@ def verdicts(call: Call, words: tuple[str, str], truth: dict[str, Any]) -> Itera
     yield "ttft", _ttft(call, truth)
     if ended_well and truth.get("finish_reason"):
         yield "finish", _finish(call, truth["finish_reason"])
-    yield from _content(words, truth, ended_well)
+    yield from _content(content, truth, ended_well)
 
 
 def _ttft(call: Call, truth: dict[str, Any]) -> str:
@@ -140,25 +140,33 @@ def _finish(call: Call, reason: str) -> str:
     return "right" if call.finish_reasons[0] in (reason, *same.get(reason, ())) else "wrong"
 
 
-def _content(words: tuple[str, str], truth: dict[str, Any], ended_well: bool) -> Iterator[tuple[str, str]]:
+def _content(content: tuple[str, str], truth: dict[str, Any], ended_well: bool) -> Iterator[tuple[str, str]]:
     asked = _asked(truth)
     if asked:
         yield (
             "prompt",
-            "absent" if not words[0] else "right" if asked.replace("\0", "") in words[0].replace("\0", "") else "wrong",
+            "absent"
+            if not content[0]
+            else "right"
+            if asked.replace("\0", "") in content[0].replace("\0", "")
+            else "wrong",
         )
     if ended_well and (truth.get("completion") or truth.get("tool_calls")):
         called = (truth.get("tool_calls") or [{}])[0]
         wanted = truth.get("completion") or called.get("name") or called["function"]["name"]
-        yield "completion", "absent" if not words[1] else "right" if wanted.strip() in words[1] else "wrong"
+        yield "completion", "absent" if not content[1] else "right" if wanted.strip() in content[1] else "wrong"
 
 
 def _asked(truth: dict[str, Any]) -> str:
     messages = [message for message in truth.get("messages") or [] if message.get("role") == "user"]
     if not messages:
-        held = truth.get("prompt") or truth.get("input")
+        prompt = truth.get("prompt") or truth.get("input")
         return (
-            held if isinstance(held, str) else held[-1] if isinstance(held, list) and isinstance(held[-1], str) else ""
+            prompt
+            if isinstance(prompt, str)
+            else prompt[-1]
+            if isinstance(prompt, list) and isinstance(prompt[-1], str)
+            else ""
         )
     content = messages[-1]["content"]
     if isinstance(content, str):
@@ -176,26 +184,26 @@ def judge(manifest: dict[str, Any]) -> tuple[dict[str, dict[str, Counter[str]]],
     table: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     wrong: list[str] = []
     for case, about in manifest["cases"].items():
-        told, truth = read_case(manifest, case), requests(about["truth"])
+        decoded, truth = read_case(manifest, case), requests(about["truth"])
         if about["emitter"] == "litellm_proxy":
             truth = [_behind_proxy(case, one) for one in truth]
-            # What the proxy refused itself is a failed call of the gateway; no provider saw it.
-            told.calls = told.calls if truth else [call for call in told.calls if call.status != "error"]
+            # A call that the proxy itself refused is a failed call of the gateway; no provider saw it.
+            decoded.calls = decoded.calls if truth else [call for call in decoded.calls if call.status != "error"]
         row = table[about["emitter"]]
-        row["calls"]["right"] += min(len(told.calls), len(truth))
-        row["calls"]["absent"] += max(0, len(truth) - len(told.calls))
-        row["calls"]["wrong"] += max(0, len(told.calls) - len(truth))
-        if len(told.calls) > len(truth):
-            wrong.append(f"{case}: {len(told.calls)} calls for {len(truth)}")
-        if len(told.calls) != len(truth):
+        row["calls"]["right"] += min(len(decoded.calls), len(truth))
+        row["calls"]["absent"] += max(0, len(truth) - len(decoded.calls))
+        row["calls"]["wrong"] += max(0, len(decoded.calls) - len(truth))
+        if len(decoded.calls) > len(truth):
+            wrong.append(f"{case}: {len(decoded.calls)} calls for {len(truth)}")
+        if len(decoded.calls) != len(truth):
             continue
-        for call, one in zip(told.calls, truth, strict=True):
-            for what, verdict in verdicts(call, told.words[call.span_id], one):
-                if (case, what) in UNTOLD:
+        for call, one in zip(decoded.calls, truth, strict=True):
+            for what, verdict in verdicts(call, decoded.content[call.span_id], one):
+                if (case, what) in UNKNOWABLE:
                     continue
                 row[what][verdict] += 1
                 if verdict == "wrong":
-                    wrong.append(f"{case}: {what}: {_brief(call, told.words[call.span_id])}")
+                    wrong.append(f"{case}: {what}: {_brief(call, decoded.content[call.span_id])}")
     return table, wrong
 
 
@@ -203,11 +211,11 @@ def _behind_proxy(case: str, truth: dict[str, Any]) -> dict[str, Any]:
     return {**truth, "model_served": truth["model_requested"], "model_requested": ALIASES.get(case, "gpt-alias")}
 
 
-def _brief(call: Call, words: tuple[str, str]) -> str:
+def _brief(call: Call, content: tuple[str, str]) -> str:
     return (
         f"{call.model_requested}>{call.model_served} {call.status} {call.error_type} in={call.input_tokens} "
-        f"out={call.output_tokens} stream={call.streaming} ttft={call.ttft_s} {call.finish_reasons} {words[0][:60]!r}"
-        f" {words[1][:60]!r}"
+        f"out={call.output_tokens} stream={call.streaming} ttft={call.ttft_s} {call.finish_reasons} {content[0][:60]!r}"
+        f" {content[1][:60]!r}"
     )
 
 
@@ -226,7 +234,7 @@ def show(table: dict[str, dict[str, Counter[str]]]) -> str:
 
 
 @needs_corpus
-def test_nothing_is_wrong_where_the_sender_told_enough() -> None:
+def test_nothing_is_wrong_where_the_sender_reported_enough() -> None:
     table, wrong = judge(json.loads((CORPUS / "manifest.json").read_text()))
     print("\n" + show(table))
     assert not wrong, "\n".join(wrong)

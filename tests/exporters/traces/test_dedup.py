@@ -1,4 +1,4 @@
-"""The index of prior calls against a plain list that is searched through."""
+"""The index of prior calls against a linear search through a list."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exporters.traces.calls.call_index import RESPONSE_SLACK_S, SLACK_S
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.conventions.fields import INPUT
 
-# Few ids, so that they meet; some are not as long as they should be.
+# Few ids, so that they collide; some are too short.
 TRACES = st.sampled_from([b"t" * 16, b"u" * 16, bytes(8) + b"v" * 8, b"short", b"", b"t" * 24])
 SPANS = st.sampled_from([b"spanspan", b"parentof", b"another1", b"odd", bytes(8), b"spanspanspan"])
 PARENTS = st.just(b"") | SPANS
@@ -56,11 +56,11 @@ def repeats(first: Call, second: Call) -> bool:
 
 
 @settings(deadline=None, max_examples=300)
-@given(told=st.lists(st.tuples(calls(), st.booleans()), max_size=12))
-def test_the_same_as_a_search_through_all_calls(told: list[tuple[Call, bool]]) -> None:
-    # Spans that were told of, each with the one that was counted of its call.
+@given(sent=st.lists(st.tuples(calls(), st.booleans()), max_size=12))
+def test_the_same_as_a_search_through_all_calls(sent: list[tuple[Call, bool]]) -> None:
+    # Spans that were reported, each with the one that was counted for its call.
     recent, known = CallDeduplicator(), list[tuple[Call, Call]]()
-    for call, is_forgotten in told:
+    for call, is_forgotten in sent:
         seen, number = recent.find(call), recent.next_number
         same = [(span, first) for span, first in known if repeats(span, call)]
         assert (seen is not None) == bool(same)
@@ -94,7 +94,7 @@ def test_the_same_as_a_search_through_all_calls(told: list[tuple[Call, bool]]) -
 
 
 def test_a_trace_of_many_calls_is_searched_only_so_far() -> None:
-    """Whoever puts all his calls into one trace does not make others wait."""
+    """A sender that puts all its calls into one trace does not slow others down."""
     recent = CallDeduplicator()
     for number in range(5_000):
         call = Call()

@@ -1,4 +1,4 @@
-"""Failed calls of which Anthropic's SDK and an instrumentation both tell, in two traces and without a response id."""
+"""Failed calls reported by both Anthropic's SDK and an instrumentation, in two traces and without a response id."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def failed(convention: str, start: float, seconds: float, **values: object) -> C
 
 @pytest.mark.parametrize("vendor_first", [False, True])
 def test_the_vendors_span_lies_within_the_others(vendor_first: bool) -> None:
-    told = [failed("openllmetry", 100.0, 0.069), failed("anthropic", 100.002, 0.066)]
-    first, second = reversed(told) if vendor_first else told
+    pair = [failed("openllmetry", 100.0, 0.069), failed("anthropic", 100.002, 0.066)]
+    first, second = reversed(pair) if vendor_first else pair
     recent = CallDeduplicator()
     recent.add(first)
     seen = recent.find(second)
@@ -35,7 +35,7 @@ def test_two_tries_one_after_the_other_are_two_calls() -> None:
     recent = CallDeduplicator()
     recent.add(failed("openllmetry", 100.0, 0.069))
     assert recent.find(failed("anthropic", 100.5, 0.066)) is None
-    assert recent.find(failed("openllmetry", 100.001, 0.067)) is None, "one instrumentation tells of each call once"
+    assert recent.find(failed("openllmetry", 100.001, 0.067)) is None, "one instrumentation reports each call once"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_another_call_is_another_call(values: dict[str, object]) -> None:
     assert recent.find(failed("anthropic", 100.001, 0.06, **values)) is None
 
 
-def test_what_is_forgotten_is_no_longer_told() -> None:
+def test_a_removed_call_is_no_longer_found() -> None:
     recent, first = CallDeduplicator(), failed("openllmetry", 100.0, 0.069)
     recent.add(first)
     recent.forget(0, recent.next_number)

@@ -1,7 +1,7 @@
-"""Real instrumentations from PyPI tell of calls whose truth the provider knows; what they told is read at the edges.
+"""Real instrumentations from PyPI report calls whose truth the provider knows; the results are read at the edges.
 
 Each emitter has a key, hence a tenant, of its own, and asks for each case by its name as the model. What an emitter
-does not send is absent, and stands below, so that it cannot grow unseen. Nothing may be wrong, lost or doubled.
+does not send is absent, and listed below, so that it cannot grow unnoticed. Nothing may be wrong, lost or doubled.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 @dataclass(frozen=True)
 class Emitter:
-    """One program that calls models and tells of it, all cases of its API without those it skips.
+    """One instrumented program that calls models: all cases of its API except those it skips.
 
-    `absent` is what its packages do not send, as `what:case`. `asks_for_usage` is set for those that have a stream tell
-    its usage whether the application wants it or not.
+    `absent` is what its packages do not send, as `what:case`. `asks_for_usage` is set for those that request a
+    stream's usage whether the application does or not.
     """
 
     name: str
@@ -53,11 +53,11 @@ class Emitter:
         return case.status == "ok" and (case.usage or self.asks_for_usage)
 
 
-def words(text: str) -> frozenset[str]:
+def cases_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-NO_TTFT = words("ttft:stream ttft:bare ttft:cut")
+NO_TTFT = cases_of("ttft:stream ttft:bare ttft:cut")
 # The slowest first: two run at a time.
 EMITTERS = (
     Emitter("litellm-proxy", "drive_proxy.py", layer="gateway", asks_for_usage=True, absent=NO_TTFT),
@@ -67,45 +67,45 @@ EMITTERS = (
     ),
     Emitter(
         "litellm-proxy-v2", "drive_proxy.py", layer="gateway", asks_for_usage=True,
-        absent=words("reasoning:thrifty ttft:cut"),
+        absent=cases_of("reasoning:thrifty ttft:cut"),
         environment={"LITELLM_OTEL_V2": "true", CONTENT: "span_only"},
     ),
-    Emitter("litellm-sdk", "drive.py litellm_sdk", absent=NO_TTFT | words("served:stream served:bare")),
+    Emitter("litellm-sdk", "drive.py litellm_sdk", absent=NO_TTFT | cases_of("served:stream served:bare")),
     Emitter(
         "openlit", "drive.py openlit_openai",
-        absent=words("calls:cut ttft:stream ttft:bare reasoning:thrifty prompt:limited served:vectors"),
+        absent=cases_of("calls:cut ttft:stream ttft:bare reasoning:thrifty prompt:limited served:vectors"),
     ),
     Emitter(
-        "genai-openai", "drive.py genai_openai", absent=words("prompt:vectors"), environment={CONTENT: "SPAN_ONLY"},
+        "genai-openai", "drive.py genai_openai", absent=cases_of("prompt:vectors"), environment={CONTENT: "SPAN_ONLY"},
     ),
     Emitter(
-        "genai-openai-logs", "drive.py genai_openai", absent=words("prompt:vectors"),
+        "genai-openai-logs", "drive.py genai_openai", absent=cases_of("prompt:vectors"),
         environment={CONTENT: "EVENT_ONLY"},
     ),
     Emitter("openllmetry", "drive.py openllmetry_openai"),
     Emitter("openinference", "drive.py openinference_openai"),
     Emitter(
         "langfuse", "drive.py langfuse_openai",
-        absent=words(
+        absent=cases_of(
             "requested:plain requested:thrifty requested:tools requested:stream requested:bare requested:cut"
             " requested:vectors finish:plain finish:thrifty finish:tools"
         ),
     ),
     Emitter(
         "logfire", "drive.py logfire_openai",
-        absent=NO_TTFT | words("served:stream served:bare prompt:vectors"),
+        absent=NO_TTFT | cases_of("served:stream served:bare prompt:vectors"),
     ),
-    Emitter("pydantic-ai", "drive.py pydantic_agent", asks_for_usage=True, skips=words("tools vectors"),
-        absent=words("prompt:limited prompt:cut ttft:cut"),
+    Emitter("pydantic-ai", "drive.py pydantic_agent", asks_for_usage=True, skips=cases_of("tools vectors"),
+        absent=cases_of("prompt:limited prompt:cut ttft:cut"),
     ),
     Emitter(
-        "anthropic-genai", "drive.py anthropic_genai", api="anthropic", absent=words("ttft:message-stream"),
+        "anthropic-genai", "drive.py anthropic_genai", api="anthropic", absent=cases_of("ttft:message-stream"),
         environment={CONTENT: "SPAN_ONLY"},
     ),
-    # Without content there is no sample, hence no finish reason at the edges either.
+    # Without content there is no sample, hence no finish reason to read either.
     Emitter(
         "anthropic", "drive.py anthropic_native", api="anthropic",
-        absent=words(
+        absent=cases_of(
             "prompt:message finish:message completion:message prompt:message-thrifty finish:message-thrifty"
             " completion:message-thrifty prompt:message-stream finish:message-stream completion:message-stream"
             " prompt:message-limited"
@@ -113,20 +113,20 @@ EMITTERS = (
     ),
     Emitter(
         "anthropic-twice", "drive.py anthropic_twice", api="anthropic",
-        absent=words("out:message-stream ttft:message-stream"),
+        absent=cases_of("out:message-stream ttft:message-stream"),
     ),
 )  # fmt: skip
 
 
 def drive(emitter: Emitter, collector: Collector, key: str, at: str, home: Path) -> str:
-    """Runs an emitter to its end; what it said where it failed."""
+    """Runs an emitter to its end; returns its error output if it failed."""
     base = f"http://{collector.http}"
     endpoint = f"http://{collector.grpc}" if emitter.protocol == "grpc" else base
-    # Small letters for gRPC, and a bare space: LiteLLM sends what stands here as it is.
+    # Lower case for gRPC, and a bare space: LiteLLM sends this text unchanged.
     header = f"authorization=Bearer {key}"
     environment = {
         "PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT / "tests"), "PROVIDER": at,
-        # Nothing beyond this machine is part of the test.
+        # The test uses nothing outside this machine.
         "HTTPS_PROXY": "http://127.0.0.1:9", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": emitter.protocol,
         "OTEL_EXPORTER_OTLP_HEADERS": header, "OTEL_METRICS_EXPORTER": "none",
@@ -139,8 +139,8 @@ def drive(emitter: Emitter, collector: Collector, key: str, at: str, home: Path)
     return f"{emitter.name}: {done.stderr[-3000:]}" if done.returncode else ""
 
 
-class Told:
-    """What the collector says of one emitter, at its metrics page and in the store."""
+class Observed:
+    """What the collector recorded of one emitter, on its metrics page and in the store."""
 
     def __init__(self, emitter: Emitter, page: str, stored: list[Sample]) -> None:
         self.rows = [
@@ -176,48 +176,51 @@ def of_case(case: Case, labels: Mapping[str, str]) -> bool:
     return any(name in names(case) for name in given)
 
 
-def verdicts(emitter: Emitter, told: Told, case: Case) -> Iterator[tuple[str, str, object]]:
-    """(what, right | wrong | absent, the collector's word) for all that the emitter could know of a case."""
-    calls = told.sum("telltale_requests_total", case)
+def verdicts(emitter: Emitter, observed: Observed, case: Case) -> Iterator[tuple[str, str, object]]:
+    """(what, right | wrong | absent, the collector's value) for everything the emitter could know of a case."""
+    calls = observed.sum("telltale_requests_total", case)
     yield "calls", same(calls, 1), calls
     if calls != 1:
         return
     duration = "gen_ai_client_operation_duration_seconds_count"
-    status = told.label("telltale_requests_total", case, "status")
+    status = observed.label("telltale_requests_total", case, "status")
     yield "status", "right" if status == case.status or (case.cut and status != "ok") else "wrong", status
-    layer = told.label("telltale_requests_total", case, "layer"), told.label(duration, case, "gen_ai_operation_name")
+    layer = (
+        observed.label("telltale_requests_total", case, "layer"),
+        observed.label(duration, case, "gen_ai_operation_name"),
+    )
     yield "operation", same(layer, (emitter.layer, case.operation)), layer
-    yield "requested", *word(told.label(duration, case, "gen_ai_request_model"), case.name)
-    served = told.label(duration, case, "gen_ai_response_model")
+    yield "requested", *word(observed.label(duration, case, "gen_ai_request_model"), case.name)
+    served = observed.label(duration, case, "gen_ai_response_model")
     if case.status == "ok":
         yield "served", *word(served, UPSTREAM + case.name if emitter.layer == "gateway" else case.served)
     elif served not in ("", case.served):
         yield "served", "wrong", served
-    yield from tokens(emitter, told, case)
-    yield from first_token(told, case)
+    yield from tokens(emitter, observed, case)
+    yield from first_token(observed, case)
     if case.code == 429:
-        yield "error type", *word(told.label(duration, case, "error_type"), "rate_limit")
-    yield from content(told.sample(case), case)
+        yield "error type", *word(observed.label(duration, case, "error_type"), "rate_limit")
+    yield from content(observed.sample(case), case)
 
 
-def tokens(emitter: Emitter, told: Told, case: Case) -> Iterator[tuple[str, str, object]]:
+def tokens(emitter: Emitter, observed: Observed, case: Case) -> Iterator[tuple[str, str, object]]:
     known = emitter.knows_usage(case)
     for what, kind, truth in (
         ("in", "input", case.input), ("out", "output", case.output),
         ("cached", "cached_input", case.cached), ("written", "cache_write_input", case.written),
         ("reasoning", "reasoning_output", case.reasoning),
     ):  # fmt: skip
-        mine = told.sum("telltale_tokens_total", case, kind=kind)
+        mine = observed.sum("telltale_tokens_total", case, kind=kind)
         if known and truth:
             yield what, same(mine, truth), mine
         elif mine:
-            # What no answer told is a guess.
+            # What no response stated is a guess.
             yield what, "wrong", mine
 
 
-def first_token(told: Told, case: Case) -> Iterator[tuple[str, str, object]]:
-    mine = told.sum("gen_ai_client_operation_time_to_first_chunk_seconds_sum", case)
-    whole = told.sum("gen_ai_client_operation_duration_seconds_sum", case)
+def first_token(observed: Observed, case: Case) -> Iterator[tuple[str, str, object]]:
+    mine = observed.sum("gen_ai_client_operation_time_to_first_chunk_seconds_sum", case)
+    whole = observed.sum("gen_ai_client_operation_duration_seconds_sum", case)
     assert whole is not None
     if case.stream:
         yield "duration", "right" if whole >= FIRST_S + PAUSE_S - 0.01 else "wrong", whole
@@ -231,13 +234,16 @@ def first_token(told: Told, case: Case) -> Iterator[tuple[str, str, object]]:
 
 def content(sample: Sample | None, case: Case) -> Iterator[tuple[str, str, object]]:
     yield "prompt", *word(sample.prompt if sample else "", case.prompt)
-    answer = sample.response if sample else ""
+    response = sample.response if sample else ""
     if case.operation == "embeddings":
-        yield "completion", "wrong" if answer else "right", answer
+        yield "completion", "wrong" if response else "right", response
     elif case.status == "ok":
         finish = sample.finish_reason if sample else None
         yield "finish", *word(finish or "", case.finish, *({"stop"} if case.finish == "end_turn" else {"tool_call"}))
-        yield "completion", *word(answer, case.answer, '[tool call find_way: {"to": "harbour"}]' if case.tool else "")
+        yield (
+            "completion",
+            *word(response, case.response, '[tool call find_way: {"to": "harbour"}]' if case.tool else ""),
+        )
 
 
 def same(mine: object, truth: object) -> str:
@@ -276,23 +282,23 @@ def test_what_real_instrumentations_send_is_right_or_absent(
     }
     store.close()
     with provider() as at, ThreadPoolExecutor(2) as pool:
-        said = list(pool.map(lambda emitter: drive(emitter, collector, keys[emitter.name], at, tmp_path), EMITTERS))
-    assert not any(said), "\n".join(said)
+        errors = list(pool.map(lambda emitter: drive(emitter, collector, keys[emitter.name], at, tmp_path), EMITTERS))
+    assert not any(errors), "\n".join(errors)
 
     page, stored = collector.page(), collector.samples()
     table: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     wrong: list[str] = []
     for emitter in EMITTERS:
-        told = Told(emitter, page, stored)
+        observed = Observed(emitter, page, stored)
         absent = set()
         for case in emitter.cases:
-            for what, verdict, mine in verdicts(emitter, told, case):
+            for what, verdict, mine in verdicts(emitter, observed, case):
                 table[emitter.name][what][verdict] += 1
                 if verdict == "wrong":
                     wrong.append(f"{emitter.name}: {case.name}: {what}: {mine!r}")
                 elif verdict == "absent":
                     absent.add(f"{what}:{case.name}")
-        counted, known = told.sum("telltale_requests_total", None), table[emitter.name]["calls"].total()
+        counted, known = observed.sum("telltale_requests_total", None), table[emitter.name]["calls"].total()
         if (counted or 0) > known:
             wrong.append(f"{emitter.name}: {counted} calls counted of {known} made")
         if absent != emitter.absent:

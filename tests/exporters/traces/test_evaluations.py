@@ -1,4 +1,4 @@
-"""Evaluations in OTLP logs: stored as a judge's feedback, once, redacted; what cannot be used is said."""
+"""Evaluations in OTLP logs: stored once as a judge's feedback, redacted; unusable ones are reported."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def evaluation(parented: bool = True, **attributes: str | float) -> LogRecord:
         record.trace_id, record.span_id = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
     for name, value in {"name": "Relevance", **attributes}.items():
         key = name if name.startswith("gen_ai") else f"gen_ai.evaluation.{name}"
-        held = AnyValue(string_value=value) if isinstance(value, str) else AnyValue(double_value=value)
-        record.attributes.append(KeyValue(key=key, value=held))
+        any_value = AnyValue(string_value=value) if isinstance(value, str) else AnyValue(double_value=value)
+        record.attributes.append(KeyValue(key=key, value=any_value))
     return record
 
 
@@ -34,9 +34,9 @@ def post(collector: Collector, *records: LogRecord, authorization: str = "") -> 
     resource.resource.attributes.append(KeyValue(key="tenant.id", value=AnyValue(string_value="acme")))
     resource.scope_logs.add().log_records.extend(records)
     headers = {"Content-Type": "application/x-protobuf"} | ({"Authorization": authorization} if authorization else {})
-    answer = httpx.post(f"http://{collector.http}/v1/logs", content=request.SerializeToString(), headers=headers)
-    assert answer.status_code == 200
-    return ExportLogsServiceResponse.FromString(answer.content)
+    response = httpx.post(f"http://{collector.http}/v1/logs", content=request.SerializeToString(), headers=headers)
+    assert response.status_code == 200
+    return ExportLogsServiceResponse.FromString(response.content)
 
 
 def stored(collector: Collector) -> list[Feedback]:
@@ -49,9 +49,9 @@ def stored(collector: Collector) -> list[Feedback]:
 
 
 def test_a_score_is_a_judges_rating_and_counts_as_no_persons_vote(collector: Collector) -> None:
-    told = evaluation(**{"score.value": 0.2, "score.label": "fail", "explanation": "see ada@example.org"})
-    assert post(collector, told) == ExportLogsServiceResponse()
-    assert post(collector, told) == ExportLogsServiceResponse()
+    evaluated = evaluation(**{"score.value": 0.2, "score.label": "fail", "explanation": "see ada@example.org"})
+    assert post(collector, evaluated) == ExportLogsServiceResponse()
+    assert post(collector, evaluated) == ExportLogsServiceResponse()
     [judged] = stored(collector)
     assert (judged.trace_id, judged.span_id, judged.tenant) == (TRACE, SPAN, "acme")
     assert (judged.source, judged.kind, judged.name, judged.value) == ("judge", "rating", "Relevance", 0.2)
@@ -76,14 +76,14 @@ def test_without_a_span_the_response_id_finds_the_call(collector: Collector) -> 
 
 
 def test_what_cannot_be_used_is_a_partial_success(collector: Collector) -> None:
-    answer = post(
+    response = post(
         collector,
         evaluation(**{"score.value": 4.0}),
         evaluation(False, **{"score.value": 1.0, "gen_ai.response.id": "never-seen"}),
         evaluation(**{"score.value": 0.5}),
     )
-    assert answer.partial_success.rejected_log_records == 2
-    assert "[0, 1]" in answer.partial_success.error_message
+    assert response.partial_success.rejected_log_records == 2
+    assert "[0, 1]" in response.partial_success.error_message
     assert collector.value("telltale_collector_rejected_total", reason="evaluation") == 2
     assert len(stored(collector)) == 1
 
@@ -98,8 +98,8 @@ def test_the_keys_tenant_beats_what_the_resource_claims(make_collector: Callable
 
 
 def test_an_explanation_that_is_too_long_is_cut_after_it_was_redacted(collector: Collector) -> None:
-    told = evaluation(**{"score.value": 0.2, "explanation": "x" * 7_990 + " mina.kim@example.com"})
-    post(collector, told)
+    evaluated = evaluation(**{"score.value": 0.2, "explanation": "x" * 7_990 + " mina.kim@example.com"})
+    post(collector, evaluated)
     [judged] = stored(collector)
     assert judged.comment == "x" * 7_990 + " [EMAIL]"
 

@@ -1,4 +1,4 @@
-"""The short way from bytes to calls against the long one: the same calls, or it leaves the decision."""
+"""The fast path from bytes to calls against full decoding: the same calls, or it declines to decide."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONTEXT = normalise.Context(None, NAMES_OF_TENANTS, {"vllm": "mistral-7b"})
 NOT_COMPARED = ("set_ids", "tokens", "set_tokens", "token_counts", "label_fingerprint")
 COMPARED = [name for name in dir(Call()) if not name.startswith("_") and name not in NOT_COMPARED]
 TABLE = fast_path.attribute_table(NAMES_OF_TENANTS)
-PROMPT, ANSWER = "gen_ai.input.messages", "gen_ai.output.messages"
+PROMPT, RESPONSE = "gen_ai.input.messages", "gen_ai.output.messages"
 
 KEYS = sorted(
     {key for field in FIELDS for key in field.keys}
@@ -37,22 +37,22 @@ KEYS = sorted(
     | {"gen_ai.aggregated_usage.input_tokens", "gen_ai.output.messages", "gen_ai.input.messages", "server.port"}
     | {*NAMES_OF_TENANTS}
 )
-WORDS = st.sampled_from(
+TEXTS = st.sampled_from(
     [*sorted(INFERENCE | AGGREGATES), "gpt-4o", '"chat"', "None", "", "stop", '["stop"]', "-1", "20"]
 )
 VALUES = (
-    st.builds(AnyValue, string_value=WORDS | st.text(max_size=20))
+    st.builds(AnyValue, string_value=TEXTS | st.text(max_size=20))
     | st.builds(AnyValue, int_value=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300))
     | st.builds(AnyValue, double_value=st.floats() | st.floats(0, 5))
     | st.builds(AnyValue, bool_value=st.booleans())
     | st.builds(AnyValue, bytes_value=st.binary(max_size=4))
     | st.builds(
         AnyValue,
-        array_value=st.builds(ArrayValue, values=st.lists(st.builds(AnyValue, string_value=WORDS), max_size=2)),
+        array_value=st.builds(ArrayValue, values=st.lists(st.builds(AnyValue, string_value=TEXTS), max_size=2)),
     )
     | st.just(AnyValue())
 )
-# Names that stand for a call come often, or nearly every span would be none.
+# Names that mark a call are frequent, or hardly any span would be a call.
 PAIRS = st.builds(KeyValue, key=st.sampled_from(KEYS), value=VALUES)
 CHAT = st.just(KeyValue(key="gen_ai.operation.name", value=AnyValue(string_value="chat")))
 SPANS = st.builds(
@@ -86,10 +86,10 @@ def field(tag: int, raw: bytes) -> bytes:
     return bytes([tag]) + length + bytes([size]) + raw
 
 
-def spelled(prompt: str, answer: str) -> bytes:
-    """A span's bytes with content as OTel has it."""
+def span_with_content(prompt: str, response: str) -> bytes:
+    """A span's bytes with content in OTel's form."""
     made = Span(trace_id=b"t" * 16, span_id=b"s" * 8, name="chat m")
-    for key, role, text in ((PROMPT, "user", prompt), (ANSWER, "assistant", answer)):
+    for key, role, text in ((PROMPT, "user", prompt), (RESPONSE, "assistant", response)):
         message = {"role": role, "parts": [{"type": "text", "content": text}]}
         made.attributes.add(key=key, value=AnyValue(string_value=json.dumps([message])))
     return made.SerializeToString()
@@ -106,16 +106,16 @@ def values(call: Call) -> dict[str, Any]:
     }
 
 
-def long_way(body: bytes) -> list[dict[str, Any]]:
+def decoded_in_full(body: bytes) -> list[dict[str, Any]]:
     return [values(call) for span in otlp_protobuf.read(body, 100)[0] if (call := normalise.call(span, CONTEXT))]
 
 
-def told(body: bytes) -> list[dict[str, Any]]:
-    return [values(held.call) for held in normalise.read(otlp_protobuf.split(body, 100)[0], CONTEXT, TABLE).calls]
+def decoded(body: bytes) -> list[dict[str, Any]]:
+    return [values(ref.call) for ref in normalise.read(otlp_protobuf.split(body, 100)[0], CONTEXT, TABLE).calls]
 
 
-def short_ways(body: bytes) -> int:
-    """How many spans the short way decides."""
+def count_fast(body: bytes) -> int:
+    """How many spans the fast path decides."""
     return sum(
         fast_path.read(body, start, end, TABLE, None) is not None
         for group in otlp_protobuf.split(body, 100)[0]
@@ -123,7 +123,7 @@ def short_ways(body: bytes) -> int:
     )
 
 
-# Messages as they come: parts, plain text, tool calls, what is no list, no JSON, or JSON that few parsers take.
+# Messages as senders write them: parts, plain text, tool calls, not a list, not JSON, or JSON that few parsers accept.
 PARTS = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "tool_call", "reasoning", "image_url"]), "content": st.text(max_size=8)},
     optional={"name": st.just("look_up"), "arguments": st.just({"big": 2**70, "at": 1.5})},
@@ -156,74 +156,74 @@ def test_it_is_these_files_that_are_tested() -> None:
     scope=st.sampled_from(["", "made-by-hand", "ai", "openlit.x", "opentelemetry.instrumentation.openai_v2"]),
     resource=st.sampled_from([{}, {"tenant_id": "acme"}, {"service_name": "vllm"}]),
 )
-def test_the_same_calls_as_the_long_way(spans: list[Span], scope: str, resource: dict[str, str]) -> None:
+def test_the_same_calls_as_full_decoding(spans: list[Span], scope: str, resource: dict[str, str]) -> None:
     body = request(spans, scope, **resource)
-    assert told(body) == long_way(body)
+    assert decoded(body) == decoded_in_full(body)
 
 
 @settings(deadline=None, max_examples=400)
 @given(
-    st.lists(st.tuples(st.sampled_from([PROMPT, ANSWER, ANSWER]), RAW_MESSAGES, st.booleans()), max_size=3),
+    st.lists(st.tuples(st.sampled_from([PROMPT, RESPONSE, RESPONSE]), RAW_MESSAGES, st.booleans()), max_size=3),
     st.lists(PAIRS, max_size=3),
 )
-def test_the_same_words_as_the_long_way(messages: list[tuple[str, bytes, bool]], more: list[KeyValue]) -> None:
+def test_the_same_content_as_full_decoding(messages: list[tuple[str, bytes, bool]], more: list[KeyValue]) -> None:
     body = Span(
         trace_id=b"t" * 16, span_id=b"s" * 8, attributes=more, events=[Span.Event(name="x")]
     ).SerializeToString()
     for key, raw, as_bytes in messages:
         value = AnyValue(bytes_value=raw).SerializeToString()
-        # A text's bytes may be no UTF-8, which protobuf's own writer does not let through.
+        # A string's bytes may be invalid UTF-8, which protobuf's own writer rejects.
         body += field(0x4A, field(0x0A, key.encode()) + field(0x12, value if as_bytes else b"\x0a" + value[1:]))
-    told = fast_content.read_content(body, 0, len(body))
-    if told is not None:
-        assert told == content.of_messages(span_alone(body))
+    found = fast_content.read_content(body, 0, len(body))
+    if found is not None:
+        assert found == content.of_messages(span_alone(body))
 
 
-def test_ordinary_content_takes_the_short_way() -> None:
-    for prompt, answer in (("Capital of France?", "Paris."), ("수도는?", "파리입니다 😀"), ("", "x" * 5000)):
-        body = spelled(prompt, answer)
+def test_ordinary_content_takes_the_fast_path() -> None:
+    for prompt, response in (("Capital of France?", "Paris."), ("수도는?", "파리입니다 😀"), ("", "x" * 5000)):
+        body = span_with_content(prompt, response)
         assert (
             fast_content.read_content(body, 0, len(body))
-            == (prompt, answer)
+            == (prompt, response)
             == normalise.read_content(span_alone(body))
         )
 
 
 @given(st.integers(0, 400), st.integers(0, 255))
-def test_broken_content_is_left_to_the_long_way_or_refused(at: int, byte: int) -> None:
-    whole = spelled("Capital of France?", "Paris.")
+def test_broken_content_is_left_to_full_decoding_or_refused(at: int, byte: int) -> None:
+    whole = span_with_content("Capital of France?", "Paris.")
     body = bytearray(whole)
     body[at % len(body)] = byte
     for broken in (bytes(body), whole[: at % len(whole)]):
         try:
-            told = fast_content.read_content(broken, 0, len(broken))
+            found = fast_content.read_content(broken, 0, len(broken))
         except (protobuf.Malformed, IndexError):
             continue
-        assert told is None or (isinstance(told[0], str) and isinstance(told[1], str))
+        assert found is None or (isinstance(found[0], str) and isinstance(found[1], str))
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(PAIRS, max_size=4, unique_by=lambda pair: pair.key))
-def test_the_same_for_calls_that_are_nearly_ordinary(more: list[KeyValue]) -> None:
+def test_the_same_for_calls_with_more_attributes(more: list[KeyValue]) -> None:
     made = encode_spans(chat())
     made.resource_spans[0].scope_spans[0].spans[0].attributes.extend(more)
     body = made.SerializeToString()
-    assert told(body) == long_way(body)
+    assert decoded(body) == decoded_in_full(body)
 
 
-def test_the_real_sdks_spans_take_it() -> None:
+def test_the_real_sdks_spans_take_the_fast_path() -> None:
     body = encode_spans(chat(count=20)).SerializeToString()
-    assert short_ways(body) == 20
-    assert told(body) == long_way(body)
-    assert short_ways(encode_spans(chat(count=5, failed=True)).SerializeToString()) == 0
+    assert count_fast(body) == 20
+    assert decoded(body) == decoded_in_full(body)
+    assert count_fast(encode_spans(chat(count=5, failed=True)).SerializeToString()) == 0
 
 
-def test_spans_that_are_no_calls_take_it_too() -> None:
+def test_spans_that_are_no_calls_take_the_fast_path_too() -> None:
     span = Span(trace_id=bytes(16), span_id=bytes(8), name="GET /", start_time_unix_nano=1, end_time_unix_nano=2)
     span.attributes.add(key="http.route", value=AnyValue(string_value="/"))
     body = request([span], "opentelemetry.instrumentation.fastapi")
-    assert short_ways(body) == 1
-    assert told(body) == []
+    assert count_fast(body) == 1
+    assert decoded(body) == []
 
 
 def test_damaged_bytes_are_refused_or_read_the_same() -> None:
@@ -235,13 +235,13 @@ def test_damaged_bytes_are_refused_or_read_the_same() -> None:
             body[draw.randrange(len(body))] = draw.randrange(256)
         cut = bytes(body)
         try:
-            ours = told(cut)
+            ours = decoded(cut)
         except protobuf.Malformed:
             continue
         try:
-            theirs = long_way(cut)
+            theirs = decoded_in_full(cut)
         except protobuf.Malformed:
-            # Text that nobody reads is not looked at.
+            # Strings that nobody reads are not checked.
             continue
         assert ours == theirs
         agreed += 1

@@ -1,4 +1,4 @@
-"""The table of a call's fields drives all that goes through them: both ways to read a span, and the token metrics."""
+"""The table of a call's fields drives everything that uses them: both ways to read a span, and the token metrics."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from exporters.traces.keep.metrics import CallMetrics
 
 CONTEXT = normalise.Context(None, (), {})
 TABLE = fast_path.attribute_table(())
-# What a call knows that is no attribute of OTel's convention.
+# Fields of a call without an attribute in OTel's convention.
 WORKED_OUT = {"tpot_s", "stream_s", "request_hash", "irregular_ids", "model", "version"}
-# What a call has even where no attribute says it.
+# Fields that a call has even without an attribute.
 WITH_DEFAULT = {"operation", "finish_reasons"}
 # What the fast path leaves to normalisation: failures, and marks of other conventions.
 LEFT = {"error.type"} | {mark for mark, _ in MARKS}
@@ -42,7 +42,7 @@ def span(attributes: dict[str, AnyValue]) -> bytes:
 
 
 def both_ways(attributes: dict[str, AnyValue]) -> tuple[Call | None, Call | None]:
-    """The call by the fast path, None if it leaves the span alone; and by way of the span."""
+    """The call by the fast path, None if it declines; and by full decoding."""
     body = span(attributes)
     fast = fast_path.read(body, 0, len(body), TABLE, "acme")
     whole = otlp_protobuf.alone(body, 0, len(body), otlp_protobuf.Source(body, "", {})).span(0)

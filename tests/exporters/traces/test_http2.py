@@ -1,4 +1,4 @@
-"""The server's side of HTTP/2 against another's client (h2), and against peers that keep to nothing."""
+"""The server's side of HTTP/2 against another implementation's client (h2), and against misbehaving peers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ requests = st.lists(
 def test_requests_of_another_client_arrive_whole(
     sent: list[tuple[dict[str, str], bytes, bool]], step: int, pieces: bool
 ) -> None:
-    """However the bytes are cut, and whatever is told again from the table of headers."""
+    """However the bytes are split, and whichever headers come from the dynamic table."""
     peer, connection = client(), Connection(MOST, 0.0)
     done: dict[int, Stream] = {}
 
@@ -97,20 +97,20 @@ def test_requests_of_another_client_arrive_whole(
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 300), st.binary(max_size=2000), st.lists(st.integers(1, 500), min_size=1))
-def test_an_answer_keeps_to_the_peers_window(window: int, body: bytes, steps: list[int]) -> None:
+def test_a_response_keeps_to_the_peers_window(window: int, body: bytes, steps: list[int]) -> None:
     peer, connection = client(window=window), Connection(MOST, 0.0)
     peer.send_headers(1, HEADERS, end_stream=True)
     [stream] = connection.receive(peer.data_to_send(), 0.0)
     connection.respond(stream, HEAD, body, TAIL)
     got, ended, turn = b"", False, 0
     while not ended:
-        # h2 raises if more came than the window lets through.
+        # h2 raises if more arrived than the window allows.
         for event in peer.receive_data(connection.output()):
             if isinstance(event, h2.events.DataReceived):
                 got += event.data
             ended = ended or isinstance(event, h2.events.StreamEnded)
         if not ended:
-            assert connection.streams, "nobody waits, and the answer is not whole"
+            assert connection.streams, "nobody waits, and the response is incomplete"
             peer.increment_flow_control_window(steps[turn % len(steps)], 1)
             turn += 1
             connection.receive(peer.data_to_send(), 0.0)
@@ -118,7 +118,7 @@ def test_an_answer_keeps_to_the_peers_window(window: int, body: bytes, steps: li
     assert not connection.streams
 
 
-def test_an_early_answer_tells_the_peer_to_stop() -> None:
+def test_an_early_response_asks_the_peer_to_stop() -> None:
     peer, connection = client(), Connection(MOST, 0.0)
     peer.send_headers(1, HEADERS)
     peer.send_data(1, b"a" * 500)
@@ -126,7 +126,7 @@ def test_an_early_answer_tells_the_peer_to_stop() -> None:
     connection.respond(stream, HEAD)
     events = peer.receive_data(connection.output())
     assert [e.error_code for e in events if isinstance(e, h2.events.StreamReset)] == [frames.NO_ERROR]
-    # What was on its way is passed over.
+    # Frames already under way are ignored.
     assert connection.receive(frame(frames.DATA, frames.END_STREAM, 1, b"b" * 500), 0.0) == []
     assert connection.output() == b""
 
@@ -227,7 +227,7 @@ def test_what_breaks_a_call_ends_that_call_alone(sent: bytes, code: int) -> None
 
 
 @pytest.mark.parametrize("begin", [b"GET / HTTP/1.1\r\n", b"PRI * HTTP/2.0\r\n\r\nXX", b"\x16\x03\x01\x02\x00", b"\0"])
-def test_other_protocols_are_told_apart(begin: bytes) -> None:
+def test_other_protocols_are_recognised(begin: bytes) -> None:
     with pytest.raises(NotHttp2):
         Connection(MOST, 0.0).receive(begin, 0.0)
 
@@ -319,7 +319,7 @@ def test_more_streams_than_allowed_are_refused() -> None:
     late = 2 * MAX_STREAMS + 1
     assert connection.receive(frame(frames.HEADERS, frames.END_HEADERS, late, header_block()), 0.0) == []
     assert connection.output() == frame(frames.RST_STREAM, 0, late, struct.pack(">I", frames.REFUSED_STREAM))
-    # A stream that the peer gave up counts until its owner is done with it.
+    # A stream that the peer reset counts until its owner is done with it.
     [stream] = connection.receive(frame(frames.RST_STREAM, 0, 1, bytes(4)), 0.0)
     connection.receive(frame(frames.HEADERS, frames.END_HEADERS, late + 2, header_block()), 0.0)
     assert connection.output().startswith(frame(frames.RST_STREAM, 0, late + 2, b"")[3:4], 3)
@@ -327,7 +327,7 @@ def test_more_streams_than_allowed_are_refused() -> None:
     assert len(connection.receive(frame(frames.HEADERS, frames.END_HEADERS, late + 4, header_block()), 0.0)) == 1
 
 
-def test_after_close_no_stream_is_taken_and_those_open_may_end() -> None:
+def test_after_close_no_stream_is_accepted_and_open_ones_may_end() -> None:
     peer, connection = client(), Connection(MOST, 0.0)
     peer.send_headers(1, HEADERS)
     [stream] = connection.receive(peer.data_to_send(), 0.0)
@@ -355,8 +355,8 @@ pieces_of_frames = st.one_of(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(pieces_of_frames, max_size=40), st.integers(1, 2000))
-def test_no_bytes_bring_it_out_of_step(parts: list[bytes], step: int) -> None:
-    """Whatever comes: streams, or Broken with a GOAWAY; the same however it is cut."""
+def test_any_bytes_leave_it_consistent(parts: list[bytes], step: int) -> None:
+    """Any input gives streams, or Broken with a GOAWAY; the same however it is split."""
 
     def drive(step: int) -> tuple[list[tuple[int, bytes, bool, bool]], int | None]:
         connection = greeted()

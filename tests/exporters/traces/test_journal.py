@@ -1,4 +1,4 @@
-"""A request that is refused after all leaves everything as if it had not come, whatever else was in work meanwhile."""
+"""A refused request leaves everything as if it had never come, whatever other requests were in progress."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ SPANS: tuple[Sent, ...] = (
     # Content in logs; the second is a failed one.
     span(5, BARE),
     span(6, {**BARE, "error.type": "timeout"}),
-    # A failed call that a vendor's SDK and an instrumentation report, and who else may be the vendor's.
+    # A failed call that a vendor's SDK and an instrumentation report, and another that may be the vendor's.
     span(7, {**BARE, **ANTHROPIC}),
     span(8, {**BARE, **ANTHROPIC}, VENDOR, start=0.25, seconds=0.5),
     span(9, {**BARE, **ANTHROPIC}, VENDOR, start=0.125, seconds=0.75),
@@ -107,9 +107,9 @@ def records(number: int) -> list[LogRecord]:
 
 
 Request = tuple[list[Sent], list[LogRecord]]
-"""Spans, or else log records."""
+"""Spans, or log records."""
 
-# Spans and log records that have to do with each other.
+# Related spans and log records.
 STORIES: tuple[Request, ...] = (
     (list(SPANS[0:2]), records(2)),
     (list(SPANS[2:4]), [*records(3), evaluation()]),
@@ -152,7 +152,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DelayedStore]:
 
 
 class Collecting:
-    """A pipeline, what it was sent, and the requests that are not answered yet."""
+    """A pipeline, what it was sent, and the requests without a response yet."""
 
     def __init__(self, store: DelayedStore, per_minute: float) -> None:
         store.queued.clear()
@@ -174,7 +174,7 @@ class Collecting:
         return self.pipeline.ingest_traces(found, seen, None)
 
     def finish(self, place: int) -> Request | None:
-        """Answer a request as the receiver does, if it can be by now. Returns it if it was committed."""
+        """Finish a request as the receiver does, if its commit is done. Returns it if it was committed."""
         request, batch = self.open[place]
         if batch.commit is not None and not batch.commit.done():
             return None
@@ -186,7 +186,7 @@ class Collecting:
         return request
 
     def state(self) -> dict[str, object]:
-        """All that one request leaves behind for others."""
+        """All state that a request leaves for later ones."""
         pipeline = self.pipeline
         collector, dedup = pipeline._collector, pipeline._dedup
         priors = {}
@@ -240,30 +240,30 @@ def requests_of_a_story(draw: st.DrawFn) -> list[Request]:
         if records and draw(st.booleans()):
             made.append(([], draw(st.lists(st.sampled_from(records), min_size=1, max_size=2))))
         else:
-            told = draw(st.lists(st.sampled_from(spans), min_size=1, max_size=2))
+            chosen = draw(st.lists(st.sampled_from(spans), min_size=1, max_size=2))
             # A call that is sampled in any case, for which most requests wait.
             extra = [span(50 + number, {**BARE, **CONTENT, "error.type": "timeout"})]
-            made.append(([*told, *draw(st.sampled_from([extra, extra, []]))], []))
+            made.append(([*chosen, *draw(st.sampled_from([extra, extra, []]))], []))
     return made
 
 
-STEPS = st.tuples(st.sampled_from(["come", "come", "come", "store", "refuse", "answer", "answer"]), st.integers(0, 5))
+STEPS = st.tuples(st.sampled_from(["come", "come", "come", "store", "refuse", "finish", "finish"]), st.integers(0, 5))
 
 
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(  # Content of a call that is committed comes in a request that is refused.
     requests=[([SPANS[1]], []), ([SPANS[0]], [])],
-    steps=[("come", 0), ("answer", 0), ("come", 0), ("refuse", 0), ("answer", 0)],
+    steps=[("come", 0), ("finish", 0), ("come", 0), ("refuse", 0), ("finish", 0)],
     keeps_all=True,
 )
 @example(  # So does the other half of a failed call.
     requests=[([SPANS[6]], []), ([SPANS[7], EXTRA], [])],
-    steps=[("come", 0), ("answer", 0), ("come", 0), ("refuse", 0), ("answer", 0)],
+    steps=[("come", 0), ("finish", 0), ("come", 0), ("refuse", 0), ("finish", 0)],
     keeps_all=True,
 )
 @example(  # What builds on a refused request is refused with it, though it was stored itself.
     requests=[([SPANS[2], EXTRA], []), ([SPANS[3]], [])],
-    steps=[("come", 0), ("come", 0), ("store", 1), ("answer", 1), ("refuse", 0), ("answer", 0), ("answer", 0)],
+    steps=[("come", 0), ("come", 0), ("store", 1), ("finish", 1), ("refuse", 0), ("finish", 0), ("finish", 0)],
     keeps_all=True,
 )
 @given(requests=requests_of_a_story(), steps=st.lists(STEPS, max_size=24), keeps_all=st.booleans())
@@ -277,7 +277,7 @@ def test_what_is_left_is_what_the_committed_requests_alone_leave(
     coming = deque(enumerate(requests))
     numbers: list[int] = []
 
-    def answer(place: int) -> None:
+    def finish(place: int) -> None:
         number = numbers[place]
         before = len(real.open)
         if real.finish(place) is not None:
@@ -290,14 +290,14 @@ def test_what_is_left_is_what_the_committed_requests_alone_leave(
             number, request = coming.popleft()
             numbers.append(number)
             real.ingest(request)
-        elif step == "answer" and real.open:
-            answer(choice % len(real.open))
+        elif step == "finish" and real.open:
+            finish(choice % len(real.open))
         elif step in ("store", "refuse") and store.queued:
             store.end(choice % len(store.queued), step == "store")
     while store.queued:
         store.end(0, is_stored=False)
     while real.open:
-        answer(0)
+        finish(0)
 
     alone = Collecting(store, per_minute)
     spend_the_budget(alone)

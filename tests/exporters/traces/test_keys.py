@@ -1,4 +1,4 @@
-"""Keys are looked up in the store, which may be slow to answer; nobody else waits for that."""
+"""Keys are looked up in the store, which may be slow; no other sender waits for that."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def call(collector: Collector, secret: str | None, *, is_metrics: bool = False) 
     return grpc.StatusCode.OK
 
 
-def test_a_database_that_does_not_answer_for_a_key_holds_up_nobody_else(
+def test_a_database_that_does_not_respond_for_a_key_delays_nobody_else(
     new_database: Callable[[], str], make_collector: Callable[..., Collector]
 ) -> None:
     url = new_database()
@@ -75,7 +75,7 @@ def test_a_database_that_does_not_answer_for_a_key_holds_up_nobody_else(
     assert collector.value("telltale_requests_total", tenant="acme") == 2
 
 
-def test_a_database_that_did_not_answer_for_a_key_is_asked_again(
+def test_a_database_that_did_not_respond_for_a_key_is_asked_again(
     new_database: Callable[[], str], make_collector: Callable[..., Collector]
 ) -> None:
     url = new_database()
@@ -86,8 +86,8 @@ def test_a_database_that_did_not_answer_for_a_key_is_asked_again(
     owner = create_engine(url)
     with owner.begin() as connection:
         connection.execute(text("LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE"))
-        answer = post(collector, secret)
-        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        response = post(collector, secret)
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
         assert call(collector, second) is grpc.StatusCode.UNAVAILABLE
         assert post(collector, secret, "/v1/metrics").status_code == 503
     assert collector.value("telltale_collector_rejected_total", reason="store_unavailable") == 3
@@ -109,7 +109,7 @@ def test_the_end_does_not_wait_for_keys_that_nobody_waits_for(
         asked = [pool.submit(_try, collector, f"tt_{number:08d}_bad") for number in range(40)]
         until(lambda: collector.value("telltale_collector_queue_bytes") == 40 * 100)
         collector.popen.terminate()
-        # Its grace for requests in work, and one look-up; each of the forty would be ten look-ups long.
+        # Its grace period for open requests, and one look-up; without sharing, the forty would take ten look-ups each.
         assert collector.popen.wait(timeout=25) == 0
     assert all(one.done() for one in asked)
     owner.dispose()
@@ -117,7 +117,7 @@ def test_the_end_does_not_wait_for_keys_that_nobody_waits_for(
 
 def _try(collector: Collector, secret: str) -> None:
     with suppress(httpx.HTTPError):
-        # What it holds is looked at once its key is known.
+        # The body is read once its key is known.
         collector.post(b"x" * 100, Authorization=f"Bearer {secret}")
 
 
@@ -132,7 +132,7 @@ def test_a_key_that_is_none_is_unknown_to_every_database(
 def test_a_lookup_that_took_longer_than_it_is_good_for_is_good_for_those_who_waited(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
     secret = key(store)
-    # What the clock says when a request comes, when the store is asked, and to a request after that.
+    # The clock when a request arrives, when the store is asked, and at the next request.
     times = iter([0.0, 0.0, 40.0, 40.0])
     lookups = KeyLookups(ApiKeys(store, lambda: next(times)))
     first = lookups.look_up(secret)

@@ -31,15 +31,15 @@ def in_batch(*bodies: object) -> dict[str, object]:
     return {"batch": [{"id": f"e{i}", "type": "score-create", "body": body} for i, body in enumerate(bodies)]}
 
 
-def answered(answer: httpx.Response) -> tuple[list[str], list[str]]:
+def results(response: httpx.Response) -> tuple[list[str], list[str]]:
     """The ids under successes and errors."""
-    assert answer.status_code == 207
-    told = answer.json()
-    return [one["id"] for one in told["successes"]], [one["id"] for one in told["errors"]]
+    assert response.status_code == 207
+    body = response.json()
+    return [one["id"] for one in body["successes"]], [one["id"] for one in body["errors"]]
 
 
 def post(collector: Collector, path: str, body: object, secret: str) -> httpx.Response:
-    # As text that is all ASCII: httpx's own writer takes no half of a surrogate pair.
+    # As pure ASCII: httpx's own writer accepts no lone surrogate.
     headers = {"Authorization": basic(secret)}
     return httpx.post(f"http://{collector.http}{path}", content=json.dumps(body), headers=headers)
 
@@ -62,10 +62,10 @@ def test_both_forms_are_stored_once_and_redacted(collector: Collector) -> None:
         {"id": "e3", "type": "score-create", "body": {"id": "s3", "traceId": TRACE, "name": "stars", "value": 4}},
         {"id": "e4", "type": "trace-create", "body": {}},
     ]}  # fmt: skip
-    answer = post(collector, "/api/public/ingestion", batch, secret)
-    assert answer.status_code == 207
-    assert [one["id"] for one in answer.json()["successes"]] == ["e1", "e2"]
-    assert {one["id"] for one in answer.json()["errors"]} == {"e3", "e4"}
+    response = post(collector, "/api/public/ingestion", batch, secret)
+    assert response.status_code == 207
+    assert [one["id"] for one in response.json()["successes"]] == ["e1", "e2"]
+    assert {one["id"] for one in response.json()["errors"]} == {"e3", "e4"}
     [thumb, rating] = stored(collector)
     assert (thumb.tenant, thumb.kind, thumb.value, thumb.comment) == ("acme", "thumb", 1.0, "[EMAIL]")
     assert (rating.kind, rating.value, rating.name) == ("rating", 0.8, "stars")
@@ -75,7 +75,7 @@ def test_a_score_without_an_id_is_known_by_what_is_stored_of_it(collector: Colle
     secret = key(collector, "feedback:write")
     unnamed = {**SCORE, "id": None}
     first = post(collector, "/api/public/scores", unnamed, secret).json()["id"]
-    # Its hash would let somebody who guesses an address see whether it is the one that was redacted.
+    # Its hash would let somebody check a guess of the address that was redacted.
     again = post(collector, "/api/public/scores", {**unnamed, "comment": "b@a.org"}, secret).json()["id"]
     other = post(collector, "/api/public/scores", {**unnamed, "value": 0.0}, secret).json()["id"]
     assert first == again != other
@@ -90,13 +90,13 @@ def test_names_and_ids_hold_nothing_that_is_redacted_elsewhere(collector: Collec
     assert named not in event.idempotency_key
 
 
-def test_an_event_is_answered_by_its_id_whatever_its_body_is_called(collector: Collector) -> None:
+def test_the_response_names_an_event_by_its_own_id_not_its_bodys(collector: Collector) -> None:
     secret = key(collector, "feedback:write")
-    answer = post(collector, "/api/public/ingestion", in_batch({**SCORE, "id": None}, {**SCORE, "id": ""}), secret)
-    assert answered(answer) == (["e0", "e1"], [])
+    response = post(collector, "/api/public/ingestion", in_batch({**SCORE, "id": None}, {**SCORE, "id": ""}), secret)
+    assert results(response) == (["e0", "e1"], [])
 
 
-def test_it_takes_a_key_for_feedback(collector: Collector) -> None:
+def test_it_accepts_a_key_for_feedback(collector: Collector) -> None:
     assert post(collector, "/api/public/scores", [SCORE], key(collector, "otlp:write")).status_code == 401
     assert httpx.post(f"http://{collector.http}/api/public/scores", content=json.dumps([SCORE])).status_code == 401
     assert stored(collector) == []
@@ -111,36 +111,36 @@ def test_bodies_without_scores_are_refused(collector: Collector) -> None:
     assert stored(collector) == []
 
 
-def test_events_that_are_no_scores_are_answered_openly(collector: Collector) -> None:
+def test_events_that_are_no_scores_are_listed_as_errors(collector: Collector) -> None:
     secret = key(collector, "feedback:write")
     kinds = ["trace-create", "generation-create", "score-create", "sdk-log"]
     batch = {"batch": [{"id": kind, "type": kind, "body": None} for kind in kinds]}
-    answer = post(collector, "/api/public/ingestion", batch, secret)
-    # Langfuse answers nothing to what its SDKs tell of themselves either.
-    assert answered(answer) == ([], kinds[:3])
-    # Langfuse's own status for what it cannot take: its SDKs try a few times and log it.
-    assert {one["status"] for one in answer.json()["errors"]} == {400}
-    assert "/v1/traces" in answer.json()["errors"][0]["message"]
+    response = post(collector, "/api/public/ingestion", batch, secret)
+    # Langfuse returns nothing for its SDKs' own events either.
+    assert results(response) == ([], kinds[:3])
+    # Langfuse's own status for events it cannot use: its SDKs try a few times and log it.
+    assert {one["status"] for one in response.json()["errors"]} == {400}
+    assert "/v1/traces" in response.json()["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("odd", ["\ud800", "a\0b", "z" * 120], ids=["half a pair", "NUL", "long"])
-def test_ids_that_no_store_takes_cost_nothing_of_their_batch(collector: Collector, odd: str) -> None:
+def test_ids_that_no_store_accepts_leave_the_rest_of_the_batch_intact(collector: Collector, odd: str) -> None:
     secret = key(collector, "feedback:write")
     ids = ["good", odd, odd + "2"]
     batch = in_batch(*({**SCORE, "id": one, "value": n % 2} for n, one in enumerate(ids)))
     for _ in range(2):
-        assert answered(post(collector, "/api/public/ingestion", batch, secret)) == (["e0", "e1", "e2"], [])
+        assert results(post(collector, "/api/public/ingestion", batch, secret)) == (["e0", "e1", "e2"], [])
     found = stored(collector)
     assert [event.value for event in found] == [0.0, 1.0, 0.0]
     assert found[0].idempotency_key == "langfuse:good"
     # The same id with another body is a conflict, whatever its letters.
     other = post(collector, "/api/public/ingestion", in_batch({**SCORE, "id": odd, "value": 0}), secret)
-    assert answered(other) == ([], ["e0"])
+    assert results(other) == ([], ["e0"])
     assert post(collector, "/api/public/scores", {**SCORE, "id": odd, "value": 0}, secret).status_code == 400
     assert post(collector, "/api/public/scores", {**SCORE, "id": odd}, secret).json() == {"id": odd}
 
 
-def test_ids_that_a_store_takes_keep_their_keys(collector: Collector) -> None:
+def test_ids_that_a_store_accepts_keep_their_keys(collector: Collector) -> None:
     secret = key(collector, "feedback:write")
     ids = ["s-1", "z" * 119, "ünï/💡"]
     for one in ids:
@@ -148,15 +148,15 @@ def test_ids_that_a_store_takes_keep_their_keys(collector: Collector) -> None:
     assert [event.idempotency_key for event in stored(collector)] == [f"langfuse:{one}" for one in ids]
 
 
-def test_odd_words_cost_nothing_of_their_batch(collector: Collector) -> None:
+def test_odd_text_leaves_the_rest_of_the_batch_intact(collector: Collector) -> None:
     secret = key(collector, "feedback:write")
-    odd = [{**SCORE, "id": f"{n}", "comment": words} for n, words in enumerate(("fine", "a \ud83d", "a\0b"))]
-    words = [{**SCORE, "id": f"w{n}", "value": word} for n, word in enumerate(("good", "\ud800", "bad\0"))]
-    taken, refused = answered(post(collector, "/api/public/ingestion", in_batch(*odd, *words), secret))
-    assert (len(taken), refused) == (6, [])
+    odd = [{**SCORE, "id": f"{n}", "comment": comment} for n, comment in enumerate(("fine", "a \ud83d", "a\0b"))]
+    categories = [{**SCORE, "id": f"w{n}", "value": word} for n, word in enumerate(("good", "\ud800", "bad\0"))]
+    accepted, refused = results(post(collector, "/api/public/ingestion", in_batch(*odd, *categories), secret))
+    assert (len(accepted), refused) == (6, [])
 
 
-def test_words_that_are_too_long_are_cut_after_they_were_redacted(collector: Collector) -> None:
+def test_text_that_is_too_long_is_cut_after_redaction(collector: Collector) -> None:
     secret = key(collector, "feedback:write")
     scores = [
         {**SCORE, "id": "s1", "comment": "x" * 7_990 + " mina.kim@example.com"},

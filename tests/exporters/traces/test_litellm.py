@@ -1,4 +1,4 @@
-"""LiteLLM's spans as its releases write them: one call a request, on whichever span it stands."""
+"""LiteLLM's spans as its releases write them: one call per request, whichever span it is recorded on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MESSAGES = {
     "gen_ai.input.messages": json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Which way?"}]}]),
     "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "Left."}]}]),
 }
-# Release 1.81: no span of the call's own, and no word of the client's name for the model but in an answer.
+# Release 1.81: no span of the call's own, and the client's name for the model only in a response.
 ON_PARENT = {
     "gen_ai.request.model": "up", "gen_ai.response.model": "alias", "llm.request.type": "acompletion",
     "gen_ai.operation.name": "acompletion", "gen_ai.system": "openai", "llm.is_streaming": "False",
@@ -62,27 +62,27 @@ def test_the_call_stands_on_the_proxys_own_span_when_it_has_no_other() -> None:
     assert normalise.read_content(span(ON_PARENT, PROXY)) == ("Which way?", "Left.")
 
 
-def test_the_proxys_own_span_is_no_call_when_it_tells_of_none() -> None:
+def test_the_proxys_own_span_is_no_call_when_it_describes_none() -> None:
     for name in (PROXY, "Failed Proxy Server Request", "auth", "router", "raw_gen_ai_request"):
         assert normalise.call(span({"http.route": "/v1/chat/completions"}, name), CONTEXT) is None
     assert normalise.call(span({"gen_ai.request.model": "up"}, "Failed Proxy Server Request"), CONTEXT) is None
 
 
-def test_a_stream_in_which_only_the_upstream_name_is_told_was_asked_for_by_a_name_nobody_knows() -> None:
+def test_a_stream_that_names_only_the_upstream_model_has_no_requested_model() -> None:
     streamed = {**ON_PARENT, "gen_ai.response.model": "up", "llm.is_streaming": "True"}
     found = call(streamed, PROXY)
     assert (found.model_requested, found.model_served, found.model) == (None, "up", "up")
 
 
 @pytest.mark.parametrize(
-    ("told", "tokens"),
+    ("usage", "tokens"),
     [
         ("{'prompt_tokens_details': None}", None),
         ("{'prompt_tokens_details': {'cached_tokens': 0}}", 23),
     ],
 )
-def test_a_streams_tokens_on_the_proxys_own_span_may_be_counted_by_the_proxy_itself(told: str, tokens: object) -> None:
-    found = call({**ON_PARENT, "llm.is_streaming": "True", "metadata.usage_object": told}, PROXY)
+def test_a_streams_tokens_on_the_proxys_own_span_may_be_counted_by_the_proxy_itself(usage: str, tokens: object) -> None:
+    found = call({**ON_PARENT, "llm.is_streaming": "True", "metadata.usage_object": usage}, PROXY)
     assert (found.input_tokens, found.status) == (tokens, "ok")
 
 
@@ -104,7 +104,7 @@ def test_the_second_generation_names_client_and_upstream_apart() -> None:
     assert normalise.read_content(span(SECOND, "chat alias")) == ("Which way?", "Left.")
 
 
-def test_the_second_generation_tells_the_time_to_first_token() -> None:
+def test_the_second_generation_has_the_time_to_first_token() -> None:
     streamed = {**SECOND, "litellm.request.streaming": True, "gen_ai.response.time_to_first_chunk": 0.13}
     found = call(streamed, "chat alias", kind=3)
     assert (found.streaming, found.ttft_s) == (True, 0.13)
@@ -112,9 +112,9 @@ def test_the_second_generation_tells_the_time_to_first_token() -> None:
 
 def test_a_tool_call_of_the_second_generation() -> None:
     called = {"function": {"arguments": '{"to": "harbour"}', "name": "find_way"}, "id": "c1", "type": "function"}
-    answer = json.dumps([{"content": None, "role": "assistant", "tool_calls": [called]}])
-    words = normalise.read_content(span({**SECOND, "gen_ai.output.messages": answer}, "chat alias"))
-    assert words[1] == '[tool call find_way: {"to": "harbour"}]'
+    response = json.dumps([{"content": None, "role": "assistant", "tool_calls": [called]}])
+    content = normalise.read_content(span({**SECOND, "gen_ai.output.messages": response}, "chat alias"))
+    assert content[1] == '[tool call find_way: {"to": "harbour"}]'
 
 
 def test_guardrails_routes_and_tools_are_no_calls() -> None:
@@ -152,9 +152,14 @@ def test_a_web_frameworks_span_that_says_it_is_a_call_is_one() -> None:
     assert found.model_requested == "alias"
 
 
-def test_the_sdk_inside_an_applications_span_tells_of_its_call_there() -> None:
-    told = {**ON_PARENT, "gen_ai.response.model": "up-2026", "litellm.call_id": "c", "gen_ai.operation.name": "chat"}
-    found = call(told, "handle", scope="app")
+def test_the_sdk_inside_an_applications_span_records_its_call_there() -> None:
+    attributes = {
+        **ON_PARENT,
+        "gen_ai.response.model": "up-2026",
+        "litellm.call_id": "c",
+        "gen_ai.operation.name": "chat",
+    }
+    found = call(attributes, "handle", scope="app")
     assert (found.convention, found.layer) == ("litellm", "client")
     assert (found.model_requested, found.model_served) == ("up", "up-2026")
 
@@ -168,7 +173,7 @@ def test_zero_tokens_are_tokens_that_nobody_counted() -> None:
     assert (found.input_tokens, found.output_tokens, found.status) == (None, None, "ok")
 
 
-def test_of_an_answer_that_broke_off_it_counts_what_came() -> None:
+def test_of_a_response_that_broke_off_it_counts_what_came() -> None:
     broken = {**SECOND, "gen_ai.usage.input_tokens": 14, "gen_ai.usage.output_tokens": 7, "error.type": "ReadError"}
     found = call(broken, "chat alias", status=2)
     assert (found.status, found.error_type) == ("error", "connection")

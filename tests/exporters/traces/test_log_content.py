@@ -1,4 +1,4 @@
-"""Content that comes in logs: joined with its span in either order, redacted, durable when answered."""
+"""Content that comes in logs: joined with its span in either order, redacted, durable once acknowledged."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def record(span: ReadableSpan, name: str, **attributes: AnyValue) -> LogRecord:
     )
 
 
-def structured(role: str, words: str) -> AnyValue:
-    part = _object(type="text", content=words)
+def structured(role: str, text: str) -> AnyValue:
+    part = _object(type="text", content=text)
     return _list(_object(role=role, parts=_list(part)))
 
 
@@ -92,7 +92,7 @@ def test_older_events_of_one_call_stand_together(collector: Collector) -> None:
     assert (stored.prompt, stored.response) == ("Capital of France?", "Paris.")
 
 
-def test_a_log_that_the_store_did_not_take_is_joined_when_it_comes_again(collector: Collector, tmp_path: Path) -> None:
+def test_a_log_that_the_store_refused_is_joined_when_it_comes_again(collector: Collector, tmp_path: Path) -> None:
     spans = chat(**SILENT)
     send(collector, spans)
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
@@ -107,8 +107,8 @@ def test_a_log_that_the_store_did_not_take_is_joined_when_it_comes_again(collect
 def test_bad_logs_get_the_protocols_error(make_collector: Callable[..., Collector]) -> None:
     collector = make_collector()
     headers = {"Content-Type": "application/x-protobuf"}
-    answer = httpx.post(f"http://{collector.http}/v1/logs", content=b"\xff\xff", headers=headers)
-    assert answer.status_code == 400
+    response = httpx.post(f"http://{collector.http}/v1/logs", content=b"\xff\xff", headers=headers)
+    assert response.status_code == 400
     assert collector.value("telltale_collector_rejected_total", reason="malformed") == 1
 
 
@@ -135,19 +135,19 @@ def test_millions_of_things_in_few_bytes_are_refused_soon(collector: Collector, 
         body = bytes((tag << 3 | 2,)) + varint(len(body)) + body
     headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
     before = collector.peak_memory()
-    answer = httpx.post(f"http://{collector.http}/v1/logs", content=gzip.compress(body, 1), headers=headers)
-    assert answer.status_code == 413
+    response = httpx.post(f"http://{collector.http}/v1/logs", content=gzip.compress(body, 1), headers=headers)
+    assert response.status_code == 413
     assert collector.peak_memory() - before < 100 << 20
 
 
 def test_a_vendors_own_span_and_an_instrumentations_are_one_call_with_its_content(collector: Collector) -> None:
     from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-    told = {"gen_ai.response.id": "msg_1"}
-    vendor = encode_spans(chat(**told, **SILENT))
+    ids = {"gen_ai.response.id": "msg_1"}
+    vendor = encode_spans(chat(**ids, **SILENT))
     vendor.resource_spans[0].scope_spans[0].scope.name = "com.anthropic.sdk.python"
     assert collector.post(vendor.SerializeToString()).status_code == 200
-    send(collector, chat(**told))
+    send(collector, chat(**ids))
     assert collector.value("telltale_requests_total") == 1
     assert collector.value("telltale_collector_duplicates_total", pair="anthropic+otel") == 1
     assert [stored.response for stored in collector.samples()] == ["Press the button."]

@@ -55,7 +55,7 @@ def connect(collector: Collector) -> socket.socket:
 
 
 def ask(collector: Collector, data: bytes, *more: tuple[str, str], path: str = SERVICE) -> dict[str, str]:
-    """Headers and trailers of a call by another's HTTP/2."""
+    """Headers and trailers of a call with another HTTP/2 implementation."""
     peer = client()
     peer.send_headers(1, [*((k, path if k == ":path" else v) for k, v in FIELDS), *more])
     peer.send_data(1, data, end_stream=True)
@@ -64,7 +64,7 @@ def ask(collector: Collector, data: bytes, *more: tuple[str, str], path: str = S
         link.sendall(peer.data_to_send())
         while "grpc-status" not in found and found.get(":status", "200") == "200":
             got = link.recv(65536)
-            assert got, "closed without an answer"
+            assert got, "closed without a response"
             for event in peer.receive_data(got):
                 found |= dict(getattr(event, "headers", None) or ())
     return found
@@ -88,8 +88,8 @@ def test_other_encodings_by_name(collector: Collector) -> None:
     assert ask(collector, message(gzip.compress(body()), True), ("grpc-encoding", "gzip"))["grpc-status"] == "0"
     # A message that is not compressed may come under any encoding.
     assert ask(collector, message(body()), ("grpc-encoding", "snappy"))["grpc-status"] == "0"
-    told = ask(collector, message(b"x", True), ("grpc-encoding", "snappy"))
-    assert (told["grpc-status"], told["grpc-accept-encoding"]) == ("12", "identity,gzip,deflate,zstd")
+    trailers = ask(collector, message(b"x", True), ("grpc-encoding", "snappy"))
+    assert (trailers["grpc-status"], trailers["grpc-accept-encoding"]) == ("12", "identity,gzip,deflate,zstd")
     assert collector.value("telltale_requests_total") == 3
 
 
@@ -109,16 +109,16 @@ def test_other_encodings_by_name(collector: Collector) -> None:
 def test_what_cannot_be_read_is_refused_with_its_reason(
     collector: Collector, data: bytes, more: tuple[tuple[str, str], ...], status: str, says: str
 ) -> None:
-    told = ask(collector, data, *more)
-    assert told["grpc-status"] == status
-    assert says in told["grpc-message"]
+    trailers = ask(collector, data, *more)
+    assert trailers["grpc-status"] == status
+    assert says in trailers["grpc-message"]
     assert collector.value("telltale_collector_rejected_total") == 1
 
 
 def test_unknown_methods_and_requests_that_are_not_grpc(collector: Collector) -> None:
-    told = ask(collector, message(b""), path="/grpc.health.v1.Health/Check")
-    assert told["grpc-status"] == "12"
-    assert told["grpc-message"] == "no such method: /grpc.health.v1.Health/Check"
+    trailers = ask(collector, message(b""), path="/grpc.health.v1.Health/Check")
+    assert trailers["grpc-status"] == "12"
+    assert trailers["grpc-message"] == "no such method: /grpc.health.v1.Health/Check"
     peer = client()
     peer.send_headers(1, [*FIELDS[:-1], ("content-type", "application/json")], end_stream=True)
     with connect(collector) as link:
@@ -139,12 +139,12 @@ def test_metrics_are_accepted_and_not_kept(collector: Collector) -> None:
     assert collector.value("telltale_collector_requests_total", signal="metrics") == 1
 
 
-def test_http_1_is_told_where_to_go(collector: Collector) -> None:
+def test_http_1_is_pointed_to_the_http_port(collector: Collector) -> None:
     with connect(collector) as link:
         link.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-        answer = b"".join(iter(lambda: link.recv(65536), b""))
-    assert answer.startswith(b"HTTP/1.1 505 ")
-    assert b"collector.http_listen" in answer
+        response = b"".join(iter(lambda: link.recv(65536), b""))
+    assert response.startswith(b"HTTP/1.1 505 ")
+    assert b"collector.http_listen" in response
 
 
 def test_a_message_announced_as_too_large_is_refused_before_it_comes(make_collector: Callable[..., Collector]) -> None:
@@ -170,8 +170,8 @@ def test_a_message_announced_as_too_large_is_refused_before_it_comes(make_collec
 
 
 def test_many_calls_at_once_on_one_connection(collector: Collector) -> None:
-    """Large and small, some of them given up: the rest is counted once, and nothing is held afterwards."""
-    large = [body(prompt="p" * 2_000_000, answer=str(n)) for n in range(6)]
+    """Large and small, some of them abandoned: the rest is counted once, and nothing stays in memory afterwards."""
+    large = [body(prompt="p" * 2_000_000, response=str(n)) for n in range(6)]
     small = [body(count=3) for _ in range(200)]
     with grpc.insecure_channel(collector.grpc) as channel, ThreadPoolExecutor(32) as pool:
         export = channel.unary_unary(SERVICE)
@@ -188,8 +188,8 @@ def test_many_calls_at_once_on_one_connection(collector: Collector) -> None:
 def test_a_partial_success_comes_back(make_collector: Callable[..., Collector]) -> None:
     collector = make_collector(TELLTALE_COLLECTOR__MAX_SPANS="3")
     with grpc.insecure_channel(collector.grpc) as channel:
-        answer = ExportTraceServiceResponse.FromString(channel.unary_unary(SERVICE)(body(count=5)))
-    assert answer.partial_success.rejected_spans == 2
+        response = ExportTraceServiceResponse.FromString(channel.unary_unary(SERVICE)(body(count=5)))
+    assert response.partial_success.rejected_spans == 2
 
 
 def test_a_sender_that_is_gone_holds_nothing(collector: Collector) -> None:
@@ -205,7 +205,7 @@ def test_a_sender_that_is_gone_holds_nothing(collector: Collector) -> None:
 def test_an_acknowledged_call_is_stored_though_its_sender_left(
     make_collector: Callable[..., Collector], tmp_path: Path
 ) -> None:
-    """The commit waits for a lock while the call is cancelled: what is in work is not lost from the books."""
+    """The commit waits for a lock while the call is cancelled: the memory in use stays accounted for."""
     collector = make_collector(TELLTALE_STORE__BUSY_TIMEOUT="20s")
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
@@ -220,7 +220,7 @@ def test_an_acknowledged_call_is_stored_though_its_sender_left(
     assert collector.value("telltale_requests_total") == 1
 
 
-def test_a_call_in_work_is_answered_when_the_collector_ends(
+def test_a_call_in_progress_is_answered_when_the_collector_stops(
     make_collector: Callable[..., Collector], tmp_path: Path
 ) -> None:
     collector = make_collector(TELLTALE_STORE__BUSY_TIMEOUT="20s")
@@ -258,15 +258,15 @@ const call = (body) => new Promise((resolve, reject) => {
                                   te: 'trailers', 'grpc-encoding': 'gzip', 'grpc-timeout': `${Date.now() % 1e7}m`});
   let size = 0;
   stream.on('data', (data) => { size += data.length; });
-  stream.on('trailers', (told) => resolve([told['grpc-status'], size]));
+  stream.on('trailers', (trailers) => resolve([trailers['grpc-status'], size]));
   stream.on('error', reject);
   stream.write(Buffer.from(body, 'hex'));
   stream.end();
 });
-const answers = await Promise.all(JSON.parse(fs.readFileSync(file)).map(call));
+const responses = await Promise.all(JSON.parse(fs.readFileSync(file)).map(call));
 await new Promise((resolve) => session.ping(resolve));
 session.close();
-console.log(JSON.stringify(answers));
+console.log(JSON.stringify(responses));
 """
     )
     done = subprocess.run(
@@ -278,8 +278,8 @@ console.log(JSON.stringify(answers));
     assert collector.value("telltale_requests_total") == 40
 
 
-def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -> None:
-    """Without the collector of cycles, which the collector rarely runs: what must go has to go by itself."""
+def test_nothing_of_a_request_stays_in_memory_after_its_response(in_process: InProcess) -> None:
+    """With cyclic garbage collection off, as it rarely runs here: reference counts must free everything."""
 
     def calls() -> None:
         with grpc.insecure_channel(f"{in_process.host}:{in_process.port}") as channel:
@@ -288,13 +288,12 @@ def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -
 
     async def drive() -> int:
         await asyncio.to_thread(calls)
-        held = sum(isinstance(item, Batch | http2.Stream) for item in gc.get_objects())
-        return held
+        return sum(isinstance(item, Batch | http2.Stream) for item in gc.get_objects())
 
     gc.collect()
     gc.disable()
     try:
-        # The last one may still be named by a local of the code that answered it.
+        # The last one may still be referenced by a local of the code that responded to it.
         assert in_process.drive(connect_to(in_process.receiver), drive) <= 2
     finally:
         gc.enable()
@@ -304,7 +303,7 @@ def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -
 
 def test_a_commit_after_the_grace_calls_nobody_back(in_process: InProcess, caplog: pytest.LogCaptureFixture) -> None:
     released = threading.Event()
-    held = in_process.store.submit(lambda _: released.wait(10))
+    blocked = in_process.store.submit(lambda _: released.wait(10))
 
     async def drive() -> None:
         _, writer = await asyncio.open_connection(in_process.host, in_process.port)
@@ -318,13 +317,13 @@ def test_a_commit_after_the_grace_calls_nobody_back(in_process: InProcess, caplo
 
     in_process.drive(connect_to(in_process.receiver), drive)
     released.set()
-    assert held.result(10)
+    assert blocked.result(10)
     in_process.store.close()
     assert caplog.records == []
 
 
 def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A greeting, the rest of a body, a window for the answer; what is in work is left alone."""
+    """A greeting, the rest of a body, a window for the response; what is in progress is left alone."""
     monkeypatch.setattr(listener, "SWEEP_S", 0.05)
     monkeypatch.setattr(otlp_grpc, "REQUEST_S", 0.3)
     monkeypatch.setattr(otlp_grpc, "PREFACE_S", 0.3)

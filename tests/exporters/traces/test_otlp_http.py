@@ -1,4 +1,4 @@
-"""OTLP/HTTP and the page of metrics from outside: what peers may send in pieces, ahead, too much, too slowly or not."""
+"""OTLP/HTTP and the metrics page from outside: requests in pieces, pipelined, too large, too slow or cut off."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def connect(address: str) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=10)
 
 
-Answer = tuple[int, dict[str, str], bytes]
+Response = tuple[int, dict[str, str], bytes]
 
 
-def answers(link: socket.socket, number: int) -> list[Answer]:
-    """So many answers, one behind the other."""
-    found: list[Answer] = []
+def responses(link: socket.socket, number: int) -> list[Response]:
+    """The next `number` responses, in order."""
+    found: list[Response] = []
     with link.makefile("rb") as stream:
         while len(found) < number:
             status = int(stream.readline().split()[1])
@@ -69,7 +69,7 @@ def answers(link: socket.socket, number: int) -> list[Answer]:
 
 
 def ask(address: str, data: bytes) -> bytes:
-    """All that comes back until the other side closes."""
+    """Everything received until the other side closes."""
     with connect(address) as link:
         link.sendall(data)
         got = b""
@@ -85,24 +85,24 @@ def ask(address: str, data: bytes) -> bytes:
 def test_a_connection_lasts_as_long_as_its_version_says(collector: Collector, version: str) -> None:
     with connect(collector.http) as link:
         link.sendall(post(body(), version=version))
-        [(status, fields, told)] = answers(link, 1)
-        assert (status, ExportTraceServiceResponse.FromString(told)) == (200, ExportTraceServiceResponse())
+        [(status, fields, payload)] = responses(link, 1)
+        assert (status, ExportTraceServiceResponse.FromString(payload)) == (200, ExportTraceServiceResponse())
         assert fields["content-type"] == "application/x-protobuf"
         if version == "1.0":
             assert (fields["connection"], link.recv(1)) == ("close", b"")
             return
         link.sendall(post(body(), "Connection: close"))
-        [(status, fields, _)] = answers(link, 1)
+        [(status, fields, _)] = responses(link, 1)
         assert (status, fields["connection"], link.recv(1)) == (200, "close", b"")
     assert collector.value("telltale_requests_total") == 2
 
 
 def test_requests_sent_ahead_are_answered_in_their_order(collector: Collector) -> None:
-    """The first waits for its commit; the others, some of which could be answered at once, wait for the first."""
+    """The first waits for its commit; the others, some of which could be finished at once, wait for the first."""
     others = post(b"", path="/v2/nothing") + post(b"\xff") + post(b"", path="/v1/metrics")
     with connect(collector.http) as link:
         link.sendall(b"".join(post(body()) + others for _ in range(20)))
-        assert [status for status, _, _ in answers(link, 80)] == [200, 404, 400, 200] * 20
+        assert [status for status, _, _ in responses(link, 80)] == [200, 404, 400, 200] * 20
     assert collector.value("telltale_requests_total") == 20
     until(lambda: collector.value("telltale_collector_queue_bytes") == 0)
 
@@ -112,19 +112,19 @@ def test_a_body_in_chunks_and_one_that_asks_first(collector: Collector) -> None:
     chunked = b"".join(b"%x;a=b\r\n%s\r\n" % (len(part), part) for part in (data[:7], data[7:8], data[8:])) + b"0\r\n"
     with connect(collector.http) as link:
         link.sendall(post(chunked + b"Authorization: Bearer tt_00000000_no\r\n\r\n", "Transfer-Encoding: chunked"))
-        assert answers(link, 1)[0][0] == 200
+        assert responses(link, 1)[0][0] == 200
         whole = post(other, "Expect: 100-continue")
         link.sendall(whole[: -len(other)])
         assert link.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         link.sendall(other)
-        assert answers(link, 1)[0][0] == 200
+        assert responses(link, 1)[0][0] == 200
         # One that is refused is not asked to send its body.
         link.sendall(post(b"", "Expect: 100-continue", f"Content-Length: {1 << 40}"))
-        assert answers(link, 1)[0][0] == 413
+        assert responses(link, 1)[0][0] == 413
     assert collector.value("telltale_requests_total") == 2
 
 
-def test_an_offer_of_another_protocol_is_not_taken(collector: Collector) -> None:
+def test_an_offer_of_another_protocol_is_declined(collector: Collector) -> None:
     """As Java's client makes it, with each request of a new connection."""
     offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk")
     with connect(collector.http) as link:
@@ -133,14 +133,14 @@ def test_an_offer_of_another_protocol_is_not_taken(collector: Collector) -> None
         link.sendall(post(b"%x\r\n%s\r\n0\r\n\r\n" % (len(whole), whole), *offer, "Transfer-Encoding: chunked"))
         for byte in post(body(), *offer):
             link.send(bytes([byte]))
-        assert [status for status, _, _ in answers(link, 4)] == [200] * 4
+        assert [status for status, _, _ in responses(link, 4)] == [200] * 4
     assert collector.value("telltale_requests_total") == 4
 
 
-def test_a_sender_of_grpc_is_told_where_to_go(collector: Collector) -> None:
-    told = ask(collector.http, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
-    assert told.startswith(b"HTTP/1.1 400 ")
-    assert b"collector.grpc_listen" in told
+def test_a_sender_of_grpc_is_pointed_to_the_grpc_port(collector: Collector) -> None:
+    reply = ask(collector.http, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b"collector.grpc_listen" in reply
     with grpc.insecure_channel(collector.http) as channel, pytest.raises(grpc.RpcError):
         channel.unary_unary("/a/b")(b"", timeout=5)
 
@@ -167,7 +167,7 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(
 
 
 def most_memory(collector: Collector) -> int:
-    """The most that was resident, in KiB."""
+    """Peak resident memory, in KiB."""
     assert collector.popen is not None
     status = Path(f"/proc/{collector.popen.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0])
@@ -175,7 +175,7 @@ def most_memory(collector: Collector) -> int:
 
 @pytest.mark.parametrize("endless", [b"A: b\r\n", b"b", b"\r\n"])
 @pytest.mark.parametrize("port", ["http", "metrics"])
-def test_headers_without_end_take_no_memory(collector: Collector, endless: bytes, port: str) -> None:
+def test_endless_headers_use_no_memory(collector: Collector, endless: bytes, port: str) -> None:
     before = most_memory(collector)
     start = b"" if endless == b"\r\n" else b"GET /metrics HTTP/1.1\r\nHost: h\r\nA: b"
     with connect(getattr(collector, port)) as link:
@@ -193,10 +193,10 @@ def test_chunks_that_are_nearly_all_frame_are_refused(collector: Collector) -> N
     with connect(collector.http) as link:
         link.sendall(post(b"", "Transfer-Encoding: chunked"))
         link.sendall((b"1;" + b"x" * 1000 + b"\r\ny\r\n") * 100)
-        assert answers(link, 1)[0][0] == 431
+        assert responses(link, 1)[0][0] == 431
 
 
-def test_a_body_in_very_many_parts_takes_what_it_holds(collector: Collector) -> None:
+def test_a_body_in_very_many_parts_uses_the_memory_of_its_content(collector: Collector) -> None:
     """Two bytes as an object of their own take forty."""
     before = most_memory(collector)
     with connect(collector.http) as link:
@@ -205,7 +205,7 @@ def test_a_body_in_very_many_parts_takes_what_it_holds(collector: Collector) -> 
             link.sendall(b"2\r\n\xff\xff\r\n" * 25_000)
         until(lambda: collector.value("telltale_collector_queue_bytes") == 2_000_000)
         link.sendall(b"0\r\n\r\n")
-        assert answers(link, 1)[0][0] == 400
+        assert responses(link, 1)[0][0] == 400
     assert most_memory(collector) - before < 20_000
 
 
@@ -217,11 +217,11 @@ def test_bodies_count_as_they_come(make_collector: Callable[..., Collector]) -> 
         second.sendall(half)
         until(lambda: collector.value("telltale_collector_queue_bytes") > 790_000)
         third.sendall(half)
-        [(status, fields, _)] = answers(third, 1)
+        [(status, fields, _)] = responses(third, 1)
         assert (status, fields["retry-after"]) == (429, "1")
-        # What is left of it is read and dropped, and the connection is as good as before.
+        # The rest of it is read and dropped, and the connection stays usable.
         third.sendall(bytes(100) + post(body()))
-        assert answers(third, 1)[0][0] == 200
+        assert responses(third, 1)[0][0] == 200
     until(lambda: collector.value("telltale_collector_queue_bytes") == 0)
     assert collector.value("telltale_collector_rejected_total", reason="busy") == 1
 
@@ -230,15 +230,15 @@ def test_a_body_too_large_is_refused_before_it_is_here(make_collector: Callable[
     collector = make_collector(TELLTALE_COLLECTOR__MAX_BODY_BYTES="100000")
     with connect(collector.http) as link:
         link.sendall(post(b"", "Content-Length: 100001"))
-        assert answers(link, 1)[0][0] == 413
+        assert responses(link, 1)[0][0] == 413
     with connect(collector.http) as link:
         link.sendall(post(b"", "Transfer-Encoding: chunked"))
         link.sendall(b"186a0\r\n" + bytes(100_000) + b"\r\n" + b"1\r\n\0\r\n")
-        assert answers(link, 1)[0][0] == 413
+        assert responses(link, 1)[0][0] == 413
     assert collector.value("telltale_collector_rejected_total", reason="too_large") == 2
 
 
-def test_a_request_in_work_is_answered_when_the_collector_ends(
+def test_a_request_in_progress_is_answered_when_the_collector_stops(
     make_collector: Callable[..., Collector], tmp_path: Path
 ) -> None:
     collector = make_collector(TELLTALE_STORE__BUSY_TIMEOUT="20s")
@@ -253,7 +253,7 @@ def test_a_request_in_work_is_answered_when_the_collector_ends(
         ending.start()
         until(lambda: not collector.is_ready())
         lock.execute("COMMIT")
-        [(status, fields, _)] = answers(link, 1)
+        [(status, fields, _)] = responses(link, 1)
         assert (status, fields["connection"]) == (200, "close")
         assert idle.recv(1) == b""
         ending.join()
@@ -261,11 +261,11 @@ def test_a_request_in_work_is_answered_when_the_collector_ends(
     assert len(collector.samples()) == 1
 
 
-def test_a_sender_that_shuts_its_side_gets_its_answer(collector: Collector) -> None:
+def test_a_sender_that_shuts_its_side_gets_its_response(collector: Collector) -> None:
     with connect(collector.http) as link:
         link.sendall(post(body()))
         link.shutdown(socket.SHUT_WR)
-        assert answers(link, 1)[0][0] == 200
+        assert responses(link, 1)[0][0] == 200
         assert link.recv(1) == b""
     with connect(collector.http) as link:
         link.sendall(post(body())[:-5])
@@ -298,8 +298,8 @@ def test_pages(collector: Collector) -> None:
     assert httpx.get(base).status_code == 404
     refused = httpx.post(f"{base}/metrics")
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
-    with urllib.request.urlopen(f"{base}/-/ready") as answer:
-        assert answer.read() == b"ok\n"
+    with urllib.request.urlopen(f"{base}/-/ready") as response:
+        assert response.read() == b"ok\n"
 
 
 def test_nodes_client(collector: Collector, tmp_path: Path, require: Callable[[object, str], None]) -> None:
@@ -315,8 +315,8 @@ const agent = new http.Agent({keepAlive: true, maxSockets: 2});
 const one = chunked => new Promise((done, fail) => {
   const headers = {'content-type': 'application/x-protobuf', 'content-encoding': 'gzip'};
   if (!chunked) headers['content-length'] = body.length;
-  const request = http.request(url, {method: 'POST', agent, headers}, answer => {
-    answer.resume(); answer.on('end', () => done(answer.statusCode)); });
+  const request = http.request(url, {method: 'POST', agent, headers}, response => {
+    response.resume(); response.on('end', () => done(response.statusCode)); });
   request.on('error', fail); request.end(body); });
 Promise.all([...Array(40).keys()].map(number => one(number % 2))).then(
   found => { console.log(JSON.stringify(found)); agent.destroy(); });
@@ -341,14 +341,14 @@ def otlp(in_process: InProcess, limit: int = 1 << 20) -> Callable[[listener.Serv
     return connect_to
 
 
-def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -> None:
-    """Without the collector of cycles, which the collector rarely runs: what must go has to go by itself."""
+def test_nothing_of_a_request_stays_in_memory_after_its_response(in_process: InProcess) -> None:
+    """With cyclic garbage collection off, as it rarely runs here: reference counts must free everything."""
 
     def calls() -> None:
         for number in range(30):
             with connect(f"{in_process.host}:{in_process.port}") as link:
                 link.sendall(post(body()) + (post(body())[:-9] if number % 2 else b""))
-                assert answers(link, 1)[0][0] == 200
+                assert responses(link, 1)[0][0] == 200
 
     async def drive() -> int:
         await asyncio.to_thread(calls)
@@ -358,7 +358,7 @@ def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -
     gc.collect()
     gc.disable()
     try:
-        # The last one may still be named by a local of the code that answered it.
+        # The last one may still be referenced by a local of the code that responded to it.
         assert in_process.drive(otlp(in_process), drive) <= 2
     finally:
         gc.enable()
@@ -369,7 +369,7 @@ def test_nothing_of_a_request_stays_once_it_is_answered(in_process: InProcess) -
 
 def test_a_commit_after_the_grace_calls_nobody_back(in_process: InProcess, caplog: pytest.LogCaptureFixture) -> None:
     released = threading.Event()
-    held = in_process.store.submit(lambda _: released.wait(10))
+    blocked = in_process.store.submit(lambda _: released.wait(10))
 
     async def drive() -> None:
         _, writer = await asyncio.open_connection(in_process.host, in_process.port)
@@ -380,20 +380,20 @@ def test_a_commit_after_the_grace_calls_nobody_back(in_process: InProcess, caplo
 
     in_process.drive(otlp(in_process), drive)
     released.set()
-    assert held.result(10)
+    assert blocked.result(10)
     in_process.store.close()
     assert caplog.records == []
 
 
 def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A first request, the rest of one, the rest of one that was refused, room for an answer."""
+    """A first request, the rest of one, the rest of one that was refused, room for a response."""
     for module, name, value in (
         (listener, "SWEEP_S", 0.05), (http1, "REQUEST_S", 0.3), (http1, "KEEP_ALIVE_S", 0.6), (http1, "LINGER_S", 0.2),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)
 
     async def drive() -> None:
-        for sent, told in (
+        for sent, expected in (
             (b"", b""),
             (b"POST /v1/traces HTT", b"HTTP/1.1 408 "),
             (post(bytes(5000))[:-1], b"HTTP/1.1 408 "),
@@ -402,13 +402,13 @@ def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pyte
             reader, writer = await asyncio.open_connection(in_process.host, in_process.port)
             writer.write(sent)
             got = await asyncio.wait_for(reader.read(), 5)
-            assert got.startswith(told)
+            assert got.startswith(expected)
             assert in_process.reserved() == 0
-            # Whoever goes on sending is cut off.
+            # A peer that keeps sending is cut off.
             with pytest.raises((ConnectionResetError, BrokenPipeError)):
                 await _go_on(writer)
             writer.close()
-        # A connection that is used lasts.
+        # A connection in use stays open.
         reader, writer = await asyncio.open_connection(in_process.host, in_process.port)
         for _ in range(8):
             await asyncio.sleep(0.2)
@@ -454,7 +454,7 @@ def test_a_peer_that_does_not_read_is_waited_for_and_then_cut_off(
 
 
 def test_requests_sent_ahead_leave_others_their_turn(in_process: InProcess) -> None:
-    """A scrape costs milliseconds: one peer's thousand must not be one long stop of everything."""
+    """A scrape costs milliseconds: a thousand pipelined by one peer must not block everything else."""
     order: list[str] = []
 
     class Counting:
@@ -509,7 +509,7 @@ def test_a_fault_in_one_request_ends_that_request_alone(in_process: InProcess, m
     def calls() -> list[int]:
         with connect(f"{in_process.host}:{in_process.port}") as link:
             link.sendall(post(body()) * 2 + post(b"", path="/v1/metrics"))
-            return [status for status, _, _ in answers(link, 3)]
+            return [status for status, _, _ in responses(link, 3)]
 
     assert in_process.drive(otlp(in_process), lambda: asyncio.to_thread(calls)) == [500, 500, 200]
     assert in_process.reserved() == 0
@@ -523,7 +523,7 @@ def test_more_connections_than_there_may_be_are_closed(in_process: InProcess, mo
         links = [connect(address) for _ in range(3)]
         for link in links:
             link.sendall(post(b""))
-            assert answers(link, 1)[0][0] == 200
+            assert responses(link, 1)[0][0] == 200
         assert ask(address, b"") == b""
         links.pop().close()
         until(lambda: ask(address, post(b"", "Connection: close")).startswith(OK))
@@ -536,7 +536,7 @@ def test_more_connections_than_there_may_be_are_closed(in_process: InProcess, mo
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(1, 400), max_size=12), garbage=st.binary(max_size=30), at=st.integers(0, 800))
 def test_however_it_is_cut_it_is_the_same(in_process: InProcess, cuts: list[int], garbage: bytes, at: int) -> None:
-    """Whole requests in pieces are answered alike; with bytes put in anywhere, nothing is held and nothing hangs."""
+    """Whole requests in pieces get the same responses; with bytes inserted, nothing leaks or hangs."""
     data = b"\xff" * 300
     whole = post(data) + post(b"", path="/nothing") + post(b"", "Connection: close", path="/v1/metrics")
 

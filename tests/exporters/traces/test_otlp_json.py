@@ -1,4 +1,4 @@
-"""OTLP in JSON becomes the message that protobuf's own writer of JSON was given."""
+"""OTLP in JSON becomes the message from which protobuf's own JSON writer made it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def logs(draw: st.DrawFn) -> ExportLogsServiceRequest:
 
 
 def written(message: Message, **how: bool) -> bytes:
-    """As protobuf writes it, with ids as OTLP has them."""
+    """As protobuf writes it, with ids in OTLP's form."""
     return json.dumps(hexed(json_format.MessageToDict(message, **how))).encode()
 
 
@@ -92,7 +92,7 @@ def test_what_protobuf_writes_is_read_as_it_was(message: Message, by_schema: boo
 
     read = type(message).FromString(otlp_json.encode(body, type(message)))
 
-    # Not by `==`: a NaN is not itself.
+    # Not by `==`: a NaN does not equal itself.
     assert str(read) == str(message)
 
 
@@ -111,7 +111,7 @@ def attribute(value: object) -> AnyValue:
 
 
 @pytest.mark.parametrize(
-    ("told", "meant"),
+    ("raw", "meant"),
     [
         ({"intValue": 12}, AnyValue(int_value=12)),
         ({"intValue": "-12"}, AnyValue(int_value=-12)),
@@ -125,8 +125,8 @@ def attribute(value: object) -> AnyValue:
         ({}, AnyValue()),
     ],
 )
-def test_liberties_that_senders_take(told: dict[str, object], meant: AnyValue) -> None:
-    assert attribute(told) == meant
+def test_lenient_forms_that_senders_use(raw: dict[str, object], meant: AnyValue) -> None:
+    assert attribute(raw) == meant
 
 
 def test_a_number_that_is_none_is_kept_as_such() -> None:
@@ -134,7 +134,7 @@ def test_a_number_that_is_none_is_kept_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "field"),
+    ("raw", "field"),
     [
         ({"intValue": "private"}, "int_value is no whole number"),
         ({"intValue": 1.5}, "int_value is no whole number"),
@@ -150,15 +150,15 @@ def test_a_number_that_is_none_is_kept_as_such() -> None:
         ("private", "value is no object"),
     ],
 )
-def test_what_is_no_such_message_is_refused_by_its_field_and_without_its_value(told: object, field: str) -> None:
+def test_an_invalid_message_is_refused_by_its_field_and_without_its_value(raw: object, field: str) -> None:
     with pytest.raises(NotOtlp, match=field) as error:
-        attribute(told)
+        attribute(raw)
     assert "private" not in str(error.value)
 
 
-@pytest.mark.parametrize("told", ["ab" * 15 + "x", 5, ["ab"]])
-def test_ids_that_are_none_are_refused(told: object) -> None:
-    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": told}]}]}]}).encode()
+@pytest.mark.parametrize("raw", ["ab" * 15 + "x", 5, ["ab"]])
+def test_ids_that_are_none_are_refused(raw: object) -> None:
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": raw}]}]}]}).encode()
     with pytest.raises(NotOtlp, match="trace_id"):
         otlp_json.encode(body, ExportTraceServiceRequest)
 
@@ -180,7 +180,7 @@ JSON = st.recursive(
 @given(st.one_of(JSON, JSON.map(lambda inner: {"resourceSpans": [{"scopeSpans": [{"spans": [inner]}]}]})))
 def test_any_json_is_a_message_or_refused(tree: object) -> None:
     try:
-        wire = otlp_json.encode(json.dumps(tree).encode(), ExportTraceServiceRequest)
+        encoded = otlp_json.encode(json.dumps(tree).encode(), ExportTraceServiceRequest)
     except NotOtlp:
         return
-    ExportTraceServiceRequest.FromString(wire)
+    ExportTraceServiceRequest.FromString(encoded)

@@ -1,4 +1,4 @@
-"""Our reader against protobuf's own parser: the same spans from the same bytes, and never another exception."""
+"""Our reader against protobuf's own parser: the same spans from the same bytes, and no unexpected exception."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.collector_process import chat
 
 from exporters.traces.decode import otlp_protobuf, protobuf, spans
 
-# Not `size`: bytes that protobuf would write otherwise are as many as came.
+# Without `size`: it counts the received bytes, which protobuf might write differently.
 _FIELDS = {kind: [field.name for field in fields(kind) if field.name != "size"] for kind in (spans.Span, spans.Event)}
 
 TEXT = st.text(max_size=200)
@@ -171,20 +171,20 @@ PAIR = nested(0x0A, b"key") + VALUES
         nested(0x0A, nested(0x12, nested(0x12, nested(0x4A, PAIR)))),
     ],
 )
-def test_what_takes_two_bytes_here_and_hundreds_read_is_bounded(body: bytes) -> None:
+def test_small_json_that_decodes_to_much_is_bounded(body: bytes) -> None:
     with pytest.raises(protobuf.Malformed, match=r"more than 100000|100000 times|larger than"):
         otlp_protobuf.read(body, 100)
 
 
 def test_names_without_end_are_not_remembered() -> None:
-    """Of each that is as large as a body may be, a process would hold four thousand for good."""
+    """A process would keep four thousand of them for good, each as large as a body may be."""
     tracemalloc.start()
     try:
         for number in range(40):
             span = Span(trace_id=bytes(16), span_id=bytes(8))
             span.attributes.add(key=f"{number}" + "k" * 200_000).value.int_value = 1
             otlp_protobuf.read(nested(0x0A, nested(0x12, nested(0x12, span.SerializeToString()))), 1)
-        held, _ = tracemalloc.get_traced_memory()
+        allocated, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert held < 2_000_000
+    assert allocated < 2_000_000

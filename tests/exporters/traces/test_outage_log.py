@@ -1,4 +1,4 @@
-"""A store that takes nothing is said to be so, and not once a request."""
+"""An outage of the store is logged once, not once per request."""
 
 from __future__ import annotations
 

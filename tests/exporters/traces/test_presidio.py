@@ -1,4 +1,4 @@
-"""A second look by Presidio: what it finds is removed before storage; without it nothing is stored in the clear."""
+"""A second pass by Presidio: what it finds is removed before storage; without it nothing is stored in the clear."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = ("Ada Lovelace", "Grace Hopper")
 
 
 class Analyzer(BaseHTTPRequestHandler):
-    """The part of Presidio's analyzer service that is asked: finds two names, in characters from 0."""
+    """The endpoint of Presidio's analyzer service that we call: finds two names, in characters from 0."""
 
     authorized: ClassVar[list[str | None]] = []
 
@@ -90,7 +90,7 @@ def test_a_promoted_call_is_looked_at_too(make_collector: Callable[..., Collecto
     assert [found.prompt for found in collector.samples() if found.trace_id == trace] == ["[PERSON] asks"]
 
 
-def test_without_an_answer_the_sample_is_left_out_and_the_call_counted(
+def test_without_a_response_the_sample_is_left_out_and_the_call_counted(
     make_collector: Callable[..., Collector], tmp_path: Path
 ) -> None:
     collector = make_collector(TELLTALE_REDACTION__PRESIDIO_URL=f"http://{free_address()}")

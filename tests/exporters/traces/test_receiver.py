@@ -1,4 +1,4 @@
-"""The way of a request, without a protocol around it: one reply to each, and nothing of it stays."""
+"""The path of a request, without a protocol around it: one reply to each, and nothing of it stays in memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from telltale.store import samples
 
 
 def requests(number: int) -> list[ExportRequest]:
-    """Each of a call that is kept."""
+    """Requests with one call each, all of them sampled."""
     return [
         ExportRequest("traces", encode_spans(chat()).SerializeToString(), "", "application/x-protobuf", "")
         for _ in range(number)
@@ -44,7 +44,7 @@ def export(in_process: InProcess, sent: list[ExportRequest]) -> list[object]:
             in_process.receiver.export(request, reply)
         while len(replies) < len(sent):
             await asyncio.sleep(0.01)
-        # A second reply to one of them would come now.
+        # A second reply to one of them would arrive now.
         await asyncio.sleep(0.1)
         return replies
 

@@ -1,4 +1,4 @@
-"""Calls of which several spans tell: counted once, with what each of them holds, whatever order they come in."""
+"""Calls that several spans report: counted once, with the content of each, in whatever order they come."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BARE = {
     "gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.response.finish_reasons": ["stop"],
 }  # fmt: skip
 TOKENS = {"gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 11}
-WORDS = {
+CONTENT = {
     "gen_ai.input.messages": messages("user", "Capital of France?"),
     "gen_ai.output.messages": messages("assistant", "Paris."),
 }
@@ -67,9 +67,9 @@ class Collecting:
         return NOW
 
     def send(self, *spans: Span, scope: str = "app") -> None:
-        self.receiver.finish(self.take(*spans, scope=scope))
+        self.receiver.finish(self.ingest(*spans, scope=scope))
 
-    def take(self, *spans: Span, scope: str = "app") -> Batch:
+    def ingest(self, *spans: Span, scope: str = "app") -> Batch:
         request = ExportTraceServiceRequest()
         scope_spans = request.resource_spans.add().scope_spans.add()
         scope_spans.scope.name = scope
@@ -77,9 +77,9 @@ class Collecting:
         return self.receiver.ingest(ExportRequest("traces", request.SerializeToString(), "", PROTOBUF, ""), None)
 
     def log(self, span: Span, **attributes: str) -> None:
-        self.receiver.finish(self.hear(span, **attributes), "logs")
+        self.receiver.finish(self.ingest_logs(span, **attributes), "logs")
 
-    def hear(self, span: Span, **attributes: str) -> Batch:
+    def ingest_logs(self, span: Span, **attributes: str) -> Batch:
         request = ExportLogsServiceRequest()
         record = LogRecord(trace_id=span.trace_id, span_id=span.span_id)
         record.event_name = "gen_ai.client.inference.operation.details"
@@ -89,7 +89,7 @@ class Collecting:
         return self.receiver.ingest(ExportRequest("logs", request.SerializeToString(), "", PROTOBUF, ""), None)
 
     def refused(self, *spans: Span, scope: str = "app") -> None:
-        """Send while the store takes nothing."""
+        """Send while the store accepts nothing."""
         with locked(self.path), pytest.raises(StoreUnavailable):
             self.send(*spans, scope=scope)
 
@@ -127,17 +127,17 @@ def span(
     )  # fmt: skip
     for key, value in attributes.items():
         if isinstance(value, list):
-            held = AnyValue(array_value=ArrayValue(values=[AnyValue(string_value=item) for item in value]))
+            any_value = AnyValue(array_value=ArrayValue(values=[AnyValue(string_value=item) for item in value]))
         elif isinstance(value, int):
-            held = AnyValue(int_value=value)
+            any_value = AnyValue(int_value=value)
         else:
-            held = AnyValue(string_value=value)
-        made.attributes.add(key=key, value=held)
+            any_value = AnyValue(string_value=value)
+        made.attributes.add(key=key, value=any_value)
     return made
 
 
-def test_ids_that_come_again_after_a_while_are_other_calls(collecting: Collecting) -> None:
-    """Ollama draws its ids out of a thousand; a gateway's cache gives an answer again with its id."""
+def test_ids_reused_after_a_while_are_other_calls(collecting: Collecting) -> None:
+    """Ollama draws its ids out of a thousand; a gateway's cache repeats a response with its id."""
     ids = [{"gen_ai.response.id": f"chatcmpl-{number % 7}"} for number in range(300)]
     collecting.send(*[span({**BARE, **one}, start=place * 2.0, seconds=0.5) for place, one in enumerate(ids)])
     assert collecting.counted("telltale_requests_total") == 300
@@ -147,7 +147,7 @@ def test_ids_of_two_tenants_are_not_the_same(collecting: Collecting) -> None:
     for tenant in ("acme", "globex"):
         collecting.send(span({**BARE, "tenant.id": tenant, "gen_ai.response.id": "chatcmpl-7"}))
     assert [collecting.counted("telltale_requests_total", tenant=name) for name in ("acme", "globex")] == [1, 1]
-    # One instrumentation may not know whose call it is.
+    # An instrumentation may not know the tenant.
     collecting.send(span({**BARE, "gen_ai.response.id": "chatcmpl-7"}, start=0.9))
     assert collecting.counted("telltale_requests_total") == 2
 
@@ -157,18 +157,18 @@ def test_three_that_lie_within_each_other_are_one_call(collecting: Collecting, o
     outer = span(BARE)
     between = span(BARE, parent=outer, start=0.01, seconds=0.9)
     inner = span(BARE, parent=between, start=0.02, seconds=0.8)
-    told = {"A": outer, "B": between, "C": inner}
+    spans_by_name = {"A": outer, "B": between, "C": inner}
     for name in order:
-        collecting.send(told[name])
+        collecting.send(spans_by_name[name])
     assert collecting.counted("telltale_requests_total") == 1
-    collecting.send(*told.values())
+    collecting.send(*spans_by_name.values())
     assert collecting.counted("telltale_requests_total") == 1
 
 
 @pytest.mark.parametrize("apart", [True, False])
 @pytest.mark.parametrize("scope", ["app", "com.anthropic.sdk.python"])
-def test_what_the_first_span_lacks_the_second_gives(collecting: Collecting, apart: bool, scope: str) -> None:
-    outer = span({**BARE, **TOKENS, **WORDS})
+def test_what_the_first_span_lacks_the_second_adds(collecting: Collecting, apart: bool, scope: str) -> None:
+    outer = span({**BARE, **TOKENS, **CONTENT})
     inner = span(BARE, parent=outer, start=0.01, seconds=0.9)
     if apart or scope != "app":
         collecting.send(inner, scope=scope)
@@ -181,19 +181,19 @@ def test_what_the_first_span_lacks_the_second_gives(collecting: Collecting, apar
     [sample] = collecting.samples()
     assert (sample.prompt, sample.response, sample.inclusion_probability) == ("Capital of France?", "Paris.", 1.0)
     assert (collecting.outcome("kept"), collecting.outcome("no_content")) == (1, 0)
-    third = span({**BARE, **TOKENS, **WORDS}, parent=outer, start=0.01, seconds=0.9)
+    third = span({**BARE, **TOKENS, **CONTENT}, parent=outer, start=0.01, seconds=0.9)
     collecting.send(third)
     assert (collecting.counted("telltale_tokens_total", kind="input"), len(collecting.samples())) == (20, 1)
 
 
 @pytest.mark.parametrize("inner_first", [True, False])
-def test_a_call_is_drawn_once_however_many_tell_of_it(tmp_path: Path, inner_first: bool) -> None:
+def test_a_call_is_drawn_once_however_many_spans_it_has(tmp_path: Path, inner_first: bool) -> None:
     collecting = Collecting(tmp_path / "s.db", sampling={"per_minute": 20})
     for first in range(0, 1500, 50):
         ids = [{"gen_ai.response.id": f"r-{number}"} for number in range(first, first + 50)]
-        silent, spoken = [span({**BARE, **one}) for one in ids], [span({**BARE, **one, **WORDS}) for one in ids]
-        for told in (silent, spoken) if inner_first else (spoken, silent):
-            collecting.send(*told)
+        bare, full = [span({**BARE, **one}) for one in ids], [span({**BARE, **one, **CONTENT}) for one in ids]
+        for spans in (bare, full) if inner_first else (full, bare):
+            collecting.send(*spans)
     collecting.pipeline.promote([], "feedback")
     weights = [1 / sample.inclusion_probability for sample in collecting.samples() if sample.inclusion_probability]
     assert collecting.counted("telltale_requests_total") == 1500
@@ -205,11 +205,11 @@ def test_a_call_is_drawn_once_however_many_tell_of_it(tmp_path: Path, inner_firs
     collecting.store.close()
 
 
-def test_feedback_gets_one_sample_of_a_call_that_two_told_of(tmp_path: Path) -> None:
+def test_feedback_promotes_one_sample_of_a_call_with_two_spans(tmp_path: Path) -> None:
     collecting = Collecting(tmp_path / "s.db", sampling={"per_minute": 1e-6})
     for _ in range(60):
-        collecting.send(span({**BARE, **WORDS}))
-    for first, second in ((BARE, WORDS), (WORDS, WORDS), (WORDS, {})):
+        collecting.send(span({**BARE, **CONTENT}))
+    for first, second in ((BARE, CONTENT), (CONTENT, CONTENT), (CONTENT, {})):
         outer = span({**BARE, **second})
         inner = span({**BARE, **first}, parent=outer, start=0.01, seconds=0.9)
         collecting.send(inner)
@@ -220,8 +220,8 @@ def test_feedback_gets_one_sample_of_a_call_that_two_told_of(tmp_path: Path) -> 
     collecting.store.close()
 
 
-def test_a_refused_span_gives_its_content_when_it_comes_again(collecting: Collecting) -> None:
-    outer = span({**BARE, **TOKENS, **WORDS})
+def test_a_refused_span_adds_its_content_when_it_is_resent(collecting: Collecting) -> None:
+    outer = span({**BARE, **TOKENS, **CONTENT})
     inner = span(BARE, parent=outer, start=0.01, seconds=0.9)
     collecting.send(inner)
     for _ in range(2):
@@ -235,12 +235,12 @@ def test_a_refused_span_gives_its_content_when_it_comes_again(collecting: Collec
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
-def test_what_is_sent_again_before_it_is_stored_is_not_said_to_be(tmp_path: Path, is_stored: bool) -> None:
+def test_a_resend_before_the_commit_waits_for_it(tmp_path: Path, is_stored: bool) -> None:
     # The lock is gone before the store gives up, or after.
     collecting = Collecting(tmp_path / "s.db", 60.0 if is_stored else 0.05)
-    told, more = span({**BARE, **WORDS}), span({**BARE, **WORDS})
+    first, more = span({**BARE, **CONTENT}), span({**BARE, **CONTENT})
     with locked(collecting.path):
-        batches = [collecting.take(told), collecting.take(told), collecting.take(told, more)]
+        batches = [collecting.ingest(first), collecting.ingest(first), collecting.ingest(first, more)]
         assert all(batch.commit is not None for batch in batches)
         assert not (is_stored and any(batch.commit.done() for batch in batches if batch.commit))
         if not is_stored:
@@ -251,41 +251,44 @@ def test_what_is_sent_again_before_it_is_stored_is_not_said_to_be(tmp_path: Path
         for batch in reversed(batches):
             collecting.receiver.finish(batch)
     else:
-        collecting.send(told, more)
+        collecting.send(first, more)
     assert (collecting.counted("telltale_requests_total"), len(collecting.samples())) == (2, 2)
-    assert collecting.take(told).commit is None, "nothing is waited for that is done"
+    assert collecting.ingest(first).commit is None, "nothing is waited for that is done"
     collecting.store.close()
 
 
-def test_nor_is_a_log(collecting: Collecting) -> None:
-    silent = span(BARE)
-    collecting.send(silent)
-    words = {key.replace(".", "__"): value for key, value in WORDS.items()}
+def test_a_log_resent_before_the_commit_waits_for_it(collecting: Collecting) -> None:
+    without_content = span(BARE)
+    collecting.send(without_content)
+    content = {key.replace(".", "__"): value for key, value in CONTENT.items()}
     with locked(collecting.path):
-        first, second = collecting.hear(silent, **words), collecting.hear(silent, **words)
+        first, second = (
+            collecting.ingest_logs(without_content, **content),
+            collecting.ingest_logs(without_content, **content),
+        )
         for batch in (second, first):
             with pytest.raises(StoreUnavailable):
                 collecting.receiver.finish(batch, "logs")
-    collecting.log(silent, **words)
+    collecting.log(without_content, **content)
     assert [sample.response for sample in collecting.samples()] == ["Paris."]
 
 
 def test_content_in_logs_outlives_a_refused_span(collecting: Collecting) -> None:
-    silent = span(BARE)
-    collecting.log(silent, **{key.replace(".", "__"): value for key, value in WORDS.items()})
+    without_content = span(BARE)
+    collecting.log(without_content, **{key.replace(".", "__"): value for key, value in CONTENT.items()})
     for _ in range(2):
-        collecting.refused(silent)
-    collecting.send(silent)
+        collecting.refused(without_content)
+    collecting.send(without_content)
     assert [sample.response for sample in collecting.samples()] == ["Paris."]
     assert (collecting.counted("telltale_requests_total"), collecting.outcome("kept")) == (1, 1)
 
 
-def test_a_fault_of_ours_makes_no_call_a_repeated_one(collecting: Collecting) -> None:
-    told = span({**BARE, **WORDS}), span({**BARE, **WORDS})
-    # Read once to sort the calls out, and again to store samples.
+def test_an_internal_error_makes_no_call_a_duplicate(collecting: Collecting) -> None:
+    spans = span({**BARE, **CONTENT}), span({**BARE, **CONTENT})
+    # The clock is read once to decode the calls, and again to store samples.
     collecting.faults = [False, True]
     with pytest.raises(ZeroDivisionError):
-        collecting.send(*told)
-    collecting.send(*told)
+        collecting.send(*spans)
+    collecting.send(*spans)
     assert (collecting.counted("telltale_requests_total"), len(collecting.samples())) == (2, 2)
     assert collecting.outcome("kept") == 2

@@ -1,4 +1,4 @@
-"""Which calls become samples, and what of them; what cannot be read is passed over."""
+"""Which calls become samples and with what content; what cannot be read is skipped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_call_that_cannot_be_read_in_full_does_not_stop_the_others() -> None:
     collector = SampleCollector(Settings(), CollectorRegistry(), b"key")
     good, bad = encode_spans(chat()), encode_spans(chat())
     bad.resource_spans[0].scope_spans[0].spans[0].attributes.add(key="nobody.reads.it").value.string_value = "xyz"
-    # Not UTF-8, in a place that the short way passes over.
+    # Invalid UTF-8, in a field that the fast path skips.
     broken = ref(bad.SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
     whole = ref(good.SerializeToString())
     for one in (broken, whole):
@@ -47,7 +47,7 @@ def test_a_call_that_cannot_be_read_in_full_does_not_stop_the_others() -> None:
 
 
 def test_content_that_cannot_be_read_refuses_no_request() -> None:
-    """Else a request of many calls would be refused or taken by whether this one is drawn for a sample."""
+    """Otherwise a request of many calls would be refused or accepted depending on whether this one is sampled."""
     settings = Settings.model_validate({"sampling": {"per_minute": 1000}})
     registry = CollectorRegistry()
     collector = SampleCollector(settings, registry, b"key")
@@ -70,9 +70,9 @@ def test_what_a_guardrail_stopped_is_kept_whoever_writes_it(reason: str, promote
     collector = SampleCollector(
         Settings.model_validate({"sampling": {"per_minute": 1e-6}}), CollectorRegistry(), b"key"
     )
-    told = {"gen_ai.response.finish_reasons": [reason]}
-    decided = [decide(collector, ref(encode_spans(chat(**told)).SerializeToString())) for _ in range(20)]
-    # The first ones are drawn, as of every model.
+    attributes = {"gen_ai.response.finish_reasons": [reason]}
+    decided = [decide(collector, ref(encode_spans(chat(**attributes)).SerializeToString())) for _ in range(20)]
+    # The first ones are sampled, as for every model.
     not_drawn = [sample for sample in decided if sample is None or sample.inclusion_probability is None]
     assert not_drawn
     assert {sample.promoted_by if sample else None for sample in not_drawn} == {promoted_by}
@@ -91,8 +91,8 @@ def test_a_conversation_named_after_a_person_is_kept_together_without_the_name()
         Settings.model_validate({"sampling": {"per_minute": 1000}}), CollectorRegistry(), b"key"
     )
     names = ("mina@example.com", "mina@example.com", "lee@example.com", "7f1c-42", None)
-    told = [{"gen_ai.conversation.id": name} if name else {} for name in names]
-    kept = [decide(collector, ref(encode_spans(chat(**one)).SerializeToString())) for one in told]
+    conversations = [{"gen_ai.conversation.id": name} if name else {} for name in names]
+    kept = [decide(collector, ref(encode_spans(chat(**one)).SerializeToString())) for one in conversations]
     first, second, other, plain, none = [sample.conversation_id if sample else "?" for sample in kept]
     assert first == second != other
     assert not any("example" in (name or "") for name in (first, other))
@@ -100,7 +100,7 @@ def test_a_conversation_named_after_a_person_is_kept_together_without_the_name()
 
 
 def test_nor_is_one_cut_by_the_end_of_what_was_looked_at() -> None:
-    """Marks make a text shorter: what stood behind the limit stands before it then."""
+    """Marks shorten a text: what was beyond the limit may move before it."""
     collector = collecting(1000, max_text_bytes=1024)
     for shift in range(20):
         prompt = "192.168.100.107 " * 90 + "x" * (76 + shift) + " mina.kim@example.com and more"

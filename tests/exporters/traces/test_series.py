@@ -1,4 +1,4 @@
-"""Our pages, judged by prometheus_client's parsers and against its own numbers."""
+"""Our metrics pages, checked with prometheus_client's parsers and against its own numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from telltale.metrics import Metrics
 CALLS = st.lists(st.tuples(st.text(max_size=6), st.floats(0, 200)), max_size=30)
 
 
-# Its time is the machine's load.
+# Its time depends on the machine's load.
 @settings(deadline=None)
 @given(observed=CALLS)
 def test_the_same_samples_as_prometheus_client(observed: list[tuple[str, float]]) -> None:

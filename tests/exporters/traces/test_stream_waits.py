@@ -1,4 +1,4 @@
-"""A streamed call told of in two spans gets its start and duration from both; from one alone it has neither."""
+"""A streamed call reported in two spans gets its start and duration from both; from one alone it has neither."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ START = 1_790_000_000.0
 JOURNAL = Journals().begin()
 
 
-def attributes(**told: str | float) -> list[KeyValue]:
-    told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "request_data": '{"model":"m"}', **told}
+def attributes(**more: str | float) -> list[KeyValue]:
+    more = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "request_data": '{"model":"m"}', **more}
     return [
         KeyValue(key=key, value=AnyValue(**{"double_value" if isinstance(value, float) else "string_value": value}))  # type: ignore[arg-type]  # a field's name
-        for key, value in told.items()
+        for key, value in more.items()
     ]
 
 
 def request(*spans: tuple[str, float, float, dict[str, str | float]]) -> bytes:
-    """(kind, start, end, more attributes) of each span, as Logfire writes them: each in a trace of its own."""
+    """(kind, start, end, more attributes) of each span, as Logfire writes them: each in its own trace."""
     body = ExportTraceServiceRequest()
     scope = body.resource_spans.add().scope_spans.add()
     scope.scope.name = "logfire.openai"
-    for kind, start, end, told in spans:
-        number = hash(f"{kind}{start}{told}")
+    for kind, start, end, more in spans:
+        number = hash(f"{kind}{start}{more}")
         scope.spans.add(
             trace_id=number.to_bytes(16, "big", signed=True), span_id=number.to_bytes(8, "big", signed=True), name=kind,
             start_time_unix_nano=int(start * 1e9), end_time_unix_nano=int(end * 1e9),
-            attributes=attributes(**{"logfire.span_type": kind, **told}),
+            attributes=attributes(**{"logfire.span_type": kind, **more}),
         )  # fmt: skip
     return body.SerializeToString()
 
 
-def asked(question: str) -> dict[str, str | float]:
+def question_of(question: str) -> dict[str, str | float]:
     return {"gen_ai.input.messages": f'[{{"role":"user","parts":[{{"type":"text","content":"{question}"}}]}}]'}
 
 
-def answered(question: str, streamed: float) -> dict[str, str | float]:
-    answer = '[{"role":"assistant","parts":[{"type":"text","content":"so"}],"finish_reason":"stop"}]'
-    return {**asked(question), "duration": streamed, "gen_ai.output.messages": answer}
+def response_to(question: str, streamed: float) -> dict[str, str | float]:
+    response = '[{"role":"assistant","parts":[{"type":"text","content":"so"}],"finish_reason":"stop"}]'
+    return {**question_of(question), "duration": streamed, "gen_ai.output.messages": response}
 
 
 def send(in_process: InProcess, body: bytes) -> None:
@@ -63,15 +63,15 @@ def send(in_process: InProcess, body: bytes) -> None:
 def durations(in_process: InProcess) -> tuple[float, float]:
     """How many were measured, and their sum."""
     lines = in_process.pipeline.page(openmetrics=False).splitlines()
-    held = {line.split("{")[0]: float(line.split()[-1]) for line in lines if line.startswith(DURATION)}
-    return held[f"{DURATION}_count"], held[f"{DURATION}_sum"]
+    values = {line.split("{")[0]: float(line.split()[-1]) for line in lines if line.startswith(DURATION)}
+    return values[f"{DURATION}_count"], values[f"{DURATION}_sum"]
 
 
 def test_a_stream_lasts_from_its_request_to_its_end(in_process: InProcess) -> None:
-    wait = ("span", START, START + 1.5, asked("one"))
-    other = ("span", START + 1.0, START + 1.52, asked("two"))
+    wait = ("span", START, START + 1.5, question_of("one"))
+    other = ("span", START + 1.0, START + 1.52, question_of("two"))
     send(in_process, request(wait, other))
-    send(in_process, request(("log", START + 3.503, START + 3.503, answered("one", 2.0))))
+    send(in_process, request(("log", START + 3.503, START + 3.503, response_to("one", 2.0))))
 
     count, total = durations(in_process)
     assert (count, total) == (1, pytest.approx(3.503))
@@ -81,8 +81,8 @@ def test_a_stream_lasts_from_its_request_to_its_end(in_process: InProcess) -> No
 
 
 def test_a_stream_whose_wait_is_not_here_has_no_duration(in_process: InProcess) -> None:
-    send(in_process, request(("span", START, START + 1.5, asked("one"))))
-    send(in_process, request(("log", START + 9.0, START + 9.0, answered("one", 2.0))))
+    send(in_process, request(("span", START, START + 1.5, question_of("one"))))
+    send(in_process, request(("log", START + 9.0, START + 9.0, response_to("one", 2.0))))
 
     assert durations(in_process) == (0, 0)
     with in_process.store.read() as connection:
@@ -91,7 +91,7 @@ def test_a_stream_whose_wait_is_not_here_has_no_duration(in_process: InProcess) 
 
 
 @given(st.lists(st.floats(0, 50), min_size=1, max_size=90), st.floats(0, 0.09))
-def test_of_many_alike_the_nearest_is_taken(ends: list[float], gap: float) -> None:
+def test_of_many_alike_the_nearest_is_chosen(ends: list[float], gap: float) -> None:
     known = StreamWaits()
     for end in ends:
         known.add(Wait(7, end - 1.0, end), JOURNAL)

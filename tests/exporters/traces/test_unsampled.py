@@ -1,4 +1,4 @@
-"""The buffer of unsampled calls: within its bytes and its age, and a call is found when it is asked for."""
+"""The buffer of unsampled calls: bounded in bytes and age, and a call is found when it is asked for."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_all_bytes_that_it_keeps_alive_are_within_the_bound(
     assert spans([kept for _, kept in found]) == [span(ref) for ref, _ in found]
 
 
-def test_a_call_leaves_when_it_is_taken() -> None:
+def test_a_call_is_removed_when_it_is_promoted() -> None:
     buffer, made = UnsampledBuffer(BYTES, 60.0), request(1, [100, 200])
     for ref in made:
         ref.call.tenant = "acme"

@@ -19,10 +19,10 @@ from telltale.store.migrations import HEAD
 ROOT = Path(__file__).parents[3]
 
 
-def telltale(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+def telltale(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TELLTALE_")}
     return subprocess.run(
-        [sys.executable, "-m", "telltale", *words],
+        [sys.executable, "-m", "telltale", *arguments],
         cwd=cwd, env={**kept, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
@@ -43,7 +43,7 @@ def test_every_command_has_help(name: str) -> None:
 
 
 def test_help_costs_little_cpu() -> None:
-    """A bound on work done, not on time: the imports that would break it cost several times as much."""
+    """A bound on work, not on time: the imports that would exceed it cost several times as much."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert telltale("--help").returncode == 0
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -85,12 +85,12 @@ def test_people_and_keys_from_the_command(tmp_path: Path) -> None:
     assert telltale("audit", "--verify", cwd=tmp_path).returncode == 0
 
 
-def test_db_status_tells_the_revision(tmp_path: Path) -> None:
+def test_db_status_prints_the_revision(tmp_path: Path) -> None:
     assert telltale("db", "upgrade", cwd=tmp_path).returncode == 0
     assert f"revision {HEAD}, newest {HEAD}" in telltale("db", "status", cwd=tmp_path).stdout
 
 
-def test_a_store_that_cannot_be_reached_is_said_so(tmp_path: Path) -> None:
+def test_an_unreachable_store_is_reported(tmp_path: Path) -> None:
     done = telltale("db", "upgrade", cwd=tmp_path, TELLTALE_STORE__URL="postgresql://u:hunter2@127.0.0.1:1/d")
     assert done.returncode == 1
     assert "store" in done.stderr
@@ -98,7 +98,7 @@ def test_a_store_that_cannot_be_reached_is_said_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "expected"),
     [
         ("mysql://u:hunter2@h/d", ("store.url = mysql://u:***@h/d", "mysql is not supported", "postgresql://")),
         ("hunter2", ("store.url = (secret)", "sqlite:///")),
@@ -112,7 +112,7 @@ def test_a_store_that_cannot_be_reached_is_said_so(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("command", ["collect", "db status"])
 def test_a_store_that_can_never_be_ours_is_a_wrong_setting(
-    tmp_path: Path, command: str, url: str, words: tuple[str, ...]
+    tmp_path: Path, command: str, url: str, expected: tuple[str, ...]
 ) -> None:
     (tmp_path / "text.db").write_text("no database " * 100)
     with closing(sqlite3.connect(tmp_path / "newer.db")) as newer:
@@ -126,25 +126,25 @@ def test_a_store_that_can_never_be_ours_is_a_wrong_setting(
         return
     assert done.returncode == 2, done.stderr
     [line] = done.stderr.splitlines()
-    assert [word for word in words if word not in line] == []
+    assert [word for word in expected if word not in line] == []
     assert "hunter2" not in line
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "expected"),
     [
         (None, ("cannot be read: No such file",)),
         (b"\xff", ("is not text",)),
         (b"mysql://h/d", ("store.url = mysql://h/d: ",)),
     ],
 )
-def test_a_file_that_holds_no_url_is_named(tmp_path: Path, content: bytes | None, words: tuple[str, ...]) -> None:
+def test_a_file_that_holds_no_url_is_named(tmp_path: Path, content: bytes | None, expected: tuple[str, ...]) -> None:
     if content is not None:
         (tmp_path / "url").write_bytes(content)
     done = telltale("db", "upgrade", cwd=tmp_path, TELLTALE_STORE__URL_FILE="url")
     assert done.returncode == 2, done.stderr
     [line] = done.stderr.splitlines()
-    assert [word for word in ("store.url_file = url: ", *words) if word not in line] == []
+    assert [word for word in ("store.url_file = url: ", *expected) if word not in line] == []
 
 
 def test_healthy_says_when_a_part_is_not(tmp_path: Path) -> None:

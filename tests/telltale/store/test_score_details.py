@@ -48,7 +48,7 @@ FLAT = [
         None,
     ),
 ]
-"""As scores were stored before details had types, and what they say."""
+"""Scores as stored before details had types, and how they are read."""
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 FINDINGS = (

@@ -1,4 +1,4 @@
-"""SQLite is opened the durable way; nobody waits for a lock without end."""
+"""SQLite is opened durably; nobody waits for a lock indefinitely."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def test_writer_is_durable(tmp_path: Path, pragma: str, value: object) -> None:
 
 def test_what_retention_deletes_is_not_left_in_the_file(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
-    words = [f"my words number {number}" for number in range(500)]
+    texts = [f"my words number {number}" for number in range(500)]
     rows = [
         Sample(f"{number:032x}", "b" * 16, 1.0, "t", "m", "v", "client", "chat", "ok", text * 20, "r", 0.5)
-        for number, text in enumerate(words)
+        for number, text in enumerate(texts)
     ]
     store.write(lambda c: samples.save(c, rows, now=1.0))
     store.write(lambda c: retention.prune(c, before=2.0))

@@ -1,4 +1,4 @@
-"""What the collector stores, on every database there is: one of them checks lengths, the other does not."""
+"""What the collector stores, on both databases: PostgreSQL checks lengths, SQLite does not."""
 
 from __future__ import annotations
 

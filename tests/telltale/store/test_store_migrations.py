@@ -1,4 +1,4 @@
-"""Migrations end where the schema stands, once, however many start together."""
+"""Migrations lead to the schema, and run once however many processes start together."""
 
 from __future__ import annotations
 
@@ -74,16 +74,16 @@ def test_samples_of_the_first_tables_are_kept(url: str) -> None:
 
 
 def test_a_migration_needs_no_memory_for_all_that_it_rewrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[int] = []
+    sizes: list[int] = []
 
     def look(_: URL, engine: Engine) -> None:
         with engine.begin() as connection:
-            told.append(connection.execute(text("PRAGMA cache_spill")).scalar_one())
+            sizes.append(connection.execute(text("PRAGMA cache_spill")).scalar_one())
 
     monkeypatch.setattr(migrations, "_run", look)
     migrations.upgrade(make_url(f"sqlite:///{tmp_path / 'store.db'}"), 1.0)
-    assert told
-    assert told[0] > 0
+    assert sizes
+    assert sizes[0] > 0
 
 
 def test_parts_that_start_together_migrate_once(url: str) -> None:

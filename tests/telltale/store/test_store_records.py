@@ -1,4 +1,4 @@
-"""Every record comes back from either database as it went in."""
+"""Every record is read from either database as it was written."""
 
 from __future__ import annotations
 

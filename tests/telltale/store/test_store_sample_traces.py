@@ -31,7 +31,7 @@ def sample(draw: random.Random, trace_id: str) -> Sample:
 
 def traces(draw: random.Random, number: int) -> list[str]:
     found = [draw.randbytes(draw.choice(LENGTHS)).hex() for _ in range(number)]
-    # Two that differ only where the index does not look.
+    # Two ids that differ only in the part that the index leaves out.
     return [*found, *(f"{draw.randbytes(9).hex()}{one[-14:]}" for one in found[:20] if len(one) == 32)]
 
 

@@ -119,7 +119,7 @@ def test_why_the_last_write_was_refused_is_known_until_one_succeeds(tmp_path: Pa
 
 
 def test_what_waits_at_the_end_is_refused_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each on its own would wait for the lock: many of them longer than whoever ends this process does."""
+    """Each would wait for the lock on its own: together longer than a process manager waits for the process to stop."""
     monkeypatch.setattr(writer, "MAX_GROUP", 1)
     store = open_store(f"sqlite:///{tmp_path / 's.db'}", busy_timeout=1.0)
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
@@ -157,7 +157,7 @@ def test_a_full_disk_is_unavailable_and_then_recovers(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_file_that_is_gone_takes_no_writes(tmp_path: Path) -> None:
+def test_a_deleted_file_accepts_no_writes(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
     (tmp_path / "s.db").rename(tmp_path / "moved.db")
     with pytest.raises(StoreUnavailable, match="gone"):
@@ -170,7 +170,7 @@ def test_a_file_that_is_gone_takes_no_writes(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_file_that_goes_while_it_is_written_takes_no_more(tmp_path: Path) -> None:
+def test_a_file_deleted_while_it_is_written_accepts_no_more(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
     assert store.write(lambda c: save(0, c)) == 1
     (tmp_path / "s.db").rename(tmp_path / "moved.db")
@@ -209,7 +209,7 @@ def test_a_damaged_file_is_unavailable_until_its_copy_is_back(tmp_path: Path) ->
 
 
 def test_a_rule_of_the_databases_owner_is_no_damage(new_database: Callable[[], str]) -> None:
-    """An error of no class that the driver knows: to try again would be for ever."""
+    """An error of a class unknown to the driver: retrying would never end."""
     store = open_store(new_database())
     with pytest.raises(DatabaseError, match="not here"):
         store.write(lambda c: c.execute(text("DO $$ BEGIN RAISE EXCEPTION 'not here' USING ERRCODE='T0001'; END $$")))

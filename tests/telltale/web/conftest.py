@@ -72,8 +72,8 @@ def signed_in() -> Callable[[str, str], AbstractContextManager[httpx.Client]]:
     def client(url: str, name: str) -> Iterator[httpx.Client]:
         headers = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
         with httpx.Client(base_url=url, headers=headers) as browser:
-            answer = browser.post("/sign-in", data={"name": name, "password": PASSWORD})
-            assert answer.status_code == 303, answer.text
+            response = browser.post("/sign-in", data={"name": name, "password": PASSWORD})
+            assert response.status_code == 303, response.text
             yield browser
 
     return client

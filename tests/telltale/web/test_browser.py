@@ -1,4 +1,4 @@
-"""The pages in a real browser: sign-in, keyboard, both colour schemes, and no complaint of the strict policy."""
+"""The pages in a real browser: sign-in, keyboard, both colour schemes, and no violation of the content policy."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ def browser(require: Callable[[object, str], None]) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def complaints() -> list[str]:
-    """What the browser complained of: blocked by the policy, not found, failed."""
+def console_errors() -> list[str]:
+    """Errors in the browser's console: blocked by the policy, not found, failed."""
     return []
 
 
 @pytest.fixture
-def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+def page(browser: Browser, console_errors: list[str]) -> Iterator[Page]:
     def note(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            console_errors.append(message.text)
 
     context = browser.new_context(viewport={"width": 1180, "height": 900})
     opened = context.new_page()
     opened.on("console", note)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("pageerror", lambda error: console_errors.append(str(error)))
     yield opened
     context.close()
 
 
 @pytest.fixture
 def history(store: Store) -> None:
-    """One model in trouble, one well, a ticket and some feedback with hostile words."""
+    """One model in trouble, one well, a ticket and some feedback with hostile text."""
     now = time.time()
     rows = [
         Sample(
@@ -81,16 +81,16 @@ def history(store: Store) -> None:
     ticket = Ticket(
         "k", "quality", "support-chat", "support-chat-2", "Prompts drifted", "open", 1, now - 200, now - 200
     )
-    said = Feedback(now - 60, "shop", TRACE, None, "thumb", "helpful", 0.0, "user", "k-1", f"wrong {SCRIPT}", "s" * 64)
+    vote = Feedback(now - 60, "shop", TRACE, None, "thumb", "helpful", 0.0, "user", "k-1", f"wrong {SCRIPT}", "s" * 64)
 
     store.write(lambda connection: samples.save(connection, rows, now))
     store.write(lambda connection: scores.save(connection, judged))
     store.write(lambda connection: tickets.save(connection, ticket))
-    store.write(lambda connection: store_feedback.append(connection, said, "0" * 64))
+    store.write(lambda connection: store_feedback.append(connection, vote, "0" * 64))
 
 
 def test_a_person_signs_in_looks_around_and_signs_out(
-    serve: Serve, store: Store, page: Page, complaints: list[str], history: None
+    serve: Serve, store: Store, page: Page, console_errors: list[str], history: None
 ) -> None:
     people.add(store, name="mina", role="admin", password=PASSWORD, actor="test", now=time.time())
     with serve(routers=[feedback.routes.router, alerting.report.pages.router]) as url:
@@ -125,19 +125,19 @@ def test_a_person_signs_in_looks_around_and_signs_out(
         page.get_by_role("heading", name="Sign in").wait_for()
         page.goto(f"{url}/audit")
         assert page.title() == "Sign in · Telltale"
-    assert complaints == []
+    assert console_errors == []
 
 
-def test_hostile_words_run_nowhere(serve: Serve, page: Page, complaints: list[str], history: None) -> None:
+def test_hostile_text_runs_nowhere(serve: Serve, page: Page, console_errors: list[str], history: None) -> None:
     with serve(routers=[feedback.routes.router]) as url:
         for path in ("/", "/feedback"):
             page.goto(url + path)
             assert "owned" not in page.title()
             assert page.locator("main script, main img").count() == 0
-    assert complaints == []
+    assert console_errors == []
 
 
-def test_the_policy_stops_a_script_that_slipped_in(serve: Serve, page: Page, complaints: list[str]) -> None:
+def test_the_policy_stops_a_script_that_slipped_in(serve: Serve, page: Page, console_errors: list[str]) -> None:
     with serve() as url:
         page.goto(url)
         page.evaluate(
@@ -145,7 +145,7 @@ def test_the_policy_stops_a_script_that_slipped_in(serve: Serve, page: Page, com
             " document.body.append(s); }"
         )
         assert page.title() != "owned"
-    assert any("Content Security Policy" in complaint for complaint in complaints)
+    assert any("Content Security Policy" in error for error in console_errors)
 
 
 @pytest.mark.parametrize("width", [360, 1180])

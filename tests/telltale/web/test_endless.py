@@ -1,4 +1,4 @@
-"""What a peer sends without end, before any of our code is asked, takes no memory."""
+"""Requests sent without end, before any of our code runs, use no memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEAD = b"POST /api/v1/feedback HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked
     [(HEAD, b"A: b\r\n"), (HEAD + b"A: ", b"b"), (HEAD + b"\r\n0\r\n", b"A: b\r\n"), (HEAD + b"\r\n1;", b"b")],
     ids=["fields", "a field", "fields behind a body", "a chunk's extension"],
 )
-def test_headers_without_end_take_no_memory(part: str, start: bytes, endless: bytes, tmp_path: Path) -> None:
+def test_endless_headers_use_no_memory(part: str, start: bytes, endless: bytes, tmp_path: Path) -> None:
     port = free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("TELLTALE_")},
@@ -36,7 +36,7 @@ def test_headers_without_end_take_no_memory(part: str, start: bytes, endless: by
 
     try:
         connect(port, process).close()
-        # What the first request of all loads is no matter of this.
+        # Ignores what the very first request loads.
         with connect(port, process) as link:
             link.sendall(b"GET /-/ready HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
             while link.recv(65536):

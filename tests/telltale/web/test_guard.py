@@ -1,4 +1,4 @@
-"""Foreign sites, foreign host names and oversized bodies stay outside; faults stay out of the log's words."""
+"""Foreign sites, foreign host names and oversized bodies are refused; error messages stay out of the log."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ PAGE = {"Accept": "text/html"}
 
 
 def raw(url: str, *lines: str) -> int:
-    """Send these lines as they are; returns the status."""
+    """Send these lines unchanged; returns the status."""
     address = urlsplit(url)
     assert address.hostname
-    with socket.create_connection((address.hostname, address.port or 80), timeout=10) as wire:
-        wire.sendall(("\r\n".join([*lines, "Connection: close"]) + "\r\n\r\n").encode())
-        return int(wire.recv(4096).split()[1])
+    with socket.create_connection((address.hostname, address.port or 80), timeout=10) as connection:
+        connection.sendall(("\r\n".join([*lines, "Connection: close"]) + "\r\n\r\n").encode())
+        return int(connection.recv(4096).split()[1])
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/metrics", "/nothing", "/static/style.css", "/-/healthy"])
-def test_every_answer_has_the_security_headers(serve: Serve, path: str) -> None:
+def test_every_response_has_the_security_headers(serve: Serve, path: str) -> None:
     with serve() as url:
         headers = httpx.get(url + path, headers=PAGE).headers
 
@@ -85,9 +85,9 @@ def test_probes_may_use_any_host_name(serve: Serve, path: str) -> None:
 )
 def test_a_request_sent_by_another_site_is_refused(serve: Serve, headers: dict[str, str]) -> None:
     with serve() as url:
-        answer = httpx.post(f"{url}/sign-out", headers=headers)
+        response = httpx.post(f"{url}/sign-out", headers=headers)
 
-    assert answer.status_code == 403
+    assert response.status_code == 403
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {}])
@@ -104,7 +104,7 @@ def test_what_a_browser_says_of_the_site_beats_the_origin(site: str, origin: str
     assert is_cross_site(Headers({"sec-fetch-site": site, "origin": origin, "host": "127.0.0.1"}))
 
 
-def test_a_fault_is_answered_and_logged_without_its_words(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_internal_error_is_logged_without_its_message(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     router = APIRouter()
 
     @router.get("/broken/{name}")
@@ -145,18 +145,18 @@ def test_static_files_do_not_lead_out(serve: Serve, path: str) -> None:
 
 def test_a_body_beyond_the_limit_is_refused(serve: Serve) -> None:
     with serve(max_body_bytes=1000) as url:
-        answer = httpx.post(f"{url}/sign-in", data={"name": "a", "password": "x" * 2000})
+        response = httpx.post(f"{url}/sign-in", data={"name": "a", "password": "x" * 2000})
         chunked = httpx.post(
             f"{url}/sign-in",
             content=(b"name=" + b"x" * 100 for _ in range(100)),
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         )
 
-    assert (answer.status_code, chunked.status_code) == (413, 413)
-    assert "web.max_body_bytes" in answer.json()["detail"]
+    assert (response.status_code, chunked.status_code) == (413, 413)
+    assert "web.max_body_bytes" in response.json()["detail"]
 
 
-def test_a_store_that_is_gone_is_said_and_its_return_is_seen(serve: Serve, tmp_path: Path) -> None:
+def test_a_lost_store_is_reported_and_its_return_noticed(serve: Serve, tmp_path: Path) -> None:
     with serve() as url:
         aside = [path.rename(path.with_suffix(".aside")) for path in sorted(tmp_path.glob("telltale.db"))]
         (tmp_path / "telltale.db").mkdir()

@@ -49,7 +49,7 @@ def test_the_worst_comes_first(serve: Serve, store: Store) -> None:
         score("bad", "ok", "length"),
         score("young", "insufficient_data"),
     ]
-    ticket = Ticket("k", "quality", "ticketed", "t-1", "Answers got worse", "recovering", 1, NOW - 50, NOW - 50)
+    ticket = Ticket("k", "quality", "ticketed", "t-1", "Responses got worse", "recovering", 1, NOW - 50, NOW - 50)
     store.write(lambda connection: scores.save(connection, rows))
     store.write(lambda connection: tickets.save(connection, ticket))
 
@@ -58,7 +58,7 @@ def test_the_worst_comes_first(serve: Serve, store: Store) -> None:
     order = [page.index(f'<th scope="row">{model}</th>') for model in ("ticketed", "bad", "fine", "young")]
     assert order == sorted(order)
     assert 'href="/tickets/1"' in page
-    assert "Answers got worse" in page
+    assert "Responses got worse" in page
     assert "drift mmd of the prompt: 0.5 (from 0.1)" in page
     assert "series: 1 ok" in page
     assert "insufficient data" in page
@@ -75,7 +75,7 @@ def test_only_the_newest_window_of_a_series_counts(serve: Serve, store: Store) -
 
 
 @pytest.mark.parametrize(("role", "reads"), [("viewer", False), ("reviewer", True)])
-def test_words_of_people_are_for_reviewers(
+def test_prompts_and_responses_are_for_reviewers(
     serve: Serve, signed_in: SignedIn, store: Store, role: str, reads: bool
 ) -> None:
     event = Feedback(time.time(), "shop", "1" * 32, None, "thumb", "helpful", 0.0, "user", "k", "so slow", None)

@@ -1,4 +1,4 @@
-"""What a part brings with its router works without the trunk knowing the part."""
+"""What a part contributes with its router works without the trunk knowing the part."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ ELSEWHERE = {"Sec-Fetch-Site": "cross-site", "Origin": "https://shop.example"}
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the part keeps."""
+    """The part's state."""
 
     numbers: itertools.count[int]
     opened_at: float
 
 
 def bakery(templates: Path) -> Router:
-    """A part that the trunk has never heard of."""
+    """A part unknown to the trunk."""
     router = Router(
         templates=templates,
         filters={"loaves": lambda number: f"{number} loaves"},
@@ -84,7 +84,7 @@ def test_other_sites_may_call_what_the_part_names_and_nothing_else(serve: Serve,
 
 @pytest.mark.parametrize("mounted", [True, False])
 def test_the_loop_leads_to_pages_that_are_there(serve: Serve, store: Store, part: Router, mounted: bool) -> None:
-    ticket = Ticket("k", "quality", "chat", "v1", "Answers got worse", "open", 1, 50.0, 50.0)
+    ticket = Ticket("k", "quality", "chat", "v1", "Responses got worse", "open", 1, 50.0, 50.0)
     store.write(lambda connection: tickets.save(connection, ticket))
     with serve(routers=[part] if mounted else []) as url:
         page = httpx.get(url, headers={"Accept": "text/html"}).text

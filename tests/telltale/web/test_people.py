@@ -37,7 +37,7 @@ def test_a_person_is_added_changed_and_disabled(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "message"),
     [
         ({"name": " "}, "1 to 200"),
         ({"name": "a\nb"}, "printable"),
@@ -47,16 +47,16 @@ def test_a_person_is_added_changed_and_disabled(store: Store) -> None:
         ({"name": "taken"}, "already"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_not_audited(store: Store, fields: dict[str, str], words: str) -> None:
+def test_invalid_input_is_refused_and_not_audited(store: Store, fields: dict[str, str], message: str) -> None:
     add(store, "taken")
 
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         add(store, **fields)
     with store.read() as connection:
         assert len(audit.entries(connection)) == 1
 
 
-def test_nobody_of_that_name_is_said(store: Store) -> None:
+def test_an_unknown_name_is_reported(store: Store) -> None:
     for change in (people.disable, people.set_password, people.set_role):
         extra = {people.set_password: {"password": PASSWORD}, people.set_role: {"role": "admin"}}.get(change, {})
         with pytest.raises(LookupError, match="no person mina"):

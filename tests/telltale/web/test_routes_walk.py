@@ -1,4 +1,4 @@
-"""Every route of `telltale web`, asked by nobody, by a service and by people who may not."""
+"""Every route of `telltale web`, requested anonymously, by a service and by people without the role."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_nobody_sees_nothing_without_signing_in(serve: Serve, store: Store) -> N
             if path not in PUBLIC
         }
 
-    # A body that is missing may be noticed before the missing key is: nothing was read either way.
+    # A missing body may be noticed before the missing key: nothing was read either way.
     assert {key: status for key, status in statuses.items() if status not in (401, 422)} == {}
     assert {status for (method, _), status in statuses.items() if method == "GET"} == {401}
 
@@ -87,7 +87,7 @@ def test_a_service_opens_no_page(serve: Serve, store: Store) -> None:
     assert {status for (method, _), status in statuses.items() if method == "GET"} == {403}
 
 
-def test_a_viewer_changes_nothing_and_sees_no_words(serve: Serve, signed_in: SignedIn, store: Store) -> None:
+def test_a_viewer_changes_nothing_and_sees_no_content(serve: Serve, signed_in: SignedIn, store: Store) -> None:
     people.add(store, name="mina", role="viewer", password=PASSWORD, actor="test", now=time.time())
     with serve(routers=parts()) as url, signed_in(url, "mina") as browser:
         statuses = {
@@ -104,6 +104,6 @@ def test_a_viewer_changes_nothing_and_sees_no_words(serve: Serve, signed_in: Sig
 def test_pages_that_are_not_there_say_so(serve: Serve) -> None:
     with serve(routers=parts()) as url:
         for path in ("/tickets/999999", "/tickets/x", "/nothing", "/feedback/1/2"):
-            answer = httpx.get(url + path, headers={"Accept": "text/html"})
-            assert answer.status_code in (404, 422)
-            assert "Back to the loop" in answer.text
+            response = httpx.get(url + path, headers={"Accept": "text/html"})
+            assert response.status_code in (404, 422)
+            assert "Back to the loop" in response.text

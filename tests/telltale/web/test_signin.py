@@ -24,7 +24,7 @@ PAGE = {"Accept": "text/html"}
 
 @pytest.fixture
 def person(store: Store) -> Callable[..., None]:
-    """`person(name, role)`: somebody with the common password."""
+    """`person(name, role)`: a person with the shared password."""
 
     def add(name: str, role: str = "viewer") -> None:
         people.add(store, name=name, role=role, password=PASSWORD, actor="test", now=time.time())
@@ -55,9 +55,9 @@ def test_until_somebody_exists_this_machine_is_the_administrator(serve: Serve) -
 @pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "x-forwarded-anything"])
 def test_a_forwarded_request_is_not_from_this_machine(serve: Serve, name: str) -> None:
     with serve(routers=[rooms()]) as url:
-        answer = httpx.get(f"{url}/room/viewer", headers={name: "127.0.0.1"})
+        response = httpx.get(f"{url}/room/viewer", headers={name: "127.0.0.1"})
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
 def test_once_somebody_exists_sign_in_is_needed(serve: Serve, person: Callable[..., None]) -> None:
@@ -119,7 +119,7 @@ def test_a_session_ends_by_sign_out_idleness_age_and_disabling(
             for _ in range(3):
                 now[0] += 3000
                 assert browser.get("/room/viewer").status_code == 200
-                store.write(lambda _: None)  # behind the note of the session's use, which nobody waits for
+                store.write(lambda _: None)  # after the write that records the session's use, which nobody waits for
             now[0] += 3601
             assert browser.get("/room/viewer", headers={"Accept": "*/*"}).status_code == 401
         with signed_in(url, "mina") as browser:
@@ -152,13 +152,13 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(serve: Serve, per
     with serve() as url:
         plain = httpx.post(f"{url}/sign-in", data=data).headers["set-cookie"]
     with serve(public_url="https://telltale.example") as url:
-        answer = httpx.post(f"{url}/sign-in", data=data)
-        secure = answer.headers["set-cookie"]
+        response = httpx.post(f"{url}/sign-in", data=data)
+        secure = response.headers["set-cookie"]
 
     assert plain.startswith("telltale=")
     assert secure.startswith("__Host-telltale=")
     assert "Secure" in secure
-    assert "strict-transport-security" in answer.headers
+    assert "strict-transport-security" in response.headers
     for cookie in (plain, secure):
         assert "HttpOnly" in cookie
         assert "SameSite=lax" in cookie
@@ -171,11 +171,11 @@ def test_a_wrong_name_and_a_wrong_password_look_the_same(
 ) -> None:
     person("mina")
     with serve() as url:
-        answer = httpx.post(f"{url}/sign-in", data=data)
+        response = httpx.post(f"{url}/sign-in", data=data)
 
-    assert answer.status_code == 401
-    assert "Name and password do not fit." in answer.text
-    assert "set-cookie" not in answer.headers
+    assert response.status_code == 401
+    assert "Name and password do not fit." in response.text
+    assert "set-cookie" not in response.headers
     assert actions(store) == ["person_added", "sign_in_refused"]
 
 
@@ -185,14 +185,14 @@ def test_guessing_passwords_is_slowed_down(serve: Serve, person: Callable[..., N
     now = [time.time()]
     with serve(clock=lambda: now[0]) as url:
         data = {"name": "mina", "password": "wrong"}
-        answers = [httpx.post(f"{url}/sign-in", data=data) for _ in range(12)]
+        responses = [httpx.post(f"{url}/sign-in", data=data) for _ in range(12)]
         right = httpx.post(f"{url}/sign-in", data={"name": "mina", "password": PASSWORD})
         another = httpx.post(f"{url}/sign-in", data={"name": "joon", "password": PASSWORD})
         now[0] += 60
         later = httpx.post(f"{url}/sign-in", data={"name": "mina", "password": PASSWORD})
 
-    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
-    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert [response.status_code for response in responses] == [401] * 10 + [429] * 2
+    assert int(responses[-1].headers["retry-after"]) >= 1
     assert (right.status_code, later.status_code, another.status_code) == (429, 303, 303)
 
 
@@ -211,29 +211,29 @@ def test_guessing_passwords_is_slowed_down(serve: Serve, person: Callable[..., N
 def test_after_sign_in_we_stay_on_this_site(serve: Serve, person: Callable[..., None], target: str, leads: str) -> None:
     person("mina")
     with serve() as url:
-        answer = httpx.post(f"{url}/sign-in", data={"name": "mina", "password": PASSWORD, "next": target})
+        response = httpx.post(f"{url}/sign-in", data={"name": "mina", "password": PASSWORD, "next": target})
 
-    assert (answer.status_code, answer.headers["location"]) == (303, leads)
+    assert (response.status_code, response.headers["location"]) == (303, leads)
 
 
-def test_words_typed_into_the_form_stay_words(serve: Serve, person: Callable[..., None]) -> None:
+def test_text_typed_into_the_form_stays_text(serve: Serve, person: Callable[..., None]) -> None:
     person("mina")
     with serve() as url:
-        answer = httpx.post(f"{url}/sign-in", data={"name": '"><script>alert(1)</script>', "password": "wrong"})
+        response = httpx.post(f"{url}/sign-in", data={"name": '"><script>alert(1)</script>', "password": "wrong"})
 
-    assert "<script" not in answer.text
-    assert "&lt;script&gt;" in answer.text
+    assert "<script" not in response.text
+    assert "&lt;script&gt;" in response.text
 
 
 def test_an_api_key_opens_no_page(serve: Serve, store: Store) -> None:
     key = people.add_key(store, name="app", tenant="shop", scopes=["feedback:write"], actor="test", now=time.time())
     with serve(routers=[rooms()]) as url:
-        answers = [
+        responses = [
             httpx.get(f"{url}/room/viewer", headers={"Authorization": value})
             for value in (f"Bearer {key}", "Bearer tt_x", "Basic dTpw", "")
         ]
 
-    assert [answer.status_code for answer in answers] == [403, 401, 401, 401]
+    assert [response.status_code for response in responses] == [403, 401, 401, 401]
 
 
 def test_signing_in_and_out_is_audited_and_the_chain_holds(

@@ -43,7 +43,7 @@ MAX_HEADER_LIST_SIZE: Final = 6
 
 
 class Broken(Exception):
-    """The connection cannot go on; `code` is for the GOAWAY that says so."""
+    """The connection cannot go on; `code` is for its GOAWAY."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ def unpadded(payload: bytes) -> bytes:
 
 
 class FrameReader:
-    """Reads frames one by one: `feed`, then `next` until it says no; the frame is in the attributes."""
+    """Reads frames one by one: `feed`, then `next` until it is False; the frame is in the attributes."""
 
     def __init__(self) -> None:
         self.kind = 0

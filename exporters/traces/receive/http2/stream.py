@@ -1,4 +1,4 @@
-"""One request of a connection, and its response."""
+"""One request on a connection, and its response."""
 
 from __future__ import annotations
 

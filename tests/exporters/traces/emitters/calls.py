@@ -1,4 +1,4 @@
-"""The calls of an application, made with the providers' own SDKs: one of each case, whatever becomes of it."""
+"""The calls of an application, made with the providers' own SDKs: one for each case, whether it succeeds or not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def openai_calls(client: Any) -> None:
         try:
             openai_call(client, case)
         except (APIError, HTTPError) as error:
-            said(case, error)
+            report_error(case, error)
 
 
 def openai_call(client: Any, case: Case) -> None:
@@ -42,9 +42,9 @@ def openai_call(client: Any, case: Case) -> None:
         asked["stream"] = True
         if case.usage:
             asked["stream_options"] = {"include_usage": True}
-    answer = client.chat.completions.create(**asked)
+    response = client.chat.completions.create(**asked)
     if case.stream:
-        for _chunk in answer:
+        for _chunk in response:
             pass
 
 
@@ -63,15 +63,15 @@ def agent_calls() -> None:
         if not case.stream:
             await agent.run(case.prompt)
             return
-        async with agent.run_stream(case.prompt) as answer:
-            await answer.get_output()
+        async with agent.run_stream(case.prompt) as response:
+            await response.get_output()
 
     for case in cases():
         if case.operation == "chat" and not case.tool:
             try:
                 asyncio.run(ask(case))
             except Exception as error:  # noqa: BLE001 - the framework's own classes, OpenAI's and httpx's
-                said(case, error)
+                report_error(case, error)
 
 
 def anthropic_calls(client: Any) -> None:
@@ -87,11 +87,11 @@ def anthropic_calls(client: Any) -> None:
             else:
                 client.messages.create(**asked)
         except APIError as error:
-            said(case, error)
+            report_error(case, error)
 
 
-def said(case: Case, error: Exception) -> None:
-    """A case that is to fail failed; any other is the driver's own fault."""
+def report_error(case: Case, error: Exception) -> None:
+    """Expected for a case that must fail; for any other it is an error of the driver."""
     if case.status == "ok":
         raise error
 
@@ -108,7 +108,7 @@ def litellm_call(litellm: Any, case: Case, **asked: Any) -> None:
         asked["stream"] = True
         if case.usage:
             asked["stream_options"] = {"include_usage": True}
-    answer = litellm.completion(messages=[{"role": "user", "content": case.prompt}], **asked)
+    response = litellm.completion(messages=[{"role": "user", "content": case.prompt}], **asked)
     if case.stream:
-        for _chunk in answer:
+        for _chunk in response:
             pass

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 
 def tracing() -> Callable[[], None]:
-    """Sets up the SDK; the answer flushes it."""
+    """Sets up the SDK; the response flushes it."""
     tracer, logger = TracerProvider(), LoggerProvider()
     tracer.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     logger.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
@@ -77,7 +77,7 @@ def openlit_openai() -> None:
     import openlit
 
     flush = tracing()
-    # Prices from a file: it would fetch them.
+    # Prices from a file; otherwise it would download them.
     prices = Path("prices.json")
     prices.write_text("{}")
     openlit.init(disable_metrics=True, pricing_json=str(prices))
@@ -105,9 +105,9 @@ def litellm_sdk() -> None:
         try:
             calls.litellm_call(litellm, case, **asked)
         except Exception as error:  # noqa: BLE001 - its own classes, OpenAI's and httpx's, by how the stream ends
-            calls.said(case, error)
+            calls.report_error(case, error)
     executor.shutdown(wait=True)
-    # It tells of a stream that broke off in a thread of its own, which nothing of its waits for.
+    # It records a broken stream in a separate thread, which nothing in it waits for.
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(10)
@@ -117,7 +117,7 @@ def litellm_sdk() -> None:
 def logfire_openai() -> None:
     import logfire
 
-    # Its exporter is what the environment says.
+    # Its exporter is configured by the environment.
     logfire.configure(send_to_logfire=False, console=False, inspect_arguments=False)
     logfire.instrument_openai()
     calls.openai_calls(openai_client())

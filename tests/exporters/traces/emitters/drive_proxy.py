@@ -1,4 +1,4 @@
-"""LiteLLM's proxy, tracing, and an application without any tracing before it: `drive_proxy.py`."""
+"""LiteLLM's proxy with tracing, and an application without tracing in front of it: `drive_proxy.py`."""
 
 from __future__ import annotations
 
