@@ -31,14 +31,19 @@ class Journal:
     Calls are numbered as they come, so that a request's need no key each: it added those from `first` to before `end`.
     """
 
-    __slots__ = ("_journals", "_keys", "_undo", "builds_on", "durable", "end", "first", "is_open")
+    __slots__ = (
+        "_journals", "_keys", "_undo", "builds_on", "dependents", "durable", "end", "first", "is_open", "number",
+    )  # fmt: skip
 
-    def __init__(self, journals: Journals) -> None:
+    def __init__(self, journals: Journals, number: int) -> None:
         self._journals = journals
+        # Later ones have greater numbers.
+        self.number = number
         # With the journal that had changed the same before.
         self._keys: list[tuple[Hashable, Journal | None]] = []
         self._undo: list[Callable[[], object]] = []
         self.builds_on: list[Journal] = []
+        self.dependents: list[Journal] = []
         # Done when the request's samples are durable; None while it has none to store and waits for nobody's.
         self.durable: Future[int] | None = None
         self.first: i64 = 0
@@ -96,10 +101,12 @@ class Journal:
         self._keys.clear()
         self._undo.clear()
         self.builds_on.clear()
+        self.dependents.clear()
 
     def _build_on(self, other: Journal) -> None:
         if other is not self and other not in self.builds_on:
             self.builds_on.append(other)
+            other.dependents.append(self)
 
 
 class Journals:
@@ -110,10 +117,12 @@ class Journals:
         self.open: list[Journal] = []
         # Who changed what last.
         self.owners: dict[Hashable, Journal] = {}
+        self._begun = 0
 
     def begin(self) -> Journal:
         """The journal of a request that comes now."""
-        journal = Journal(self)
+        self._begun += 1
+        journal = Journal(self, self._begun)
         self.open.append(journal)
         return journal
 
@@ -128,11 +137,13 @@ class Journals:
         """Undo the changes of a request, and first those of all that build on them."""
         if not journal.is_open:
             return
-        undone = [journal]
-        for later in self.open[self.open.index(journal) + 1 :]:
-            if any(other in undone for other in later.builds_on):
-                undone.append(later)
-        for one in reversed(undone):
+        undone, unseen = {journal}, [journal]
+        while unseen:
+            for later in unseen.pop().dependents:
+                if later.is_open and later not in undone:
+                    undone.add(later)
+                    unseen.append(later)
+        for one in sorted(undone, key=lambda one: one.number, reverse=True):
             one.undo()
             self._close(one, is_durable=False)
 
