@@ -226,6 +226,8 @@ class Pipeline:
             else:
                 stored = store.submit(_save(found, judged, now, batch.tally))
         batch.journal.wait_for(stored)
+        if batch.commit is not None:
+            self._collector.detach(batch.tally)
 
 
 def _save(found: list[Sample], judged: list[Feedback], now: float, tally: Tally) -> Callable[[Connection], int]:

@@ -11,10 +11,18 @@ Bounded structures do not restore what a refused request evicted from them.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from typing import Final
 
 from mypy_extensions import i64
+
+from telltale.store.errors import StoreUnavailable
+
+_Whole = tuple[Future[int], Future[int] | None, list[Future[int]]]
+# `row`: what is to be completed next in this thread.
+_completing: Final = threading.local()
 
 
 class Journal:
@@ -23,14 +31,19 @@ class Journal:
     Calls are numbered as they come, so that a request's need no key each: it added those from `first` to before `end`.
     """
 
-    __slots__ = ("_journals", "_keys", "_undo", "builds_on", "durable", "end", "first", "is_open")
+    __slots__ = (
+        "_journals", "_keys", "_undo", "builds_on", "dependents", "durable", "end", "first", "is_open", "number",
+    )  # fmt: skip
 
-    def __init__(self, journals: Journals) -> None:
+    def __init__(self, journals: Journals, number: int) -> None:
         self._journals = journals
+        # Later ones have greater numbers.
+        self.number = number
         # With the journal that had changed the same before.
         self._keys: list[tuple[Hashable, Journal | None]] = []
         self._undo: list[Callable[[], object]] = []
         self.builds_on: list[Journal] = []
+        self.dependents: list[Journal] = []
         # Done when the request's samples are durable; None while it has none to store and waits for nobody's.
         self.durable: Future[int] | None = None
         self.first: i64 = 0
@@ -68,14 +81,8 @@ class Journal:
 
     def wait_for(self, stored: Future[int] | None) -> None:
         """Become durable with one's own samples, if there are any, and with all that this builds on."""
-        if not self.builds_on:
-            self.durable = stored
-            return
-        found = [other.durable for other in self.builds_on if other.durable is not None]
-        if stored is not None:
-            found.append(stored)
-        if found:
-            self.durable = found[0] if len(found) == 1 else _together(found)
+        others = [other.durable for other in self.builds_on if other.durable is not None]
+        self.durable = _together(stored, others) if others else stored
 
     def undo(self) -> None:
         """Undo the changes, the newest first."""
@@ -94,10 +101,12 @@ class Journal:
         self._keys.clear()
         self._undo.clear()
         self.builds_on.clear()
+        self.dependents.clear()
 
     def _build_on(self, other: Journal) -> None:
         if other is not self and other not in self.builds_on:
             self.builds_on.append(other)
+            other.dependents.append(self)
 
 
 class Journals:
@@ -108,10 +117,12 @@ class Journals:
         self.open: list[Journal] = []
         # Who changed what last.
         self.owners: dict[Hashable, Journal] = {}
+        self._begun = 0
 
     def begin(self) -> Journal:
         """The journal of a request that comes now."""
-        journal = Journal(self)
+        self._begun += 1
+        journal = Journal(self, self._begun)
         self.open.append(journal)
         return journal
 
@@ -126,11 +137,13 @@ class Journals:
         """Undo the changes of a request, after those of all requests that depend on it."""
         if not journal.is_open:
             return
-        undone = [journal]
-        for later in self.open[self.open.index(journal) + 1 :]:
-            if any(other in undone for other in later.builds_on):
-                undone.append(later)
-        for one in reversed(undone):
+        undone, unseen = {journal}, [journal]
+        while unseen:
+            for later in unseen.pop().dependents:
+                if later.is_open and later not in undone:
+                    undone.add(later)
+                    unseen.append(later)
+        for one in sorted(undone, key=lambda one: one.number, reverse=True):
             one.undo()
             self._close(one, is_durable=False)
 
@@ -139,9 +152,10 @@ class Journals:
         journal.close(is_durable)
 
 
-def _together(futures: list[Future[int]]) -> Future[int]:
-    """Done when all of these are, with the sum; failed when one is."""
+def _together(stored: Future[int] | None, others: list[Future[int]]) -> Future[int]:
+    """Done when all of these are, with the sum; failed when one is, with the request's own error where it has one."""
     whole: Future[int] = Future()
+    futures = [*others, stored] if stored is not None else others
     left = len(futures)
     lock = threading.Lock()
 
@@ -151,12 +165,41 @@ def _together(futures: list[Future[int]]) -> Future[int]:
             left -= 1
             if left:
                 return
-        failed = next((error for future in futures if (error := future.exception()) is not None), None)
-        if failed is None:
-            whole.set_result(sum(future.result() for future in futures))
-        else:
-            whole.set_exception(failed)
+        _complete(whole, stored, others)
 
     for future in futures:
         future.add_done_callback(one_is_done)
     return whole
+
+
+def _complete(whole: Future[int], stored: Future[int] | None, others: list[Future[int]]) -> None:
+    """Complete `whole`, and then what waits for it: one after the other, for hundreds may stand in one row."""
+    row: deque[_Whole] | None = getattr(_completing, "row", None)
+    if row is not None:
+        row.append((whole, stored, others))
+        return
+    row = _completing.row = deque([(whole, stored, others)])
+    try:
+        while row:
+            whole, stored, others = row.popleft()
+            failed = _failure(stored, others)
+            if failed is not None:
+                whole.set_exception(failed)
+            else:
+                whole.set_result(sum(future.result() for future in others) + (stored.result() if stored else 0))
+    finally:
+        del _completing.row
+
+
+def _failure(stored: Future[int] | None, others: list[Future[int]]) -> BaseException | None:
+    failed = stored.exception() if stored is not None else None
+    if failed is not None:
+        return failed
+    for other in others:
+        failed = other.exception()
+        if isinstance(failed, StoreUnavailable):
+            return failed
+        if failed is not None:
+            # The fault is another request's. This one was undone with it, and is as good as any when it comes again.
+            return StoreUnavailable("a request that this one builds on was not stored")
+    return None

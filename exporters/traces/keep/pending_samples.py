@@ -30,6 +30,7 @@ class PendingSamples:
 
     def __init__(self) -> None:
         self._pending: OrderedDict[SpanKey, PendingSample] = OrderedDict()
+        self._is_ordered = True
 
     @property
     def is_full(self) -> bool:
@@ -52,6 +53,10 @@ class PendingSamples:
 
     def expire(self, now: float) -> list[PendingSample]:
         """Remove samples that waited too long or are too many. Returns them."""
+        if not self._is_ordered:
+            # Once for all that a rollback brought back, not once for each.
+            self._pending = OrderedDict(sorted(self._pending.items(), key=lambda item: item[1].since))
+            self._is_ordered = True
         given_up: list[PendingSample] = []
         while self._pending:
             span, oldest = next(iter(self._pending.items()))
@@ -66,5 +71,5 @@ class PendingSamples:
             self._pending.pop(span, None)
             return
         self._pending[span] = sample
-        # Back into its place: only the oldest are looked at when it is time to give up.
-        self._pending = OrderedDict(sorted(self._pending.items(), key=lambda item: item[1].since))
+        # Not in its place: only the oldest are looked at when it is time to give up.
+        self._is_ordered = False

@@ -137,6 +137,10 @@ class SampleCollector:
                 found.append(self._make(call, prompt, response, None, reason, tally))
         return found
 
+    def detach(self, tally: Tally) -> None:
+        """Let go of the plain bytes of a request that waits until it is durable."""
+        tally.unsampled = self.unsampled.detach(tally.unsampled)
+
     def count(self, tally: Tally, now: float) -> None:
         """Count what became of the calls of a request that is durable, and buffer those that were not sampled."""
         for ref in tally.unsampled:

@@ -66,6 +66,7 @@ class UnsampledBuffer:
     """At most `max_bytes` of calls, and none older than `max_age` seconds. The oldest make room."""
 
     def __init__(self, max_bytes: int, max_age: float) -> None:
+        self._max_bytes = max_bytes
         self._bytes_each = max_bytes // GENERATIONS
         self._age_each = max_age / GENERATIONS
         self._max_age = max_age
@@ -78,11 +79,28 @@ class UnsampledBuffer:
         """Estimated bytes in use."""
         return sum(generation.size for generation in self._generations)
 
+    def detach(self, refs: list[CallRef]) -> list[CallRef]:
+        """What `add` needs of a request's calls that are added later: not its plain bytes, as large as they may be."""
+        kept: list[CallRef] = []
+        copied = 0
+        for ref in reversed(refs):
+            group = ref.group
+            if not self._is_large(group.source):
+                group.body = b""
+                kept.append(ref)
+            elif copied < self._max_bytes:
+                # More copies than that would only push each other out.
+                part = group.part(ref.index)
+                copied += len(part.body)
+                kept.append(CallRef(ref.call, part, 0))
+        kept.reverse()
+        return kept
+
     def add(self, ref: CallRef, now: float) -> None:
         """Buffer a call. `now` is in Unix seconds."""
         group, index = ref.group, ref.index
         last, source = self._source, group.source
-        if source is not last and _FIXED + _BODY + len(source.body) + source.resource_size > self._bytes_each:
+        if source is not last and self._is_large(source):
             # A copy of its own, so that it does not keep the whole request in memory.
             group, index = group.part(index), 0
             source = group.source
@@ -107,6 +125,10 @@ class UnsampledBuffer:
         newest.ends = append(newest.ends, group.ends[index])
         newest.sources.append(source)
         newest.tenants.append(ref.call.tenant)
+
+    def _is_large(self, source: Source) -> bool:
+        """Whether a body is too large to be kept whole for its calls."""
+        return _FIXED + _BODY + len(source.body) + source.resource_size > self._bytes_each
 
     def remove(self, trace_ids: set[bytes]) -> list[UnsampledCall]:
         """The calls of these traces, oldest first, which leave the buffer. By chance another may be among them."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import gzip
+import time
+import tracemalloc
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -21,7 +25,10 @@ from sqlalchemy import Connection
 from support.collector_process import messages
 
 from exporters.traces.calls import fast_path, normalise
-from exporters.traces.decode import otlp_protobuf
+from exporters.traces.calls.call import Call
+from exporters.traces.core.journal import Journals
+from exporters.traces.decode import bodies, otlp_protobuf
+from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
 from exporters.traces.keep.unsampled import unpack
 from exporters.traces.pipeline import Batch, Pipeline
 from telltale.settings import Settings
@@ -316,3 +323,82 @@ def spend_the_budget(collecting: Collecting) -> None:
     while collecting.store.queued:
         collecting.store.end(0, is_stored=True)
     collecting.finish(0)
+
+
+def test_hundreds_of_requests_that_build_on_one_are_all_answered(store: DelayedStore) -> None:
+    collecting = Collecting(store, 1e9)
+    for number in range(500):
+        # The same question each time: its wait is what they have in common.
+        collecting.ingest(([SPANS[9], span(200 + number, {**BARE, **CONTENT})], []))
+    assert len(store.queued) == 500
+    while len(store.queued) > 1:
+        store.end(1, is_stored=True)
+    assert not any(batch.commit and batch.commit.done() for _, batch in collecting.open)
+    store.end(0, is_stored=True)
+    assert all(collecting.finish(0) for _ in range(500))
+
+
+def test_a_fault_of_one_request_has_those_that_build_on_it_sent_again(store: DelayedStore) -> None:
+    """A sender gives up a request that failed by itself, and these have nothing wrong."""
+    collecting = Collecting(store, 1e9)
+    collecting.ingest(([SPANS[9], span(60, {**BARE, **CONTENT})], []))
+    collecting.ingest(([SPANS[9], span(61, {**BARE, **CONTENT})], []))
+    collecting.ingest(([SPANS[9]], []))
+    store.queued.pop(0)[1].set_exception(ValueError("this cannot be stored"))
+    store.end(0, is_stored=True)
+    faults = [type(batch.commit.exception()) for _, batch in collecting.open if batch.commit is not None]
+    assert faults == [ValueError, StoreUnavailable, StoreUnavailable]
+    for _ in range(3):
+        assert collecting.finish(0) is None
+    collecting.ingest(([SPANS[9], span(61, {**BARE, **CONTENT})], []))
+    store.end(0, is_stored=True)
+    assert collecting.finish(0) is not None
+
+
+def test_a_request_that_waits_keeps_its_plain_bytes_no_longer(store: DelayedStore) -> None:
+    """Compressed they are what it is charged for, and may be a thousandth of them."""
+    collecting = Collecting(store, 1e-6)
+    spend_the_budget(collecting)
+    many = [span(300 + number, {**BARE, "note": "x" * 100_000}) for number in range(100)]
+    # One that is sampled in any case, for which it waits.
+    packed = gzip.compress(body([*many, EXTRA]))
+    gc.collect()
+    tracemalloc.start()
+    found, seen = bodies.spans(packed, "gzip", "application/x-protobuf", 1 << 30, 1000)
+    batch = collecting.pipeline.ingest_traces(found, seen, None)
+    del found
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert batch.commit is not None
+    assert kept < 1_000_000
+    store.end(0, is_stored=True)
+    collecting.pipeline.commit(batch)
+    unsampled = collecting.pipeline._collector.unsampled.remove({sent.trace_id for _, sent in many})
+    assert len(list(unpack(unsampled))) == batch.tally.not_sampled > 50
+
+
+def test_pending_samples_come_back_at_once_and_the_oldest_is_given_up_first() -> None:
+    journals, pending = Journals(), PendingSamples()
+    first = journals.begin()
+    for number in range(5000):
+        pending.add((b"", number.to_bytes(2)), PendingSample(Call(), 1.0, None, float(number)), first)
+    journals.commit(first)
+    joined = journals.begin()
+    for number in range(2000):
+        pending.remove((b"", number.to_bytes(2)), joined)
+    start = time.perf_counter()
+    journals.rollback(joined)
+    # Each by itself put into its place took a millisecond and a half.
+    assert time.perf_counter() - start < 1.0
+    assert [sample.since for sample in pending.expire(60.0 + 2500.0)] == [float(number) for number in range(2501)]
+
+
+def test_an_outage_of_the_store_costs_no_more_for_each_request_that_waits() -> None:
+    journals = Journals()
+    waiting = [journals.begin() for _ in range(6000)]
+    start = time.perf_counter()
+    for journal in waiting:
+        journals.rollback(journal)
+    # To look through all later ones for each took five seconds.
+    assert time.perf_counter() - start < 1.0
+    assert journals.open == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from librt.vecs import append
@@ -88,3 +89,15 @@ def test_of_a_request_that_is_larger_than_a_part_of_it_single_calls_are_kept() -
         buffer.add(ref, 1.0)
     found = buffer.remove({ref.call.trace_id for ref in made})
     assert [found[0].source.body] == spans(found) == [span(made[0])]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_calls_that_are_added_later_need_no_plain_bytes(packed: bool) -> None:
+    small, large = request(1, [900, 800], packed=packed), request(10, [40_000, 30_000, 60_000, 9_000, 9_000])
+    buffer, expected = UnsampledBuffer(BYTES, 60.0), [span(ref) for ref in [*small, *large[2:]]]
+    for ref in (detached := buffer.detach([*small, *large])):
+        buffer.add(ref, 1.0)
+    # Of what is too large to be kept whole, as much as there is room for.
+    assert sum(len(ref.group.body) for ref in detached) == 60_000 + 9_000 + 9_000 + 30_000
+    found = spans(buffer.remove({ref.call.trace_id for ref in [*small, *large]}))
+    assert found == [one for one in expected if len(one) < BYTES // GENERATIONS]
