@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
+from collections.abc import Callable
 
 from exporters.traces.pipeline import Pipeline
 from exporters.traces.receive.outage_log import AGAIN_S
@@ -14,16 +16,25 @@ from telltale.store import Store, StoreUnavailable, feedback, samples
 log = logging.getLogger(__name__)
 
 POLL_S = 1.0
+# A person may vote before the call's span is here: SDKs send every five seconds, and calls are in the buffer only once
+# their request is durable. Most votes are on calls that were sampled, which no second look finds either.
+SECOND_LOOK_S = 15.0
+MAX_MISSED = 10_000
 
 
 class Promoter:
     """Looks for votes each second. One round at a time."""
 
-    def __init__(self, store: Store, pipeline: Pipeline, after: int) -> None:
-        """`after`: id of the newest feedback to skip."""
+    def __init__(
+        self, store: Store, pipeline: Pipeline, after: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`after`: id of the newest feedback to skip; `clock`: seconds since any moment."""
         self._store = store
         self._pipeline = pipeline
         self._after = after
+        self._clock = clock
+        # Traces that were voted on before their calls were here, and when to look for them once more.
+        self._missed: deque[tuple[float, bytes]] = deque(maxlen=MAX_MISSED)
         # Removed from the buffer but not stored yet. No more are promoted before these are stored, so they never exceed
         # the buffer's size.
         self._promoted: list[Sample] = []
@@ -34,7 +45,7 @@ class Promoter:
         while True:
             await asyncio.sleep(POLL_S)
             try:
-                await asyncio.to_thread(self._round)
+                await asyncio.to_thread(self.round)
             except StoreUnavailable as error:
                 what = f"{_number_of(self._promoted)} not stored yet" if self._promoted else "feedback cannot be read"
                 self._warn(f"{what}, each second tries again: {error}")
@@ -46,19 +57,32 @@ class Promoter:
 
     def _warn(self, message: str) -> None:
         """Log a warning, now and then while an outage lasts."""
-        now = time.monotonic()
+        now = self._clock()
         if now >= self._warned_at + AGAIN_S:
             self._warned_at = now
             log.warning("%s", message)
 
-    def _round(self) -> None:
+    def round(self) -> None:
+        """Promote what was voted on since the last round, and what was not here yet when it was. Blocks.
+
+        Raises StoreUnavailable.
+        """
         self._save()
         with self._store.read() as connection:
             events = feedback.load(connection, after_id=self._after)
         if events:
             self._after = events[-1].id or self._after
-        self._promoted = self._pipeline.promote([bytes.fromhex(event.trace_id) for event in events], "feedback")
+        voted = {bytes.fromhex(event.trace_id) for event in events}
+        self._promoted = self._pipeline.promote([*voted, *self._due()], "feedback")
+        found = {bytes.fromhex(sample.trace_id) for sample in self._promoted}
+        self._missed.extend((self._clock() + SECOND_LOOK_S, trace) for trace in sorted(voted - found))
         self._save()
+
+    def _due(self) -> list[bytes]:
+        due: list[bytes] = []
+        while self._missed and self._missed[0][0] <= self._clock():
+            due.append(self._missed.popleft()[1])
+        return due
 
     def _save(self) -> None:
         promoted = self._promoted
