@@ -29,6 +29,9 @@ _NAMES: Final = {
 }
 
 
+_Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str]
+
+
 class _Labels(NamedTuple):
     """The labels that a call may have."""
 
@@ -102,7 +105,7 @@ class CallMetrics:
         self.registry = Registry()
         self._prices = prices
         self._max_series = max_series
-        self._rows: dict[_Labels, _Row] = {}
+        self._rows: dict[_Key, _Row] = {}
         self._cached: list[_CachedRow | None] = [None] * CACHED_ROWS
         self._folded = self.registry.counter("telltale_collector_folded_total")
         self._lag = self.registry.histogram("telltale_collector_lag_seconds")
@@ -162,19 +165,14 @@ class CallMetrics:
             cached = self._cached[slot]
             if cached is not None and cached.matches(call):
                 return cached.row
-        labels = _Labels(
-            operation=call.operation,
-            provider=call.provider,
-            model_requested=call.model_requested,
-            model_served=call.model_served,
-            tenant=call.tenant,
-            layer=call.layer,
-            error_type=call.error_type,
-            status=call.status,
+        # In the order of `_Labels`, which equals such a tuple: made for each call, one by name would cost 0.4 us more.
+        key: _Key = (
+            *(call.operation, call.provider, call.model_requested, call.model_served),
+            *(call.tenant, call.layer, call.error_type, call.status),
         )
-        row = self._rows.get(labels)
+        row = self._rows.get(key)
         if row is None:
-            row = self._new(labels)
+            row = self._new(_Labels(*key))
         # A folded call is counted as such each time.
         if call.label_fingerprint != 0 and row.use[0] != OTHER:
             self._cached[slot] = _CachedRow(call, row)
