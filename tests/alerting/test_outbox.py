@@ -203,10 +203,10 @@ def test_what_a_slow_worker_learns_late_keeps_the_trackers_name_for_the_ticket(s
     notify(store, alert("a", firing=False), now=NOW + 1)
     slow = store.write(lambda c: ticket_outbox.claim(c, "remote", NOW + 1, NOW + 1 + CLAIM_S))
     assert slow is not None
-    remote.answers = lambda change: Delivery(None, error="no such state")
+    remote.respond = lambda change: Delivery(None, error="no such state")
     assert deliver_next(store, remote, lambda: NOW + 1 + CLAIM_S)
     store.write(lambda c: ticket_outbox.delivered(c, slow, "R-a"))
-    remote.answers = Remote.answers
+    remote.respond = Remote.respond
     drain(store, remote, NOW + 2 + CLAIM_S)
     assert (remote.seen[-1].event.kind, remote.seen[-1].reference) == ("recovering", "R-a")
     assert samples(store, "telltale_ticket_outbox_failed")["remote"] == 0.0
