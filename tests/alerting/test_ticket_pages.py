@@ -280,7 +280,9 @@ def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
         page = chromium.new_page()
         page.on("console", lambda message: console_errors.append(message.text))
         page.on("pageerror", lambda error: console_errors.append(str(error)))
+        page.set_viewport_size({"width": 390, "height": 844})
         page.goto(f"{pages}/tickets/{story.number}")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, "a phone would scroll sideways"
         page.get_by_text("Report on prompts").click()
         report = page.frame_locator("iframe.report")
         report.get_by_text("report ran, caged").wait_for()
