@@ -1,0 +1,60 @@
+"""The one form of a conversation: OTel GenAI messages with parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NotRequired, TypedDict
+
+from exporters.traces.decode.spans import Value
+
+Part = dict[str, Value]
+"""One part, by its `type`:
+
+`text` and `reasoning` {content}; `refusal` {content}; `tool_call` {id, name, arguments} and `tool_call_response`
+{id, name, response, is_error}, with `server: true` where the model's server called the tool; `blob`, `uri` and `file`
+{modality, mime_type, size} for media, which are named and never kept; any other type with the text that it had.
+A field that nobody sent is absent.
+"""
+
+
+class Message(TypedDict):
+    """One turn. `role` is system, user, assistant or tool, else what the sender wrote."""
+
+    role: str
+    parts: list[Part]
+    name: NotRequired[str]
+    finish_reason: NotRequired[str]
+
+
+class Tool(TypedDict):
+    """A tool that the model may call. `schema` is the JSON schema of its arguments."""
+
+    name: str
+    description: NotRequired[str]
+    schema: NotRequired[Value]
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What one call was asked and what it answered.
+
+    `messages` are the turns up to the call, oldest first, without the system instructions; `choices` are the answers,
+    alternatives of each other and not turns; `documents` are retrieved passages.
+    """
+
+    system: list[Part] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    choices: list[Message] = field(default_factory=list)
+    tools: list[Tool] = field(default_factory=list)
+    documents: list[Value] = field(default_factory=list)
+
+
+def text(content: str) -> Part:
+    """A part of text."""
+    return {"type": "text", "content": content}
+
+
+def content_of(part: Part) -> str:
+    """The text that a part has as its content; empty where it has none."""
+    found = part.get("content")
+    return found if isinstance(found, str) else ""
