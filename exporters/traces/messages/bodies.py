@@ -18,7 +18,7 @@ _TOOLS = ("tools", "functions", "tool_definitions")
 _DOCUMENTS = ("documents", "context", "retrieved_documents")
 # Where a request lies inside what a sender wrote down.
 _INNER = ("config", "kwargs", "generate_content_config", "toolConfig", "tool_config")
-_ANSWERS = ("choices", "candidates", "output", "generations", "message", "outputs")
+_ANSWERS = ("choices", "candidates", "output", "generations", "message", "outputs", "combined_chunk_content")
 
 
 def request(value: Value) -> Conversation:
@@ -39,8 +39,9 @@ def request(value: Value) -> Conversation:
     if isinstance(turns, dict) and any(name in turns for name in _TURNS):
         return request(turns)
     if turns is None and not any(name in body for name in _SYSTEM):
-        # A body of no API that we know is kept whole, as text.
-        found.messages = [{"role": "user", "parts": [text(attributes.written(body))]}] if body else []
+        # A body of no API that we know is kept whole, as text; one that names a model holds parameters alone.
+        if body and "model" not in body:
+            found.messages = [{"role": "user", "parts": [text(attributes.written(body))]}]
         return found
     found.messages = _turns(turns)
     for fields in inner:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages.message import Part
 
-KINDS = (
+KINDS: Final[tuple[str, ...]] = (
     *("image", "input_image", "image_url", "image_file", "audio", "input_audio", "video", "file", "input_file"),
     *("document", "blob", "uri", "media"),
 )

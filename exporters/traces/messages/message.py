@@ -48,6 +48,43 @@ class Conversation:
     tools: list[Tool] = field(default_factory=list)
     documents: list[Value] = field(default_factory=list)
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether it says what the model was asked."""
+        return bool(self.messages)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether an answer has more than the reason why it ended."""
+        return any(choice["parts"] for choice in self.choices)
+
+
+def join(known: Conversation, more: Conversation) -> Conversation:
+    """A conversation with what comes after it in the same place."""
+    return Conversation(
+        known.system + _new(known.system, more.system),
+        known.messages + more.messages,
+        known.choices + more.choices,
+        known.tools or more.tools,
+        known.documents or more.documents,
+    )
+
+
+def complete(known: Conversation, other: Conversation) -> Conversation:
+    """A conversation with what another place tells of it where the first is silent."""
+    return Conversation(
+        known.system + _new(known.system, other.system),
+        known.messages or other.messages,
+        known.choices if known.is_answered else other.choices or known.choices,
+        known.tools or other.tools,
+        known.documents or other.documents,
+    )
+
+
+def _new(known: list[Part], more: list[Part]) -> list[Part]:
+    # Some senders repeat in one place what stands in another.
+    return [part for part in more if part not in known]
+
 
 def text(content: str) -> Part:
     """A part of text."""

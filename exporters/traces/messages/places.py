@@ -8,13 +8,13 @@ from typing import Final
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Event, Value
 from exporters.traces.messages import bodies, envelopes, parts
-from exporters.traces.messages.message import Conversation, Message, text
+from exporters.traces.messages.message import Conversation, Message, complete, join, text
 
 Attributes = Mapping[str, Value]
 
 DETAILS: Final = "gen_ai.client.inference.operation.details"
 CHOICE: Final = "gen_ai.choice"
-_MESSAGES: Final = ("gen_ai.input.messages", "gen_ai.output.messages")
+MESSAGES: Final[tuple[str, ...]] = ("gen_ai.input.messages", "gen_ai.output.messages")
 # Of the older events, one for each message.
 TURNS: Final = {
     "gen_ai.system.message": "system",
@@ -61,64 +61,33 @@ def _said(value: Value) -> list[Message]:
     return [{"role": "assistant", "parts": [text(value)]}] if isinstance(value, str) and value else []
 
 
-# By attribute, the first that holds something wins. Senders write the same conversation under several of them.
-INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
-    ("gen_ai.input.messages", _plain),
-    ("langfuse.observation.input", bodies.request),
-    ("ai.prompt.messages", _plain),
-    ("ai.prompt", bodies.request),
-    ("mlflow.spanInputs", bodies.request),
-    ("gcp.vertex.agent.llm_request", bodies.request),
-    ("genkit:input", bodies.request),
-    ("flue.turn.input", bodies.request),
-    ("lk.chat_ctx", _chat_context),
+SYSTEM: Final[tuple[str, ...]] = ("gen_ai.system_instructions", "lk.instructions")
+TOOLS: Final[tuple[str, ...]] = (
+    "gen_ai.tool.definitions",
+    "ai.prompt.tools",
+    "gen_ai.request.tools",
+    "mlflow.chat.tools",
 )
-# What a sender wrote in a form of its own beside them, or instead.
-OTHER_INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
-    ("gen_ai.prompt", bodies.request),
-    ("llm.prompts", _texts),
-    ("llm.prompts.0.prompt.text", _typed),
-    ("request_data", bodies.request),
-    ("pydantic_ai.all_messages", _plain),
-    ("input.value", bodies.request),
-    ("user_prompt", _typed),
-    ("inputs", _typed),
-    ("ai.value", _typed),
-    ("ai.values", _texts),
-)
-OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
-    ("gen_ai.output.messages", _output),
-    ("langfuse.observation.output", _answer),
-    ("mlflow.spanOutputs", _answer),
-    ("gcp.vertex.agent.llm_response", _answer),
-    ("genkit:output", _answer),
-    ("flue.turn.output", _answer),
-    ("lk.response.text", _said),
-)
-OTHER_OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
-    ("gen_ai.completion", _answer),
-    ("response_data", _answer),
-    ("output.value", _answer),
-    ("response.model_output", _said),
-)
-SYSTEM: Final = ("gen_ai.system_instructions", "lk.instructions")
-TOOLS: Final = ("gen_ai.tool.definitions", "ai.prompt.tools", "gen_ai.request.tools", "mlflow.chat.tools")
-DOCUMENTS: Final = ("gen_ai.retrieval.documents",)
+DOCUMENTS: Final[tuple[str, ...]] = ("gen_ai.retrieval.documents",)
 
 
 def of_span(a: Attributes, events: Iterable[Event] = ()) -> Conversation:
-    """The conversation of a span."""
-    found = complete(_beside(Conversation(), a), of_events(events))
-    if not found.messages:
-        found = complete(found, _asked(a))
-    found.choices = found.choices or _answered(a)
+    """The conversation of a span: of its attributes, where they are silent of its events, then of what else it has."""
+    found = _beside(_asked(a), a)
+    found.choices = _answered(_answers(a))
+    if not (found.is_asked and found.is_answered):
+        found = complete(found, of_events(events))
+    if not found.is_asked:
+        found = complete(found, _asked_otherwise(a))
+    if not found.is_answered:
+        found.choices = _answered(_other_answers(a)) or found.choices
     return found
 
 
 def of_record(name: str, values: Attributes, body: Value) -> Conversation:
     """What one log record or span event tells of a conversation; its body may be JSON, an object, or nothing."""
     if name == DETAILS:
-        event = values if any(key in values for key in _MESSAGES) else attributes.tree(body) or values
+        event = values if any(key in values for key in MESSAGES) else attributes.tree(body) or values
         found = _plain(event.get("gen_ai.input.messages"))
         found.choices = _output(event.get("gen_ai.output.messages"))
         return _beside(found, event)
@@ -139,37 +108,20 @@ def of_events(events: Iterable[Event]) -> Conversation:
     """The conversation in a span's events, one message each, or all in one."""
     found = Conversation()
     for event in events:
-        if not event.name.startswith("gen_ai."):
-            continue
         side = event.name.removeprefix("gen_ai.content.")
         if side == "prompt":
-            more = bodies.request(event.attributes.get("gen_ai.prompt"))
+            found = complete(found, bodies.request(event.attributes.get("gen_ai.prompt")))
         elif side == "completion":
-            more = Conversation(choices=bodies.response(event.attributes.get("gen_ai.completion")))
-        else:
-            more = of_record(event.name, event.attributes, None)
-        join(found, more)
+            answers = bodies.response(event.attributes.get("gen_ai.completion"))
+            found = complete(found, Conversation(choices=answers))
+        elif event.name.startswith("gen_ai."):
+            found = follow(found, event.name, of_record(event.name, event.attributes, None))
     return found
 
 
-def join(known: Conversation, more: Conversation) -> None:
-    """Add to a conversation what comes after it in the same place."""
-    known.system += [part for part in more.system if part not in known.system]
-    known.messages += more.messages
-    known.choices += more.choices
-    known.tools = known.tools or more.tools
-    known.documents = known.documents or more.documents
-
-
-def complete(known: Conversation, other: Conversation) -> Conversation:
-    """A conversation with what another place tells of it where the first is silent."""
-    return Conversation(
-        known.system + [part for part in other.system if part not in known.system],
-        known.messages or other.messages,
-        known.choices or other.choices,
-        known.tools or other.tools,
-        known.documents or other.documents,
-    )
+def follow(known: Conversation, name: str, more: Conversation) -> Conversation:
+    """A conversation with what a record of that name tells of it: one that holds all of it says no new turns."""
+    return complete(known, more) if name == DETAILS else join(known, more)
 
 
 def _asked(a: Attributes) -> Conversation:
@@ -177,6 +129,10 @@ def _asked(a: Attributes) -> Conversation:
     for key, read in INPUTS:
         if key in a and (found := read(a[key])).messages:
             return found
+    return Conversation()
+
+
+def _asked_otherwise(a: Attributes) -> Conversation:
     for prefix, infix in (("gen_ai.prompt.", ""), ("llm.input_messages.", "message.")):
         rows = envelopes.indexed(a, prefix, infix)
         if rows:
@@ -188,10 +144,10 @@ def _asked(a: Attributes) -> Conversation:
     return Conversation(messages=[turn for row in texts for turn in envelopes.of(row.get("embedding.text"))])
 
 
-def _answered(a: Attributes) -> list[Message]:
+def _answered(places: Iterable[list[Message]]) -> list[Message]:
     """The first place that holds more than the reason why an answer ended; failing that, one that holds this."""
     ended: list[Message] = []
-    for found in _answers(a):
+    for found in places:
         if any(message["parts"] for message in found):
             return found
         ended = ended or found
@@ -203,6 +159,9 @@ def _answers(a: Attributes) -> Iterator[list[Message]]:
         if key in a:
             yield read(a[key])
     yield _vercel(a)
+
+
+def _other_answers(a: Attributes) -> Iterator[list[Message]]:
     for prefix, infix in _INDEXED_OUTPUTS:
         rows = envelopes.indexed(a, prefix, infix)
         if rows:
@@ -213,6 +172,27 @@ def _answers(a: Attributes) -> Iterator[list[Message]]:
 
 
 _INDEXED_OUTPUTS = (("gen_ai.completion.", ""), ("llm.output_messages.", "message."), ("llm.choices.", "completion."))
+
+
+def _logged(value: Value) -> Iterator[tuple[str, dict[str, Value]]]:
+    """Logfire's list of the older events, as JSON."""
+    parsed = attributes.loose(value)
+    for event in parsed if isinstance(parsed, list) else []:
+        if isinstance(event, dict):
+            yield str(event.get("event.name")), event
+
+
+def _logged_input(value: Value) -> Conversation:
+    found = Conversation()
+    for name, event in _logged(value):
+        found = join(found, of_record(name, event, None))
+    return Conversation(found.system, found.messages)
+
+
+def _logged_output(value: Value) -> list[Message]:
+    return [
+        choice for name, event in _logged(value) if name == CHOICE for choice in of_record(name, event, None).choices
+    ]
 
 
 def _vercel(a: Attributes) -> list[Message]:
@@ -245,3 +225,47 @@ def _beside(found: Conversation, a: Attributes) -> Conversation:
         if not found.documents and isinstance(documents, list):
             found.documents = documents
     return found
+
+
+# By attribute, the first that holds something wins. Senders write the same conversation under several of them.
+INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
+    ("gen_ai.input.messages", _plain),
+    ("langfuse.observation.input", bodies.request),
+    ("ai.prompt.messages", _plain),
+    ("ai.prompt", bodies.request),
+    ("mlflow.spanInputs", bodies.request),
+    ("gcp.vertex.agent.llm_request", bodies.request),
+    ("genkit:input", bodies.request),
+    ("flue.turn.input", bodies.request),
+    ("lk.chat_ctx", _chat_context),
+    ("events", _logged_input),
+)
+# What a sender wrote in a form of its own beside them, or instead.
+OTHER_INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
+    ("gen_ai.prompt", bodies.request),
+    ("llm.prompts", _texts),
+    ("llm.prompts.0.prompt.text", _typed),
+    ("request_data", bodies.request),
+    ("pydantic_ai.all_messages", _plain),
+    ("input.value", bodies.request),
+    ("user_prompt", _typed),
+    ("inputs", _typed),
+    ("ai.value", _typed),
+    ("ai.values", _texts),
+)
+OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
+    ("gen_ai.output.messages", _output),
+    ("langfuse.observation.output", _answer),
+    ("mlflow.spanOutputs", _answer),
+    ("gcp.vertex.agent.llm_response", _answer),
+    ("genkit:output", _answer),
+    ("flue.turn.output", _answer),
+    ("lk.response.text", _said),
+    ("events", _logged_output),
+)
+OTHER_OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
+    ("gen_ai.completion", _answer),
+    ("response_data", _answer),
+    ("output.value", _answer),
+    ("response.model_output", _said),
+)

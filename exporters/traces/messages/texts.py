@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages.message import Conversation, Message, Part, content_of
+
+
+class Texts(NamedTuple):
+    """A conversation's prompt and response; empty where there is none."""
+
+    prompt: str
+    response: str
+
+
+def of(conversation: Conversation) -> Texts:
+    """Both."""
+    return Texts(prompt(conversation), response(conversation))
 
 
 def prompt(conversation: Conversation) -> str:
