@@ -18,6 +18,8 @@ from exporters.traces.receive.turns import Service, Turns
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 1000
+# Bytes that a connection is given to hold at once.
+MAX_READ = 65536
 REQUEST_S = 60.0
 SWEEP_S = 5.0
 
@@ -27,6 +29,8 @@ class Shared:
 
     def __init__(self) -> None:
         self.turns = Turns()
+        # Each read's bytes are copied out before the next one.
+        self.buffer = memoryview(bytearray(MAX_READ))
         self.backlog = Backlog()
 
 
@@ -63,7 +67,7 @@ class Server:
                 connection.expire()
 
 
-class Connection(asyncio.Protocol, ABC):
+class Connection(asyncio.BufferedProtocol, ABC):
     """One peer's connection. What arrives waits in `_arrived` for the connection's turn; meanwhile nothing is read."""
 
     transport: asyncio.Transport
@@ -96,7 +100,11 @@ class Connection(asyncio.Protocol, ABC):
         self._arrived = b""
         self._account(0)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._shared.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(self._shared.buffer[:nbytes])
         self._arrived = self._arrived + data if self._arrived else data
         if not self._shared.turns.ask(self):
             self._settle()

@@ -46,8 +46,8 @@ MAX_MESSAGE = 1000
 
 PREFACE_S = 10.0
 # Of a turn: what may be spent on reading frames, in units of `http2.budget`, and seconds for the calls that progressed.
-SLICE = 200.0
-SLICE_S = 0.002
+SLICE = 50.0
+SLICE_S = 0.0005
 HTTP1 = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     b"this is the port of OTLP/gRPC; OTLP/HTTP has its own (collector.http_listen, 4318)\n"

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 RUN_S = 0.005
 # Seconds of turns that a connection may have had lately and still be served before others; and how many seconds of
 # them are forgotten in a second.
-LIGHT_S = 0.002
+LIGHT_S = 0.001
 LEAK = 0.02
 # Of so many turns one goes to a connection that had many, whoever else waits.
 SHARE = 4

@@ -26,7 +26,7 @@ END = b"\r\n\r\n"
 # Bytes of a head or of chunks that are parsed at once: few may be a field or a chunk of their own.
 STEP = 4096
 # Fields, parts of bodies and steps after which a turn is over.
-SLICE = 512
+SLICE = 128
 
 
 class Connection(listener.Connection):

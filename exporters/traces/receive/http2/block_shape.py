@@ -8,70 +8,75 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporters.traces.receive.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, Broken, expect
+from exporters.traces.receive.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, expect
 
 MAX_FIELDS: Final = 100
+# Bytes of Huffman's code.
+MAX_HUFFMAN: Final = 8192
 # RFC 7541, 4.2: as many changes of the table's size as may precede a block's first field.
 MAX_RESIZES: Final = 2
-# What an ordinary call's headers have, which cost nothing extra.
-ORDINARY_FIELDS: Final = 20
-ORDINARY_SIZE: Final = 1000
-# A field costs half a unit, Huffman's code a unit for so many bytes.
-BYTES_A_UNIT: Final = 64
+# A block costs a unit of the budget, and so do two fields and so many bytes of Huffman's code.
+FIELDS_A_UNIT: Final = 2
+HUFFMAN_A_UNIT: Final = 32
 
 
-def cost(block: bytes) -> float:
-    """What a block costs beyond an ordinary one, in units of the budget. Raises Broken for one that costs too much."""
-    fields = count(block)
-    return max(0, fields - ORDINARY_FIELDS) / 2 + max(0, len(block) - ORDINARY_SIZE) / BYTES_A_UNIT
+class BlockShape:
+    """Fields, and bytes of Huffman's code, in a header block. Raises Broken where they are too many, or it is none."""
 
+    def __init__(self, block: bytes) -> None:
+        self.fields = 0
+        self.huffman = 0
+        self._block = block
+        self._at = 0
+        resizes = 0
+        while self._at < len(block):
+            first = block[self._at]
+            if first & 0xE0 == 0x20:
+                resizes += 1
+                expect(resizes <= MAX_RESIZES and self.fields == 0, COMPRESSION_ERROR, "the table's size changes again")
+                self._number(0x1F)
+                continue
+            self._field(first)
+            expect(self.fields <= MAX_FIELDS, ENHANCE_YOUR_CALM, f"more than {MAX_FIELDS} header fields")
+            expect(self.huffman <= MAX_HUFFMAN, ENHANCE_YOUR_CALM, f"more than {MAX_HUFFMAN} bytes of Huffman's code")
 
-def count(block: bytes) -> int:
-    """How many fields a block holds. Raises Broken where they are too many, or where it is no header block."""
-    at, size, fields, resizes = 0, len(block), 0, 0
-    while at < size:
-        first = block[at]
+    @property
+    def cost(self) -> float:
+        """In units of the budget."""
+        return 1.0 + self.fields / FIELDS_A_UNIT + self.huffman / HUFFMAN_A_UNIT
+
+    def _field(self, first: int) -> None:
+        self.fields += 1
         if first >= 0x80:
-            at = _after_number(block, at, 0x7F)
-        elif first & 0xE0 == 0x20:
-            resizes += 1
-            expect(resizes <= MAX_RESIZES and not fields, COMPRESSION_ERROR, "the table's size changes again")
-            at = _after_number(block, at, 0x1F)
-            continue
-        else:
-            mask = 0x3F if first & 0x40 else 0x0F
-            at = _after_number(block, at, mask)
-            if not first & mask:
-                at = _after_string(block, at)
-            at = _after_string(block, at)
-        fields += 1
-        expect(fields <= MAX_FIELDS, ENHANCE_YOUR_CALM, f"more than {MAX_FIELDS} header fields")
-    expect(at == size, COMPRESSION_ERROR, "a header block that is cut off")
-    return fields
+            self._number(0x7F)
+            return
+        mask = 0x3F if first & 0x40 else 0x0F
+        self._number(mask)
+        if not first & mask:
+            self._string()
+        self._string()
 
+    def _string(self) -> None:
+        expect(self._at < len(self._block), COMPRESSION_ERROR, "a header block that is cut off")
+        is_huffman = self._block[self._at] >= 0x80
+        size = self._number(0x7F)
+        self._at += size
+        if is_huffman:
+            self.huffman += size
+        expect(self._at <= len(self._block), COMPRESSION_ERROR, "a header block that is cut off")
 
-def _after_number(block: bytes, at: int, mask: int) -> int:
-    """Where a number ends; none that matters has more than three bytes behind its prefix."""
-    if block[at] & mask != mask:
-        return at + 1
-    for stop in range(at + 2, min(at + 5, len(block) + 1)):
-        if block[stop - 1] < 0x80:
-            return stop
-    raise Broken(COMPRESSION_ERROR, "a number that is too large")
-
-
-def _after_string(block: bytes, at: int) -> int:
-    expect(at < len(block), COMPRESSION_ERROR, "a header block that is cut off")
-    size = block[at] & 0x7F
-    at += 1
-    if size == 0x7F:
-        shift = 0
-        while True:
-            expect(at < len(block) and shift < 21, COMPRESSION_ERROR, "a length that is too large")
-            byte = block[at]
-            size += (byte & 0x7F) << shift
-            shift += 7
-            at += 1
-            if byte < 0x80:
-                break
-    return at + size
+    def _number(self, mask: int) -> int:
+        """Read a number; none that makes sense has more than three bytes behind its prefix."""
+        block, at = self._block, self._at
+        number = block[at] & mask
+        at += 1
+        if number == mask:
+            for shift in (0, 7, 14, 21):
+                expect(at < len(block) and shift < 21, COMPRESSION_ERROR, "a number without an end")
+                byte = block[at]
+                number += (byte & 0x7F) << shift
+                at += 1
+                if byte < 0x80:
+                    break
+        self._at = at
+        return number

@@ -15,7 +15,9 @@ LEAK: Final = 33.0
 # What a call that got its response makes good: its acknowledgements, window updates and pings.
 CREDIT: Final = 10.0
 # And at most so much of its headers: a long token that is sent anew with each call.
-HEADERS_CREDIT: Final = 64.0
+HEADERS_CREDIT: Final = 128.0
+# What ordinary headers cost, which count only as part of their request.
+ORDINARY_HEADERS: Final = 40.0
 
 
 class FrameBudget:
@@ -33,15 +35,24 @@ class FrameBudget:
 
     def credit(self, headers: float) -> None:
         """A call whose headers cost so much has got its response."""
-        self._spent = max(0.0, self._spent - CREDIT - min(headers, HEADERS_CREDIT))
+        extra = max(0.0, headers - ORDINARY_HEADERS)
+        self._spent = max(0.0, self._spent - CREDIT - min(extra, HEADERS_CREDIT))
 
     def pass_by(self) -> None:
         """A frame of a request came."""
         self.total += 1.0
 
+    def read_headers(self, cost: float) -> None:
+        """A header block was read. Raises Broken where such cost too much."""
+        self.total += cost
+        self._charge(max(0.0, cost - ORDINARY_HEADERS))
+
     def spend(self, cost: float = 1.0) -> None:
         """Something came that advances no request. Raises Broken where it is too much."""
         self.total += cost
+        self._charge(cost)
+
+    def _charge(self, cost: float) -> None:
         self._spent += cost
         if self._spent > BURST:
             raise Broken(ENHANCE_YOUR_CALM, "too many frames that advance no request")

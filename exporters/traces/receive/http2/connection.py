@@ -46,6 +46,8 @@ MAX_STREAMS: Final = 256
 MIN_DATA: Final = 128
 # Something that is done for each of so many streams costs a unit of the budget.
 STREAMS_A_UNIT: Final = 8
+# Bytes of SETTINGS that cost a unit.
+SETTINGS_A_UNIT: Final = 12
 # Bytes of memory of an open stream, beside its headers and its body.
 STREAM_SIZE: Final = 512
 
@@ -288,7 +290,7 @@ class Connection:
         # Read whatever becomes of the stream: the table of headers is the connection's.
         fields = self._headers.read(block)
         cost = self._headers.cost
-        self._budget.spend(cost)
+        self._budget.read_headers(cost)
         self._closed.opened(self._last, number)
         self._last = number
         if fields is None:
@@ -307,7 +309,7 @@ class Connection:
     def _trailers(self, number: int, ended: bool, block: bytes) -> None:
         """A header block of a stream that was opened before, or can no longer be."""
         is_valid = self._headers.read_trailers(block)
-        self._budget.spend(self._headers.cost)
+        self._budget.read_headers(self._headers.cost)
         stream = self._streams.get(number)
         if stream is None:
             expect(self._closed.was_opened(number), PROTOCOL_ERROR, "a stream's number is lower than another's")
@@ -335,6 +337,7 @@ class Connection:
             expect(not payload, FRAME_SIZE_ERROR, "SETTINGS")
             return
         self._is_settled = True
+        self._budget.spend(len(payload) / SETTINGS_A_UNIT)
         for key, value in settings.read(payload):
             if key == settings.INITIAL_WINDOW_SIZE:
                 self._budget.spend(len(self._streams) / STREAMS_A_UNIT)

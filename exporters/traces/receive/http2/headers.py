@@ -6,7 +6,8 @@ from typing import Final
 
 from hpack import Decoder, HPACKError
 
-from exporters.traces.receive.http2 import block_shape, fields
+from exporters.traces.receive.http2 import fields
+from exporters.traces.receive.http2.block_shape import BlockShape
 from exporters.traces.receive.http2.frames import COMPRESSION_ERROR, Broken
 
 MAX_HEADERS: Final = 16384
@@ -35,7 +36,7 @@ class HeaderReader:
         known = self._known.get(block)
         if known is not None:
             # Kept once for all.
-            self.size, self.cost = 0, 0.0
+            self.size, self.cost = 0, 1.0
             return known
         found = fields.request(self._decode(block))
         self.size = sum(FIELD_SIZE + len(name) + len(value) for name, value in found.items()) if found else 0
@@ -57,7 +58,7 @@ class HeaderReader:
         return is_small and len(self._known) < MAX_KNOWN_BLOCKS
 
     def _decode(self, block: bytes) -> list[tuple[bytes, bytes]]:
-        self.cost = block_shape.cost(block)
+        self.cost = BlockShape(block).cost
         try:
             decoded = self._decoder.decode(block, raw=True)
         except HPACKError as error:
