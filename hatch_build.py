@@ -16,6 +16,9 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+_HTTP2 = (
+    *("frames", "settings", "headers", "block_shape", "fields", "stream", "flow", "budget", "closed", "connection"),
+)
 # Below exporters/traces/: what every span passes.
 _TRACES = (
     *("core/interning", "core/journal", "core/series"),
@@ -29,7 +32,7 @@ _TRACES = (
     *("keep/forced", "keep/metrics", "keep/pending_samples", "keep/rate_sampler", "keep/sample_collector"),
     *("keep/tally", "keep/unsampled"),
     "pipeline",
-    *(f"receive/http2/{name}" for name in ("frames", "headers", "stream", "flow", "budget", "connection")),
+    *(f"receive/http2/{name}" for name in _HTTP2),
 )
 _REDACTION = ("__init__", "rules", "checks")
 MODULES = (
