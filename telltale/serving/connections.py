@@ -29,9 +29,18 @@ UNREAD_S: Final = 30.0
 # they who close it and no request meets a closed connection.
 IDLE_S: Final = 120.0
 
+# Seconds that a peer may go on sending after the response that closes its connection.
+LINGER_S: Final = 3.0
+
+# Bytes of a request without its body, and its header fields: an object for each costs several times its bytes.
+MAX_HEAD: Final = 16 << 10
+MAX_FIELDS: Final = 100
+# Bytes that the kernel holds for a peer that does not read; a page goes out in one call.
+SEND_BUFFER: Final = 128 << 10
+
 # Connections of one port: what a connection costs times this must stay within tens of MiB.
 MAX_CONNECTIONS: Final = 1000
-# Bytes of responses, of all connections of one port together, that wait for their peers.
+# Bytes, of all connections of one port together, that wait for their peers: responses not read, bodies not complete.
 MAX_UNREAD: Final = 16 << 20
 # Bytes of a response that a connection buffers before its application waits.
 UNREAD_PER_CONNECTION: Final = 64 << 10
