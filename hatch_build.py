@@ -22,8 +22,9 @@ _HTTP2 = (
 # Below exporters/traces/: what every span passes.
 _TRACES = (
     *("core/interning", "core/journal", "core/series"),
-    *("decode/protobuf", "decode/otlp_protobuf", "decode/spans", "decode/attributes", "decode/content"),
+    *("decode/protobuf", "decode/otlp_protobuf", "decode/spans", "decode/attributes"),
     *("decode/otlp_json", "decode/bounds"),
+    *(f"messages/{name}" for name in ("message", "media", "parts", "envelopes", "bodies", "places", "texts")),
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
     "conventions/openllmetry",
     *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),

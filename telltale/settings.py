@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -284,6 +285,11 @@ class Settings(BaseSettings):
     @property
     def web_url(self) -> str:
         return (self.web.public_url or f"http://{self.web.listen}").rstrip("/")
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """Names, beside loopback's, under which others reach us: public_url's and web.allowed_hosts."""
+        return frozenset({urlsplit(self.web_url).hostname or "", *map(str.lower, self.web.allowed_hosts)})
 
     @property
     def prometheus_url(self) -> str:
