@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from support import signed_in
 
 import alerting.report.pages
 import feedback.routes
@@ -56,6 +57,11 @@ def page(browser: Browser, console_errors: list[str]) -> Iterator[Page]:
     opened.on("pageerror", lambda error: console_errors.append(str(error)))
     yield opened
     context.close()
+
+
+def sign_in(page: Page, store: Store, url: str) -> None:
+    """From here on this browser is the administrator's."""
+    page.context.add_cookies([{"name": n, "value": v, "url": url} for n, v in signed_in.session(store).items()])
 
 
 @pytest.fixture
@@ -128,8 +134,11 @@ def test_a_person_signs_in_looks_around_and_signs_out(
     assert console_errors == []
 
 
-def test_hostile_text_runs_nowhere(serve: Serve, page: Page, console_errors: list[str], history: None) -> None:
+def test_hostile_text_runs_nowhere(
+    serve: Serve, store: Store, page: Page, console_errors: list[str], history: None
+) -> None:
     with serve(routers=[feedback.routes.router]) as url:
+        sign_in(page, store, url)
         for path in ("/", "/feedback"):
             page.goto(url + path)
             assert "owned" not in page.title()
@@ -149,16 +158,20 @@ def test_the_policy_stops_a_script_that_slipped_in(serve: Serve, page: Page, con
 
 
 @pytest.mark.parametrize("width", [360, 1180])
-def test_no_page_is_wider_than_its_window(serve: Serve, page: Page, history: None, width: int) -> None:
+def test_no_page_is_wider_than_its_window(serve: Serve, store: Store, page: Page, history: None, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     with serve(routers=[feedback.routes.router]) as url:
-        for path in ("/", "/feedback", "/audit", "/nothing"):
+        page.goto(f"{url}/first-start")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        sign_in(page, store, url)
+        for path in ("/", "/feedback", "/audit", "/nothing", "/first-start"):
             page.goto(url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_every_page_can_be_read_without_seeing_it(serve: Serve, page: Page, history: None) -> None:
+def test_every_page_can_be_read_without_seeing_it(serve: Serve, store: Store, page: Page, history: None) -> None:
     with serve(routers=[feedback.routes.router]) as url:
+        sign_in(page, store, url)
         for path in ("/", "/feedback", "/audit", "/nothing"):
             page.goto(url + path)
             assert page.locator("html").get_attribute("lang") == "en"
@@ -206,9 +219,10 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_pictures_for_the_eye(serve: Serve, page: Page, history: None, tmp_path: Path) -> None:
+def test_pictures_for_the_eye(serve: Serve, store: Store, page: Page, history: None, tmp_path: Path) -> None:
     folder = Path(os.environ.get("PICTURES") or tmp_path)
     with serve(routers=[feedback.routes.router]) as url:
+        sign_in(page, store, url)
         for name, path in (("home", "/"), ("feedback", "/feedback"), ("nothing", "/nothing")):
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
