@@ -17,7 +17,7 @@ from support import signed_in
 import alerting.report.pages
 import feedback.routes
 from telltale.records import Feedback, Sample, Score, Ticket
-from telltale.store import Store, samples, scores, tickets
+from telltale.store import Store, access, samples, scores, tickets
 from telltale.store import feedback as store_feedback
 from telltale.web import people
 
@@ -132,6 +132,50 @@ def test_a_person_signs_in_looks_around_and_signs_out(
         page.goto(f"{url}/audit")
         assert page.title() == "Sign in · Telltale"
     assert console_errors == []
+
+
+def test_the_first_start(serve: Serve, store: Store, page: Page, console_errors: list[str], tmp_path: Path) -> None:
+    folder = Path(os.environ.get("PICTURES") or tmp_path)
+    code = store.write(lambda connection: access.open_first_start(connection, time.time()))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.url} {request.headers.get('referer')}"))
+    with serve() as url:
+        page.goto(f"{url}/audit")
+        page.get_by_role("heading", name="First start").wait_for()
+        assert page.url == f"{url}/first-start"
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.screenshot(path=folder / f"first-start-by-hand-{width}.png", full_page=True)
+        page.goto(f"{url}/first-start#{code}")
+        page.get_by_label("Your name").wait_for()
+        # The link's code is in the form, and in the address no more.
+        page.wait_for_url(f"{url}/first-start")
+        assert page.get_by_label("Code").is_hidden()
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.screenshot(path=folder / f"first-start-{width}.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.keyboard.type("미나")
+        for typed in (PASSWORD, PASSWORD[::-1]):
+            page.keyboard.press("Tab")
+            page.keyboard.type(typed)
+        page.keyboard.press("Enter")
+        page.get_by_text("The two passwords differ.").wait_for()
+        assert page.get_by_label("Your name").input_value() == "미나"
+        for label in ("Password", "Password again"):
+            page.get_by_label(label, exact=label == "Password again").first.fill(PASSWORD)
+        page.get_by_role("button", name="Add the administrator").click()
+        page.get_by_role("heading", name="State of the loop").wait_for()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("heading", name="Sign in").wait_for()
+        assert not [address for address in asked if str(code) in address]
+        assert [error for error in console_errors if "422" not in error] == []
+
+        page.goto(f"{url}/first-start#{code}")
+        page.get_by_role("heading", name="The first start is over").wait_for()
+        page.screenshot(path=folder / "first-start-over.png", full_page=True)
+        page.get_by_role("link", name="Sign in").click()
+        page.get_by_role("heading", name="Sign in").wait_for()
 
 
 def test_hostile_text_runs_nowhere(
