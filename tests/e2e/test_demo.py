@@ -38,6 +38,9 @@ def test_drift_opens_a_ticket_and_everything_ends(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"/tickets/\d+", done.stdout)
+    # The terminal has the link of the first start; the log, which is kept, has not.
+    (code,) = re.findall(r"first start: .*/first-start#(\S+)$", done.stdout, re.MULTILINE)
+    assert code not in (tmp_path / "demo" / "stack.log").read_text()
     seconds = [float(found) for found in re.findall(r"^\s+(\d+\.\d) s  Alertmanager", done.stdout, re.MULTILINE)]
     assert seconds
     assert seconds[-1] <= 180
