@@ -6,18 +6,19 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from telltale.serving.bounded import Bounded, Shared
 from telltale.serving.connections import ACCEPTED_AT_ONCE
+from telltale.serving.hosts import STATUS, Hosts
 from telltale.serving.listen import BACKLOG
 from telltale.serving.pages import HEALTHY, Page, respond
 
@@ -27,22 +28,33 @@ TICKS_PER_SWEEP = 10
 
 
 class Pages:
-    """ASGI middleware that serves the paths in `pages`; without an application it serves every path."""
+    """ASGI middleware that serves the paths in `pages`; without an application it serves every path.
 
-    def __init__(self, app: ASGIApp | None, pages: Mapping[str, Page]) -> None:
-        self._app, self._pages = app, pages
+    Browsers whose page was rebound to us are refused these paths; the application looks after its own.
+    """
+
+    def __init__(self, app: ASGIApp | None, pages: Mapping[str, Page], hosts: Iterable[str] = ()) -> None:
+        self._app, self._pages, self._hosts = app, pages, Hosts(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is not None and (scope["type"] != "http" or scope["path"] not in self._pages):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await (await self._respond(scope))(scope, receive, send)
+            refusal = misdirected(scope, self._hosts)
+            await (refusal or await self._respond(scope))(scope, receive, send)
 
     async def _respond(self, scope: Scope) -> Response:
         asked = self._pages, scope["method"], scope["path"], Headers(scope=scope).get("accept", "")
         # Liveness is served without a thread: all of them may be busy.
         made = respond(*asked) if scope["path"] == HEALTHY else await run_in_threadpool(respond, *asked)
         return Response(made.content, made.status, {"Content-Type": made.content_type, **dict(made.headers)})
+
+
+def misdirected(scope: Scope, hosts: Hosts) -> Response | None:
+    """The response to a request that came under a name that is not ours, or None."""
+    server = scope.get("server") or ("",)
+    why = hosts.refusal(lambda name: Headers(scope=scope).get(name, ""), str(server[0]))
+    return None if why is None else PlainTextResponse(f"{why}\n", STATUS)
 
 
 def serve(app: ASGIApp, listener: socket.socket) -> None:
