@@ -24,7 +24,7 @@ POST = b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nSec-Fetch-Site: same-origi
 POST += b"Content-Type: application/x-www-form-urlencoded\r\n"
 FORM = POST + b"Content-Length: 40000\r\n\r\n" + b"name=" + 39_995 * b"a"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
-SECONDS = 2.0
+SECONDS = 1.5
 MOST_MIB = 64
 
 
