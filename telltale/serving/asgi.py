@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import signal
 import socket
 import threading
@@ -23,6 +24,7 @@ from telltale.serving.listen import BACKLOG
 from telltale.serving.pages import HEALTHY, Page, respond
 
 GRACE_S = 10
+LARGE_BLOCK = 1 << 20
 # uvicorn ticks ten times a second.
 TICKS_PER_SWEEP = 10
 
@@ -59,6 +61,7 @@ def misdirected(scope: Scope, hosts: Hosts) -> Response | None:
 
 def serve(app: ASGIApp, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; requests in progress are finished first. From the main thread only."""
+    _give_back_large_blocks()
     _Server(_config(app)).run(sockets=[listener])
 
 
@@ -73,6 +76,14 @@ def in_background(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def _give_back_large_blocks() -> None:
+    # By default glibc keeps blocks of megabytes, such as a report's, once one was freed, and does so for each thread:
+    # a hundred reports asked for at once left 80 MiB behind, and now half of it. mallopt(3): M_MMAP_THRESHOLD.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(-3, LARGE_BLOCK)
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
