@@ -87,7 +87,7 @@ def _give_back_large_blocks() -> None:
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    # Forwarded headers must reach the sign-in as they are: it never trusts a forwarded request.
+    # Where a request says that it comes from is not believed: anybody could write it there.
     return uvicorn.Config(
         app,
         http=Bounded,

@@ -1,4 +1,7 @@
-"""Access: people with roles, their sessions, and API keys of services. Only hashes of secrets are stored."""
+"""Access: people with roles, their sessions, API keys of services, tokens of the first start.
+
+Only hashes of secrets are stored.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from telltale.store.schema import api_keys, people, secrets, sessions
+from telltale.store.schema import api_keys, first_start_tokens, people, secrets, sessions
 
 SCOPES = ("feedback:write", "otlp:write", "export:read")
 KEY_PREFIX = "tt_"
 SESSION_MAX_AGE_S = 7 * 86400.0
+FIRST_START_MAX_AGE_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,34 @@ def revoke_key(connection: Connection, key_id: str, now: float) -> bool:
 
 
 def add_person(connection: Connection, *, name: str, role: str, password_hash: str, now: float) -> None:
+    """Add a person, which ends the first start."""
+    connection.execute(delete(first_start_tokens))
     connection.execute(people.insert().values(name=name, role=role, password_hash=password_hash, created_at=now))
+
+
+def open_first_start(connection: Connection, now: float) -> str | None:
+    """A token with which the first administrator can be added; None when there are people already."""
+    if count_people(connection):
+        return None
+    token = random.token_urlsafe(32)
+    connection.execute(delete(first_start_tokens).where(first_start_tokens.c.expires_at <= now))
+    expires_at = now + FIRST_START_MAX_AGE_S
+    connection.execute(first_start_tokens.insert().values(token_sha256=_sha256(token), expires_at=expires_at))
+    return token
+
+
+def is_first_start(connection: Connection, token: str, now: float) -> bool:
+    """Whether this token may add the first administrator."""
+    valid = connection.execute(
+        select(first_start_tokens.c.token_sha256).where(first_start_tokens.c.expires_at > now)
+    ).scalars()
+    wanted = _sha256(token)
+    return any(random.compare_digest(wanted, known) for known in valid) and not count_people(connection)
+
+
+def end_first_start(connection: Connection) -> bool:
+    """Remove every token; whether there was one. Of several writers at once only one gets True: rows are locked."""
+    return connection.execute(delete(first_start_tokens)).rowcount > 0
 
 
 def find_person(connection: Connection, name: str) -> Person | None:

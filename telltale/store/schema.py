@@ -256,6 +256,14 @@ sessions = Table(
     Column("used_at", Double, nullable=False),
 )
 
+# Whoever has one of these tokens may add the first administrator. Each web process makes one while nobody exists.
+first_start_tokens = Table(
+    "first_start_tokens",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("expires_at", Double, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

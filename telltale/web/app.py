@@ -16,22 +16,23 @@ from telltale.auth import ApiKeys
 from telltale.metrics import Metrics
 from telltale.serving import asgi, pages
 from telltale.serving.listen import listen
-from telltale.settings import Settings, SettingsError, is_loopback
-from telltale.store import Store, access, open_configured
-from telltale.web import home, signin
+from telltale.settings import Settings
+from telltale.store import Store, open_configured
+from telltale.web import first_start, home, signin
 from telltale.web.guard import Guard
 from telltale.web.limits import Buckets, Seen
 from telltale.web.nav import Nav
 from telltale.web.pages import STATIC, make_templates
 from telltale.web.problems import add_handlers
+from telltale.web.refusals import Refusals
 from telltale.web.router import Router
+from telltale.web.signin import REFUSALS
 from telltale.web.state import State
+from telltale.web.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
-SIGN_INS_PER_MINUTE = 10
-# Behind a proxy everybody comes from one address.
-SIGN_INS_PER_CLIENT = 60
+FIRST_STARTS_PER_MINUTE = 10
 SESSION_TOUCH_S = 60.0
 
 
@@ -41,15 +42,14 @@ def create_app(
     routers: Sequence[APIRouter],
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
-    """The application. Raises SettingsError for an address that other machines reach while nobody can sign in."""
-    _require_sign_in(settings, store)
+    """The application. Until the first administrator exists it serves nothing but the page that adds them."""
     app = FastAPI(
         title="Telltale", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
     )
     parts = [router for router in routers if isinstance(router, Router)]
     here = app.state.telltale = _state(settings, store, parts, clock)
     # Parts first: routes are tried in order, and theirs get most requests.
-    for router in (*routers, signin.router, home.router):
+    for router in (*routers, signin.router, first_start.router, home.router):
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
     add_handlers(app)
@@ -66,6 +66,8 @@ def main(settings: Settings, routers: Sequence[APIRouter]) -> int:
         try:
             app = create_app(settings, store, routers)
             log.info("pages on http://%s", settings.web.listen)
+            # The socket listens already: whoever opens the link at once waits for a moment, but gets the page.
+            first_start.announce(settings, store, time.time())
             asgi.serve(app, listener)
             log.info("stopped; everything acknowledged is stored")
         finally:
@@ -104,23 +106,12 @@ def _state(settings: Settings, store: Store, parts: Sequence[Router], clock: Cal
         requests=metrics.counter("telltale_web_requests_total"),
         nav=(Nav("Loop", "/"), *(entry for part in parts for entry in part.nav), Nav("Audit", "/audit", "admin")),
         key_rate=Buckets(rate, burst=rate),
-        name_rate=Buckets(SIGN_INS_PER_MINUTE / 60, burst=SIGN_INS_PER_MINUTE),
-        client_rate=Buckets(SIGN_INS_PER_CLIENT / 60, burst=SIGN_INS_PER_CLIENT),
+        sign_ins=Throttle(),
+        first_starts=Buckets(FIRST_STARTS_PER_MINUTE / 60, burst=FIRST_STARTS_PER_MINUTE),
+        refusals={action: Refusals() for action in REFUSALS},
         sessions_seen=Seen(SESSION_TOUCH_S),
         api_keys=ApiKeys(store, clock),
     )
     for own in (part.make_state(made) for part in parts if part.make_state):
         made.parts[type(own)] = own
     return made
-
-
-def _require_sign_in(settings: Settings, store: Store) -> None:
-    if is_loopback(settings.web.listen):
-        return
-    with store.read() as connection:
-        if access.count_people(connection):
-            return
-    raise SettingsError(
-        f"web.listen = {settings.web.listen}: others than this machine could ask, and there is nobody who could sign "
-        "in: add the first person with `telltale user add NAME --role admin`, or listen on 127.0.0.1"
-    )

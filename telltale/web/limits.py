@@ -17,16 +17,28 @@ class Buckets:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def wait(self, key: str, now: float) -> float:
+        """Seconds until there is a token; 0 when there is one. Takes none and remembers nothing."""
+        with self._lock:
+            return self._wait(self._tokens(key, now))
+
     def acquire(self, key: str, now: float) -> float:
         """Take one token. Returns 0 when there was one, else the seconds until there will be."""
         with self._lock:
-            tokens, then = self._buckets.pop(key, (self._burst, now))
-            tokens = min(self._burst, tokens + max(0.0, now - then) * self._rate)
-            wait = 0.0 if tokens >= 1.0 else (1.0 - tokens) / self._rate
+            tokens = self._tokens(key, now)
+            wait = self._wait(tokens)
+            self._buckets.pop(key, None)
             self._buckets[key] = (tokens if wait else tokens - 1.0, now)
             if len(self._buckets) > self._capacity:
                 self._buckets.popitem(last=False)
             return wait
+
+    def _tokens(self, key: str, now: float) -> float:
+        tokens, then = self._buckets.get(key, (self._burst, now))
+        return min(self._burst, tokens + max(0.0, now - then) * self._rate)
+
+    def _wait(self, tokens: float) -> float:
+        return 0.0 if tokens >= 1.0 else (1.0 - tokens) / self._rate
 
 
 class Seen:

@@ -14,17 +14,37 @@ from telltale.store.access import Key, Person
 ROLES = ("viewer", "reviewer", "adjudicator", "admin")
 MIN_PASSWORD = 10
 MAX_NAME = 200
+MAX_PASSWORD = 1000
 
 _hasher = PasswordHasher()
 # A hash that matches no password, checked for people who do not exist.
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
+class FirstStartOver(Exception):
+    """The first administrator cannot be added with this token: there is somebody already, or it is not valid."""
+
+
+def add_first(store: Store, *, name: str, password: str, token: str, now: float) -> Person:
+    """Add the first administrator, whose first-start token this is. Raises ValueError, FirstStartOver."""
+    name, password_hash = _name(name), _hash(password)
+
+    def change(connection: Connection) -> Person:
+        if not access.is_first_start(connection, token, now) or not access.end_first_start(connection):
+            raise FirstStartOver
+        access.add_person(connection, name=name, role="admin", password_hash=password_hash, now=now)
+        details = {"role": "admin"}
+        audit.record(connection, actor="first start", action="person_added", subject=name, now=now, details=details)
+        added = access.find_person(connection, name)
+        assert added is not None
+        return added
+
+    return store.write(change)
+
+
 def add(store: Store, *, name: str, role: str, password: str, actor: str, now: float) -> None:
     """Add a person. Raises ValueError for a name that is taken or empty, an unknown role or a short password."""
-    name = name.strip()
-    if not name or len(name) > MAX_NAME or not name.isprintable():
-        raise ValueError(f"a name has 1 to {MAX_NAME} printable characters")
+    name = _name(name)
     if role not in ROLES:
         raise ValueError(f"no such role: {role}; there are {', '.join(ROLES)}")
     password_hash = _hash(password)
@@ -105,6 +125,13 @@ def verify(password_hash: str, password: str) -> bool:
         return _hasher.verify(password_hash, password)
     except (Argon2Error, InvalidHashError):
         return False
+
+
+def _name(name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise ValueError(f"a name has 1 to {MAX_NAME} printable characters")
+    return name
 
 
 def _hash(password: str) -> str:

@@ -1,8 +1,6 @@
 """Who sends a request, and what they may do.
 
-A service has an API key, a person a session. Until the first person exists, everybody on this machine is the
-administrator `local`, provided that we listen on loopback and the request was not forwarded: the first start needs
-no password, and only this machine can use that.
+A service has an API key, a person a session. Nobody is trusted for where a request seems to come from.
 """
 
 from __future__ import annotations
@@ -15,13 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from telltale import auth
-from telltale.settings import is_loopback
 from telltale.store import access
 from telltale.store.access import Key
 from telltale.web.roles import Principal, Role
 from telltale.web.state import State, state
-
-LOCAL = "local"
 
 
 class SignInNeeded(Exception):
@@ -44,7 +39,7 @@ def require(role: Role) -> Callable[[Request], Principal]:
 
 
 def require_scope(scope: str) -> Callable[[Request], Awaitable[Principal]]:
-    """A dependency for services: an API key with this scope, within its rate. `local` needs none."""
+    """A dependency for services: an API key with this scope, within its rate."""
 
     async def check(request: Request) -> Principal:
         # The path of most requests: a recently seen key costs neither the store nor a thread.
@@ -52,7 +47,7 @@ def require_scope(scope: str) -> Callable[[Request], Awaitable[Principal]]:
         if principal is None or principal.via == "session":
             message = "Send an API key: Authorization: Bearer tt_…"
             raise HTTPException(401, message, headers={"WWW-Authenticate": "Bearer"})
-        if principal.via == "key" and scope not in principal.scopes:
+        if scope not in principal.scopes:
             raise HTTPException(403, f"The API key {principal.name} lacks the scope {scope}.")
         here = state(request)
         wait = here.key_rate.acquire(f"{principal.tenant}/{principal.name}", here.clock())
@@ -70,14 +65,7 @@ def identify(request: HTTPConnection) -> Principal | None:
     if authorization is not None:
         return _by_key(here, authorization)
     token = request.cookies.get(cookie_name(here))
-    person = _by_session(here, token) if token else None
-    return person or (_local() if is_open(here, request) else None)
-
-
-def is_open(here: State, request: HTTPConnection) -> bool:
-    """Whether this request may pass without a sign-in: first start, loopback only, not forwarded."""
-    forwarded = any(name == "forwarded" or name.startswith("x-forwarded-") for name in request.headers)
-    return not forwarded and is_loopback(here.settings.web.listen) and not has_people(here)
+    return _by_session(here, token) if token else None
 
 
 def has_people(here: State) -> bool:
@@ -90,10 +78,6 @@ def has_people(here: State) -> bool:
 
 def cookie_name(here: State) -> str:
     return "__Host-telltale" if here.secure else "telltale"
-
-
-def _local() -> Principal:
-    return Principal(LOCAL, "admin", "local")
 
 
 def _recent(request: Request) -> Principal | None:

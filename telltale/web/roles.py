@@ -17,7 +17,7 @@ class Principal:
 
     name: str
     role: str
-    via: Literal["session", "key", "local"]
+    via: Literal["session", "key"]
     tenant: str = LOCAL_TENANT
     scopes: tuple[str, ...] = ()
 

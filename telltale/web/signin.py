@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -12,45 +11,49 @@ from starlette.responses import RedirectResponse, Response
 
 from telltale.store import access, audit
 from telltale.store.access import Person
-from telltale.web import people
+from telltale.web import device, people
 from telltale.web.pages import render
+from telltale.web.password_turns import RETRY_AFTER_S, Busy, turn
 from telltale.web.principal import cookie_name, has_people, identify
 from telltale.web.problems import problem
 from telltale.web.state import State, state
 
 router = APIRouter(include_in_schema=False)
-# Each check of a password takes 64 MiB: without a limit a stranger could exhaust the memory.
-_checking = threading.BoundedSemaphore(2)
+FIRST_START = "/first-start"
+# Actions of the audit log that strangers cause.
+REFUSALS = ("sign_in_refused", "sign_in_throttled", "first_start_refused")
 
 
 @router.get("/sign-in")
 def show(request: Request, next: str = "/") -> Response:
     if identify(request) is not None:
         return RedirectResponse(_local(next), 303)
+    if not has_people(state(request)):
+        return RedirectResponse(FIRST_START, 303)
     return _form(request, next)
 
 
 @router.post("/sign-in")
 def sign_in(
     request: Request,
-    name: Annotated[str, Form(max_length=200)],
-    password: Annotated[str, Form(max_length=1000)],
+    name: Annotated[str, Form(max_length=people.MAX_NAME)],
+    password: Annotated[str, Form(max_length=people.MAX_PASSWORD)],
     next: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
     here = state(request)
-    client = request.client.host if request.client else ""
-    wait = max(here.name_rate.acquire(name, here.clock()), here.client_rate.acquire(client, here.clock()))
-    if wait:
-        return problem(request, 429, "Too many attempts to sign in.", {"Retry-After": str(math.ceil(wait))})
-    person = _check(here, name, password)
+    known = _known(request, name)
+    if wait := here.sign_ins.acquire(name, address_of(request), known, here.clock()):
+        note_refusal(request, "sign_in_throttled", name)
+        return too_many(request, wait)
+    try:
+        with turn(known is not None):
+            person = _check(here, name, password)
+    except Busy:
+        return busy(request)
     if person is None:
+        note_refusal(request, "sign_in_refused", name)
         return _form(request, next, name, "Name and password do not fit.", 401)
-    response = RedirectResponse(_local(next), 303)
-    token = _open(here, person, request.cookies.get(cookie_name(here)))
-    response.set_cookie(
-        cookie_name(here), token, int(access.SESSION_MAX_AGE_S), path="/", secure=here.secure, httponly=True
-    )
-    return response
+    return enter(request, person, next)
 
 
 @router.post("/sign-out")
@@ -70,32 +73,69 @@ def sign_out(request: Request) -> Response:
     return response
 
 
-def _form(request: Request, next: str, name: str = "", error: str = "", status: int = 200) -> Response:
-    return render(
-        request,
-        "sign_in.html",
-        status_code=status,
-        next=_local(next),
-        name=name,
-        error=error,
-        nobody=not has_people(state(request)),
+def enter(request: Request, person: Person, next: str = "/") -> Response:
+    """Start a session of this person in this browser, and lead to `next`. Raises StoreUnavailable."""
+    here = state(request)
+    response = RedirectResponse(_local(next), 303)
+    token = _open(here, person, request.cookies.get(cookie_name(here)))
+    response.set_cookie(
+        cookie_name(here), token, int(access.SESSION_MAX_AGE_S), path="/", secure=here.secure, httponly=True
     )
+    device.remember(here, response, person.name)
+    return response
+
+
+def address_of(request: Request) -> str:
+    """Where the connection comes from. Behind a proxy it is the proxy's: what a request says of itself counts not."""
+    return request.client.host if request.client else ""
+
+
+def note_refusal(request: Request, action: str, name: str) -> None:
+    """Record in the audit log that an attempt was refused, or only count it. Raises StoreUnavailable."""
+    here = state(request)
+    now, address = here.clock(), address_of(request)
+    # PostgreSQL refuses a text with NUL.
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+    refusal = here.refusals[action].note(shown, now)
+    if refusal is None:
+        return
+    details = {"times": refusal.times, "address": address}
+    here.store.write(
+        lambda connection: audit.record(
+            connection, actor="?", action=action, subject=refusal.subject, now=now, details=details
+        )
+    )
+
+
+def too_many(request: Request, wait: float) -> Response:
+    return problem(request, 429, "Too many attempts to sign in.", {"Retry-After": str(math.ceil(wait))})
+
+
+def busy(request: Request) -> Response:
+    return problem(request, 503, "Too many people sign in now. Try again.", {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _form(request: Request, next: str, name: str = "", error: str = "", status: int = 200) -> Response:
+    return render(request, "sign_in.html", status_code=status, next=_local(next), name=name, error=error)
+
+
+def _known(request: Request, name: str) -> str | None:
+    """What tells a browser that this person uses from a stranger's: their session in it, or its device cookie."""
+    principal = identify(request)
+    if principal is not None and principal.via == "session" and principal.name == name:
+        return f"session {name}"
+    return device.known(state(request), request, name)
 
 
 def _check(here: State, name: str, password: str) -> Person | None:
-    with here.store.read() as connection:
-        person = access.find_person(connection, name)
+    person = None
+    if name.isprintable():
+        with here.store.read() as connection:
+            person = access.find_person(connection, name)
     usable = person is not None and person.disabled_at is None
-    with _checking:
-        # An unknown name takes as long as a known one, so that the time does not reveal who exists.
-        matches = people.verify(person.password_hash if person and usable else people.NOBODY, password)
-    if usable and matches:
-        return person
-    now = here.clock()
-    here.store.write(
-        lambda connection: audit.record(connection, actor="?", action="sign_in_refused", subject=name, now=now)
-    )
-    return None
+    # An unknown name takes as long as a known one, so that the time does not reveal who exists.
+    matches = people.verify(person.password_hash if person and usable else people.NOBODY, password)
+    return person if usable and matches else None
 
 
 def _open(here: State, person: Person, old: str | None) -> str:

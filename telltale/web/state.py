@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,6 +16,8 @@ from telltale.settings import Settings
 from telltale.store import Store, access
 from telltale.web.limits import Buckets, Seen
 from telltale.web.nav import Nav
+from telltale.web.refusals import Refusals
+from telltale.web.throttle import Throttle
 
 T = TypeVar("T")
 
@@ -23,6 +25,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class State:
     """`clock` returns Unix seconds. `facts` and `secrets` cache what the store returned and cannot change.
+
+    `refusals` counts what the audit log keeps of refused attempts, by action.
 
     `parts` has what each part keeps, by its class (see `Router.make_state`).
     """
@@ -35,8 +39,9 @@ class State:
     requests: Counter
     nav: tuple[Nav, ...]
     key_rate: Buckets
-    name_rate: Buckets
-    client_rate: Buckets
+    sign_ins: Throttle
+    first_starts: Buckets
+    refusals: Mapping[str, Refusals]
     sessions_seen: Seen
     api_keys: ApiKeys
     facts: dict[str, bool] = field(default_factory=dict)

@@ -235,6 +235,6 @@ def serve() -> Callable[[FastAPI], AbstractContextManager[str]]:
 
 @pytest.fixture
 def pages(store: Store, tmp_path: Path) -> Iterator[str]:
-    """The web application with the tickets' pages, over `store`; nobody can sign in yet, so loopback may do all."""
+    """The web application with the tickets' pages, over `store`."""
     with running(create_app(Settings(data_dir=tmp_path), store, [alerting.report.pages.router])) as url:
         yield url

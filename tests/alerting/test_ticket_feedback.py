@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import httpx
 import pytest
+from support import signed_in
 
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
@@ -45,7 +45,8 @@ def show(store: Store, pages: str) -> Callable[..., str]:
         labels = {"alertname": "NegativeFeedbackHigh", "severity": "ticket", "lane": "retrain"}
         alert = Alert("f" * 16, True, labels | {"model": "support", "version": "support-2"}, {}, NOW - 500)
         (ticket,) = store.write(lambda c: decisions.apply_notification(c, [alert], NOW - 200, 3600.0))
-        response = httpx.get(f"{pages}/tickets/{ticket.id}", headers={"Accept": "text/html"})
+        with signed_in.browser(store, pages) as browser:
+            response = browser.get(f"/tickets/{ticket.id}")
         assert response.status_code == 200
         return response.text
 

@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
 from sqlalchemy import Connection, text
+from support import signed_in
 
 from alerting import runbook
 from alerting.intake.notification import Alert
@@ -92,8 +93,8 @@ def window(i: int, now: float, ids: list[int | None], number: int) -> Score:
 
 
 @pytest.fixture
-def browser(pages: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=pages, headers={"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}) as client:
+def browser(pages: str, store: Store) -> Iterator[httpx.Client]:
+    with signed_in.browser(store, pages) as client:
         yield client
 
 
@@ -198,7 +199,7 @@ def test_a_ticket_is_acknowledged_commented_closed_and_reopened(
         assert audit.verify(connection) is None
     assert ticket is not None
     assert (ticket.state, ticket.episode) == ("open", 2)
-    assert actions == ["ticket_acknowledged", "ticket_comment", "ticket_closed", "ticket_reopened"]
+    assert actions == ["person_added", "ticket_acknowledged", "ticket_comment", "ticket_closed", "ticket_reopened"]
 
 
 def test_empty_and_endless_comments_are_refused(browser: httpx.Client, story: Story) -> None:
@@ -206,9 +207,9 @@ def test_empty_and_endless_comments_are_refused(browser: httpx.Client, story: St
         assert browser.post(f"/tickets/{story.number}/comment", data={"words": words}).status_code == 422
 
 
-def test_another_site_cannot_act(pages: str, story: Story) -> None:
-    with httpx.Client(base_url=pages, headers={"Sec-Fetch-Site": "cross-site"}) as evil:
-        assert evil.post(f"/tickets/{story.number}/close").status_code == 403
+def test_another_site_cannot_act(browser: httpx.Client, story: Story) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert browser.post(f"/tickets/{story.number}/close", headers=headers).status_code == 403
 
 
 def test_a_viewer_sees_the_numbers_but_no_content(pages: str, story: Story, store: Store) -> None:
@@ -272,7 +273,7 @@ def test_a_ticket_of_the_stack_itself_has_a_page(browser: httpx.Client, store: S
 
 
 def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
-    pages: str, story: Story, require: Callable[[object, str], None]
+    pages: str, store: Store, story: Story, require: Callable[[object, str], None]
 ) -> None:
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     require(executable, "Chromium is not on PATH: apt-get install chromium")
@@ -282,6 +283,7 @@ def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
         page = chromium.new_page()
+        page.context.add_cookies([{"name": n, "value": v, "url": pages} for n, v in signed_in.session(store).items()])
         page.on("console", lambda message: console_errors.append(message.text))
         page.on("pageerror", lambda error: console_errors.append(str(error)))
         page.set_viewport_size({"width": 390, "height": 844})

@@ -123,6 +123,8 @@ def test_every_part_is_healthy_and_scraped_and_ends_at_sigterm(stack: Stack) -> 
     until(lambda: len(stack.prometheus("up == 1")) >= 7)
     assert all(stack.healthy(number) for number in (2, 3, 4, 5, 6))
     assert stack.prometheus("telltale_requests_total") == []
+    (link,) = {found[1] for line in stack.lines if (found := re.match(r"web +\| first start: .* (http\S+)$", line))}
+    assert httpx.get(link).status_code == 200
     stack.popen.send_signal(signal.SIGTERM)
     assert stack.popen.wait(timeout=30) == 0
     until(lambda: not any(stack.healthy(number) for number in (2, 3, 4, 5, 6)))

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+from support import signed_in
 
 from telltale.records import Sample
 
 PATH = "/api/v1/feedback"
-PAGE = {"Accept": "text/html"}
 SCRIPT = "<script>alert('x')</script>"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -22,12 +22,17 @@ def say(service: Any, number: int, **fields: object) -> None:
         assert client.post(PATH, json=body, headers={"Idempotency-Key": uuid.uuid4().hex}).status_code == 201
 
 
+def look(service: Any, path: str) -> httpx.Response:
+    with signed_in.browser(service.store, service.url) as browser:
+        return browser.get(path)
+
+
 def test_a_vote_is_shown_with_its_prompt_and_response(service: Any, make_sample: Callable[..., Sample]) -> None:
     make_sample(f"{1:032x}", prompt="Where is my parcel?", response="In Busan.")
     say(service, 0, value="down", comment="wrong city")
     say(service, 1)
 
-    page = httpx.get(f"{service.url}/feedback", headers=PAGE).text
+    page = look(service, "/feedback").text
 
     assert "Where is my parcel?" in page
     assert "In Busan." in page
@@ -42,7 +47,7 @@ def test_scripts_in_prompts_responses_and_comments_stay_text(service: Any, make_
     say(service, 0, kind="category", value=SCRIPT)
 
     for path in ("/feedback", "/", "/feedback?show=comments"):
-        page = httpx.get(service.url + path, headers=PAGE).text
+        page = look(service, path).text
         assert "<script" not in page.lower()
         assert "&lt;script&gt;" in page
 
@@ -52,7 +57,7 @@ def test_the_list_is_narrowed_and_paged(service: Any) -> None:
         say(service, number, value="up" if number % 2 else "down", comment=f"words-{number}-" if number % 3 else None)
 
     def shown(query: str) -> list[int]:
-        page = httpx.get(f"{service.url}/feedback?{query}", headers=PAGE).text
+        page = look(service, f"/feedback?{query}").text
         return [number for number in range(60) if f"<code>{number + 1:032x}</code>" in page]
 
     assert shown("show=all") == list(range(35, 60))
@@ -64,7 +69,7 @@ def test_the_list_is_narrowed_and_paged(service: Any) -> None:
 
 def test_strange_queries_are_refused(service: Any) -> None:
     for query in ("show=everything", "before=0", "before=x", "before=" + "9" * 30):
-        assert httpx.get(f"{service.url}/feedback?{query}", headers=PAGE).status_code == 422
+        assert look(service, f"/feedback?{query}").status_code == 422
 
 
 def test_what_was_replaced_or_withdrawn_is_marked(service: Any) -> None:
@@ -75,7 +80,7 @@ def test_what_was_replaced_or_withdrawn_is_marked(service: Any) -> None:
     say(service, 2, value="down", comment="it stands", subject="a")
     say(service, 2, kind="retract", value=None, subject="b")
 
-    page = httpx.get(f"{service.url}/feedback", headers=PAGE).text
+    page = look(service, "/feedback").text
 
     cards = page.split("<article")[1:]
     marked = [card for card in cards if "it does not count" in card]
@@ -90,7 +95,7 @@ def test_a_vote_of_another_tenant_is_not_shown_beside_the_response(
     make_sample(f"{1:032x}", tenant="bank", response="the bank's response")
     say(service, 0)
 
-    page = httpx.get(f"{service.url}/feedback", headers=PAGE).text
+    page = look(service, "/feedback").text
 
     assert "bank&#39;s response" not in page
     assert "The call was not sampled." in page

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support import signed_in
 
 from feedback.export import main
 from telltale.records import Feedback, Sample
@@ -104,7 +105,9 @@ def test_a_response_that_was_not_sampled_cannot_be_reviewed(service: Any) -> Non
     with service.client() as client:
         body = {"trace_id": TRACE, "kind": "thumb", "value": "up"}
         client.post("/api/v1/feedback", json=body, headers={"Idempotency-Key": "k"})
-    response = httpx.post(f"{service.url}/feedback/1/review", data={"form_id": FORM, "verdict": "good"})
+    with signed_in.browser(service.store, service.url) as browser:
+        response = browser.post("/feedback/1/review", data={"form_id": FORM, "verdict": "good"})
+        page = browser.get("/feedback").text
 
     assert response.status_code == 404
-    assert "Review this response" not in httpx.get(f"{service.url}/feedback", headers=OURS).text
+    assert "Review this response" not in page

@@ -23,6 +23,7 @@ from telltale.supervise import Supervisor
 if TYPE_CHECKING:
     from telltale.cli.demo.story import Reading, Story
     from telltale.cli.demo.traffic import Traffic
+    from telltale.store import Store
 
 STORY_LIMIT = 180.0
 TICK = 0.2
@@ -44,6 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from telltale.store import open_configured
+
     base = load(args.config)
     folder = args.folder or base.data_dir / "demo"
     began = time.monotonic()
@@ -51,47 +54,47 @@ def run(args: argparse.Namespace) -> int:
         file = write_settings(base, folder)
         settings = load(file)
         prepare(settings)
-        keys = make_keys(settings)
-        return _Demo(settings, file, args, keys, began).run()
+        store = open_configured(settings)
+        try:
+            return _Demo(settings, file, args, store, began).run()
+        finally:
+            store.close()
 
 
-def make_keys(settings: Settings) -> dict[str, str]:
+def make_keys(store: Store) -> dict[str, str]:
     """An API key for each tenant, as `telltale key add` makes it."""
     from telltale.cli.demo.traffic import TENANTS
-    from telltale.store import access, open_configured
+    from telltale.web import people
 
-    store = open_configured(settings)
-    try:
-        return {
-            tenant: store.write(
-                lambda connection, tenant=tenant: access.add_key(  # type: ignore[misc]  # mypy infers no type for a lambda's default
-                    connection, name=f"{tenant}-app", tenant=tenant, scopes=["feedback:write"], now=time.time()
-                )
-            )
-            for tenant in TENANTS
-        }
-    finally:
-        store.close()
+    scopes, now = ["feedback:write"], time.time()
+    return {
+        tenant: people.add_key(store, name=f"{tenant}-app", tenant=tenant, scopes=scopes, actor="demo", now=now)
+        for tenant in TENANTS
+    }
 
 
 class _Demo:
     """One run: the stack, the traffic, and the story as it unfolds in the terminal."""
 
-    def __init__(
-        self, settings: Settings, file: Path, args: argparse.Namespace, keys: dict[str, str], began: float
-    ) -> None:
+    def __init__(self, settings: Settings, file: Path, args: argparse.Namespace, store: Store, began: float) -> None:
         from telltale.cli.demo.story import Reader
         from telltale.cli.demo.traffic import Traffic
+        from telltale.web import first_start
 
         self._settings = settings
         self._args = args
         self._began = began
         self._log = (settings.data_dir / "stack.log").open("w")
         self._supervisor = Supervisor(stack.processes(settings, file), self._log_line)
-        self._reader = Reader(settings.prometheus_url, settings.web_url)
+        self._reader = Reader(settings.prometheus_url, store)
         self._traffic: Traffic = Traffic(
-            settings.collector.http_listen, settings.collector.grpc_listen, settings.web_url, keys, args.seed
+            settings.collector.http_listen,
+            settings.collector.grpc_listen,
+            settings.web_url,
+            make_keys(store),
+            args.seed,
         )
+        self._first_start = first_start.MARK
         self._stopped = False
 
     def run(self) -> int:
@@ -217,7 +220,10 @@ class _Demo:
             print("\r\x1b[2K", end="")
 
     def _log_line(self, name: str, line: str) -> None:
-        if not self._log.closed:
+        if name == "web" and line.startswith(self._first_start):
+            # For who started the demo, not for the log.
+            self._say(line)
+        elif not self._log.closed:
             self._log.write(f"{name:<13}| {line}\n")
             self._log.flush()
 

@@ -1,4 +1,4 @@
-"""Follow the loop from outside: everything that the demo reports is read from Prometheus and the public API."""
+"""Follow the loop from outside: everything that the demo reports is read from Prometheus and the store."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httpx
+
+from telltale.store import Store, StoreUnavailable, tickets
 
 
 def is_ready(address: str) -> bool:
@@ -30,11 +32,11 @@ class Reading:
 
 
 class Reader:
-    """Asks Prometheus and the ticket API."""
+    """Asks Prometheus, and the store for tickets: the pages need a sign-in."""
 
-    def __init__(self, prometheus: str, web: str) -> None:
+    def __init__(self, prometheus: str, store: Store) -> None:
         self._prometheus = prometheus
-        self._web = web
+        self._store = store
         self._client = httpx.Client(timeout=5.0)
 
     def read(self) -> Reading:
@@ -76,11 +78,11 @@ class Reader:
 
     def _tickets(self) -> tuple[tuple[int, str], ...]:
         try:
-            response = self._client.get(f"{self._web}/api/v1/tickets")
-            response.raise_for_status()
-        except httpx.HTTPError:
+            with self._store.read() as connection:
+                found = tickets.load(connection)
+        except StoreUnavailable:
             return ()
-        return tuple((ticket["id"], ticket["title"]) for ticket in response.json()["tickets"])
+        return tuple((ticket.id or 0, ticket.title) for ticket in found)
 
 
 @dataclass(frozen=True, slots=True)

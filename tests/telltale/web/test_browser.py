@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from support import signed_in
 
 import alerting.report.pages
 import feedback.routes
 from telltale.records import Feedback, Sample, Score, Ticket
-from telltale.store import Store, samples, scores, tickets
+from telltale.store import Store, access, samples, scores, tickets
 from telltale.store import feedback as store_feedback
 from telltale.web import people
 
@@ -56,6 +57,11 @@ def page(browser: Browser, console_errors: list[str]) -> Iterator[Page]:
     opened.on("pageerror", lambda error: console_errors.append(str(error)))
     yield opened
     context.close()
+
+
+def sign_in(page: Page, store: Store, url: str) -> None:
+    """From here on this browser is the administrator's."""
+    page.context.add_cookies([{"name": n, "value": v, "url": url} for n, v in signed_in.session(store).items()])
 
 
 @pytest.fixture
@@ -128,8 +134,55 @@ def test_a_person_signs_in_looks_around_and_signs_out(
     assert console_errors == []
 
 
-def test_hostile_text_runs_nowhere(serve: Serve, page: Page, console_errors: list[str], history: None) -> None:
+def test_the_first_start(serve: Serve, store: Store, page: Page, console_errors: list[str], tmp_path: Path) -> None:
+    folder = Path(os.environ.get("PICTURES") or tmp_path)
+    code = store.write(lambda connection: access.open_first_start(connection, time.time()))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.url} {request.headers.get('referer')}"))
+    with serve() as url:
+        page.goto(f"{url}/audit")
+        page.get_by_role("heading", name="First start").wait_for()
+        assert page.url == f"{url}/first-start"
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.screenshot(path=folder / f"first-start-by-hand-{width}.png", full_page=True)
+        page.goto(f"{url}/first-start#{code}")
+        page.get_by_label("Your name").wait_for()
+        # The link's code is in the form, and in the address no more.
+        page.wait_for_url(f"{url}/first-start")
+        assert page.get_by_label("Code").is_hidden()
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.screenshot(path=folder / f"first-start-{width}.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.keyboard.type("미나")
+        for typed in (PASSWORD, PASSWORD[::-1]):
+            page.keyboard.press("Tab")
+            page.keyboard.type(typed)
+        page.keyboard.press("Enter")
+        page.get_by_text("The two passwords differ.").wait_for()
+        assert page.get_by_label("Your name").input_value() == "미나"
+        for label in ("Password", "Password again"):
+            page.get_by_label(label, exact=label == "Password again").first.fill(PASSWORD)
+        page.get_by_role("button", name="Add the administrator").click()
+        page.get_by_role("heading", name="State of the loop").wait_for()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("heading", name="Sign in").wait_for()
+        assert not [address for address in asked if str(code) in address]
+        assert [error for error in console_errors if "422" not in error] == []
+
+        page.goto(f"{url}/first-start#{code}")
+        page.get_by_role("heading", name="The first start is over").wait_for()
+        page.screenshot(path=folder / "first-start-over.png", full_page=True)
+        page.get_by_role("link", name="Sign in").click()
+        page.get_by_role("heading", name="Sign in").wait_for()
+
+
+def test_hostile_text_runs_nowhere(
+    serve: Serve, store: Store, page: Page, console_errors: list[str], history: None
+) -> None:
     with serve(routers=[feedback.routes.router]) as url:
+        sign_in(page, store, url)
         for path in ("/", "/feedback"):
             page.goto(url + path)
             assert "owned" not in page.title()
@@ -149,16 +202,20 @@ def test_the_policy_stops_a_script_that_slipped_in(serve: Serve, page: Page, con
 
 
 @pytest.mark.parametrize("width", [360, 1180])
-def test_no_page_is_wider_than_its_window(serve: Serve, page: Page, history: None, width: int) -> None:
+def test_no_page_is_wider_than_its_window(serve: Serve, store: Store, page: Page, history: None, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     with serve(routers=[feedback.routes.router]) as url:
-        for path in ("/", "/feedback", "/audit", "/nothing"):
+        page.goto(f"{url}/first-start")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        sign_in(page, store, url)
+        for path in ("/", "/feedback", "/audit", "/nothing", "/first-start"):
             page.goto(url + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_every_page_can_be_read_without_seeing_it(serve: Serve, page: Page, history: None) -> None:
+def test_every_page_can_be_read_without_seeing_it(serve: Serve, store: Store, page: Page, history: None) -> None:
     with serve(routers=[feedback.routes.router]) as url:
+        sign_in(page, store, url)
         for path in ("/", "/feedback", "/audit", "/nothing"):
             page.goto(url + path)
             assert page.locator("html").get_attribute("lang") == "en"
@@ -206,9 +263,10 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_pictures_for_the_eye(serve: Serve, page: Page, history: None, tmp_path: Path) -> None:
+def test_pictures_for_the_eye(serve: Serve, store: Store, page: Page, history: None, tmp_path: Path) -> None:
     folder = Path(os.environ.get("PICTURES") or tmp_path)
     with serve(routers=[feedback.routes.router]) as url:
+        sign_in(page, store, url)
         for name, path in (("home", "/"), ("feedback", "/feedback"), ("nothing", "/nothing")):
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")

@@ -57,7 +57,7 @@ def test_a_foreign_host_name_is_refused(serve: Serve, host: str) -> None:
 )
 def test_our_own_host_names_are_served(serve: Serve, host: str) -> None:
     with serve(public_url="http://telltale.example", allowed_hosts=("named.example",)) as url:
-        assert raw(url, "GET / HTTP/1.1", f"Host: {host}") == 200
+        assert raw(url, "GET /first-start HTTP/1.1", f"Host: {host}") == 200
 
 
 def test_two_host_headers_are_refused(serve: Serve) -> None:
@@ -157,15 +157,17 @@ def test_a_body_beyond_the_limit_is_refused(serve: Serve) -> None:
 
 
 def test_a_lost_store_is_reported_and_its_return_noticed(serve: Serve, tmp_path: Path) -> None:
+    # A cookie has the store asked whose it is.
+    headers = PAGE | {"Cookie": "telltale=nobody's"}
     with serve() as url:
         aside = [path.rename(path.with_suffix(".aside")) for path in sorted(tmp_path.glob("telltale.db"))]
         (tmp_path / "telltale.db").mkdir()
-        page, data = httpx.get(url, headers=PAGE), httpx.get(f"{url}/-/ready")
+        page, data = httpx.get(url, headers=headers), httpx.get(f"{url}/-/ready")
         alive = httpx.get(f"{url}/-/healthy")
         (tmp_path / "telltale.db").rmdir()
         aside[0].rename(tmp_path / "telltale.db")
-        back = httpx.get(url, headers=PAGE)
+        back = httpx.get(url, headers=headers)
 
-    assert (page.status_code, data.status_code, alive.status_code, back.status_code) == (503, 503, 200, 200)
+    assert (page.status_code, data.status_code, alive.status_code, back.status_code) == (503, 503, 200, 303)
     assert int(page.headers["retry-after"]) >= 1
     assert "Try again" in page.text

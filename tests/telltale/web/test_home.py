@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 
 import httpx
 import pytest
+from support import signed_in
 
 import alerting.report.pages
 import feedback.routes
@@ -18,7 +19,6 @@ from telltale.web import people
 
 Serve = Callable[..., AbstractContextManager[str]]
 SignedIn = Callable[[str, str], AbstractContextManager[httpx.Client]]
-PAGE = {"Accept": "text/html"}
 NOW = 1_700_000_000.0
 
 
@@ -29,13 +29,14 @@ def score(model: str, state: str, signal: str = "mmd", **fields: object) -> Scor
     return Score(**(values | fields))  # type: ignore[arg-type]  # the fields of a Score
 
 
-def home(serve: Serve) -> str:
-    with serve(routers=[feedback.routes.router, alerting.report.pages.router], clock=lambda: NOW) as url:
-        return httpx.get(url, headers=PAGE).text
+def home(serve: Serve, store: Store) -> str:
+    routers = [feedback.routes.router, alerting.report.pages.router]
+    with serve(routers=routers, clock=lambda: NOW) as url, signed_in.browser(store, url, now=NOW) as browser:
+        return browser.get("/").text
 
 
-def test_an_empty_store_says_where_to_send_things(serve: Serve) -> None:
-    page = home(serve)
+def test_an_empty_store_says_where_to_send_things(serve: Serve, store: Store) -> None:
+    page = home(serve, store)
 
     assert "Nothing seen yet" in page
     assert "http://127.0.0.1:4318" in page
@@ -53,7 +54,7 @@ def test_the_worst_comes_first(serve: Serve, store: Store) -> None:
     store.write(lambda connection: scores.save(connection, rows))
     store.write(lambda connection: tickets.save(connection, ticket))
 
-    page = home(serve)
+    page = home(serve, store)
 
     order = [page.index(f'<th scope="row">{model}</th>') for model in ("ticketed", "bad", "fine", "young")]
     assert order == sorted(order)
@@ -68,7 +69,7 @@ def test_only_the_newest_window_of_a_series_counts(serve: Serve, store: Store) -
     old = score("chat", "alert", window_start=NOW - 1400, window_end=NOW - 700)
     store.write(lambda connection: scores.save(connection, [old, score("chat", "ok")]))
 
-    page = home(serve)
+    page = home(serve, store)
 
     assert 'class="state alert"' not in page
     assert 'class="state ok"' in page

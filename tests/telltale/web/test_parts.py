@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi import Request
 from starlette.responses import PlainTextResponse, Response
+from support import signed_in
 
 from telltale.records import Ticket
 from telltale.store import Store, tickets
@@ -86,8 +87,8 @@ def test_other_sites_may_call_what_the_part_names_and_nothing_else(serve: Serve,
 def test_the_loop_leads_to_pages_that_are_there(serve: Serve, store: Store, part: Router, mounted: bool) -> None:
     ticket = Ticket("k", "quality", "chat", "v1", "Responses got worse", "open", 1, 50.0, 50.0)
     store.write(lambda connection: tickets.save(connection, ticket))
-    with serve(routers=[part] if mounted else []) as url:
-        page = httpx.get(url, headers={"Accept": "text/html"}).text
+    with serve(routers=[part] if mounted else []) as url, signed_in.browser(store, url) as browser:
+        page = browser.get("/").text
 
     assert "T-1" in page
     assert ('href="/bread/1?from=loop"' in page) is mounted

@@ -9,18 +9,20 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import APIRouter
+from support import signed_in
 
 import alerting.report.pages
 import feedback.routes
 from telltale.serving.pages import HEALTHY, METRICS, READY
 from telltale.store import Store
-from telltale.web import home, people, signin
+from telltale.web import first_start, home, people, signin
 
 Serve = Callable[..., AbstractContextManager[str]]
 SignedIn = Callable[[str, str], AbstractContextManager[httpx.Client]]
 PASSWORD = "correct horse battery"
-PUBLIC = {METRICS, HEALTHY, READY, "/sign-in", "/sign-out", "/api/v1/votes"}
+PUBLIC = {METRICS, HEALTHY, READY, "/sign-in", "/sign-out", "/first-start", "/api/v1/votes"}
 REVIEWERS = {"/feedback"}
 ADMINS = {"/audit"}
 SERVICES = re.compile(r"/api/v1/")
@@ -45,7 +47,7 @@ def walk(routers: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 
 def every_route() -> list[tuple[str, str]]:
     probes = [("GET", path) for path in (METRICS, HEALTHY, READY)]
-    return [*probes, *walk([signin.router, home.router, *parts()])]
+    return [*probes, *walk([signin.router, first_start.router, home.router, *parts()])]
 
 
 def ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
@@ -59,8 +61,10 @@ def test_the_walk_sees_the_routes() -> None:
     assert any(path.startswith("/tickets") for path in found)
 
 
-def test_nobody_sees_nothing_without_signing_in(serve: Serve, store: Store) -> None:
-    people.add(store, name="mina", role="viewer", password=PASSWORD, actor="test", now=time.time())
+@pytest.mark.parametrize("people_exist", [True, False])
+def test_nobody_sees_nothing_without_signing_in(serve: Serve, store: Store, people_exist: bool) -> None:
+    if people_exist:
+        people.add(store, name="mina", role="viewer", password=PASSWORD, actor="test", now=time.time())
     with serve(routers=parts()) as url, httpx.Client(base_url=url) as nobody:
         statuses = {
             (method, path): ask(nobody, method, path).status_code
@@ -101,9 +105,9 @@ def test_a_viewer_changes_nothing_and_sees_no_content(serve: Serve, signed_in: S
     assert {key: status for key, status in changes.items() if status not in (401, 403, 422)} == {}
 
 
-def test_pages_that_are_not_there_say_so(serve: Serve) -> None:
-    with serve(routers=parts()) as url:
+def test_pages_that_are_not_there_say_so(serve: Serve, store: Store) -> None:
+    with serve(routers=parts()) as url, signed_in.browser(store, url) as browser:
         for path in ("/tickets/999999", "/tickets/x", "/nothing", "/feedback/1/2"):
-            response = httpx.get(url + path, headers={"Accept": "text/html"})
+            response = browser.get(path)
             assert response.status_code in (404, 422)
             assert "Back to the loop" in response.text

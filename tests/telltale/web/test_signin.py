@@ -1,9 +1,12 @@
-"""Sign-in, sessions, roles, and the open start on this machine."""
+"""Sign-in, sessions and roles."""
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -11,15 +14,16 @@ import httpx
 import pytest
 from fastapi import Depends
 
-from telltale.settings import Settings, SettingsError
 from telltale.store import Store, audit
-from telltale.web import Router, create_app, people, require
+from telltale.web import Router, people, require
+from telltale.web.password_turns import MAX_WAITING
 from telltale.web.roles import Role
 
 Serve = Callable[..., AbstractContextManager[str]]
 SignedIn = Callable[[str, str], AbstractContextManager[httpx.Client]]
 PASSWORD = "correct horse battery"
 PAGE = {"Accept": "text/html"}
+FORGED = {"Sec-Fetch-Site": "same-origin", "Cookie": f"telltale-device={'a' * 22}.{'b' * 43}"}
 
 
 @pytest.fixture
@@ -46,43 +50,14 @@ def actions(store: Store) -> list[str]:
         return [entry.action for entry in reversed(audit.entries(connection))]
 
 
-def test_until_somebody_exists_this_machine_is_the_administrator(serve: Serve) -> None:
+def test_without_a_session_sign_in_is_needed(serve: Serve, person: Callable[..., None]) -> None:
+    person("mina")
     with serve(routers=[rooms()]) as url:
-        assert httpx.get(f"{url}/room/admin").json() == "inside"
-        assert "telltale user add" in httpx.get(url, headers=PAGE).text
-
-
-@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "x-forwarded-anything"])
-def test_a_forwarded_request_is_not_from_this_machine(serve: Serve, name: str) -> None:
-    with serve(routers=[rooms()]) as url:
-        response = httpx.get(f"{url}/room/viewer", headers={name: "127.0.0.1"})
-
-    assert response.status_code == 401
-
-
-def test_once_somebody_exists_sign_in_is_needed(serve: Serve, person: Callable[..., None]) -> None:
-    with serve(routers=[rooms()]) as url:
-        assert httpx.get(f"{url}/room/viewer").status_code == 200
-        person("mina")
         page = httpx.get(f"{url}/room/viewer?a=1", headers=PAGE)
         data = httpx.get(f"{url}/room/viewer")
 
     assert (page.status_code, page.headers["location"]) == (303, "/sign-in?next=%2Froom%2Fviewer%3Fa%3D1")
     assert (data.status_code, data.headers["www-authenticate"]) == (401, "Bearer")
-
-
-@pytest.mark.parametrize("listen", ["0.0.0.0:8080", "10.0.0.5:8080", "[::]:8080", "telltale.example:80"])
-def test_without_people_we_listen_to_this_machine_only(store: Store, tmp_path: Path, listen: str) -> None:
-    settings = Settings(data_dir=tmp_path, web={"listen": listen})  # type: ignore[arg-type]  # pydantic
-
-    with pytest.raises(SettingsError, match=r"web\.listen = .*telltale user add NAME --role admin"):
-        create_app(settings, store, [])
-
-
-def test_with_people_we_listen_to_others(store: Store, tmp_path: Path, person: Callable[..., None]) -> None:
-    person("mina", "admin")
-
-    create_app(Settings(data_dir=tmp_path, web={"listen": "0.0.0.0:8080"}), store, [])  # type: ignore[arg-type]
 
 
 ALLOWED = [
@@ -139,10 +114,11 @@ def test_only_a_hash_of_the_session_is_stored(
 ) -> None:
     person("mina")
     with serve() as url, signed_in(url, "mina") as browser:
-        (token,) = browser.cookies.values()
+        secrets = [value.encode() for value in browser.cookies.values()]
         content = b"".join(path.read_bytes() for path in tmp_path.glob("telltale.db*"))
 
-    assert token.encode() not in content
+    assert len(secrets) == 2
+    assert not [secret for secret in secrets if secret in content]
     assert PASSWORD.encode() not in content
 
 
@@ -150,16 +126,16 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(serve: Serve, per
     person("mina")
     data = {"name": "mina", "password": PASSWORD}
     with serve() as url:
-        plain = httpx.post(f"{url}/sign-in", data=data).headers["set-cookie"]
+        plain = httpx.post(f"{url}/sign-in", data=data).headers.get_list("set-cookie")
     with serve(public_url="https://telltale.example") as url:
         response = httpx.post(f"{url}/sign-in", data=data)
-        secure = response.headers["set-cookie"]
+        secure = response.headers.get_list("set-cookie")
 
-    assert plain.startswith("telltale=")
-    assert secure.startswith("__Host-telltale=")
-    assert "Secure" in secure
+    assert [cookie.partition("=")[0] for cookie in plain] == ["telltale", "telltale-device"]
+    assert [cookie.partition("=")[0] for cookie in secure] == ["__Host-telltale", "__Host-telltale-device"]
+    assert all("Secure" in cookie for cookie in secure)
     assert "strict-transport-security" in response.headers
-    for cookie in (plain, secure):
+    for cookie in (*plain, *secure):
         assert "HttpOnly" in cookie
         assert "SameSite=lax" in cookie
         assert "Domain" not in cookie
@@ -194,6 +170,88 @@ def test_guessing_passwords_is_slowed_down(serve: Serve, person: Callable[..., N
     assert [response.status_code for response in responses] == [401] * 10 + [429] * 2
     assert int(responses[-1].headers["retry-after"]) >= 1
     assert (right.status_code, later.status_code, another.status_code) == (429, 303, 303)
+
+
+def test_a_person_gets_in_where_they_were_before_however_hard_others_guess(
+    serve: Serve, signed_in: SignedIn, person: Callable[..., None]
+) -> None:
+    """All from one address, as behind a proxy."""
+    person("mina")
+    person("joon")
+    right, wrong = {"name": "mina", "password": PASSWORD}, {"name": "mina", "password": "wrong"}
+    with serve() as url, signed_in(url, "mina") as laptop, signed_in(url, "joon") as other:
+        laptop.post("/sign-out")
+        guesses = [httpx.post(f"{url}/sign-in", data=wrong).status_code for _ in range(20)]
+        stranger = httpx.post(f"{url}/sign-in", data=right).status_code
+        colleague = other.post("/sign-in", data=right).status_code
+        forged = httpx.post(f"{url}/sign-in", data=right, headers=FORGED)
+        mistyped = laptop.post("/sign-in", data=wrong).status_code
+        known = laptop.post("/sign-in", data=right).status_code
+
+    assert guesses[-5:] == [429] * 5
+    assert (stranger, colleague) == (429, 429)
+    assert forged.status_code == 429
+    assert (mistyped, known) == (401, 303)
+
+
+def test_a_known_browser_lets_nobody_in_and_guesses_no_faster(
+    serve: Serve, signed_in: SignedIn, person: Callable[..., None]
+) -> None:
+    person("mina")
+    with serve(routers=[rooms()]) as url, signed_in(url, "mina") as laptop:
+        laptop.post("/sign-out")
+        inside = laptop.get("/room/viewer", headers={"Accept": "*/*"}).status_code
+        guesses = [laptop.post("/sign-in", data={"name": "mina", "password": "wrong"}).status_code for _ in range(12)]
+
+    assert inside == 401
+    assert guesses == [401] * 10 + [429] * 2
+
+
+def test_refused_attempts_are_audited_and_fill_nothing(serve: Serve, person: Callable[..., None], store: Store) -> None:
+    person("mina")
+    with serve() as url:
+        for _ in range(60):
+            httpx.post(f"{url}/sign-in", data={"name": "mina", "password": "wrong"})
+        httpx.post(f"{url}/sign-in", data={"name": "who\0", "password": "wrong"})
+    with store.read() as connection:
+        found = [(entry.action, entry.subject, entry.details) for entry in reversed(audit.entries(connection))][1:]
+
+    of_mina = [(action, details["times"]) for action, subject, details in found if subject == "mina"]
+    assert [times for action, times in of_mina if action == "sign_in_refused"] == [1, 2, 4, 8]
+    assert [times for action, times in of_mina if action == "sign_in_throttled"] == [1, 2, 4, 8, 16, 32]
+    assert all(details["address"] == "127.0.0.1" for *_, details in found)
+    assert found[-1][1] == "who\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_queue_of_strangers_lets_known_browsers_pass(
+    serve: Serve, signed_in: SignedIn, person: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checks that take long: strangers beyond the queue are sent away at once, a known browser is served."""
+    person("mina")
+    gate, verify = threading.Event(), people.verify
+
+    def slow(password_hash: str, password: str) -> bool:
+        gate.wait(20)
+        return verify(password_hash, password)
+
+    with serve() as url, signed_in(url, "mina") as laptop, ThreadPoolExecutor(20) as threads:
+        laptop.post("/sign-out")
+        monkeypatch.setattr(people, "verify", slow)
+        strangers = [
+            threads.submit(httpx.post, f"{url}/sign-in", data={"name": f"n{n}", "password": "wrong"}, timeout=30)
+            for n in range(MAX_WAITING + 8)
+        ]
+        refused = [done.result() for done in itertools.islice(as_completed(strangers, timeout=20), 8)]
+        known = threads.submit(laptop.post, "/sign-in", data={"name": "mina", "password": PASSWORD}, timeout=30)
+        page = httpx.get(f"{url}/sign-in", timeout=20)
+        gate.set()
+        statuses = sorted(stranger.result().status_code for stranger in strangers)
+
+    assert {response.status_code for response in refused} == {503}
+    assert int(refused[0].headers["retry-after"]) >= 1
+    assert statuses == [401] * MAX_WAITING + [503] * 8
+    assert known.result().status_code == 303
+    assert page.status_code == 200
 
 
 @pytest.mark.parametrize(
