@@ -299,16 +299,19 @@ def test_headers_in_many_parts_are_bounded() -> None:
 
 
 def test_headers_that_grow_when_they_are_read_are_refused() -> None:
-    """Some kB of references to one long entry of the table."""
+    """References to one long entry of the table: a hundred of them, and some thousand."""
     connection = greeted()
     encoder = hpack.Encoder()
     connection.receive(
         frame(frames.HEADERS, frames.END_HEADERS, 1, bytes(encoder.encode([*HEADERS, ("x", "a" * 3000)]))), 0.0
     )
-    bomb = bytes(encoder.encode(HEADERS)) + bytes([0x80 | 62]) * 8000
+    bomb = bytes(encoder.encode(HEADERS)) + bytes([0x80 | 62]) * 90
     with pytest.raises(Broken) as broken:
         connection.receive(frame(frames.HEADERS, frames.END_HEADERS, 3, bomb), 0.0)
     assert broken.value.code == frames.COMPRESSION_ERROR
+    with pytest.raises(Broken) as broken:
+        greeted().receive(frame(frames.HEADERS, frames.END_HEADERS, 1, bytes([0x82]) * 8000), 0.0)
+    assert broken.value.code == frames.ENHANCE_YOUR_CALM
 
 
 def test_more_streams_than_allowed_are_refused() -> None:
