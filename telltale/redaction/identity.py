@@ -66,7 +66,7 @@ def itin(data: bytes, start: int, end: int) -> list[Span]:
     """A United States taxpayer number: it begins with 9, and its group is one that is given out (IRS)."""
     number = digits(data[start:end])
     group = int(number[3:5])
-    given_out = 50 <= group <= 65 or 70 <= group <= 88 or 90 <= group <= 99 and group != 93
+    given_out = 50 <= group <= 65 or 70 <= group <= 88 or (90 <= group <= 99 and group != 93)
     return [(start, end)] if number[:1] == b"9" and given_out and not in_chain(data, start, end) else []
 
 
@@ -93,7 +93,7 @@ _UNITS = ("억", "만", "원", "년", "명", "개", "%", "천", "호", "번지",
 def plate(data: bytes, start: int, end: int) -> list[Span]:
     """A Korean plate; with a space inside only where a vehicle is mentioned, as words for numbers have its letters."""
     after = data[end : end + 3].decode("utf-8", "ignore")
-    if after[:1].isascii() and after[:1].isalnum() or after.startswith(_UNITS):
+    if (after[:1].isascii() and after[:1].isalnum()) or after.startswith(_UNITS):
         return []
     return [] if b" " in data[start:end] and not is_announced(data, start, _PLATE_WORDS) else [(start, end)]
 

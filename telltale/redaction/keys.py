@@ -54,15 +54,19 @@ _ISSUED = (
     r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,}",
     r"pat[A-Za-z0-9]{14}\.[0-9a-f]{40,}",
     r"AGE-SECRET-KEY-1[A-Z0-9]{40,}",
-    # Groq, xAI, Perplexity, Replicate, Jina, Stripe's hooks, Linear, Grafana, Shopify, DigitalOcean, LangSmith, Together,
-    # Fireworks, Pinecone, PostHog, Sentry, Notion, PlanetScale, Supabase, RubyGems, Docker, Netlify, Tailscale, OpenAI.
+    # Groq, xAI, Perplexity, Replicate, Jina, Stripe's hooks, Linear, Grafana, Shopify, DigitalOcean, LangSmith,
+    # Together, Fireworks, Pinecone, PostHog, Sentry, Notion, PlanetScale, Supabase, RubyGems, Docker, Netlify, Tailscale, OpenAI.
     r"(?:gsk_|xai-|pplx-|r8_|jina_|whsec_|lin_api_|gl(?:sa|c)_|shp(?:at|ca|pa|ss)_|do[opr]_v1_|lsv2_(?:pt|sk)_|tgp_v1_"
-    r"|fw_|pcsk_|ph[cx]_|sntry[su]_|ntn_|secret_|pscale_(?:tkn|pw|oauth)_|sb[pc]_|sb_secret_|rubygems_|nfp_|tskey-[a-z]+-"
-    r"|sess-|HRKU-|NRAK-|dckr_oat_)[A-Za-z0-9]{26,}(?:[_-][A-Za-z0-9]+)?",
+    r"|fw_|pcsk_|ph[cx]_|sntry[su]_|ntn_|secret_|pscale_(?:tkn|pw|oauth)_|sb[pc]_|sb_secret_|rubygems_|nfp_"
+    r"|tskey-[a-z]+-|sess-|HRKU-|NRAK-|dckr_oat_)[A-Za-z0-9]{26,}(?:[_-][A-Za-z0-9]+)?",
     # NVIDIA, Tavily, Vault, Google, Docker, PyPI, Slack's apps, GitLab's triggers, Atlassian, Postman, Figma, 1Password.
-    r"(?:nvapi-|tvly-|hv[bs]\.|ya29\.|GOCSPX-|dckr_pat_|pypi-AgE|xapp-|ATATT3|PMAK-|figd_|ops_eyJ|FlyV1 fm2_)[A-Za-z0-9_-]{20,}",
+    r"(?:nvapi-|tvly-|hv[bs]\.|ya29\.|GOCSPX-|dckr_pat_|pypi-AgE|xapp-|ATATT3|PMAK-|figd_|ops_eyJ|FlyV1 fm2_)"
+    r"[A-Za-z0-9_-]{20,}",
 )
-_HOOKS = r"\b(?:hooks\.slack\.com/(?:services|workflows)/|discord(?:app)?\.com/api/webhooks/|[a-z0-9-]+\.webhook\.office\.com/)"
+_HOOKS = (
+    r"\b(?:hooks\.slack\.com/(?:services|workflows)/|discord(?:app)?\.com/api/webhooks/"
+    r"|[a-z0-9-]+\.webhook\.office\.com/)"
+)
 _BEARER = r"(?i)\b(?:bearer|token)[ \t]+([A-Za-z0-9._~+/=-]{16,})"
 _URL = r"[A-Za-z][A-Za-z0-9+.-]{1,20}://(?:[^\s/:@]{0,128}:[^\s/@]{1,256}|[A-Za-z0-9_-]{20,128})@"
 # A secret key has no shape of its own, but stands beside its id.

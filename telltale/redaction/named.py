@@ -28,7 +28,7 @@ _NAMED = (
     r"[_. -]?(?:access[_. -]?)?(?:key|token|secret)"
 )
 _NAMED_GIVEN = rf"{_NAMED}{_CODED}{_GIVEN}([A-Za-z0-9_.~+/=-]{{16,}})"
-_SECRET = r"(?i)(?:secret|credentials?|token|apikey)"
+_SECRET = r"(?i)(?:secret|credentials?|token|apikey)"  # noqa: S105 - what it finds is one
 _SECRET_GIVEN = rf"{_SECRET}{_CODED}{_GIVEN}([A-Za-z0-9_.~+/=-]{{20,}})"
 _CLIENT = r"(?i)client[_ -]?secret"
 _CLIENT_GIVEN = rf"{_CLIENT}{_GIVEN}([A-Za-z0-9_.~+/=-]{{8,}})"
@@ -61,7 +61,10 @@ _COMMAND_GIVEN = (
     _COMMAND
     + r"[^\r\n\x01-\x17]*?[ ](?:-[a-zA-Z]{0,6}u|--(?:proxy-)?user)[ =]?[\"']?[^\s:\"'/]{1,128}:([^\s\"'\\]{3,})"
 )
-_OPTION = r"(?i)[ ]--?(?:[a-z0-9-]{1,32}-)?(?:password|passwd|pass|token|secret|api-?key|access-?key|secret-?key)(?:[ ]+|=)[\"']?"
+_OPTION = (
+    r"(?i)[ ]--?(?:[a-z0-9-]{1,32}-)?(?:password|passwd|pass|token|secret|api-?key|access-?key|secret-?key)"
+    r"(?:[ ]+|=)[\"']?"
+)
 _OPTION_GIVEN = _OPTION + r"([^\s\x01-\x17\"'\\<>(){}\[\]$-][^\s\x01-\x17\"'\\<>(){}\[\]]{5,})"
 _CLIENTS = r"\b(?:mysql|mysqldump|mysqladmin|mariadb|sshpass|redis-cli)[ ]"
 _CLIENTS_GIVEN = _CLIENTS + r"[^\r\n\x01-\x17]*?[ ]?-[pa][ ]?[\"']?([^\s\"'\\$-][^\s\"'\\]{3,})"

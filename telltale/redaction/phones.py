@@ -17,24 +17,23 @@ _MOBILE = r"01[016789]"
 _AREA = r"0(?:2|[3-6]\d|70|50\d|80)"
 _KOREA = rf"{FIRST}(\({_MOBILE}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_MOBILE}{_GAP}\d{{3,4}}{_GAP}?\d{{4}})\b"
 _KOREA_HOME = rf"{FIRST}(\({_AREA}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_AREA}{_GAP}\d{{3,4}}{_GAP}?\d{{4}})\b"
-_KOREA_BARE = rf"{ALONE}({_MOBILE}\d{{7,8}}|{_MOBILE}\d{{3,4}}{_GAP}\d{{4}}|0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|50\d)\d{{7,8}})\b"
+_KOREA_BARE = (
+    rf"{ALONE}({_MOBILE}\d{{7,8}}|{_MOBILE}\d{{3,4}}{_GAP}\d{{4}}"
+    r"|0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|50\d)\d{7,8})\b"
+)
 # Korea's country code without a plus.
 _KOREA_82 = (
     rf"{FIRST}((?:00)?82{_GAP}(?:\(0\){_GAP}?)?0?(?:1[016789]{_GAP}?|(?:2|[3-6]\d|70){_GAP})\d{{3,4}}{_GAP}?\d{{4}}"
     r"|821[016789](?:\d{7,8}|-\d{3,4}-\d{4}))\b"
 )
 _US = rf"{FIRST}((?:1{_GAP})?(?:\([2-9]\d{{2}}\){_GAP}?|[2-9]\d{{2}}{_GAP})[2-9]\d{{2}}{_GAP}\d{{4}})\b"
-_CALL = r"(?i)(?:phone|\btel\b|\btel\.|telephone|\bcall|mobile|\bcell|\bfax|\bsms\b|whatsapp|전화|연락처|휴대폰|핸드폰|팩스)"
+_CALL = r"(?i)(?:phone|\btel\b|\bcall|mobile|\bcell|\bfax|\bsms\b|whatsapp|전화|연락처|휴대폰|핸드폰|팩스)"
 _US_BARE = rf"{_CALL}[^0-9\n]{{0,24}}?((?:\+?1)?[2-9]\d{{2}}[ ]?[2-9]\d{{2}}[ -]?\d{{4}})\b"
 
 
 def abroad(data: bytes, start: int, end: int) -> list[Span]:
     """A plus, and a number of eight digits or more."""
-    return (
-        [(start, end)]
-        if len(digits(data[start:end])) >= 8 and not data[end : end + 1] == b"."
-        else apart(data, start, end)
-    )
+    return apart(data, start, end) if len(digits(data[start:end])) >= 8 else []
 
 
 def apart(data: bytes, start: int, end: int) -> list[Span]:

@@ -49,7 +49,7 @@ _WIDE_NAME = r"A-Za-z0-9._%+'\x{FF0E}\x{FF10}-\x{FF19}\x{FF21}-\x{FF3A}\x{FF3F}\
 _WIDE_EMAIL = rf"[{_WIDE_NAME}]{{1,64}}[@\x{{FF20}}][{_WIDE_NAME}]{{1,255}}"
 _WIDE = re2.compile(f"{_WIDE_NUMBER}|{_WIDE_EMAIL}")
 # Unicode's fullwidth forms are ASCII's characters at an offset, in the same order.
-_PLAIN = {0xFEE0 + code: code for code in range(0x21, 0x7F) if chr(code).isalnum() or chr(code) in "+()-@._%"}
+_PLAIN = {0xFEE0 + code: chr(code) for code in range(0x21, 0x7F) if chr(code).isalnum() or chr(code) in "+()-@._%"}
 _PLAIN |= {0x30FC: "-", 0x3000: " "}
 
 
