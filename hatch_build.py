@@ -16,11 +16,15 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+_HTTP2 = (
+    *("frames", "settings", "headers", "block_shape", "fields", "stream", "flow", "budget", "closed", "connection"),
+)
 # Below exporters/traces/: what every span passes.
 _TRACES = (
     *("core/interning", "core/journal", "core/series"),
-    *("decode/protobuf", "decode/otlp_protobuf", "decode/spans", "decode/attributes", "decode/content"),
+    *("decode/protobuf", "decode/otlp_protobuf", "decode/spans", "decode/attributes"),
     *("decode/otlp_json", "decode/bounds"),
+    *(f"messages/{name}" for name in ("message", "media", "parts", "envelopes", "bodies", "places", "texts")),
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
     "conventions/openllmetry",
     *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),
@@ -28,7 +32,7 @@ _TRACES = (
     *("keep/forced", "keep/metrics", "keep/pending_samples", "keep/rate_sampler", "keep/sample_collector"),
     *("keep/tally", "keep/unsampled"),
     "pipeline",
-    *(f"receive/http2/{name}" for name in ("frames", "headers", "stream", "flow", "budget", "connection")),
+    *(f"receive/http2/{name}" for name in _HTTP2),
 )
 _REDACTION = (
     *("__init__", "rules", "shape", "writing", "json_marks"),

@@ -184,8 +184,8 @@ class Pipeline:
 
     def _sample_logs(self, request: ExportLogsServiceRequest, batch: Batch) -> list[Sample]:
         found: list[Sample] = []
-        for span, content in log_content.read(request):
-            sample = self._collector.join(span, content, batch.journal, batch.tally)
+        for span, logged in log_content.read(request):
+            sample = self._collector.join(span, logged, batch.journal, batch.tally)
             if sample is not None:
                 found.append(sample)
         return found

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from exporters.traces.pipeline import Pipeline
 from exporters.traces.promote import Promoter
 from exporters.traces.receive import http1, otlp_grpc
-from exporters.traces.receive.listener import Server
+from exporters.traces.receive.listener import Server, Shared
 from exporters.traces.receive.otlp_http import Otlp, Page
 from exporters.traces.receive.receiver import Receiver
 from telltale import exits
@@ -60,10 +60,11 @@ async def _run(settings: Settings, store: Store, listeners: list[socket.socket])
     receiver = Receiver(settings, store, pipeline, registry, time.time)
     limit = settings.collector.max_body_bytes
     otlp, page = Otlp(receiver, limit), Page(registry, pipeline.page, receiver.unready)
+    shared = Shared()
     servers = [
-        Server("collector.grpc_listen", lambda server: otlp_grpc.Connection(server, receiver, limit)),
-        Server("collector.http_listen", lambda server: http1.Connection(server, otlp)),
-        Server("collector.metrics_listen", lambda server: http1.Connection(server, page)),
+        Server("collector.grpc_listen", lambda server: otlp_grpc.Connection(server, receiver, limit), shared),
+        Server("collector.http_listen", lambda server: http1.Connection(server, otlp), shared),
+        Server("collector.metrics_listen", lambda server: http1.Connection(server, page), shared),
     ]
     for server, listener in zip(servers, listeners, strict=True):
         await server.start(listener)

@@ -1,6 +1,6 @@
-"""The content of a span in OTel's own convention straight from its bytes, without building the span.
+"""The conversation of a span in OTel's own convention straight from its bytes, without building the span.
 
-What is in no usual form is left to `normalise.read_content`, whose result is the same: the tests compare the two.
+What is in no usual form is left to `normalise.read_conversation`, whose result is the same: the tests compare the two.
 """
 
 from __future__ import annotations
@@ -11,25 +11,24 @@ from mypy_extensions import i64
 from pydantic_core import from_json
 
 from exporters.traces.core.interning import NameTable
-from exporters.traces.decode import attributes, content
-from exporters.traces.decode.content import Content
+from exporters.traces.decode import attributes
 from exporters.traces.decode.protobuf import length, skip_field
 from exporters.traces.decode.spans import Value
+from exporters.traces.messages import places
+from exporters.traces.messages.message import Conversation
 
-_PROMPT: Final = 1
-_RESPONSE: Final = 2
-_KEYS: Final = NameTable({b"gen_ai.input.messages": _PROMPT, b"gen_ai.output.messages": _RESPONSE})
+_NAMES: Final = (*places.MESSAGES, *places.SYSTEM, *places.TOOLS, *places.DOCUMENTS)
+_KEYS: Final = NameTable({name.encode(): code for code, name in enumerate(_NAMES, 1)})
 _STRING: Final = 0x0A
 _BRACKET: Final = 0x5B
 
 
-def read_content(body: bytes, pos: i64, end: i64) -> Content | None:
-    """The content of a span in OTel's own convention, None when its messages are not both lists in JSON.
+def read_conversation(body: bytes, pos: i64, end: i64) -> Conversation | None:
+    """The conversation of a span in OTel's own convention, None when what it says is not all in JSON lists.
 
     Raises Malformed, IndexError.
     """
-    prompt: str | None = None
-    response: str | None = None
+    values: dict[str, Value] = {}
     while pos < end:
         tag: i64 = body[pos]
         if tag != 0x4A:
@@ -54,15 +53,13 @@ def read_content(body: bytes, pos: i64, end: i64) -> Content | None:
         size, at = length(body, at + 1)
         if at + size != pos or size == 0 or body[at] != _BRACKET or size > attributes.LONG:
             return None
+        name = _NAMES[code - 1]
+        if name in values:
+            return None
         try:
-            messages: Value = from_json(body[at:pos], cache_strings="keys")
+            values[name] = from_json(body[at:pos], cache_strings="keys")
         except ValueError:
             # Normalisation knows what else it may be.
             return None
-        if code == _PROMPT and prompt is None:
-            prompt = content.prompt(messages)
-        elif code == _RESPONSE and response is None:
-            response = content.response(messages)
-        else:
-            return None
-    return None if prompt is None or response is None else Content(prompt, response)
+    found = places.of_span(values)
+    return found if found.is_asked and found.is_answered else None

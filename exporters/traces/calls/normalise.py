@@ -26,16 +26,17 @@ from exporters.traces.conventions.fields import (
 )
 from exporters.traces.core.interning import NameTable
 from exporters.traces.decode import attributes
-from exporters.traces.decode.content import Content
 from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.decode.spans import Span, Value
+from exporters.traces.messages import places
+from exporters.traces.messages.message import Conversation
 
 STATUS_ERROR: Final = 2
 # Finish reasons of a response that was broken off.
 STOPPED: Final = frozenset(("error", "cancelled", "canceled"))
 
-__all__ = ["Context", "DecodedCalls", "call", "read", "read_content", "tenant"]
+__all__ = ["Context", "DecodedCalls", "call", "read", "read_conversation", "tenant"]
 
 
 class DecodedCalls:
@@ -123,9 +124,12 @@ def request_hash(span: Span) -> int:
     return hash(repr((service, request)))
 
 
-def read_content(span: Span) -> Content:
-    """Prompt and response of a call's span."""
-    return conventions.of(span).read_content(span)
+def read_conversation(span: Span, operation: str = "chat") -> Conversation:
+    """What the span of a call tells of its conversation; vectors are no answers."""
+    found = places.of_span(span.attributes, span.events)
+    if operation == "embeddings":
+        found.choices = []
+    return found
 
 
 def _call(span: Span, convention: Convention, found: Found, context: Context) -> Call:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from exporters.traces.conventions.fields import FIELDS, Field
-from exporters.traces.decode import attributes, content
-from exporters.traces.decode.content import Content
+from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span, Value
 
 Found = dict[str, Any]
@@ -69,7 +68,6 @@ class Convention:
     is_call: Callable[[Span], bool]
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     refine: Callable[[Span, Found], None] = _nothing
-    read_content: Callable[[Span], Content] = content.of_messages
     is_stream_wait: Callable[[Span], bool] = _never
     confirms: Callable[[Span], bool] = _always
     layer: str = "client"

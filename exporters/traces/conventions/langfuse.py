@@ -6,8 +6,7 @@ from datetime import datetime
 
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found
-from exporters.traces.decode import attributes, content
-from exporters.traces.decode.content import Content
+from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
 _KIND = "langfuse.observation.type"
@@ -42,14 +41,6 @@ def _moment(text: str | None) -> float | None:
         return None
 
 
-def _read_content(span: Span) -> Content:
-    a = span.attributes
-    request, response = a.get("langfuse.observation.input"), a.get("langfuse.observation.output")
-    if a[_KIND] == "embedding":
-        return Content(content.text(request), "")
-    return Content(content.prompt_of_body(request), content.response_of_body(response))
-
-
 CONVENTION = Convention(
     "langfuse",
     _is_call,
@@ -61,5 +52,4 @@ CONVENTION = Convention(
         "conversation_id": ("session.id", "langfuse.session.id"),
     },
     refine=_refine,
-    read_content=_read_content,
 )

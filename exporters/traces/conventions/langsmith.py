@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found
-from exporters.traces.decode import attributes, content
-from exporters.traces.decode.content import Content
+from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
 
@@ -25,11 +24,6 @@ def _refine(span: Span, found: Found) -> None:
         found["provider"] = None
 
 
-def _read_content(span: Span) -> Content:
-    a = span.attributes
-    return Content(content.prompt_of_body(a.get("gen_ai.prompt")), content.response_of_body(a.get("gen_ai.completion")))
-
-
 CONVENTION = Convention(
     "langsmith",
     _is_call,
@@ -40,5 +34,4 @@ CONVENTION = Convention(
         "cache_write_input_tokens": ("cache_creation_input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
     },
     refine=_refine,
-    read_content=_read_content,
 )

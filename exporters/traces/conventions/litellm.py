@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
-from exporters.traces.decode import attributes, content
-from exporters.traces.decode.content import Content
+from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
 _PROXY = "Received Proxy Server Request"
@@ -69,15 +68,6 @@ def _count(span: Span, found: Found) -> None:
         found["input_tokens"] = found["output_tokens"] = None
 
 
-def _read_content(span: Span) -> Content:
-    prompt, response = content.of_messages(span)
-    called = attributes.word(span.attributes, "gen_ai.completion.0.function_call.name")
-    if called and not response:
-        arguments = content.text(span.attributes.get("gen_ai.completion.0.function_call.arguments"))
-        response = content.tool_call(called, arguments)
-    return Content(prompt, response)
-
-
 CONVENTION = Convention(
     "litellm",
     _is_call,
@@ -86,5 +76,4 @@ CONVENTION = Convention(
         "conversation_id": ("gen_ai.conversation.id",),
     },
     refine=_refine,
-    read_content=_read_content,
 )

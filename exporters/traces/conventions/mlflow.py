@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found, since_start
-from exporters.traces.decode import attributes, content
-from exporters.traces.decode.content import Content
+from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
 _KIND = "mlflow.spanType"
@@ -36,13 +35,6 @@ def _refine(span: Span, found: Found) -> None:
         found["streaming"], found["ttft_s"] = True, first
 
 
-def _read_content(span: Span) -> Content:
-    a = span.attributes
-    return Content(
-        content.prompt_of_body(a.get("mlflow.spanInputs")), content.response_of_body(a.get("mlflow.spanOutputs"))
-    )
-
-
 CONVENTION = Convention(
     "mlflow",
     _is_call,
@@ -53,5 +45,4 @@ CONVENTION = Convention(
         "provider": ("mlflow.llm.provider", "gen_ai.provider.name"),
     },
     refine=_refine,
-    read_content=_read_content,
 )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from exporters.traces.conventions.convention import Convention, Found, since_start
-from exporters.traces.decode import attributes, content
-from exporters.traces.decode.content import Content
+from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
 _ID = re.compile(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg)[-_][^"]{1,128})"')
@@ -43,19 +42,6 @@ def _refine(span: Span, found: Found) -> None:
             found["finish_reasons"] = tuple(_REASON.findall(output)[:1])
 
 
-def _read_content(span: Span) -> Content:
-    a = span.attributes
-    if a["openinference.span.kind"] == "EMBEDDING":
-        texts = content.indexed(a, "embedding.embeddings.")
-        lines = (content.text(text.get("embedding.text")) for text in texts if isinstance(text, dict))
-        return Content("\n".join(filter(None, lines)), "")
-    prompt = content.prompt(content.indexed(a, "llm.input_messages.", "message."))
-    response = content.response(content.indexed(a, "llm.output_messages.", "message."))
-    prompt = prompt or content.text(a.get("llm.prompts.0.prompt.text")) or content.prompt_of_body(a.get("input.value"))
-    response = response or content.text(a.get("llm.choices.0.completion.text"))
-    return Content(prompt, response or content.response_of_body(a.get("output.value")))
-
-
 CONVENTION = Convention(
     "openinference",
     _is_call,
@@ -74,5 +60,4 @@ CONVENTION = Convention(
         "conversation_id": ("session.id",),
     },
     refine=_refine,
-    read_content=_read_content,
 )

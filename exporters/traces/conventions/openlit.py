@@ -7,8 +7,6 @@ too. No rule finds the right ones, so none is used.
 from __future__ import annotations
 
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
-from exporters.traces.decode import content
-from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span
 
 _REAL = ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens")
@@ -32,14 +30,4 @@ def _refine(span: Span, found: Found) -> None:
         found["reasoning_output_tokens"] = found["cached_input_tokens"] = found["cache_write_input_tokens"] = None
 
 
-def _read_content(span: Span) -> Content:
-    prompt, response = content.of_messages(span)
-    return Content(prompt or _event(span, "prompt"), response or _event(span, "completion"))
-
-
-def _event(span: Span, side: str) -> str:
-    event = span.event(f"gen_ai.content.{side}")
-    return content.text(event.attributes.get(f"gen_ai.{side}")) if event else ""
-
-
-CONVENTION = Convention("openlit", _is_call, keys={"ttft_s": ()}, refine=_refine, read_content=_read_content)
+CONVENTION = Convention("openlit", _is_call, keys={"ttft_s": ()}, refine=_refine)

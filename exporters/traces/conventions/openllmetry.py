@@ -10,8 +10,6 @@ tokens, other responses before them: the only difference between the two.
 from __future__ import annotations
 
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference, since_start
-from exporters.traces.decode import content
-from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span
 
 _NAMES = (".chat", ".completion", ".completions", ".embeddings")
@@ -43,14 +41,6 @@ def _has_tokens_first(span: Span) -> bool:
     return names == ["gen_ai.usage.output_tokens", "gen_ai.response.model"]
 
 
-def _read_content(span: Span) -> Content:
-    a = span.attributes
-    if "gen_ai.input.messages" in a or "gen_ai.output.messages" in a:
-        return content.of_messages(span)
-    prompt, response = content.indexed(a, "gen_ai.prompt."), content.indexed(a, "gen_ai.completion.")
-    return Content(content.prompt(prompt), content.response(response))
-
-
 CONVENTION = Convention(
     "openllmetry",
     _is_call,
@@ -62,5 +52,4 @@ CONVENTION = Convention(
         ),
     },
     refine=_refine,
-    read_content=_read_content,
 )

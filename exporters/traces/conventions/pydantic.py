@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from exporters.traces.conventions import otel, usage
 from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
-from exporters.traces.decode import attributes, content
-from exporters.traces.decode.content import Content
-from exporters.traces.decode.spans import Span, Value
+from exporters.traces.decode import attributes
+from exporters.traces.decode.spans import Span
 
 _LOG = "logfire.span_type"
 _OUTPUT = ("events", "gen_ai.output.messages")
@@ -65,31 +64,10 @@ def _refine(span: Span, found: Found) -> None:
     found["aborted"] = nothing and span.scope.startswith("pydantic") and not any(name in a for name in _OUTPUT)
 
 
-def _read_content(span: Span) -> Content:
-    a = span.attributes
-    prompt, response = content.of_messages(span)
-    events = [event for event in _list(a.get("events")) if isinstance(event, dict)]
-    if events and not (prompt or response):
-        request: Value = [event for event in events if event.get("event.name") != "gen_ai.choice"]
-        choices: Value = [event.get("message", event) for event in events if event.get("event.name") == "gen_ai.choice"]
-        return Content(content.prompt(request), content.response(choices))
-    body = attributes.tree(a.get("response_data"))
-    if not prompt and attributes.tree(a.get("request_data")).keys() - {"model"}:
-        prompt = content.prompt_of_body(a.get("request_data"))
-    response = response or content.response_of_body(body.get("message") or body.get("combined_chunk_content"))
-    return Content(prompt, response)
-
-
-def _list(value: Value) -> list[Value]:
-    parsed = attributes.loose(value)
-    return parsed if isinstance(parsed, list) else []
-
-
 CONVENTION = Convention(
     "pydantic",
     _is_call,
     keys={"ttft_s": ("gen_ai.client.operation.time_to_first_chunk", "gen_ai.response.time_to_first_chunk")},
     refine=_refine,
-    read_content=_read_content,
     is_stream_wait=_is_wait,
 )

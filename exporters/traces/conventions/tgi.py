@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 
 from exporters.traces.conventions.convention import Convention, Found
-from exporters.traces.decode import content
-from exporters.traces.decode.content import Content
 from exporters.traces.decode.spans import Span, Value
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|ms|µs|us|ns)")
@@ -34,16 +32,11 @@ def _refine(span: Span, found: Found) -> None:
     found["provider"] = "tgi"
 
 
-def _read_content(span: Span) -> Content:
-    return Content(content.text(span.attributes.get("inputs")), "")
-
-
 CONVENTION = Convention(
     "tgi",
     _is_call,
     keys={"input_tokens": ("prompt_tokens",), "output_tokens": ("generated_tokens",)},
     refine=_refine,
-    read_content=_read_content,
     layer="server",
     confirms=_is_call,
 )

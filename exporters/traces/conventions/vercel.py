@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
-from exporters.traces.decode import attributes, content
-from exporters.traces.decode.content import Content
+from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
 _CALLS = (".doGenerate", ".doStream", ".doEmbed")
@@ -30,16 +29,6 @@ def _refine(span: Span, found: Found) -> None:
         found["ttft_s"] = first / 1000
     if found["ttft_s"] is not None and not operation:
         found["streaming"] = True
-
-
-def _read_content(span: Span) -> Content:
-    a = span.attributes
-    prompt, response = content.of_messages(span)
-    prompt = prompt or content.prompt_of_body(a.get("ai.prompt.messages") or a.get("ai.prompt") or a.get("ai.value"))
-    if not prompt:
-        prompt = content.text(a.get("ai.values"))
-    response = response or content.text(a.get("ai.response.text")) or content.text(a.get("ai.response.object"))
-    return Content(prompt, response or content.response_of_body(a.get("ai.response.toolCalls")))
 
 
 CONVENTION = Convention(
@@ -72,5 +61,4 @@ CONVENTION = Convention(
         "conversation_id": ("ai.telemetry.metadata.sessionId", "gen_ai.conversation.id"),
     },
     refine=_refine,
-    read_content=_read_content,
 )

@@ -166,6 +166,11 @@ def tree(value: Value) -> dict[str, Value]:
     return parsed if isinstance(parsed, dict) else {}
 
 
+def written(value: Value) -> str:
+    """A value as JSON."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
 def _repr(value: str) -> Value:
     if len(value) > MAX_REPR:
         return value

@@ -14,11 +14,9 @@ from prometheus_client import CollectorRegistry, Counter
 from exporters.traces.calls import fast_content, normalise
 from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.dedup import CallDeduplicator
-from exporters.traces.calls.log_content import LogContentBuffer, SpanKey
+from exporters.traces.calls.log_content import LogContentBuffer, Logged, SpanKey
 from exporters.traces.conventions import otel
 from exporters.traces.core.journal import Journal
-from exporters.traces.decode import content
-from exporters.traces.decode.content import Content
 from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.keep.coverage import Coverage
@@ -27,6 +25,8 @@ from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
 from exporters.traces.keep.rate_sampler import RateSampler
 from exporters.traces.keep.tally import Tally
 from exporters.traces.keep.unsampled import UnsampledBuffer, unpack
+from exporters.traces.messages import texts
+from exporters.traces.messages.message import Conversation, complete
 from telltale.metrics import Metrics
 from telltale.records import Sample
 from telltale.redaction import BEYOND, Redactor, pseudonym, within
@@ -69,24 +69,26 @@ class SampleCollector:
                 tally.unsampled.append(ref)
                 return None
         try:
-            prompt, response = _content(ref)
+            found = _conversation(ref)
         except Malformed:
             # As in `promote`. The request holds others' calls too, and would be taken if this one were not sampled.
-            prompt = response = ""
-        if prompt and response and self._log_content.bytes == 0:
+            found = Conversation()
+        is_whole = found.is_asked and found.is_answered
+        if is_whole and self._log_content.bytes == 0:
             # Most calls, where no content comes in logs: no key is needed.
-            return self._make(call, prompt, response, probability, forced_reason, tally)
+            return self._make(call, found, probability, forced_reason, tally)
         span = (call.trace_id, call.span_id)
-        logged = self._log_content.find(span, journal) if not (prompt and response) else None
+        logged = None if is_whole else self._log_content.find(span, journal)
         if logged is not None:
-            prompt, response = prompt or logged.prompt, response or logged.response
-        if not (prompt or response) or (logged is not None and not response and call.status == "ok"):
+            found = complete(found, logged)
+        is_empty = not (found.is_asked or found.is_answered)
+        if is_empty or (logged is not None and not found.is_answered and call.status == "ok"):
             self._pending.add(span, PendingSample(call, probability, forced_reason, now), journal)
             if self._pending.is_full:
                 self.expire(now)
             return None
         self._log_content.pop(span, journal)
-        return self._make(call, prompt, response, probability, forced_reason, tally)
+        return self._make(call, found, probability, forced_reason, tally)
 
     def complete(self, ref: CallRef, first: SpanKey, journal: Journal, tally: Tally) -> Sample | None:
         """The sample of a call whose `first` span was sampled without content, which this other span may hold."""
@@ -96,23 +98,23 @@ class SampleCollector:
             tally.unsampled.append(ref)
             return None
         try:
-            prompt, response = _content(ref)
+            found = _conversation(ref)
         except Malformed:
             return None
-        if not (response or (prompt and ref.call.status != "ok")):
+        if not (found.is_answered or (found.is_asked and ref.call.status != "ok")):
             return None
         self._pending.remove(first, journal)
-        return self._make(ref.call, prompt, response, pending.probability, pending.promoted_by, tally)
+        return self._make(ref.call, found, pending.probability, pending.promoted_by, tally)
 
-    def join(self, span: SpanKey, logged: Content, journal: Journal, tally: Tally) -> Sample | None:
+    def join(self, span: SpanKey, logged: Logged, journal: Journal, tally: Tally) -> Sample | None:
         """The sample of a call that waited for this content of a log record, once its response is here."""
         known = self._log_content.add(span, logged, journal)
         pending = self._pending.find(span, journal)
-        if pending is None or not (known.response or pending.call.status != "ok"):
+        if pending is None or not (known.is_answered or pending.call.status != "ok"):
             return None
         self._pending.remove(span, journal)
         self._log_content.pop(span, journal)
-        return self._make(pending.call, known.prompt, known.response, pending.probability, pending.promoted_by, tally)
+        return self._make(pending.call, known, pending.probability, pending.promoted_by, tally)
 
     def promote(self, trace_ids: list[bytes], reason: str, journal: Journal, tally: Tally) -> list[Sample]:
         """Unsampled calls that were asked for, as samples outside the statistics."""
@@ -126,15 +128,16 @@ class SampleCollector:
             read = self._read(group, unsampled.tenant)
             if read is None:
                 continue
-            call, prompt, response = read
+            call, said = read
             if call.trace_id not in wanted:
                 continue
-            logged = self._log_content.pop((call.trace_id, call.span_id), journal) or Content("", "")
-            prompt, response = prompt or logged.prompt, response or logged.response
+            logged = self._log_content.pop((call.trace_id, call.span_id), journal)
+            if logged is not None:
+                said = complete(said, logged)
             # Two spans may have reported it, both with its content.
-            if (prompt or response) and known.find(call) is None:
+            if (said.is_asked or said.is_answered) and known.find(call) is None:
                 known.add(call)
-                found.append(self._make(call, prompt, response, None, reason, tally))
+                found.append(self._make(call, said, None, reason, tally))
         return found
 
     def detach(self, tally: Tally) -> None:
@@ -162,8 +165,8 @@ class SampleCollector:
             if _is_ordinary(pending.call):
                 self._coverage.add(0.0)
 
-    def _read(self, group: Group, tenant: str) -> tuple[Call, str, str] | None:
-        """The call of a group's only span, with its content; None if it cannot be read."""
+    def _read(self, group: Group, tenant: str) -> tuple[Call, Conversation] | None:
+        """The call of a group's only span, with its conversation; None if it cannot be read."""
         try:
             span = group.span(0)
         except Malformed:
@@ -172,14 +175,12 @@ class SampleCollector:
         call = normalise.call(span, normalise.Context(tenant, (), self._settings.collector.service_models))
         if call is None:
             return None
-        prompt, response = normalise.read_content(span)
-        return call, prompt, response
+        return call, normalise.read_conversation(span, call.operation)
 
     def _make(
         self,
         call: Call,
-        prompt: str,
-        response: str,
+        said: Conversation,
         probability: float | None,
         promoted_by: str | None,
         tally: Tally,
@@ -193,12 +194,12 @@ class SampleCollector:
             tally.with_content += 1
         limit = self._settings.collector.max_text_bytes
         conversation = call.conversation_id or ""
-        prompt, response = content.text(prompt), content.text(response)
-        texts, removed = self._redactor.redact(prompt[: limit + BEYOND], response[: limit + BEYOND], conversation)
-        if texts[2] != conversation:
+        prompt, response = texts.of(said)
+        redacted, removed = self._redactor.redact(prompt[: limit + BEYOND], response[: limit + BEYOND], conversation)
+        if redacted[2] != conversation:
             # Somebody's name, under which the conversation must still hold together.
             conversation = pseudonym(self._key, f"{call.tenant}\0{conversation}")
-        prompt, response = within(texts[0], len(prompt), limit), within(texts[1], len(response), limit)
+        prompt, response = within(redacted[0], len(prompt), limit), within(redacted[1], len(response), limit)
         return _sample(call, prompt, response, conversation or None, probability, promoted_by, removed)
 
 
@@ -207,17 +208,17 @@ def _is_ordinary(call: Call) -> bool:
     return call.layer != "server" and call.status == "ok"
 
 
-def _content(ref: CallRef) -> tuple[str, str]:
-    """Prompt and response that a call's span holds. Raises Malformed."""
+def _conversation(ref: CallRef) -> Conversation:
+    """What a call's span tells of its conversation. Raises Malformed."""
     group, index = ref.group, ref.index
     if ref.call.convention == otel.CONVENTION.name:
         try:
-            found = fast_content.read_content(group.body, group.starts[index], group.ends[index])
+            found = fast_content.read_conversation(group.body, group.starts[index], group.ends[index])
         except IndexError as error:
             raise Malformed(CUT_OFF) from error
         if found is not None:
             return found
-    return normalise.read_content(group.span(index))
+    return normalise.read_conversation(group.span(index), ref.call.operation)
 
 
 def _sample(

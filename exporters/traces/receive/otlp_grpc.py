@@ -9,7 +9,9 @@ import base64
 import logging
 import struct
 import urllib.parse
+from collections import deque
 from functools import partial
+from time import perf_counter
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -43,6 +45,9 @@ NOT_GRPC = http2.block([(b":status", b"%d" % STATUSES["content_type"].http)])
 MAX_MESSAGE = 1000
 
 PREFACE_S = 10.0
+# Of a turn: what may be spent on reading frames, in units of `http2.budget`, and seconds for the calls that progressed.
+SLICE = 50.0
+SLICE_S = 0.0005
 HTTP1 = (
     b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     b"this is the port of OTLP/gRPC; OTLP/HTTP has its own (collector.http_listen, 4318)\n"
@@ -60,41 +65,55 @@ class Connection(listener.Connection):
         self._opened = self._loop.time()
         self._http2 = http2.Connection(limit + PREFIX_SIZE, self._opened)
         self._closing = False
-        # What is written while bytes are read is sent at their end, all at once.
-        self._reading = False
+        # Calls that the frames read so far advanced, and that no turn was long enough for.
+        self._progressed: deque[Stream] = deque()
+        # What is written within a turn is sent at its end, all at once.
+        self._in_turn = False
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
+        self._http2.forget()
+        self._progressed.clear()
         for stream in self._http2.streams:
             stream.gone = True
             self._advance(stream)
 
-    def pause_writing(self) -> None:
-        # Responses are small: the peer sends and does not read.
-        self.transport.abort()
-
-    def data_received(self, data: bytes) -> None:
+    def process(self) -> bool:
+        data, self._arrived = self._arrived, b""
         try:
-            streams = self._http2.receive(data, self._loop.time())
+            if data or not self._progressed:
+                self._progressed.extend(self._http2.receive(data, self._loop.time(), SLICE))
         except http2.NotHttp2:
             self.transport.write(HTTP1)
             self.transport.close()
-            return
+            return False
         except http2.Broken as error:
             log.debug("a gRPC connection was closed: %s", error)
             self.transport.write(self._http2.output())
             self.transport.close()
-            return
-        self._reading = True
-        for stream in streams:
-            self._advance(stream)
-        self._reading = False
+            return False
+        self._in_turn = True
+        until = perf_counter() + SLICE_S
+        while self._progressed:
+            self._advance(self._progressed.popleft())
+            if perf_counter() > until:
+                break
+        self._in_turn = False
         self._flush()
+        return bool(self._progressed or self._http2.unread)
+
+    def unprocessed(self) -> int:
+        return len(self._arrived) + self._http2.unread + len(self._progressed)
+
+    def held(self) -> int:
+        return len(self._arrived) + self._http2.held
 
     def expire(self) -> None:
         """Give up what does not arrive: the preface, the rest of a request, room for a response."""
         now = self._loop.time()
         if not self._http2.is_settled and now > self._opened + PREFACE_S:
+            self.transport.abort()
+        if self._blocked_since is not None and now > self._blocked_since + REQUEST_S:
             self.transport.abort()
         for stream in self._http2.streams:
             if now > stream.since + REQUEST_S and (stream.responded or not stream.ended):
@@ -157,8 +176,9 @@ class Connection(listener.Connection):
         else:
             self._http2.respond(stream, NOT_GRPC)
         self._release(stream)
-        if not self._reading:
+        if not self._in_turn:
             self._flush()
+            self._settle()
 
     def _release(self, stream: Stream) -> None:
         self._receiver.release(stream.reserved)

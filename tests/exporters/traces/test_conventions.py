@@ -17,6 +17,7 @@ from exporters.traces.calls.call import Call
 from exporters.traces.calls.call_index import KEPT
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.decode.spans import Event, Span
+from exporters.traces.messages import texts
 
 S = 1_000_000_000
 # Compiled, a class has no __slots__.
@@ -53,6 +54,10 @@ def changed(call: Call, **values: Any) -> Call:
     ids = ("trace_id", "span_id", "parent_span_id")
     other.set_ids(*(values.get(name, getattr(call, name)) for name in ids))
     return other
+
+
+def read_texts(span: Span) -> texts.Texts:
+    return texts.of(normalise.read_conversation(span))
 
 
 def event(name: str, seconds: float, **attributes: Any) -> Event:
@@ -122,7 +127,7 @@ def test_one_call_in_each_convention(name: str, attributes: dict[str, Any], valu
     assert (found.convention, found.operation, found.status) == (name, "chat", "ok")
     assert (found.model_requested, found.model_served) == ("gpt-4o-mini", "gpt-4o-mini-2")
     assert (found.input_tokens, found.output_tokens) == (20, 14)
-    assert normalise.read_content(span(attributes, **values)) == ("Capital of France?", "Paris.")
+    assert read_texts(span(attributes, **values)) == ("Capital of France?", "Paris.")
 
 
 LOGFIRE_5 = {
@@ -156,7 +161,7 @@ def test_logfires_stream_ended_when_its_last_message_says_why(finish: str, statu
 def test_a_request_of_which_only_the_model_is_known_has_no_prompt() -> None:
     attributes = {**LOGFIRE_5, "gen_ai.operation.name": "embeddings", "gen_ai.usage.input_tokens": 23}
     assert call(attributes, scope="logfire.openai").operation == "embeddings"
-    assert normalise.read_content(span(attributes, scope="logfire.openai")) == ("", "")
+    assert read_texts(span(attributes, scope="logfire.openai")) == ("", "")
 
 
 def test_pydantic_ais_call_whose_response_broke_off_is_aborted() -> None:
@@ -515,7 +520,7 @@ def test_no_attribute_of_any_type_breaks_it_or_gets_an_impossible_number_through
     assert found.ttft_s is None or found.ttft_s <= found.duration_s
     for word in (found.model_requested, found.model_served, found.provider, found.response_id, *found.finish_reasons):
         assert word is None or word.encode()
-    prompt, response = normalise.read_content(made)
+    prompt, response = read_texts(made)
     assert isinstance(prompt, str)
     assert isinstance(response, str)
 
@@ -525,19 +530,19 @@ def test_no_attribute_of_any_type_breaks_it_or_gets_an_impossible_number_through
 def test_content_in_levels_without_an_end_breaks_nothing(key: str, levels: str) -> None:
     made = span({**MLFLOW, key: levels})
     assert normalise.call(made, CONTEXT) is not None
-    assert all(isinstance(part, str) for part in normalise.read_content(made))
+    assert all(isinstance(part, str) for part in read_texts(made))
 
 
 @pytest.mark.parametrize(
     ("part", "text"),
     [
         ({"type": "tool_result", "content": [{"type": "image", "source": {"type": "base64", "data": "iVBOR" * 99}}]},
-         '[tool answer: ["[image]"]]'),
+         '[tool answer: [image]]'),
         ({"type": "tool_call_response", "response": {"embedding": [0.1, 0.25] * 20, "ok": True}},
          '[tool answer: {"embedding": "[vector]", "ok": true}]'),
         ({"type": "tool_call", "name": "see", "arguments": json.dumps({"image_base64": "iVBOR/+" * 99, "at": [1, 2]})},
          '[tool call see: {"image_base64": "[media]", "at": [1, 2]}]'),
-        ({"type": "tool_call", "name": "see", "arguments": '{"at":  [1, 2]}'}, '[tool call see: {"at":  [1, 2]}]'),
+        ({"type": "tool_call", "name": "see", "arguments": '{"at":  [1, 2]}'}, '[tool call see: {"at": [1, 2]}]'),
         ({"type": "text", "content": "DATA:audio/wav;rate=16000;BASE64,UklG+/= and data:;base64,iVBO\r\nRw0K."},
          "[media] and [media]."),
         ({"type": "text", "content": 'see data:image\\/png;base64,iVBO%2BRw0K\\nGgo"'}, 'see [media]"'),
@@ -545,7 +550,7 @@ def test_content_in_levels_without_an_end_breaks_nothing(key: str, levels: str) 
 )  # fmt: skip
 def test_media_and_vectors_are_left_out_wherever_they_stand(part: dict[str, Any], text: str) -> None:
     messages = json.dumps([{"role": "user", "parts": [part]}])
-    prompt, _ = normalise.read_content(span({**OTEL, "gen_ai.input.messages": messages}))
+    prompt, _ = read_texts(span({**OTEL, "gen_ai.input.messages": messages}))
     assert prompt == text
 
 
@@ -553,7 +558,7 @@ def test_content_of_objects_without_end_is_not_parsed() -> None:
     messages = '[{"role": "user", "parts": [' + "{}," * 400_000 + "{}]}]"
     tracemalloc.start()
     try:
-        prompt, _ = normalise.read_content(span({**OTEL, "gen_ai.input.messages": messages}))
+        prompt, _ = read_texts(span({**OTEL, "gen_ai.input.messages": messages}))
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -21,6 +21,8 @@ from exporters.traces.calls import fast_path, log_content, normalise
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.decode import bodies, spans
+from exporters.traces.messages import places, texts
+from exporters.traces.messages.message import Conversation, Part, complete, content_of
 
 CORPUS = Path(os.environ.get("TELLTALE_TEST_CORPUS", "/nonexistent"))
 needs_corpus = pytest.mark.skipif(
@@ -30,8 +32,15 @@ needs_corpus = pytest.mark.skipif(
 BY_HAND = {"langfuse5-observe-agent": ["llm"]}
 # Behind LiteLLM's proxy: what its client asked for; the upstream name is what it can know as served.
 ALIASES = {"litellm_proxy-err429": "broken"}
-# The proxy records a whole response with its tokens, though its client left: nothing in the span shows it.
-UNKNOWABLE = {("litellm_proxy-client-cancel", "aborted")}
+UNKNOWABLE = {
+    # The proxy records a whole response with its tokens, though its client left: nothing in the span shows it.
+    ("litellm_proxy-client-cancel", "aborted"),
+    # OpenLIT leaves out turns that are tool calls alone, and writes two answers as one text.
+    ("openlit-tools", "turns"),
+    ("openlit-n2", "answers"),
+}
+# More messages than an SDK's default of 128 attributes holds.
+MANY = 60
 CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
 TABLE = fast_path.attribute_table(CONTEXT.tenant_attributes)
 
@@ -41,14 +50,14 @@ class Decoded:
     """What the collector makes of one case."""
 
     calls: list[Call] = field(default_factory=list)
-    content: dict[bytes, tuple[str, str]] = field(default_factory=dict)
+    said: dict[bytes, Conversation] = field(default_factory=dict)
     duplicates: int = 0
 
 
 def read_case(manifest: dict[str, Any], case: str) -> Decoded:
     decoded, recent = Decoded(), CallDeduplicator()
     found: list[tuple[Call, spans.Span]] = []
-    from_logs: dict[tuple[bytes, bytes], tuple[str, str]] = {}
+    from_logs: dict[tuple[bytes, bytes], Conversation] = defaultdict(Conversation)
     for payload in (payload for payload in manifest["payloads"] if payload["case_id"] == case):
         body = (CORPUS / payload["file"]).read_bytes()
         if payload["signal"] not in ("traces", "logs"):
@@ -56,7 +65,8 @@ def read_case(manifest: dict[str, Any], case: str) -> Decoded:
         encoding = payload.get("content_encoding") or ""
         if payload["signal"] == "logs":
             plain = bodies.decompress(body, encoding, 1 << 26)
-            from_logs.update(log_content.read(ExportLogsServiceRequest.FromString(plain)))
+            for key, logged in log_content.read(ExportLogsServiceRequest.FromString(plain)):
+                from_logs[key] = places.follow(from_logs[key], logged.name, logged.said)
             continue
         groups, _ = bodies.spans(body, encoding, "application/x-protobuf", 1 << 26, 100_000)
         found.extend(
@@ -71,9 +81,8 @@ def read_case(manifest: dict[str, Any], case: str) -> Decoded:
             continue
         recent.add(call)
         decoded.calls.append(call)
-        prompt, response = normalise.read_content(span)
-        beside = from_logs.get((call.trace_id, call.span_id), ("", ""))
-        decoded.content[call.span_id] = (prompt or beside[0], response or beside[1])
+        said = normalise.read_conversation(span)
+        decoded.said[call.span_id] = complete(said, from_logs[call.trace_id, call.span_id])
     if not case.startswith("emulated"):
         decoded.calls.sort(key=lambda call: call.start_unix_s)
     return decoded
@@ -90,7 +99,7 @@ def requests(truth: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-def verdicts(call: Call, content: tuple[str, str], truth: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def verdicts(call: Call, said: Conversation, truth: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(what, right | wrong | absent) for all that the sender knew."""
     failed = truth.get("status", 200) != 200
     ended_well = not failed and not truth.get("aborted")
@@ -118,7 +127,8 @@ def verdicts(call: Call, content: tuple[str, str], truth: dict[str, Any]) -> Ite
     yield "ttft", _ttft(call, truth)
     if ended_well and truth.get("finish_reason"):
         yield "finish", _finish(call, truth["finish_reason"])
-    yield from _content(content, truth, ended_well)
+    yield from _content(texts.of(said), truth, ended_well)
+    yield from _messages(said, truth, ended_well)
 
 
 def _ttft(call: Call, truth: dict[str, Any]) -> str:
@@ -155,6 +165,55 @@ def _content(content: tuple[str, str], truth: dict[str, Any], ended_well: bool) 
         called = (truth.get("tool_calls") or [{}])[0]
         wanted = truth.get("completion") or called.get("name") or called["function"]["name"]
         yield "completion", "absent" if not content[1] else "right" if wanted.strip() in content[1] else "wrong"
+
+
+def _messages(said: Conversation, truth: dict[str, Any], ended_well: bool) -> Iterator[tuple[str, str]]:
+    """Every turn with its role, the system instructions, every answer and its tool calls."""
+    written = truth.get("messages") or []
+    turns = [_turn(message) for message in written if message.get("role") not in ("system", "developer")]
+    if turns:
+        mine = [(message["role"], _text(message["parts"])) for message in said.messages]
+        # SDKs limit a span's attributes, and the oldest of very many messages are not sent.
+        sent = turns[-len(mine) :] if len(turns) > MANY else turns
+        yield "turns", "absent" if not mine else "right" if mine == sent else "wrong"
+    system = truth.get("system") or [m["content"] for m in written if m.get("role") in ("system", "developer")]
+    if system:
+        yield "system", _same(_text(said.system) or None, _plain(system) if len(turns) <= MANY else None)
+    if ended_well and truth.get("completion"):
+        answers = {_text(choice["parts"]) for choice in said.choices} - {""}
+        yield "answers", "absent" if not answers else "right" if answers == {truth["completion"]} else "wrong"
+    if ended_well and truth.get("tool_calls"):
+        calls = [
+            (part["name"], part["arguments"])
+            for choice in said.choices
+            for part in choice["parts"]
+            if part["type"] == "tool_call"
+        ]
+        functions = [called.get("function", called) for called in truth["tool_calls"]]
+        real = [(f["name"], _json(f.get("arguments", f.get("input")))) for f in functions]
+        yield "tool calls", "absent" if not calls else "right" if calls == real else "wrong"
+
+
+def _turn(message: dict[str, Any]) -> tuple[str, str]:
+    content = message.get("content")
+    is_result = message["role"] == "tool" or (
+        isinstance(content, list) and any(part.get("type") == "tool_result" for part in content)
+    )
+    # What a tool answered is no text of a turn, but a part of its own.
+    return ("tool", "") if is_result else (message["role"], _plain(content))
+
+
+def _plain(content: Any) -> str:
+    parts = content if isinstance(content, list) else [content]
+    return "\n".join(part if isinstance(part, str) else part.get("text") or "" for part in parts if part).strip("\n")
+
+
+def _text(parts: list[Part]) -> str:
+    return "\n".join(content_of(part) for part in parts if part["type"] == "text")
+
+
+def _json(arguments: Any) -> Any:
+    return json.loads(arguments) if isinstance(arguments, str) else arguments
 
 
 def _asked(truth: dict[str, Any]) -> str:
@@ -198,12 +257,12 @@ def judge(manifest: dict[str, Any]) -> tuple[dict[str, dict[str, Counter[str]]],
         if len(decoded.calls) != len(truth):
             continue
         for call, one in zip(decoded.calls, truth, strict=True):
-            for what, verdict in verdicts(call, decoded.content[call.span_id], one):
+            for what, verdict in verdicts(call, decoded.said[call.span_id], one):
                 if (case, what) in UNKNOWABLE:
                     continue
                 row[what][verdict] += 1
                 if verdict == "wrong":
-                    wrong.append(f"{case}: {what}: {_brief(call, decoded.content[call.span_id])}")
+                    wrong.append(f"{case}: {what}: {_brief(call, decoded.said[call.span_id])}")
     return table, wrong
 
 
@@ -211,7 +270,8 @@ def _behind_proxy(case: str, truth: dict[str, Any]) -> dict[str, Any]:
     return {**truth, "model_served": truth["model_requested"], "model_requested": ALIASES.get(case, "gpt-alias")}
 
 
-def _brief(call: Call, content: tuple[str, str]) -> str:
+def _brief(call: Call, said: Conversation) -> str:
+    content = texts.of(said)
     return (
         f"{call.model_requested}>{call.model_served} {call.status} {call.error_type} in={call.input_tokens} "
         f"out={call.output_tokens} stream={call.streaming} ttft={call.ttft_s} {call.finish_reasons} {content[0][:60]!r}"

@@ -16,6 +16,7 @@ from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import Call
 from exporters.traces.decode import otlp_protobuf
 from exporters.traces.decode.spans import Event, Span
+from exporters.traces.messages import texts
 
 S = 1_000_000_000
 CONTEXT = normalise.Context(None, (), {})
@@ -59,7 +60,7 @@ def test_the_call_stands_on_the_proxys_own_span_when_it_has_no_other() -> None:
     assert (found.layer, found.operation, found.status) == ("gateway", "chat", "ok")
     assert (found.model_requested, found.model_served) == ("alias", "up")
     assert (found.input_tokens, found.output_tokens, found.streaming) == (23, 17, False)
-    assert normalise.read_content(span(ON_PARENT, PROXY)) == ("Which way?", "Left.")
+    assert texts.of(normalise.read_conversation(span(ON_PARENT, PROXY))) == ("Which way?", "Left.")
 
 
 def test_the_proxys_own_span_is_no_call_when_it_describes_none() -> None:
@@ -101,7 +102,7 @@ def test_the_second_generation_names_client_and_upstream_apart() -> None:
     assert (found.layer, found.model_requested, found.model_served) == ("gateway", "alias", "up")
     assert (found.input_tokens, found.output_tokens, found.cached_input_tokens) == (23, 17, 8)
     assert (found.streaming, found.ttft_s, found.finish_reasons) == (None, None, ("stop",))
-    assert normalise.read_content(span(SECOND, "chat alias")) == ("Which way?", "Left.")
+    assert texts.of(normalise.read_conversation(span(SECOND, "chat alias"))) == ("Which way?", "Left.")
 
 
 def test_the_second_generation_has_the_time_to_first_token() -> None:
@@ -113,7 +114,7 @@ def test_the_second_generation_has_the_time_to_first_token() -> None:
 def test_a_tool_call_of_the_second_generation() -> None:
     called = {"function": {"arguments": '{"to": "harbour"}', "name": "find_way"}, "id": "c1", "type": "function"}
     response = json.dumps([{"content": None, "role": "assistant", "tool_calls": [called]}])
-    content = normalise.read_content(span({**SECOND, "gen_ai.output.messages": response}, "chat alias"))
+    content = texts.of(normalise.read_conversation(span({**SECOND, "gen_ai.output.messages": response}, "chat alias")))
     assert content[1] == '[tool call find_way: {"to": "harbour"}]'
 
 

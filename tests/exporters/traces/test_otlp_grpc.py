@@ -29,7 +29,7 @@ from support.receiver_in_process import InProcess
 
 from exporters.traces.pipeline import Batch
 from exporters.traces.receive import http2, listener, otlp_grpc
-from exporters.traces.receive.http2 import frames
+from exporters.traces.receive.http2 import frames, settings
 from exporters.traces.receive.receiver import Receiver
 from telltale.store import samples
 
@@ -343,7 +343,7 @@ def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pyte
 
         for waits_for_window in (False, True):
             reader, writer = await asyncio.open_connection(in_process.host, in_process.port)
-            window = struct.pack(">HI", frames.INITIAL_WINDOW_SIZE, 0 if waits_for_window else 65535)
+            window = struct.pack(">HI", settings.INITIAL_WINDOW_SIZE, 0 if waits_for_window else 65535)
             writer.write(frames.PREFACE + frame(frames.SETTINGS, 0, 0, window))
             writer.write(frame(frames.HEADERS, frames.END_HEADERS, 1, header_block(FIELDS)))
             whole = message(b"") if waits_for_window else message(bytes(5000))[:1000]

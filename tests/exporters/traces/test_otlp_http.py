@@ -27,6 +27,7 @@ from support.receiver_in_process import InProcess
 
 from exporters.traces.pipeline import Batch
 from exporters.traces.receive import http1, listener
+from exporters.traces.receive.http1 import connection as http1_connection
 from exporters.traces.receive.otlp_http import Otlp
 from telltale.store import samples
 
@@ -388,7 +389,8 @@ def test_a_commit_after_the_grace_calls_nobody_back(in_process: InProcess, caplo
 def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """A first request, the rest of one, the rest of one that was refused, room for a response."""
     for module, name, value in (
-        (listener, "SWEEP_S", 0.05), (http1, "REQUEST_S", 0.3), (http1, "KEEP_ALIVE_S", 0.6), (http1, "LINGER_S", 0.2),
+        (listener, "SWEEP_S", 0.05), (http1_connection, "REQUEST_S", 0.3), (http1_connection, "KEEP_ALIVE_S", 0.6),
+        (http1_connection, "LINGER_S", 0.2),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)
 
@@ -423,7 +425,7 @@ def test_a_peer_that_does_not_read_is_waited_for_and_then_cut_off(
     in_process: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "SWEEP_S", 0.05)
-    monkeypatch.setattr(http1, "REQUEST_S", 0.5)
+    monkeypatch.setattr(http1_connection, "REQUEST_S", 0.5)
     page = b"x" * (8 << 20)
 
     class Large:
@@ -437,7 +439,7 @@ def test_a_peer_that_does_not_read_is_waited_for_and_then_cut_off(
         def release(self, request: http1.Request) -> None: ...
 
     async def drive() -> None:
-        asked = b"GET / HTTP/1.1\r\n\r\n" * 3
+        asked = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 3
         reader, writer = await asyncio.open_connection(in_process.host, in_process.port, limit=64)
         writer.write(asked)
         await asyncio.sleep(0.2)
@@ -471,7 +473,7 @@ def test_requests_sent_ahead_leave_others_their_turn(in_process: InProcess) -> N
 
     async def drive() -> None:
         reader, writer = await asyncio.open_connection(in_process.host, in_process.port)
-        writer.write(b"GET / HTTP/1.1\r\n\r\n" * 500)
+        writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 500)
         for _ in range(500):
             assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(OK)
         writer.close()

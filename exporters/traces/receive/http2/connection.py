@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
-from exporters.traces.receive.http2 import frames
+from exporters.traces.receive.http2 import frames, settings
 from exporters.traces.receive.http2.budget import FrameBudget
-from exporters.traces.receive.http2.flow import MAX_WINDOW, FlowControl
+from exporters.traces.receive.http2.closed import ClosedStreams
+from exporters.traces.receive.http2.flow import FlowControl
 from exporters.traces.receive.http2.frames import (
     ACK,
     CONTINUATION,
@@ -36,11 +38,18 @@ from exporters.traces.receive.http2.frames import (
     expect,
 )
 from exporters.traces.receive.http2.headers import MAX_HEADERS, HeaderReader
+from exporters.traces.receive.http2.settings import MAX_WINDOW
 from exporters.traces.receive.http2.stream import Stream
 
 MAX_STREAMS: Final = 256
 # A frame of a body that is smaller, and not its last, counts against the budget.
 MIN_DATA: Final = 128
+# Something that is done for each of so many streams costs a unit of the budget.
+STREAMS_A_UNIT: Final = 8
+# Bytes of SETTINGS that cost a unit.
+SETTINGS_A_UNIT: Final = 12
+# Bytes of memory of an open stream, beside its headers and its body.
+STREAM_SIZE: Final = 512
 
 
 class NotHttp2(Exception):
@@ -58,6 +67,9 @@ class Connection:
         self._flow = FlowControl(self._out, body_size)
         self._headers = HeaderReader()
         self._budget = FrameBudget(now)
+        self._closed = ClosedStreams()
+        # Of the open streams' headers, in bytes of memory.
+        self._fields_size = 0
         self._now = now
         # What has come of the preface; None once it is whole.
         self._preface: bytes | None = b""
@@ -80,17 +92,32 @@ class Connection:
         """Those that have no response yet, or whose response waits for the peer's window."""
         return list(self._streams.values())
 
-    def receive(self, data: bytes, now: float) -> list[Stream]:
-        """Process bytes. Returns the streams that progressed, each once. Raises NotHttp2, or Broken behind a GOAWAY."""
+    @property
+    def unread(self) -> int:
+        """Bytes that `receive` was given and has left for another time."""
+        return self._reader.unread
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that requests hold beside their bodies, and what has come of frames and header blocks."""
+        begun = self._reader.held + len(self._block)
+        return begun + self._fields_size + STREAM_SIZE * len(self._streams)
+
+    def receive(self, data: bytes, now: float, most: float = math.inf) -> list[Stream]:
+        """Process bytes. Returns the streams that progressed, each once. Raises NotHttp2, or Broken behind a GOAWAY.
+
+        Stops once it has cost `most` units of the budget: `unread` bytes are left for the next call.
+        """
         self._budget.leak(now)
         self._now = now
+        until = self._budget.total + most
         self._listed = []
         if self._preface is not None:
             data = self._read_preface(self._preface + data)
         reader = self._reader
         reader.feed(data)
         try:
-            while reader.next():
+            while self._budget.total < until and reader.next():
                 self._frame(reader.kind, reader.flags, reader.number, reader.payload)
         except Broken as error:
             self._go_away(error.code)
@@ -105,11 +132,11 @@ class Connection:
             self.drop(stream)
             return
         stream.responded = True
+        self._budget.credit(stream.cost)
         if not trailers:
             self._out.put(HEADERS, END_HEADERS | END_STREAM, stream.number, head)
             self._finish(stream)
             return
-        self._budget.credit()
         self._out.put(HEADERS, END_HEADERS, stream.number, head)
         stream.unsent, stream.trailers = body, trailers
         self._send(stream)
@@ -118,12 +145,18 @@ class Connection:
         """End a stream without a response."""
         if not stream.gone:
             self._out.reset(stream.number, code)
+            self._closed.cut(stream.number)
         self.drop(stream)
 
     def drop(self, stream: Stream) -> None:
         """Forget a stream: nobody waits for its response."""
         stream.gone = True
-        self._streams.pop(stream.number, None)
+        self._remove(stream)
+
+    def forget(self) -> None:
+        """Nothing more can be read or sent."""
+        self._reader.clear()
+        self._block = b""
 
     def close(self) -> None:
         """Take no more streams; those that are open may end."""
@@ -143,13 +176,12 @@ class Connection:
             self._preface = data
             return b""
         self._preface = None
-        settings = (
-            (frames.MAX_CONCURRENT_STREAMS, MAX_STREAMS),
-            (frames.INITIAL_WINDOW_SIZE, self._flow.body_size),
-            (frames.MAX_HEADER_LIST_SIZE, MAX_HEADERS),
-        )
-        payload = b"".join(key.to_bytes(2, "big") + value.to_bytes(4, "big") for key, value in settings)
-        self._out.put(SETTINGS, 0, 0, payload)
+        ours = [
+            (settings.MAX_CONCURRENT_STREAMS, MAX_STREAMS),
+            (settings.INITIAL_WINDOW_SIZE, self._flow.body_size),
+            (settings.MAX_HEADER_LIST_SIZE, MAX_HEADERS),
+        ]
+        self._out.put(SETTINGS, 0, 0, settings.write(ours))
         self._flow.open_connection()
         return data[len(PREFACE) :]
 
@@ -159,8 +191,10 @@ class Connection:
         if not self._is_settled and (kind != SETTINGS or flags & ACK):
             raise Broken(PROTOCOL_ERROR, "the first frame is not SETTINGS")
         if kind == DATA:
+            self._budget.pass_by()
             self._data(flags, number, payload)
         elif kind == HEADERS:
+            self._budget.pass_by()
             self._begin_block(flags, number, payload)
         else:
             # None of these makes a request progress.
@@ -173,7 +207,7 @@ class Connection:
             self._continue_block(flags, self._block + payload)
         elif kind == RST_STREAM:
             expect(len(payload) == 4, FRAME_SIZE_ERROR, "RST_STREAM")
-            expect(0 < number <= self._last, PROTOCOL_ERROR, "RST_STREAM of an idle stream")
+            self._expect_opened(number, "RST_STREAM")
             self._cancel(number)
         elif kind == SETTINGS:
             expect(number == 0, PROTOCOL_ERROR, "SETTINGS of a stream")
@@ -192,18 +226,25 @@ class Connection:
                 self._fail(number, FRAME_SIZE_ERROR)
         elif kind == GOAWAY:
             expect(number == 0, PROTOCOL_ERROR, "GOAWAY of a stream")
+            expect(len(payload) >= 8, FRAME_SIZE_ERROR, "GOAWAY")
         elif kind == PUSH_PROMISE:
             raise Broken(PROTOCOL_ERROR, "clients push nothing")
 
     def _data(self, flags: int, number: int, payload: bytes) -> None:
         size = len(payload)
         self._flow.receive(size)
-        expect(0 < number <= self._last, PROTOCOL_ERROR, "DATA of an idle stream")
-        stream = self._streams.get(number)
-        if size < MIN_DATA and not flags & END_STREAM:
+        self._expect_opened(number, "DATA")
+        if flags & PADDED:
+            payload = frames.unpadded(payload)
+        if len(payload) < MIN_DATA and not flags & END_STREAM:
             self._budget.spend()
-        if stream is None or stream.gone or stream.responded:
-            # Sent before the peer knew that the stream is closed.
+        stream = self._streams.get(number)
+        if stream is None or stream.gone:
+            if not self._closed.is_cut(number):
+                self._fail(number, STREAM_CLOSED)
+            return
+        if stream.responded:
+            # Sent before the peer knew it.
             return
         if stream.ended:
             self._fail(number, STREAM_CLOSED)
@@ -212,14 +253,15 @@ class Connection:
         if stream.receive_window < 0:
             self._fail(number, frames.FLOW_CONTROL_ERROR)
             return
-        if flags & PADDED:
-            payload = frames.unpadded(payload)
         if payload:
             stream.chunks.append(payload)
             stream.size += len(payload)
-        if flags & END_STREAM:
-            stream.ended = True
-        self._list(stream)
+        if stream.announced >= 0 and stream.size > stream.announced:
+            self._fail(number, PROTOCOL_ERROR)
+        elif flags & END_STREAM:
+            self._end(stream)
+        else:
+            self._list(stream)
 
     def _begin_block(self, flags: int, number: int, payload: bytes) -> None:
         expect(number % 2 == 1, PROTOCOL_ERROR, "HEADERS of a stream that no client may open")
@@ -242,54 +284,74 @@ class Connection:
 
     def _request(self, number: int, ended: bool, block: bytes) -> None:
         """Open a stream with its headers, or end one with its trailers."""
+        if number <= self._last:
+            self._trailers(number, ended, block)
+            return
         # Read whatever becomes of the stream: the table of headers is the connection's.
         fields = self._headers.read(block)
-        stream = self._streams.get(number)
-        if number <= self._last:
-            if stream is None or stream.gone or stream.responded:
-                self._budget.spend()
-            elif stream.ended or not ended:
-                self._fail(number, STREAM_CLOSED if stream.ended else PROTOCOL_ERROR)
-            else:
-                stream.ended = True
-                self._list(stream)
-            return
+        cost = self._headers.cost
+        self._budget.read_headers(cost)
+        self._closed.opened(self._last, number)
         self._last = number
         if fields is None:
             self._fail(number, PROTOCOL_ERROR)
         elif self._closing or len(self._streams) >= MAX_STREAMS:
             self._fail(number, REFUSED_STREAM)
         else:
-            stream = self._flow.open_stream(number, fields, self._now)
-            stream.ended = ended
+            stream = self._flow.open_stream(number, fields, self._headers.size, cost, self._now)
             self._streams[number] = stream
-            self._list(stream)
+            self._fields_size += stream.fields_size
+            if ended:
+                self._end(stream)
+            else:
+                self._list(stream)
+
+    def _trailers(self, number: int, ended: bool, block: bytes) -> None:
+        """A header block of a stream that was opened before, or can no longer be."""
+        is_valid = self._headers.read_trailers(block)
+        self._budget.read_headers(self._headers.cost)
+        stream = self._streams.get(number)
+        if stream is None:
+            expect(self._closed.was_opened(number), PROTOCOL_ERROR, "a stream's number is lower than another's")
+            expect(self._closed.is_cut(number), STREAM_CLOSED, "HEADERS of a closed stream")
+            self._budget.spend()
+        elif stream.gone or stream.responded:
+            self._budget.spend()
+        elif stream.ended:
+            self._fail(number, STREAM_CLOSED)
+        elif not ended or not is_valid:
+            self._fail(number, PROTOCOL_ERROR)
+        else:
+            self._end(stream)
+
+    def _end(self, stream: Stream) -> None:
+        """The request is whole, unless its body is shorter than it announced."""
+        if stream.announced >= 0 and stream.size != stream.announced:
+            self._fail(stream.number, PROTOCOL_ERROR)
+            return
+        stream.ended = True
+        self._list(stream)
 
     def _settings(self, flags: int, payload: bytes) -> None:
-        size = len(payload)
         if flags & ACK:
-            expect(not size, FRAME_SIZE_ERROR, "SETTINGS")
+            expect(not payload, FRAME_SIZE_ERROR, "SETTINGS")
             return
-        expect(size % 6 == 0, FRAME_SIZE_ERROR, "SETTINGS")
         self._is_settled = True
-        for at in range(0, size, 6):
-            key = int.from_bytes(payload[at : at + 2], "big")
-            value = int.from_bytes(payload[at + 2 : at + 6], "big")
-            if key == frames.INITIAL_WINDOW_SIZE:
+        self._budget.spend(len(payload) / SETTINGS_A_UNIT)
+        for key, value in settings.read(payload):
+            if key == settings.INITIAL_WINDOW_SIZE:
+                self._budget.spend(len(self._streams) / STREAMS_A_UNIT)
                 self._flow.set_initial(value, self.streams)
                 self._send_all()
-            elif key == frames.ENABLE_PUSH:
-                expect(value <= 1, PROTOCOL_ERROR, "ENABLE_PUSH")
-            elif key == frames.MAX_FRAME_SIZE:
-                expect(frames.MAX_FRAME <= value < 1 << 24, PROTOCOL_ERROR, "MAX_FRAME_SIZE")
         self._out.put(SETTINGS, ACK, 0, b"")
 
     def _window_update(self, number: int, by: int) -> None:
         if number == 0:
+            self._budget.spend(len(self._streams) / STREAMS_A_UNIT)
             self._flow.widen(by)
             self._send_all()
             return
-        expect(number <= self._last, PROTOCOL_ERROR, "WINDOW_UPDATE of an idle stream")
+        self._expect_opened(number, "WINDOW_UPDATE")
         stream = self._streams.get(number)
         if stream is not None:
             code = self._flow.widen_stream(stream, by)
@@ -309,7 +371,17 @@ class Connection:
     def _finish(self, stream: Stream) -> None:
         if not stream.ended:
             self._out.reset(stream.number, NO_ERROR)
-        del self._streams[stream.number]
+            self._closed.cut(stream.number)
+        self._remove(stream)
+
+    def _remove(self, stream: Stream) -> None:
+        if self._streams.pop(stream.number, None) is not None:
+            self._fields_size -= stream.fields_size
+
+    def _expect_opened(self, number: int, kind: str) -> None:
+        """Raises Broken for a stream that is idle: not opened yet, or not a client's."""
+        if not 0 < number <= self._last or number % 2 == 0:
+            raise Broken(PROTOCOL_ERROR, f"{kind} of an idle stream")
 
     def _cancel(self, number: int) -> None:
         stream = self._streams.get(number)
@@ -321,6 +393,7 @@ class Connection:
         """An error of one stream; many are one of the connection's."""
         self._budget.spend()
         self._out.reset(number, code)
+        self._closed.cut(number)
         self._cancel(number)
 
     def _list(self, stream: Stream) -> None:

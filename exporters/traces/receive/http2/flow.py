@@ -17,11 +17,11 @@ from exporters.traces.receive.http2.frames import (
     FrameWriter,
     expect,
 )
+from exporters.traces.receive.http2.settings import MAX_WINDOW
 from exporters.traces.receive.http2.stream import Stream
 
 # What a connection may have in flight, beside its streams' own windows.
 WINDOW: Final = 16 << 20
-MAX_WINDOW: Final = (1 << 31) - 1
 DEFAULT_WINDOW: Final = 65535
 
 
@@ -40,9 +40,10 @@ class FlowControl:
         """Open the connection's window."""
         self._out.put(WINDOW_UPDATE, 0, 0, (WINDOW - DEFAULT_WINDOW).to_bytes(4, "big"))
 
-    def open_stream(self, number: int, fields: dict[bytes, bytes], now: float) -> Stream:
-        """A new stream with its windows."""
-        return Stream(number, fields, max(self.body_size, DEFAULT_WINDOW), self._initial_send_window, now)
+    def open_stream(self, number: int, fields: dict[bytes, bytes], size: int, cost: float, now: float) -> Stream:
+        """A new stream with its windows. `size` and `cost`: of its headers."""
+        window = max(self.body_size, DEFAULT_WINDOW)
+        return Stream(number, fields, size, cost, window, self._initial_send_window, now)
 
     def receive(self, size: int) -> None:
         """Account for data of any stream, and open the connection's window again in time. Raises Broken."""
@@ -54,7 +55,6 @@ class FlowControl:
 
     def set_initial(self, window: int, streams: list[Stream]) -> None:
         """Give streams, also those that are open, another window to send into. Raises Broken."""
-        expect(window <= MAX_WINDOW, FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE")
         change = window - self._initial_send_window
         self._initial_send_window = window
         for stream in streams:

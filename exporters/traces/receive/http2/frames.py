@@ -35,12 +35,6 @@ CANCEL: Final = 0x8
 COMPRESSION_ERROR: Final = 0x9
 ENHANCE_YOUR_CALM: Final = 0xB
 
-ENABLE_PUSH: Final = 2
-MAX_CONCURRENT_STREAMS: Final = 3
-INITIAL_WINDOW_SIZE: Final = 4
-MAX_FRAME_SIZE: Final = 5
-MAX_HEADER_LIST_SIZE: Final = 6
-
 
 class Broken(Exception):
     """The connection cannot go on; `code` is for its GOAWAY."""
@@ -75,9 +69,25 @@ class FrameReader:
         # The beginning of a frame whose end is not here.
         self._begun = b""
 
+    @property
+    def unread(self) -> int:
+        """Bytes that were fed and not read: `next` was not called until it was False."""
+        return len(self._data) - self._at
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept."""
+        return len(self._data) + len(self._begun)
+
     def feed(self, data: bytes) -> None:
-        """Take the bytes that arrived after all that was read."""
-        self._data = data
+        """Take the bytes that arrived next."""
+        if data:
+            self._data = self._data[self._at :] + data if self._at < len(self._data) else data
+            self._at = 0
+
+    def clear(self) -> None:
+        """Drop what was fed."""
+        self._data = self._begun = self.payload = b""
         self._at = 0
 
     def next(self) -> bool:
@@ -103,6 +113,7 @@ class FrameReader:
         """Keep of what was read only the frame that was begun, until more comes."""
         self._begun = begun
         self._data = self.payload = b""
+        self._at = 0
 
     def _read(self, data: bytes, at: int) -> int:
         """Read the frame that begins there. Returns where it ends; where it begins, if it is not whole."""

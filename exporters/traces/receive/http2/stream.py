@@ -7,11 +7,23 @@ class Stream:
     """A request as far as it has arrived. `reserved` and `exporting` are for the connection's owner to use."""
 
     def __init__(
-        self, number: int, fields: dict[bytes, bytes], receive_window: int, send_window: int, now: float
+        self,
+        number: int,
+        fields: dict[bytes, bytes],
+        size: int,
+        cost: float,
+        receive_window: int,
+        send_window: int,
+        now: float,
     ) -> None:
+        """`size` and `cost` are its headers': bytes of memory, and units of the budget."""
         self.number = number
         self.fields = fields
+        self.fields_size = size
+        self.cost = cost
         self.since = now
+        # Bytes that the body must have; -1: not announced.
+        self.announced = int(fields.get(b"content-length", b"-1"))
         # Of the body: its parts, their bytes, and how many of them the owner has accounted for.
         self.chunks: list[bytes] = []
         self.size = 0

@@ -1,0 +1,240 @@
+"""Messages around their parts: of every API, of LangChain's dumps, of the Responses API's items, of flat attributes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from exporters.traces.decode import attributes
+from exporters.traces.decode.spans import Value
+from exporters.traces.messages import parts
+from exporters.traces.messages.message import Message, Part, text
+
+ROLES = {
+    "developer": "system", "human": "user", "model": "assistant", "ai": "assistant", "bot": "assistant",
+    "chatbot": "assistant", "function": "tool", "HumanMessage": "user", "AIMessage": "assistant",
+    "AIMessageChunk": "assistant", "SystemMessage": "system", "ToolMessage": "tool", "FunctionMessage": "tool",
+}  # fmt: skip
+_OWN_ROLES = ("system", "user", "assistant", "tool")
+MAX_ROLE = 32
+# Items of OpenAI's Responses API, which stand beside messages and not in them.
+_ASSISTANT_ITEMS = ("function_call", "custom_tool_call", "reasoning", "mcp_call")
+_RESULT_ITEMS = ("function_call_output", "custom_tool_call_output")
+_TEXTS = ("text", "output_text", "input_text")
+_NUMBER = re.compile(r"[0-9]{1,6}")
+_FINISH = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason")
+
+Fields = dict[str, Value]
+
+
+def messages(value: Value, role: str = "user") -> list[Message]:
+    """Messages out of a list of them, one of them, or a text, which is one message of that `role`.
+
+    A text is read as JSON once, as attributes have it; what stands inside a message stays what its sender typed.
+    """
+    parsed = attributes.loose(value)
+    if isinstance(parsed, list):
+        if parsed and all(isinstance(item, list) for item in parsed):
+            # LangChain's batches: of several prompts the first is this call's.
+            parsed = parsed[0] if isinstance(parsed[0], list) else []
+        return [message for item in parsed for message in of(item, role)]
+    return of(parsed, role)
+
+
+def of(value: Value, role: str = "user") -> list[Message]:
+    """The messages that one item is: tool results stand in a message of role tool, whatever their sender's role."""
+    if isinstance(value, str):
+        return [{"role": role, "parts": [text(value)]}] if value else []
+    if not isinstance(value, dict):
+        return []
+    value = _plain(value)
+    kind = value.get("type")
+    if kind in _RESULT_ITEMS:
+        return _split("tool", parts.read([value]), value)
+    if "role" not in value and isinstance(kind, str) and (kind in _ASSISTANT_ITEMS or kind.endswith("_call")):
+        return _split("assistant", parts.read([value]), value)
+    return _split(_role(value, role), _parts(value), value)
+
+
+def choice(value: Value) -> Message | None:
+    """One answer: a message, or the wrapper `{index, finish_reason, message}` with calls beside it or inside."""
+    if isinstance(value, str):
+        return {"role": "assistant", "parts": [text(value)]} if value else None
+    if not isinstance(value, dict):
+        return None
+    inner = value.get("message", value.get("delta"))
+    if isinstance(inner, str):
+        inner = attributes.loose(inner)
+    if isinstance(inner, list | str):
+        inner = {"content": inner}
+    if not isinstance(inner, dict):
+        content = value.get("content")
+        # Gemini's candidates hold the message as their content.
+        inner = content if isinstance(content, dict) and "parts" in content else value
+    inner = _plain(inner)
+    found = _parts(inner)
+    if inner is not value:
+        found += [call for item in _list(value.get("tool_calls")) if (call := parts.called(item)) and call not in found]
+    message: Message = {"role": _role(inner, "assistant"), "parts": found}
+    finish = next((value[name] for name in _FINISH if isinstance(value.get(name), str)), None)
+    if finish is None and inner is not value:
+        finish = next((inner[name] for name in _FINISH if isinstance(inner.get(name), str)), None)
+    if isinstance(finish, str) and finish:
+        message["finish_reason"] = finish[:MAX_ROLE]
+    return message if found or "finish_reason" in message else None
+
+
+def indexed(values: Mapping[str, Value], prefix: str, infix: str = "") -> list[Value]:
+    """Messages out of flat attributes, `<prefix>N.<infix>key`, with their tool calls and parts; to be read by `of`."""
+    rows: dict[int, Fields] = {}
+    for key, value in values.items():
+        if not key.startswith(prefix):
+            continue
+        number, _, rest = key[len(prefix) :].partition(".")
+        if _NUMBER.fullmatch(number) and rest:
+            rows.setdefault(int(number), {})[rest.removeprefix(infix)] = value
+    return [_unflatten(rows[number]) for number in sorted(rows)]
+
+
+def _unflatten(row: Fields) -> Fields:
+    found: dict[str, dict[int, Fields]] = {"contents": {}, "tool_calls": {}}
+    for key in [key for key in row if key.startswith(("contents.", "tool_calls."))]:
+        group, number, rest = (*key.split(".", 2), "")[:3]
+        if _NUMBER.fullmatch(number):
+            name = rest.removeprefix("message_content.").removeprefix("tool_call.").removeprefix("function.")
+            found[group].setdefault(int(number), {})[name] = row[key]
+    if found["contents"]:
+        row["content"] = [_content(found["contents"][number]) for number in sorted(found["contents"])]
+    if found["tool_calls"]:
+        row["tool_calls"] = [found["tool_calls"][number] for number in sorted(found["tool_calls"])]
+    elif "function_call_name" in row or "function_call.name" in row:
+        row["function_call"] = {
+            "name": row.get("function_call_name", row.get("function_call.name")),
+            "arguments": row.get("function_call_arguments_json", row.get("function_call.arguments")),
+        }
+    content = row.get("content")
+    if isinstance(content, str) and content.startswith("[{"):
+        row["content"] = written_parts(content, row.get("role"))
+    return row
+
+
+def _content(part: Fields) -> Value:
+    image = next(
+        (value for key, value in part.items() if "image" in key and isinstance(value, str) and key != "type"), None
+    )
+    return {"type": "image", "url": image} if image is not None else dict(part)
+
+
+def written_parts(content: str, role: Value) -> Value:
+    """Parts that a sender of flat attributes wrote as JSON; text where it may be what somebody typed.
+
+    What a user types may look like parts. That is harmless of text and media, which stay with the user, and not of
+    tool calls and results, which only a model and a tool make.
+    """
+    parsed = attributes.loose(content)
+    if not isinstance(parsed, list) or not all(isinstance(item, dict) and _is_part(item) for item in parsed):
+        return content
+    read = parts.read(parsed)
+    spoken = role in ("user", "human", None)
+    return content if spoken and any(str(part["type"]).startswith(("tool_", "json")) for part in read) else parsed
+
+
+def _is_part(item: Fields) -> bool:
+    return "type" in item or (len(item) == 1 and (next(iter(item)) == "text" or next(iter(item)) in parts.NAMED))
+
+
+def _plain(value: Fields) -> Fields:
+    """A message out of LangChain's dump `{lc, id, kwargs}` or its `{type, data}`."""
+    kwargs = value.get("kwargs")
+    if "lc" in value and isinstance(kwargs, dict):
+        names = value.get("id")
+        kind = names[-1] if isinstance(names, list) and names else value.get("type")
+        return {**kwargs, "role": kwargs.get("role") or kind}
+    data = value.get("data")
+    if value.keys() == {"type", "data"} and isinstance(data, dict):
+        return {**data, "role": data.get("role") or value["type"]}
+    return value
+
+
+def _role(message: Fields, default: str) -> str:
+    role = message.get("role")
+    if role is None:
+        kind = message.get("type")
+        role = kind if isinstance(kind, str) and (kind in ROLES or kind in _OWN_ROLES) else None
+    if not isinstance(role, str) or not role:
+        return default
+    return ROLES.get(role, role)[:MAX_ROLE]
+
+
+def _parts(message: Fields) -> list[Part]:
+    """A message's parts in the order of their making: reasoning, content, refusal, calls."""
+    kwargs = message.get("additional_kwargs")
+    more: Fields = kwargs if isinstance(kwargs, dict) else {}
+    found = [
+        part
+        for name in ("reasoning_content", "reasoning")
+        if isinstance(message.get(name), str) and message[name]
+        for part in parts.read({"type": "reasoning", "content": message[name]})
+    ]
+    if _is_result(message):
+        return [
+            *found,
+            parts.tool_result(message.get("content", message.get("parts")), _answered(message), message.get("name")),
+        ]
+    content = message.get("parts")
+    found += parts.read(content if content is not None else message.get("content", message.get("text")))
+    for holder in (message, more):
+        refusal = holder.get("refusal")
+        if isinstance(refusal, str) and refusal:
+            found.append({"type": "refusal", "content": refusal})
+    calls = message.get("tool_calls") or more.get("tool_calls")
+    if isinstance(calls, str):
+        calls = attributes.loose(calls)
+    old = message.get("function_call") or more.get("function_call")
+    for item in (*_list(calls), *([old] if isinstance(old, dict) else [])):
+        call = parts.called(item)
+        # Some write a call both as a part and beside the parts.
+        if call is not None and call not in found:
+            found.append(call)
+    return found
+
+
+def _is_result(message: Fields) -> bool:
+    """Whether the message's whole content is what one tool answered."""
+    if _role(message, "") != "tool" or _list(message.get("tool_calls")):
+        return False
+    content = message.get("parts", message.get("content"))
+    if isinstance(content, list):
+        return all(isinstance(item, str) or (isinstance(item, dict) and item.get("type") in _TEXTS) for item in content)
+    return content is not None
+
+
+def _answered(message: Fields) -> Value:
+    return message.get("tool_call_id") or message.get("id") or message.get("call_id")
+
+
+def _split(role: str, found: list[Part], message: Fields) -> list[Message]:
+    """Tool results in a message of their own, before what else its sender put beside them."""
+    results = [part for part in found if part["type"] == "tool_call_response" and "server" not in part]
+    rest = [part for part in found if not (part["type"] == "tool_call_response" and "server" not in part)]
+    made: list[Message] = []
+    if results:
+        made.append({"role": "tool", "parts": results})
+    if rest or (not results and _is_message(message)):
+        last: Message = {"role": "assistant" if role == "tool" and rest else role, "parts": rest}
+        name = message.get("name")
+        if isinstance(name, str) and name and role != "tool" and "role" in message:
+            last["name"] = name
+        finish = message.get("finish_reason")
+        if isinstance(finish, str) and finish:
+            last["finish_reason"] = finish[:MAX_ROLE]
+        made.append(last)
+    return made
+
+
+def _is_message(message: Fields) -> bool:
+    return "finish_reason" in message
+
+
+def _list(value: Value) -> list[Value]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,97 @@
+"""The one form of a conversation: OTel GenAI messages with parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NotRequired, TypedDict
+
+from exporters.traces.decode.spans import Value
+
+Part = dict[str, Value]
+"""One part, by its `type`:
+
+`text` and `reasoning` {content}; `refusal` {content}; `tool_call` {id, name, arguments} and `tool_call_response`
+{id, name, response, is_error}, with `server: true` where the model's server called the tool; `blob`, `uri` and `file`
+{modality, mime_type, size} for media, which are named and never kept; any other type with the text that it had.
+A field that nobody sent is absent.
+"""
+
+
+class Message(TypedDict):
+    """One turn. `role` is system, user, assistant or tool, else what the sender wrote."""
+
+    role: str
+    parts: list[Part]
+    name: NotRequired[str]
+    finish_reason: NotRequired[str]
+
+
+class Tool(TypedDict):
+    """A tool that the model may call. `schema` is the JSON schema of its arguments."""
+
+    name: str
+    description: NotRequired[str]
+    schema: NotRequired[Value]
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What one call was asked and what it answered.
+
+    `messages` are the turns up to the call, oldest first, without the system instructions; `choices` are the answers,
+    alternatives of each other and not turns; `documents` are retrieved passages.
+    """
+
+    system: list[Part] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    choices: list[Message] = field(default_factory=list)
+    tools: list[Tool] = field(default_factory=list)
+    documents: list[Value] = field(default_factory=list)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it says what the model was asked."""
+        return bool(self.messages)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether an answer has more than the reason why it ended."""
+        return any(choice["parts"] for choice in self.choices)
+
+
+def join(known: Conversation, more: Conversation) -> Conversation:
+    """A conversation with what comes after it in the same place."""
+    return Conversation(
+        known.system + _new(known.system, more.system),
+        known.messages + more.messages,
+        known.choices + more.choices,
+        known.tools or more.tools,
+        known.documents or more.documents,
+    )
+
+
+def complete(known: Conversation, other: Conversation) -> Conversation:
+    """A conversation with what another place tells of it where the first is silent."""
+    return Conversation(
+        known.system + _new(known.system, other.system),
+        known.messages or other.messages,
+        known.choices if known.is_answered else other.choices or known.choices,
+        known.tools or other.tools,
+        known.documents or other.documents,
+    )
+
+
+def _new(known: list[Part], more: list[Part]) -> list[Part]:
+    # Some senders repeat in one place what stands in another.
+    return [part for part in more if part not in known]
+
+
+def text(content: str) -> Part:
+    """A part of text."""
+    return {"type": "text", "content": content}
+
+
+def content_of(part: Part) -> str:
+    """The text that a part has as its content; empty where it has none."""
+    found = part.get("content")
+    return found if isinstance(found, str) else ""

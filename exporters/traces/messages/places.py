@@ -1,0 +1,271 @@
+"""Where a conversation stands in a span or a log record: attributes, in order of how much they tell, then events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from exporters.traces.decode import attributes
+from exporters.traces.decode.spans import Event, Value
+from exporters.traces.messages import bodies, envelopes, parts
+from exporters.traces.messages.message import Conversation, Message, complete, join, text
+
+Attributes = Mapping[str, Value]
+
+DETAILS: Final = "gen_ai.client.inference.operation.details"
+CHOICE: Final = "gen_ai.choice"
+MESSAGES: Final[tuple[str, ...]] = ("gen_ai.input.messages", "gen_ai.output.messages")
+# Of the older events, one for each message.
+TURNS: Final = {
+    "gen_ai.system.message": "system",
+    "gen_ai.user.message": "user",
+    "gen_ai.assistant.message": "assistant",
+    "gen_ai.tool.message": "tool",
+}
+
+
+def _plain(value: Value) -> Conversation:
+    """Messages, or a text, that a person or a program may have typed: what a text holds is not looked into."""
+    return bodies.lifted(Conversation(messages=envelopes.messages(value)))
+
+
+def _typed(value: Value) -> Conversation:
+    return Conversation(messages=[{"role": "user", "parts": parts.read(value)}] if isinstance(value, str) else [])
+
+
+def _texts(value: Value) -> Conversation:
+    found = value if isinstance(value, list) else attributes.loose(value)
+    if not isinstance(found, list):
+        found = [found]
+    return Conversation(messages=[turn for item in found if isinstance(item, str) for turn in envelopes.of(item)])
+
+
+def _chat_context(value: Value) -> Conversation:
+    """LiveKit's `{items: [{type: message, role, content: [text]}]}`."""
+    context = attributes.tree(value)
+    return _plain(context.get("items", context.get("messages")))
+
+
+def _answer(value: Value) -> list[Message]:
+    return bodies.response(value)
+
+
+def _output(value: Value) -> list[Message]:
+    """Messages of an answer, each an alternative."""
+    parsed = attributes.loose(value)
+    items = parsed if isinstance(parsed, list) else [parsed]
+    return [message for item in items if (message := envelopes.choice(item)) is not None]
+
+
+def _said(value: Value) -> list[Message]:
+    return [{"role": "assistant", "parts": [text(value)]}] if isinstance(value, str) and value else []
+
+
+SYSTEM: Final[tuple[str, ...]] = ("gen_ai.system_instructions", "lk.instructions")
+TOOLS: Final[tuple[str, ...]] = (
+    "gen_ai.tool.definitions",
+    "ai.prompt.tools",
+    "gen_ai.request.tools",
+    "mlflow.chat.tools",
+)
+DOCUMENTS: Final[tuple[str, ...]] = ("gen_ai.retrieval.documents",)
+
+
+def of_span(a: Attributes, events: Iterable[Event] = ()) -> Conversation:
+    """The conversation of a span: of its attributes, where they are silent of its events, then of what else it has."""
+    found = _beside(_asked(a), a)
+    found.choices = _answered(_answers(a))
+    if not (found.is_asked and found.is_answered):
+        found = complete(found, of_events(events))
+    if not found.is_asked:
+        found = complete(found, _asked_otherwise(a))
+    if not found.is_answered:
+        found.choices = _answered(_other_answers(a)) or found.choices
+    return found
+
+
+def of_record(name: str, values: Attributes, body: Value) -> Conversation:
+    """What one log record or span event tells of a conversation; its body may be JSON, an object, or nothing."""
+    if name == DETAILS:
+        event = values if any(key in values for key in MESSAGES) else attributes.tree(body) or values
+        found = _plain(event.get("gen_ai.input.messages"))
+        found.choices = _output(event.get("gen_ai.output.messages"))
+        return _beside(found, event)
+    event = dict(attributes.tree(values.get("gen_ai.event.content")) or attributes.tree(body) or values)
+    if name == CHOICE:
+        answer = envelopes.choice(event)
+        return Conversation(choices=[answer] if answer else [])
+    role = TURNS.get(name)
+    if role is None:
+        return Conversation()
+    event.setdefault("role", role)
+    if isinstance(event.get("content"), str):
+        event["content"] = envelopes.written_parts(str(event["content"]), event["role"])
+    return bodies.lifted(Conversation(messages=envelopes.of(event, role)))
+
+
+def of_events(events: Iterable[Event]) -> Conversation:
+    """The conversation in a span's events, one message each, or all in one."""
+    found = Conversation()
+    for event in events:
+        side = event.name.removeprefix("gen_ai.content.")
+        if side == "prompt":
+            found = complete(found, bodies.request(event.attributes.get("gen_ai.prompt")))
+        elif side == "completion":
+            answers = bodies.response(event.attributes.get("gen_ai.completion"))
+            found = complete(found, Conversation(choices=answers))
+        elif event.name.startswith("gen_ai."):
+            found = follow(found, event.name, of_record(event.name, event.attributes, None))
+    return found
+
+
+def follow(known: Conversation, name: str, more: Conversation) -> Conversation:
+    """A conversation with what a record of that name tells of it: one that holds all of it says no new turns."""
+    return complete(known, more) if name == DETAILS else join(known, more)
+
+
+def _asked(a: Attributes) -> Conversation:
+    """The first place that holds turns."""
+    for key, read in INPUTS:
+        if key in a and (found := read(a[key])).messages:
+            return found
+    return Conversation()
+
+
+def _asked_otherwise(a: Attributes) -> Conversation:
+    for prefix, infix in (("gen_ai.prompt.", ""), ("llm.input_messages.", "message.")):
+        rows = envelopes.indexed(a, prefix, infix)
+        if rows:
+            return bodies.lifted(Conversation(messages=[turn for row in rows for turn in envelopes.of(row)]))
+    for key, read in OTHER_INPUTS:
+        if key in a and (found := read(a[key])).messages:
+            return found
+    texts = [row for row in envelopes.indexed(a, "embedding.embeddings.") if isinstance(row, dict)]
+    return Conversation(messages=[turn for row in texts for turn in envelopes.of(row.get("embedding.text"))])
+
+
+def _answered(places: Iterable[list[Message]]) -> list[Message]:
+    """The first place that holds more than the reason why an answer ended; failing that, one that holds this."""
+    ended: list[Message] = []
+    for found in places:
+        if any(message["parts"] for message in found):
+            return found
+        ended = ended or found
+    return ended
+
+
+def _answers(a: Attributes) -> Iterator[list[Message]]:
+    for key, read in OUTPUTS:
+        if key in a:
+            yield read(a[key])
+    yield _vercel(a)
+
+
+def _other_answers(a: Attributes) -> Iterator[list[Message]]:
+    for prefix, infix in _INDEXED_OUTPUTS:
+        rows = envelopes.indexed(a, prefix, infix)
+        if rows:
+            yield [message for row in rows if (message := envelopes.choice(row)) is not None]
+    for key, read in OTHER_OUTPUTS:
+        if key in a:
+            yield read(a[key])
+
+
+_INDEXED_OUTPUTS = (("gen_ai.completion.", ""), ("llm.output_messages.", "message."), ("llm.choices.", "completion."))
+
+
+def _logged(value: Value) -> Iterator[tuple[str, dict[str, Value]]]:
+    """Logfire's list of the older events, as JSON."""
+    parsed = attributes.loose(value)
+    for event in parsed if isinstance(parsed, list) else []:
+        if isinstance(event, dict):
+            yield str(event.get("event.name")), event
+
+
+def _logged_input(value: Value) -> Conversation:
+    found = Conversation()
+    for name, event in _logged(value):
+        found = join(found, of_record(name, event, None))
+    return Conversation(found.system, found.messages)
+
+
+def _logged_output(value: Value) -> list[Message]:
+    return [
+        choice for name, event in _logged(value) if name == CHOICE for choice in of_record(name, event, None).choices
+    ]
+
+
+def _vercel(a: Attributes) -> list[Message]:
+    """Vercel's AI SDK has an answer's parts in attributes of their own."""
+    found = (
+        parts.read([{"type": "reasoning", "content": a["ai.response.reasoning"]}])
+        if a.get("ai.response.reasoning")
+        else []
+    )
+    found += parts.read(a.get("ai.response.text")) or parts.read(a.get("ai.response.object"))
+    files, calls = attributes.loose(a.get("ai.response.files")), attributes.loose(a.get("ai.response.toolCalls"))
+    found += parts.read(
+        [{"type": "file", **file} for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+    )
+    found += [call for item in (calls if isinstance(calls, list) else []) if (call := parts.called(item)) is not None]
+    return [{"role": "assistant", "parts": found}] if found else []
+
+
+def _beside(found: Conversation, a: Attributes) -> Conversation:
+    """With what stands beside the messages: instructions, tools, retrieved passages."""
+    for key in SYSTEM:
+        if key in a:
+            # Some senders repeat in it what the messages begin with.
+            found.system += [part for part in bodies.system(a[key]) if part not in found.system]
+    for key in TOOLS:
+        if not found.tools and key in a:
+            found.tools = bodies.tools(a[key])
+    for key in DOCUMENTS:
+        documents = attributes.loose(a.get(key))
+        if not found.documents and isinstance(documents, list):
+            found.documents = documents
+    return found
+
+
+# By attribute, the first that holds something wins. Senders write the same conversation under several of them.
+INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
+    ("gen_ai.input.messages", _plain),
+    ("langfuse.observation.input", bodies.request),
+    ("ai.prompt.messages", _plain),
+    ("ai.prompt", bodies.request),
+    ("mlflow.spanInputs", bodies.request),
+    ("gcp.vertex.agent.llm_request", bodies.request),
+    ("genkit:input", bodies.request),
+    ("flue.turn.input", bodies.request),
+    ("lk.chat_ctx", _chat_context),
+    ("events", _logged_input),
+)
+# What a sender wrote in a form of its own beside them, or instead.
+OTHER_INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
+    ("gen_ai.prompt", bodies.request),
+    ("llm.prompts", _texts),
+    ("llm.prompts.0.prompt.text", _typed),
+    ("request_data", bodies.request),
+    ("pydantic_ai.all_messages", _plain),
+    ("input.value", bodies.request),
+    ("user_prompt", _typed),
+    ("inputs", _typed),
+    ("ai.value", _typed),
+    ("ai.values", _texts),
+)
+OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
+    ("gen_ai.output.messages", _output),
+    ("langfuse.observation.output", _answer),
+    ("mlflow.spanOutputs", _answer),
+    ("gcp.vertex.agent.llm_response", _answer),
+    ("genkit:output", _answer),
+    ("flue.turn.output", _answer),
+    ("lk.response.text", _said),
+    ("events", _logged_output),
+)
+OTHER_OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
+    ("gen_ai.completion", _answer),
+    ("response_data", _answer),
+    ("output.value", _answer),
+    ("response.model_output", _said),
+)
