@@ -37,7 +37,7 @@ def from_settings(settings: Settings, once: bool = False, simulate: int | None =
         library=gpu.library,
         pod_resources_socket=gpu.pod_resources_socket,
         container_logs=gpu.container_logs,
-        owners={name: dict(who) for name, who in gpu.owners.items()},
+        owners={name: {str(key): value for key, value in who.items()} for name, who in gpu.owners.items()},
         web_config=str(gpu.web_config.absolute()) if gpu.web_config else "",
         kmsg=gpu.kmsg,
         mismatch_exit=gpu.mismatch_exit,

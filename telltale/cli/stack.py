@@ -10,12 +10,12 @@ from pathlib import Path
 
 import exporters
 from telltale.binaries import find, how_to_get
-from telltale.serving.listen import AddressError, listen
-from telltale.settings import Settings, SettingsError
+from telltale.serving import holders
+from telltale.serving.listen import AddressError, listen, parse_address
+from telltale.settings import Settings, SettingsError, consistency
 from telltale.supervise import Process
 
 GPU_RULES = Path(exporters.__file__).parent / "gpu" / "recording.yml"
-PARTS = ("collect", "gpu", "monitor", "tickets", "web")
 
 
 def generated(settings: Settings) -> Path:
@@ -70,38 +70,40 @@ def config_errors(settings: Settings) -> Iterator[str]:
 def processes(settings: Settings, config: Path | None) -> list[Process]:
     """What `telltale up` keeps running. Raises SettingsError when Prometheus or Alertmanager is missing."""
     command = [sys.executable, "-m", "telltale", *(["--config", str(config.absolute())] if config else [])]
-    parts = [Process(part, [*command, part]) for part in PARTS]
+    parts = [Process(part, [*command, part], listens=address) for part, address in part_addresses(settings).items()]
     return [*_alertmanager(settings), *parts, *_prometheus(settings), *_grafana(settings)]
+
+
+def part_addresses(settings: Settings) -> dict[str, str]:
+    """Where each part serves its health page."""
+    return {
+        "collect": settings.collector.metrics_listen,
+        "gpu": settings.gpu.listen,
+        "monitor": settings.monitor.listen,
+        "tickets": settings.tickets.listen,
+        "web": settings.web.listen,
+    }
 
 
 def addresses(settings: Settings) -> dict[str, str]:
     """Every address that the stack listens on, by setting."""
-    found = {
-        "collector.http_listen": settings.collector.http_listen,
-        "collector.grpc_listen": settings.collector.grpc_listen,
-        "collector.metrics_listen": settings.collector.metrics_listen,
-        "gpu.listen": settings.gpu.listen,
-        "monitor.listen": settings.monitor.listen,
-        "tickets.listen": settings.tickets.listen,
-        "web.listen": settings.web.listen,
-    }
-    if not settings.prometheus.url:
-        found["prometheus.listen"] = settings.prometheus.listen
-    if not settings.alertmanager.url:
-        found["alertmanager.listen"] = settings.alertmanager.listen
-    if find(settings, "grafana"):
-        found["grafana.listen"] = settings.grafana.listen
-    return found
+    grafana = {"grafana.listen": settings.grafana.listen} if find(settings, "grafana") else {}
+    return consistency.addresses(settings) | grafana
 
 
 def unusable(settings: Settings) -> list[str]:
     """One line for each of the stack's addresses that cannot be listened on now."""
-    lines = []
-    for key, address in addresses(settings).items():
+    found = addresses(settings)
+    lines = list(consistency.shared_ports(found))
+    for key, address in found.items():
+        if parse_address(address)[1] == 0:
+            lines.append(f"{key} = {address}: Prometheus and people must know the port; name one")
+            continue
         try:
             listen(key, address).close()
         except AddressError as error:
-            lines.append(str(error))
+            holder = holders.of_port(parse_address(address)[1])
+            lines.append(f"{error} (held by {holder})" if holder else str(error))
     return lines
 
 
@@ -123,7 +125,8 @@ def _prometheus(settings: Settings) -> list[Process]:
                 "--enable-feature=exemplar-storage",
                 "--log.level=warn",
             ],
-            exit_codes_final=frozenset(),
+            exit_codes_blocked=frozenset(),
+            listens=settings.prometheus.listen,
         )
     ]
 
@@ -148,7 +151,8 @@ def _alertmanager(settings: Settings) -> list[Process]:
                 "--data.maintenance-interval=15s",
                 "--log.level=warn",
             ],
-            exit_codes_final=frozenset(),
+            exit_codes_blocked=frozenset(),
+            listens=settings.alertmanager.listen,
         )
     ]
 
@@ -164,7 +168,7 @@ def _grafana(settings: Settings) -> list[Process]:
     home = binary.resolve().parent.parent
     server = ["server"] if binary.name == "grafana" else []
     command = [str(binary.absolute()), *server, f"--homepath={home}"]
-    return [Process("grafana", command, environment, exit_codes_final=frozenset())]
+    return [Process("grafana", command, environment, exit_codes_blocked=frozenset(), listens=settings.grafana.listen)]
 
 
 def _write(path: Path, text: str) -> None:

@@ -13,17 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from telltale import exits
+from telltale import exits, survivors
 from telltale.binaries import find
 from telltale.cli import stack, start_logging
 from telltale.serving.listen import on_stop
-from telltale.settings import Settings, SettingsError, find_file, load
+from telltale.settings import Settings, SettingsError, find_file, load, named_files
 from telltale.supervise import Supervisor
 
 log = logging.getLogger("telltale.up")
 
 TICK = 0.2
 SETTINGS_CHECK = 2.0
+# Below the data folder: what runs, for the next start to end what outlives this one.
+PIDS = "up.pids"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +37,15 @@ def run(args: argparse.Namespace) -> int:
     start_logging(settings.log_level)
     file = find_file(args.config)
     with only_one(settings.data_dir):
+        pids = settings.data_dir / PIDS
+        if ended := survivors.end(pids):
+            log.warning("ended what an earlier start had left running: pid %s", ", ".join(map(str, ended)))
         prepare(settings)
         if unusable := stack.unusable(settings):
             print("\n".join(unusable), file=sys.stderr)
             return exits.USAGE
         _announce(settings)
-        supervisor = Supervisor(stack.processes(settings, file), _print_line)
+        supervisor = Supervisor(stack.processes(settings, file), _print_line, pids=pids)
         run_until_stopped(supervisor, settings, file)
     return exits.OK
 
@@ -58,10 +63,10 @@ def prepare(settings: Settings) -> None:
 
 
 def run_until_stopped(supervisor: Supervisor, settings: Settings, file: Path | None) -> None:
-    """Run until SIGTERM or SIGINT; follow the settings file for new scrape targets."""
+    """Run until SIGTERM or SIGINT; follow the settings' files for new scrape targets and for mended mistakes."""
     stop = threading.Event()
     on_stop(stop.set)
-    watch = _SettingsWatch(settings, file)
+    watch = _SettingsWatch(settings, file, supervisor)
     try:
         while not stop.is_set():
             supervisor.tick()
@@ -92,11 +97,17 @@ def only_one(data_dir: Path) -> Iterator[None]:
 
 
 class _SettingsWatch:
-    """Applies new scrape targets of a changed settings file; logs that other changes need a restart."""
+    """Applies what a changed settings file says, as far as that is safe while everything runs.
 
-    def __init__(self, settings: Settings, file: Path | None) -> None:
+    New scrape targets are used at once. Parts that their settings kept down start again with the new ones, for which
+    Prometheus and Alertmanager are told the new addresses. All else takes effect at the next start, and the log says
+    so. Files that the settings name, such as that of a token, are followed too.
+    """
+
+    def __init__(self, settings: Settings, file: Path | None, supervisor: Supervisor) -> None:
         self._settings = settings
         self._file = file
+        self._supervisor = supervisor
         self._stamp = self._read_stamp()
         self._next_check = 0.0
 
@@ -112,6 +123,11 @@ class _SettingsWatch:
     def _changed(self) -> None:
         try:
             new = load(self._file)
+            if restarted := self._supervisor.retry():
+                log.info("the settings changed: starting %s again", ", ".join(restarted))
+                stack.write_configuration(new)
+                self._supervisor.reload("prometheus")
+                self._supervisor.reload("alertmanager")
         except SettingsError as error:
             log.error("the changed settings are not used: %s", error)
             return
@@ -121,16 +137,20 @@ class _SettingsWatch:
         kept = new.model_copy(update={"prometheus": self._settings.prometheus})
         prometheus = new.prometheus.model_copy(update={"scrape": self._settings.prometheus.scrape})
         if kept != self._settings or prometheus != self._settings.prometheus:
-            log.warning("settings other than prometheus.scrape changed; they take effect at the next start")
+            log.warning("what runs keeps its settings until the next start; only prometheus.scrape is used at once")
         else:
             self._settings = new
 
-    def _read_stamp(self) -> tuple[int, int] | None:
-        try:
-            stat = self._file.stat() if self._file else None
-        except OSError:
-            return None
-        return (stat.st_mtime_ns, stat.st_size) if stat else None
+    def _read_stamp(self) -> list[tuple[int, int] | None]:
+        return [_stamp(file) for file in (self._file, *named_files(self._settings).values())]
+
+
+def _stamp(file: Path | None) -> tuple[int, int] | None:
+    try:
+        stat = file.stat() if file else None
+    except OSError:
+        return None
+    return (stat.st_mtime_ns, stat.st_size) if stat else None
 
 
 def _announce(settings: Settings) -> None:

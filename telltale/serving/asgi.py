@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
@@ -15,10 +16,14 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from telltale.serving.bounded import Bounded
+from telltale.serving.bounded import Bounded, Shared
+from telltale.serving.connections import ACCEPTED_AT_ONCE
+from telltale.serving.listen import BACKLOG
 from telltale.serving.pages import HEALTHY, Page, respond
 
 GRACE_S = 10
+# uvicorn ticks ten times a second.
+TICKS_PER_SWEEP = 10
 
 
 class Pages:
@@ -63,6 +68,8 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=Bounded,
+        ws="none",
+        backlog=ACCEPTED_AT_ONCE,
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -73,7 +80,25 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Stops on a signal. Uvicorn's own handler raises it again after stopping; this one lets us return 0."""
+    """Keeps its connections within limits, and stops on a signal.
+
+    Uvicorn's own handler raises the signal again after stopping; this one lets us return 0.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state: Shared = Shared()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            # The event loop accepts as many at once as it was told the backlog to be, before it counts any of them.
+            listener.listen(BACKLOG)
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_PER_SWEEP == 0:
+            self.server_state.expire(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit and sig == signal.SIGINT

@@ -46,8 +46,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 def allowed_hosts(settings: Settings) -> frozenset[str]:
     """Host names that requests may carry."""
-    own = urlsplit(settings.web_url).hostname or ""
-    return LOOPBACK_HOSTS | {own} | {host.lower() for host in settings.web.allowed_hosts}
+    return LOOPBACK_HOSTS | settings.host_names
 
 
 class Guard:

@@ -94,7 +94,9 @@ def test_a_signal_stops(number: signal.Signals) -> None:
         assert process.wait(timeout=30) == 0
 
 
-@pytest.mark.parametrize("module", ["telltale.exits", "telltale.serving.listen", "telltale.serving.pages"])
+@pytest.mark.parametrize(
+    "module", ["telltale.exits", *(f"telltale.serving.{name}" for name in ("listen", "pages", "connections", "hosts"))]
+)
 def test_a_gpu_node_needs_the_standard_library_only(module: str) -> None:
     """`-S` leaves site packages out."""
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}

@@ -11,7 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from telltale.supervise import Process, Supervisor
+from support.ports import free_port
+
+from telltale import survivors
+from telltale.liveness import responds
+from telltale.supervise import Patience, Process, Supervisor
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,10 +79,113 @@ def test_a_part_that_fails_is_started_again_later_and_later() -> None:
     until(lambda: len(starts) == 4)
 
 
-def test_bad_settings_are_not_tried_again() -> None:
-    supervisor = Supervisor([Process("part", python("raise SystemExit(2)"))], lambda *_: None)
+def test_bad_settings_are_tried_again_slowly_and_at_once_when_they_change(tmp_path: Path) -> None:
+    now = [0.0]
+    file = tmp_path / "mended"
+    code = f"import os,time\nif not os.path.exists({str(file)!r}): raise SystemExit(2)\ntime.sleep(60)"
+    supervisor = Supervisor([Process("part", python(code))], lambda *_: None, clock=lambda: now[0])
     supervisor.tick()
-    until(lambda: supervisor.states()[0].given_up, supervisor)
+    until(lambda: supervisor.states()[0].blocked, supervisor)
+    now[0] += 59
+    supervisor.tick()
+    assert supervisor.states()[0].pid is None
+    now[0] += 1
+    supervisor.tick()
+    assert supervisor.states()[0].pid is not None
+    until(lambda: supervisor.states()[0].pid is None, supervisor)
+    file.touch()
+    assert supervisor.retry() == ["part"]
+    supervisor.tick()
+    assert supervisor.states()[0].pid is not None
+    assert not supervisor.states()[0].blocked
+    supervisor.stop()
+
+
+SERVER = (
+    "import socket\ns = socket.create_server(('127.0.0.1', {port}))\nprint('ready')\n"
+    "while True:\n c = s.accept()[0]; c.recv(99); c.sendall(b'HTTP/1.1 200 OK\\r\\n\\r\\n'); c.close()"
+)
+QUICK = Patience(start=0.5, missed=2, stop=0.5)
+
+
+def test_a_part_that_hangs_is_restarted() -> None:
+    port = free_port()
+    lines: list[str] = []
+    process = Process("part", python(SERVER.format(port=port)), listens=f"127.0.0.1:{port}")
+    supervisor = Supervisor(
+        [process], lambda _, line: lines.append(line), patience=QUICK, ask=lambda address: responds(address, 0.3),
+        every=0.1,
+    )  # fmt: skip
+    supervisor.tick()
+    until(lambda: lines == ["ready"], supervisor)
+    first = supervisor.states()[0].pid
+    assert first is not None
+    until(lambda: responds(f"127.0.0.1:{port}"), supervisor)
+    os.kill(first, signal.SIGSTOP)
+    until(lambda: lines == ["ready", "ready"], supervisor)
+    assert not alive(first)
+    second = supervisor.states()[0].pid
+    # It responds, so nobody ends it.
+    deadline = time.monotonic() + 1.5
+    until(lambda: time.monotonic() > deadline, supervisor)
+    assert supervisor.states()[0].pid == second
+    supervisor.stop()
+
+
+def test_a_slow_start_is_no_hang() -> None:
+    supervisor = Supervisor(
+        [Process("part", ["sleep", "60"], listens=f"127.0.0.1:{free_port()}")],
+        lambda *_: None, patience=Patience(start=30, missed=1), every=0.05,
+    )  # fmt: skip
+    supervisor.tick()
+    pid = supervisor.states()[0].pid
+    deadline = time.monotonic() + 1
+    until(lambda: time.monotonic() > deadline, supervisor)
+    assert supervisor.states()[0].pid == pid
+    supervisor.stop()
+
+
+def test_what_a_part_started_ends_with_it() -> None:
+    lines: list[str] = []
+    code = "import subprocess\nprint(subprocess.Popen(['sleep', '300']).pid)\nraise SystemExit(1)"
+    supervisor = Supervisor([Process("part", python(code))], lambda _, line: lines.append(line))
+    supervisor.tick()
+    until(lambda: supervisor.states()[0].failures == 1, supervisor)
+    until(lambda: bool(lines))
+    until(lambda: not alive(int(lines[0])))
+    supervisor.stop()
+
+
+def test_what_survives_a_killed_supervisor_is_ended_by_the_next(tmp_path: Path) -> None:
+    """A stopped process does not end when its parent does, and would hold its port for good."""
+    pids = tmp_path / "pids"
+    code = (
+        "import os,pathlib,signal,time\nfrom telltale.supervise import Process, Supervisor\n"
+        f"s = Supervisor([Process('part', ['sleep', '300'])], lambda *_: None, pids=pathlib.Path({str(pids)!r}))\n"
+        "s.tick()\nprint(s.states()[0].pid, flush=True)\ntime.sleep(300)"
+    )
+    parent = subprocess.Popen(python(code), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    until(lambda: b"sleep" in Path(f"/proc/{child}/cmdline").read_bytes())
+    os.kill(child, signal.SIGSTOP)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    assert alive(child)
+    assert survivors.end(pids) == [child]
+    assert not alive(child)
+    assert survivors.end(pids) == []
+
+
+def test_another_process_under_a_listed_id_is_left_alone(tmp_path: Path) -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    pids = tmp_path / "pids"
+    pids.write_text(f"{other.pid} 1\nno number\n{2**22 + 1} 5\n")
+    assert survivors.end(pids) == []
+    assert other.poll() is None
+    other.kill()
+    other.wait()
 
 
 def test_an_unknown_command_is_reported() -> None:

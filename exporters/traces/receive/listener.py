@@ -14,10 +14,14 @@ from typing import cast
 
 from exporters.traces.receive.backlog import FREE, Backlog
 from exporters.traces.receive.turns import Service, Turns
+from telltale.serving.listen import BACKLOG
 
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 1000
+# libuv accepts one connection on a socket in each iteration of its loop: a wave of peers would keep others waiting
+# outside for as many iterations. It is given the same socket so many times.
+ACCEPTS = 16
 # Bytes that a connection is given to hold at once.
 MAX_READ = 65536
 REQUEST_S = 60.0
@@ -41,17 +45,20 @@ class Server:
         self.name = name
         self.shared = shared or Shared()
         self._connect = connect
+        self._listening: list[asyncio.Server] = []
         self.connections: set[Connection] = set()
 
     async def start(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(lambda: self._connect(self), sock=listener)
+        for sock in (listener, *(listener.dup() for _ in range(ACCEPTS - 1))):
+            self._listening.append(await loop.create_server(lambda: self._connect(self), sock=sock, backlog=BACKLOG))
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def stop(self, grace: float) -> None:
         """Accept no more requests, and wait for those in flight, but not longer than `grace` seconds."""
         self._sweeping.cancel()
-        self._listening.close()
+        for listening in self._listening:
+            listening.close()
         for connection in list(self.connections):
             connection.finish()
         deadline = asyncio.get_running_loop().time() + grace

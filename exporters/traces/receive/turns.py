@@ -15,7 +15,7 @@ from typing import Protocol
 log = logging.getLogger(__name__)
 
 # Seconds of turns in a row, after which the loop looks for other events first.
-RUN_S = 0.005
+RUN_S = 0.002
 # Seconds of turns that a connection may have had lately and still be served before others; and how many seconds of
 # them are forgotten in a second.
 LIGHT_S = 0.001

@@ -198,7 +198,7 @@ class _Demo:
 
     def _what_to_look_at(self) -> str:
         """Where to look when the story does not go on."""
-        bad = [state for state in self._supervisor.states() if state.given_up or state.failures]
+        bad = [state for state in self._supervisor.states() if state.blocked or state.failures]
         lines = [f"{state.name}: {' / '.join(state.last_lines[-3:])}" for state in bad]
         return "; ".join([*lines, f"the whole log: {self._log.name}"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from support.http2_peer import HEADERS, client, frame, header_block
 
 from exporters.traces.receive import http2
 from exporters.traces.receive.http2 import Broken, Connection, NotHttp2, Stream, frames
+from exporters.traces.receive.http2.block_shape import BlockShape
 from exporters.traces.receive.http2.connection import MAX_STREAMS
 
 MOST = 1 << 20
@@ -261,8 +263,8 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
 }
 
 
-def flood(connection: Connection, made: Callable[[int], bytes], pace_s: float) -> None:
-    for turn in range(3000):
+def flood(connection: Connection, made: Callable[[int], bytes], pace_s: float, most: int = 3000) -> None:
+    for turn in range(most):
         for stream in connection.receive(made(turn), turn * pace_s):
             if stream.gone:
                 connection.drop(stream)
@@ -285,6 +287,103 @@ def test_the_same_frames_at_a_humane_pace_are_borne(name: str) -> None:
     connection.output()
     connection.receive(frame(frames.PING, 0, 0, b"12345678"), 300.0)
     assert connection.output() == frame(frames.PING, frames.ACK, 0, b"12345678")
+
+
+def _fields(count: int) -> bytes:
+    """As many fields as that, of four bytes each."""
+    return header_block() + b"\0\1a\0" * (count - len(HEADERS))
+
+
+def _costly(number: int, block: bytes) -> bytes:
+    return frame(frames.HEADERS, frames.END_HEADERS, number, block) + frame(frames.RST_STREAM, 0, number, bytes(4))
+
+
+def _windows(number: int) -> bytes:
+    """Another window for each of the streams that are open, of which this opens one more."""
+    opened = frame(frames.HEADERS, frames.END_HEADERS, number, header_block()) if number < 2 * MAX_STREAMS else b""
+    return opened + frame(frames.SETTINGS, 0, 0, struct.pack(">HI", 4, number) * 2)
+
+
+COSTLY: dict[str, tuple[int, Callable[[int], bytes]]] = {
+    "a hundred fields": (100, lambda n: _costly(2 * n + 3, _fields(100))),
+    "long Huffman": (10, lambda n: _costly(2 * n + 3, bytes(hpack.Encoder().encode([*HEADERS, ("a", "a" * 12_000)])))),
+    "windows": (100, lambda n: _windows(2 * n + 3)),
+    "many settings": (100, lambda _: frame(frames.SETTINGS, 0, 0, struct.pack(">HI", 1, 1) * 32)),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_frames_count_for_what_they_cost(name: str) -> None:
+    """A thousand ordinary frames are borne; of these, each of which costs as much as many, some tens."""
+    most, made = COSTLY[name]
+    connection = greeted()
+    with pytest.raises(Broken) as broken:
+        flood(connection, made, 0.0, most)
+    assert broken.value.code == frames.ENHANCE_YOUR_CALM
+
+
+def test_long_tokens_are_borne_in_calls_that_get_their_response() -> None:
+    """A sender may send two kilobytes of a token anew with each call."""
+    connection = greeted()
+    block = bytes(hpack.Encoder().encode([*HEADERS, ("authorization", "Bearer " + "x9Q" * 700)], huffman=True))
+    for number in range(1, 4001, 2):
+        whole = frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, number, block)
+        [stream] = connection.receive(whole, 0.0)
+        connection.respond(stream, HEAD, b"a", TAIL)
+        connection.output()
+    assert not connection.streams
+    assert connection.held == 0
+
+
+BLOCKS_THAT_COST_TOO_MUCH: dict[str, tuple[bytes, int]] = {
+    "fields": (_fields(101), frames.ENHANCE_YOUR_CALM),
+    "Huffman": (b"\0\1a\xff\x82\x3f" + b"\x18" * 8193, frames.ENHANCE_YOUR_CALM),
+    "sizes of the table": (b"\x20" * 16000, frames.COMPRESSION_ERROR),
+    "an endless index": (b"\xff" * 16000, frames.COMPRESSION_ERROR),
+    "an endless length": (b"\0\1a\x7f" + b"\xff" * 16000, frames.COMPRESSION_ERROR),
+    "an endless size": (b"\x3f" + b"\xff" * 16000, frames.COMPRESSION_ERROR),
+    "cut off in a name": (b"\0\5a", frames.COMPRESSION_ERROR),
+    "cut off before a value": (b"\0\1a", frames.COMPRESSION_ERROR),
+    "a size behind a field": (b"\x82\x20", frames.COMPRESSION_ERROR),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS_THAT_COST_TOO_MUCH)
+def test_headers_that_cost_too_much_are_not_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    block, code = BLOCKS_THAT_COST_TOO_MUCH[name]
+    connection = greeted()
+    monkeypatch.setattr(hpack.Decoder, "decode", lambda *_, **__: pytest.fail("it was read"))
+    size = frames.MAX_FRAME
+    sent = frame(frames.HEADERS, frames.END_HEADERS, 1, block[:size])
+    with pytest.raises(Broken) as broken:
+        connection.receive(sent, 0.0)
+    assert broken.value.code == code
+
+
+@given(
+    st.lists(st.tuples(st.text("abcé ", min_size=1, max_size=200), st.text(max_size=300), st.booleans()), max_size=20)
+)
+def test_the_shape_of_a_block_is_what_its_encoder_wrote(fields: list[tuple[str, str, bool]]) -> None:
+    encoder = hpack.Encoder()
+    for huffman in (False, True, True):
+        shape = BlockShape(encoder.encode([(name, value) for name, value, _ in fields], huffman=huffman))
+        assert shape.fields == len(fields)
+        assert huffman or not shape.huffman
+
+
+def test_what_requests_hold_is_known_and_given_up() -> None:
+    connection = greeted()
+    assert connection.held == 0
+    half = frame(frames.HEADERS, 0, 1, header_block([*HEADERS, ("a", "b" * 5000)]))
+    connection.receive(half, 0.0)
+    assert connection.held > 3000
+    [stream] = connection.receive(frame(frames.CONTINUATION, frames.END_HEADERS, 1), 0.0)
+    assert connection.held > 5000
+    connection.receive(frame(frames.DATA, 0, 1, b"a" * 9000)[:8000], 0.0)
+    assert connection.held > 13_000
+    connection.receive(frame(frames.DATA, frames.END_STREAM, 1, b"a" * 9000)[8000:], 0.0)
+    connection.respond(stream, HEAD)
+    assert connection.held == 0
 
 
 def test_headers_in_many_parts_are_bounded() -> None:
@@ -359,21 +458,24 @@ pieces_of_frames = st.one_of(
 @settings(max_examples=400, deadline=None)
 @given(st.lists(pieces_of_frames, max_size=40), st.integers(1, 2000))
 def test_any_bytes_leave_it_consistent(parts: list[bytes], step: int) -> None:
-    """Any input gives streams, or Broken with a GOAWAY; the same however it is split."""
+    """Any input gives streams, or Broken with a GOAWAY; the same however it is split or sliced."""
 
-    def drive(step: int) -> tuple[list[tuple[int, bytes, bool, bool]], int | None]:
+    def drive(step: int, most: float = math.inf) -> tuple[list[tuple[int, bytes, bool, bool]], int | None]:
         connection = greeted()
         streams: dict[int, Stream] = {}
         data = b"".join(parts)
         try:
             for at in range(0, len(data), step):
-                for stream in connection.receive(data[at : at + step], 0.0):
+                progressed = connection.receive(data[at : at + step], 0.0, most)
+                while connection.unread:
+                    progressed += connection.receive(b"", 0.0, most)
+                for stream in progressed:
                     streams[stream.number] = stream
         except Broken:
             return [], goaway_code(connection.output())
         return [(s.number, b"".join(s.chunks), s.ended, s.gone) for s in streams.values()], None
 
-    assert drive(step) == drive(1 << 20)
+    assert drive(step) == drive(1 << 20) == drive(1 << 20, 3.0)
 
 
 @given(st.lists(st.tuples(st.binary(max_size=300), st.binary(max_size=70_000)), max_size=5))

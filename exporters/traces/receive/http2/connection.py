@@ -239,12 +239,12 @@ class Connection:
         if len(payload) < MIN_DATA and not flags & END_STREAM:
             self._budget.spend()
         stream = self._streams.get(number)
-        if stream is None:
+        if stream is None or stream.gone:
             if not self._closed.is_cut(number):
                 self._fail(number, STREAM_CLOSED)
             return
-        if stream.gone or stream.responded:
-            # Sent before the peer knew that the stream is closed.
+        if stream.responded:
+            # Sent before the peer knew it.
             return
         if stream.ended:
             self._fail(number, STREAM_CLOSED)

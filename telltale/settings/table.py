@@ -1,61 +1,34 @@
-"""One typed table of settings: name, default, help. Read from a TOML file and from TELLTALE_* variables.
-
-The environment wins over the file, the file over the defaults. A nested key is written with two underscores:
-`TELLTALE_COLLECTOR__HTTP_LISTEN=0.0.0.0:4318` is `http_listen` in the file's `[collector]` table.
-"""
+"""One typed table of settings: name, default, help."""
 
 from __future__ import annotations
 
-import difflib
-import os
-import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from telltale.exits import UsageError
-from telltale.serving.listen import parse_address
+from telltale.settings.values import (
+    Address,
+    Host,
+    Kind,
+    Label,
+    Named,
+    Origin,
+    Seconds,
+    SettingsError,
+    Url,
+    WholeSeconds,
+)
 
 ENV_PREFIX = "TELLTALE_"
-SEARCH_PATH = ("telltale.toml", "/etc/telltale/telltale.toml")
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
-# Variables of ours that are not settings: they say where the settings are.
-NOT_SETTINGS = {"TELLTALE_CONFIG"}
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-class SettingsError(UsageError):
-    """Settings that cannot be used. Each line of the message names the key, the value and the mend."""
-
-
-def _seconds(value: object) -> object:
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*", value)
-        if not match:
-            raise ValueError("write a duration such as 15s, 2m, 12h or 7d")
-        return float(match[1]) * _UNITS[match[2]]
-    return value
-
-
-def _address(value: object) -> object:
-    parse_address(value if isinstance(value, str) else "")
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
-"""A duration in seconds; written as a number or as 500ms, 15s, 2m, 12h, 7d."""
-
-Address = Annotated[str, BeforeValidator(_address)]
-"""host:port to listen on."""
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Store(Section):
@@ -81,11 +54,11 @@ class Collector(Section):
     max_text_bytes: int = Field(64 << 10, gt=0, description="Longest prompt or response kept; longer ones are cut.")
     max_in_flight_bytes: int = Field(64 << 20, gt=0, description="Bodies in work at once; above it senders must wait.")
     max_series: int = Field(20_000, gt=0, description="Label sets per metric; above it they fold into `other`.")
-    tenant_attributes: tuple[str, ...] = Field(
+    tenant_attributes: tuple[Named, ...] = Field(
         ("tenant.id", "tenant", "langfuse.trace.metadata.tenant", "metadata.user_api_key_team_id"),
         description="Resource, then span attributes that name the tenant, first found wins. A key's tenant beats them.",
     )
-    service_models: Mapping[str, str] = Field(
+    service_models: Mapping[Named, Named] = Field(
         default_factory=dict, description="`service.name` to model, for servers whose spans name none (vLLM, TGI)."
     )
 
@@ -103,30 +76,35 @@ class Sampling(Section):
 
 
 class Redaction(Section):
-    rules: Mapping[str, str] = Field(
+    rules: Mapping[Kind, str] = Field(
         default_factory=dict, description="More patterns to remove before storage: kind to RE2 expression."
     )
-    presidio_url: str = Field(
+    presidio_url: Url = Field(
         "",
-        pattern=r"^(https?://\S+)?$",
         description="Presidio analyzer that looks at prompts and responses after our own rules; a sample that it could "
         "not look at is left out.",
     )
-    presidio_language: str = Field("en", description="Language of the texts, as Presidio names it.")
-    presidio_entities: tuple[str, ...] = Field((), description="Entities that Presidio looks for; empty means all.")
+    presidio_language: Named = Field("en", description="Language of the texts, as Presidio names it.")
+    presidio_entities: tuple[Named, ...] = Field((), description="Entities that Presidio looks for; empty means all.")
     presidio_score: float = Field(0.5, ge=0, le=1, description="Least confidence of a finding that is removed.")
     presidio_timeout: Seconds = Field(5.0, description="How long one text may take there.")
+
+
+def _day(value: str) -> str:
+    if date.fromisoformat(value).isoformat() != value:
+        raise ValueError("write a day such as 2026-11-30")
+    return value
 
 
 class Price(Section):
     """USD per million tokens of one model, from a day on."""
 
-    model: str = Field(description="Served or requested model id; a trailing * matches any ending.")
+    model: Named = Field(description="Served or requested model id; a trailing * matches any ending.")
     input: float = Field(ge=0, description="USD per million input tokens.")
     output: float = Field(ge=0, description="USD per million output tokens.")
     cached_input: float | None = Field(None, ge=0, description="USD per million input tokens read from a cache.")
     cache_write_input: float | None = Field(None, ge=0, description="USD per million written into a cache.")
-    since: str = Field("1970-01-01", pattern=r"^\d{4}-\d{2}-\d{2}$", description="First day of validity.")
+    since: Annotated[str, AfterValidator(_day)] = Field("1970-01-01", description="First day of validity.")
 
 
 class Gpu(Section):
@@ -141,7 +119,7 @@ class Gpu(Section):
     container_logs: str = Field(
         "/var/log/containers", description="Kubelet's log links, whose names give the pod of each container id."
     )
-    owners: Mapping[str, Mapping[str, str]] = Field(
+    owners: Mapping[Named, Mapping[Literal["tenant", "service", "container"], str]] = Field(
         default_factory=dict,
         description="Who owns what: GPU or MIG uuid, GPU index, namespace/pod pattern or container:<id>, "
         "to {tenant, service, container}.",
@@ -153,6 +131,9 @@ class Gpu(Section):
         description="Seconds with a replaced driver whose library is not visible before giving up; 0: never.",
     )
     web_config: Path | None = Field(None, description="Prometheus web-config file: TLS and basic auth.")
+
+
+Count = Annotated[int, Field(ge=1, le=100)]
 
 
 class Monitor(Section):
@@ -167,7 +148,9 @@ class Monitor(Section):
     alpha: float = Field(
         0.01, gt=0, lt=0.5, description="False alarms allowed per series and window before persistence."
     )
-    persistence: tuple[int, int] = Field((3, 4), description="k of the last n windows must be suspect before an alert.")
+    persistence: tuple[Count, Count] = Field(
+        (3, 4), description="k of the last n windows must be suspect before an alert."
+    )
     seed: int = Field(0, description="Seed of every permutation.")
 
 
@@ -181,8 +164,8 @@ class Alerts(Section):
 
 class Web(Section):
     listen: Address = Field("127.0.0.1:8080", description="Pages and feedback API.")
-    public_url: str = Field("", description="Address that people and links use; empty means http://<listen>.")
-    allowed_hosts: tuple[str, ...] = Field((), description="Host names accepted beside loopback and public_url's.")
+    public_url: Origin = Field("", description="Address that people and links use; empty means http://<listen>.")
+    allowed_hosts: tuple[Host, ...] = Field((), description="Host names accepted beside loopback and public_url's.")
     session_idle: Seconds = Field(12 * 3600.0, description="A session ends after this long without use.")
     max_body_bytes: int = Field(64 << 10, gt=0, description="Largest request body of API and forms.")
     requests_per_second: float = Field(200.0, gt=0, description="Requests per second allowed to one API key.")
@@ -199,24 +182,24 @@ class Tickets(Section):
 class ScrapeTarget(Section):
     """One inference server or exporter that Prometheus scrapes."""
 
-    targets: tuple[Address, ...] = Field(description="host:port list.")
+    targets: tuple[Address, ...] = Field(min_length=1, description="host:port list.")
     kind: Literal["vllm", "sglang", "tgi", "triton", "dcgm", "other"] = Field("other", description="What it is.")
-    labels: Mapping[str, str] = Field(default_factory=dict, description="Labels added to its series.")
+    labels: Mapping[Label, str] = Field(default_factory=dict, description="Labels added to its series.")
 
 
 class Prometheus(Section):
     listen: Address = Field("127.0.0.1:9090", description="Prometheus.")
-    url: str = Field("", description="Address of a Prometheus that you run yourself; then none is started.")
+    url: Url = Field("", description="Address of a Prometheus that you run yourself; then none is started.")
     binary: Path | None = Field(None, description="prometheus binary; empty looks on PATH and in <data_dir>/tools.")
     promtool: Path | None = Field(None, description="promtool binary, found likewise.")
     scrape_interval: Seconds = Field(15.0, description="Time between two scrapes and between two rule evaluations.")
-    retention: Seconds = Field(15 * 86400.0, description="How long Prometheus keeps its data.")
+    retention: WholeSeconds = Field(15 * 86400.0, description="How long Prometheus keeps its data.")
     scrape: tuple[ScrapeTarget, ...] = Field((), description="Inference servers and exporters to scrape.")
 
 
 class Alertmanager(Section):
     listen: Address = Field("127.0.0.1:9093", description="Alertmanager.")
-    url: str = Field("", description="Address of an Alertmanager that you run yourself; then none is started.")
+    url: Url = Field("", description="Address of an Alertmanager that you run yourself; then none is started.")
     binary: Path | None = Field(None, description="alertmanager binary; empty looks on PATH and in <data_dir>/tools.")
     amtool: Path | None = Field(None, description="amtool binary, found likewise.")
 
@@ -224,14 +207,19 @@ class Alertmanager(Section):
 class Grafana(Section):
     listen: Address = Field("127.0.0.1:3000", description="Grafana, started when its binary is found.")
     binary: Path | None = Field(None, description="grafana binary; empty looks on PATH.")
-    url: str = Field("", description="Address of a Grafana that links should point to.")
+    url: Url = Field("", description="Address of a Grafana that links should point to.")
 
 
 class Settings(BaseSettings):
     """Every setting of Telltale. Unknown keys are errors."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
     )
 
     data_dir: Path = Field(Path(".telltale"), description="Where the store, Prometheus' data and fetched tools live.")
@@ -286,84 +274,14 @@ class Settings(BaseSettings):
         return (self.web.public_url or f"http://{self.web.listen}").rstrip("/")
 
     @property
+    def host_names(self) -> frozenset[str]:
+        """Names, beside loopback's, under which others reach us: public_url's and web.allowed_hosts."""
+        return frozenset({urlsplit(self.web_url).hostname or "", *map(str.lower, self.web.allowed_hosts)})
+
+    @property
     def prometheus_url(self) -> str:
         return (self.prometheus.url or f"http://{self.prometheus.listen}").rstrip("/")
 
     @property
     def alertmanager_url(self) -> str:
         return (self.alertmanager.url or f"http://{self.alertmanager.listen}").rstrip("/")
-
-
-def find_file(explicit: str | Path | None = None) -> Path | None:
-    """The settings file to use: the one named, else $TELLTALE_CONFIG, else the first of SEARCH_PATH that exists."""
-    named = explicit or os.environ.get("TELLTALE_CONFIG")
-    if named:
-        return Path(named)
-    return next((Path(name) for name in SEARCH_PATH if Path(name).is_file()), None)
-
-
-def load(file: str | Path | None = None) -> Settings:
-    """Read and check the settings. Raises SettingsError, one line per fault, each with key, value and mend."""
-    path = find_file(file)
-    table: dict[str, Any] = {}
-    if path is not None:
-        try:
-            table = tomllib.loads(path.read_text())
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: is not TOML: {error}") from error
-    unknown = [f"{name}: {_suggest(name, env_names())}" for name in _unknown_variables()]
-    if unknown:
-        raise SettingsError("\n".join(unknown))
-    try:
-        return Settings(**table)
-    except ValidationError as error:
-        raise SettingsError("\n".join(_explain(fault, path) for fault in error.errors())) from error
-
-
-def walk(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield every setting as (dotted key, default, help), in the order of the table."""
-    for name, info in model.model_fields.items():
-        key = f"{prefix}{name}"
-        default = info.get_default(call_default_factory=True) if not info.is_required() else ...
-        if isinstance(default, Section):
-            yield from walk(type(default), f"{key}.")
-        else:
-            yield key, "" if default in (None, ...) else str(default), info.description or ""
-
-
-def env_names() -> set[str]:
-    """Every environment variable that sets something."""
-    return {ENV_PREFIX + key.replace(".", "__").upper() for key, _, _ in walk()}
-
-
-def is_loopback(address: str) -> bool:
-    return address.rpartition(":")[0] in LOOPBACK
-
-
-def _unknown_variables() -> list[str]:
-    known = env_names() | {ENV_PREFIX + name.upper() for name in Settings.model_fields} | NOT_SETTINGS
-    # A mapping's entries are set as SECTION__KEY__ENTRY, so a known name is also a prefix.
-    return sorted(
-        name
-        for name in os.environ
-        if name.startswith(ENV_PREFIX) and name not in known and not any(name.startswith(k + "__") for k in known)
-    )
-
-
-def _explain(fault: Any, path: Path | None) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
-    variable = ENV_PREFIX + key.replace(".", "__").upper()
-    place = variable if variable in os.environ else str(path or "settings")
-    if fault["type"] == "extra_forbidden":
-        return f"{place}: {key}: {_suggest(key, {name for name, _, _ in walk()})}"
-    mend = next((text for name, _, text in walk() if name == key), "")
-    value = "(secret)" if "secret" in key or "token" in key or key == "store.url" else repr(fault["input"])
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{place}: {key} = {value}: {message}" + (f" ({mend})" if mend else "")
-
-
-def _suggest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"no such setting; did you mean {close[0]}?" if close else "no such setting; `telltale settings` lists them"
