@@ -34,7 +34,10 @@ _TRACES = (
     "pipeline",
     *(f"receive/http2/{name}" for name in _HTTP2),
 )
-_REDACTION = ("__init__", "rules", "checks")
+_REDACTION = (
+    *("__init__", "rules", "shape", "writing", "json_marks"),
+    *("keys", "named", "network", "payment", "identity", "phones"),
+)
 MODULES = (
     *(f"telltale/redaction/{name}" for name in _REDACTION),
     *(f"exporters/traces/{name}" for name in _TRACES),
