@@ -30,6 +30,7 @@ _TRACES = (
     *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),
     "calls/error_types",
     *("keep/forced", "keep/metrics", "keep/pending_samples", "keep/rate_sampler", "keep/sample_collector"),
+    "keep/redacting",
     *("keep/tally", "keep/unsampled"),
     "pipeline",
     *(f"receive/http2/{name}" for name in _HTTP2),
