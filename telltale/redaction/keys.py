@@ -42,7 +42,7 @@ _ISSUED = (
     r"key-[0-9a-f]{32}\b",
     r"[0-9a-f]{32}-us\d{1,2}\b",
     r"(?:SK|AC)[0-9a-f]{32}\b",
-    r"(?:bot)?\d{8,10}:[A-Za-z0-9_-]{35}",
+    r"(?:bot)?\d{8,10}:[A-Za-z0-9_-]{32,}",
     r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}",
     r"KakaoAK[ \t]+[0-9A-Za-z]{16,}",
     r"ncp_iam_[A-Za-z0-9]{16,}",
@@ -74,8 +74,13 @@ _PAIR = r"(?:AKIA|ASIA)[0-9A-Z]{16}[\"']?[ \t]{0,2}[,:;|\t ][ \t]{0,2}[\"']?([A-
 
 
 def random(data: bytes, start: int, end: int) -> list[Span]:
-    """Random keys contain a digit; `sk-learn-documentation` does not."""
-    return [(start, end)] if any(48 <= code <= 57 for code in data[start:end]) else []
+    """Random keys contain a digit, or capitals in the middle of words; `sk-learn-documentation` does neither."""
+    found = data[start:end]
+    is_random = any(48 <= code <= 57 for code in found) or len(_HUMPS.findall(found)) >= 4
+    return [(start, end)] if is_random else []
+
+
+_HUMPS = re.compile(rb"[a-z][A-Z]")
 
 
 def private(data: bytes, start: int, end: int) -> list[Span]:

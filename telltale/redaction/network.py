@@ -24,7 +24,7 @@ _HIDDEN = (
     rf"(?i)[a-z0-9](?:[a-z0-9_%+'-]|{_HIDDEN_DOT}){{0,64}}{_HIDDEN_AT}"
     rf"(?:[a-z0-9-]{{1,63}}{_HIDDEN_DOT})+[a-z]{{2,24}}\b"
 )
-_SPOKEN = r"(?i)\b[a-z0-9._%+-]{1,64} at (?:[a-z0-9-]{1,63} dot )+[a-z]{2,24}\b"
+_SPOKEN = r"(?i)\b[a-z0-9._%+-]{1,64} at (?:[a-z0-9-]{1,63} dot )+(?:com|net|org|edu|gov|info|biz|io|ai|dev|app|co|kr|jp|de|uk|fr|me|us|example)\b"
 _DOTTED_AT = rf"(?i)[a-z0-9._%+-]{{1,64}}@(?:[a-z0-9-]{{1,63}}{_HIDDEN_DOT})+[a-z]{{2,24}}\b"
 _DOT_SIGN = r"(?i)@[a-z0-9.-]{1,63}(?:[ ]?[(\[{<][ ]?(?:dot|\.|점)|[ ]dot[ ]|&#|&period;|[ ]?(?:쩜|닷))"
 
@@ -96,7 +96,7 @@ _VERSIONS = tuple(
             "update to",
         ),
         *("section", "sec.", "chapter", "clause", "appendix", "table", "figure", "fig.", "oid", "patch", "§"),
-        *("버전", "버젼", "릴리스", "릴리즈", "빌드", "펌웨어", "드라이버", "절", "조항", "제"),
+        *("버전", "버젼", "릴리스", "릴리즈", "빌드", "펌웨어", "드라이버", "절", "조항", "제", "표", "그림"),
     )
 )
 _SLICE = re.compile(r"\d{0,3}::\d{0,3}")

@@ -6,13 +6,15 @@ import re
 
 import re2
 
-from telltale.redaction.shape import ALONE, ANY_GAP, DASH, GAP, UP_TO, Shape, Span, digits
+from telltale.redaction.shape import ALONE, ANY_GAP, DASH, FIRST, GAP, UP_TO, Shape, Span, digits
 
 _FOUR = r"(?:4\d|5[0-8]|6[02-57]|3[04-9]|2[2-7])\d\d"
 _CARD = (
     # Four groups of four, some with a fifth; American Express and Diners Club; halves; together. The first Visa cards
     # had 13 digits.
     rf"({_FOUR}(?:{ANY_GAP}\d{{4}}){{3}}(?:{ANY_GAP}?\d{{1,3}})?"
+    # Over two lines.
+    rf"|{_FOUR}{ANY_GAP}\d{{4}}\n\d{{4}}{ANY_GAP}\d{{4}}|{_FOUR}(?:{ANY_GAP}\d{{4}}){{2}}\n\d{{4}}"
     rf"|3[4-9]\d\d{ANY_GAP}\d{{6}}{ANY_GAP}\d{{4,5}}"
     rf"|{_FOUR}\d{{4}}{ANY_GAP}\d{{8}}|{_FOUR}\d\d{ANY_GAP}\d{{10}}"
     rf"|{_FOUR}\d{{12,15}}|3[4-9]\d{{12,13}}|4\d{{12}})\b"
@@ -112,7 +114,7 @@ def iban(data: bytes, start: int, end: int) -> list[Span]:
 
 _BANK = (
     r"(?i)(?:계좌|입금|송금|이체|예금|통장|은행|뱅크|농협|수협|신협|우체국|새마을금고"
-    r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b|\biban\b|\brouting[ _-]?(?:no|number)\b)"
+    r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b|\b(?:bank|checking|savings|current)[ _-]account|\brouting[ _-]?(?:no|number)\b)"
 )
 _ACCOUNT = rf"{_BANK}{UP_TO}(\d{{2,6}}(?:{GAP}\d{{1,7}}){{1,4}}|\d{{8,17}})\b"
 _TIME = re.compile(rb"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d*")
@@ -129,4 +131,5 @@ def account(data: bytes, start: int, end: int) -> list[Span]:
 
 CARDS = (Shape("card", ALONE + _CARD, card),)
 IBANS = (Shape("iban", rf"(?i)\b(?:{_IBAN})", iban, rf"(?i)\b(?:{_IBAN_HEADS})\d{{2}}{_IBAN_GAP}?[a-z0-9]"),)
-ACCOUNTS = (Shape("bank_account", _ACCOUNT, account),)
+_ACCOUNT_OF = rf"{FIRST}(\d{{3,6}}-\d{{2,6}}-\d{{3,7}}(?:-\d{{1,5}})?)[ (]{{0,2}}(?:[가-힣A-Z]{{1,6}}(?:은행|뱅크)|농협|신협|우체국)"
+ACCOUNTS = (Shape("bank_account", _ACCOUNT, account), Shape("bank_account", _ACCOUNT_OF, account))

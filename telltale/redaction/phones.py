@@ -7,6 +7,7 @@ import re
 from telltale.redaction.shape import ALONE, DASH, FIRST, SPACE, Shape, Span, digits, in_chain, in_row, is_word
 
 _GAP = rf"(?:{SPACE}|{SPACE}?[.){DASH}]{SPACE}?)"
+_MOBILE_GAP = rf"(?:{SPACE}|{SPACE}?[./){DASH}]{SPACE}?)"
 _NARROW = rf"[{DASH} \x{{A0}}\x{{2007}}\x{{202F}}]"
 _ABROAD = (
     rf"(?:^|[^0-9A-Za-z])(\+[1-9](?:[(){DASH}/ \x{{A0}}\x{{2007}}\x{{202F}}]{{0,2}}\d){{6,14}}"
@@ -15,7 +16,7 @@ _ABROAD = (
 )
 _MOBILE = r"01[016789]"
 _AREA = r"0(?:2|[3-6]\d|70|50\d|80)"
-_KOREA = rf"{FIRST}(\({_MOBILE}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_MOBILE}{_GAP}\d{{3,4}}{_GAP}?\d{{4}})\b"
+_KOREA = rf"{FIRST}(\({_MOBILE}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_MOBILE}{_MOBILE_GAP}\d{{3,4}}{_MOBILE_GAP}?\d{{4}})\b"
 _KOREA_HOME = rf"{FIRST}(\({_AREA}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_AREA}{_GAP}\d{{3,4}}{_GAP}?\d{{4}})\b"
 _KOREA_BARE = (
     rf"{ALONE}({_MOBILE}\d{{7,8}}|{_MOBILE}\d{{3,4}}{_GAP}\d{{4}}"
@@ -80,7 +81,9 @@ def _is_group(beside: str, gap: str) -> bool:
 
 
 _NATIONAL_GAP = rf"[.{DASH} \x{{A0}}\x{{2007}}\x{{202F}}]"
+_ANNOUNCED = r"(?i)(?:phone|\btel|mobile|whatsapp|전화번호|전화|연락처|휴대폰|핸드폰)[^0-9A-Za-z\n]{1,4}(\+?\d{9,14})\b"
 PHONES = (
+    Shape("phone", _ANNOUNCED, apart),
     Shape("phone", _ABROAD, abroad),
     Shape("phone", _KOREA_82, apart),
     Shape("phone", _KOREA, apart),
