@@ -108,7 +108,7 @@ def some_digits(data: bytes, start: int, end: int) -> list[Span]:
     """A number with letters in it, not words: as people write it until the first word without a digit."""
     size, found = 0, data[start:end]
     for word in found.replace(b"-", b" ").split(b" "):
-        if not any(48 <= code <= 57 for code in word) and (size or not word.isupper()):
+        if not any(48 <= code <= 57 for code in word) and not (word.isupper() and len(word) <= 4):
             break
         size += len(word) + 1
     kept = found[: max(0, size - 1)]
@@ -121,6 +121,8 @@ _PLATE = rf"{FIRST}(\d{{2,3}}{_PLATE_LETTER}[ ]?\d{{4}})"
 _PLATE_OLD = rf"({_REGION}[ ]?\d{{1,2}}[ ]?{_PLATE_LETTER}[ ]?\d{{4}})"
 _PLATE_WORDS = ("차량", "번호판", "차번호", "자동차", "주차", "차 번호", "운전", "plate", "vehicle", "car ")
 # What is counted: `12조3456억` is money.
+_COUNTS = "조주호도자수로오부하마사우다나가서어고소보구무배"
+_NO_DIGITS = dict.fromkeys(map(ord, "0123456789 "))
 _UNITS = ("억", "만", "원", "년", "명", "개", "%", "천", "호", "번지", ",", "월")
 
 
@@ -129,7 +131,12 @@ def plate(data: bytes, start: int, end: int) -> list[Span]:
     after = data[end : end + 3].decode("utf-8", "ignore")
     if (after[:1].isascii() and after[:1].isalnum()) or after.startswith(_UNITS):
         return []
-    return [] if b" " in data[start:end] and not is_announced(data, start, _PLATE_WORDS) else [(start, end)]
+    letter = data[start:end].decode().translate(_NO_DIGITS)[:1]
+    return (
+        []
+        if b" " in data[start:end] and letter in _COUNTS and not is_announced(data, start, _PLATE_WORDS)
+        else [(start, end)]
+    )
 
 
 ANNOUNCED = (

@@ -126,9 +126,28 @@ def pin(data: bytes, start: int, end: int) -> list[Span]:
     return [] if counted and after else [(start, end)]
 
 
-# In a container registry's configuration; and handed to a decoder.
+def quoted_key(data: bytes, start: int, end: int) -> list[Span]:
+    """A key with signs in it, as frameworks make them: random, no sentence."""
+    value = data[start:end]
+    return [(start, end)] if _numerals(value) >= 2 and not value.startswith((b"$", b"{", b"<", b"/")) else []
+
+
+# Behind a name and a slash.
+_BESIDE = (
+    r"(?i)(?:계정|아이디|로그인|account|login|\bid|username|credentials?)[^\n/]{0,24}[ ]?/[ ]?"
+    r"([A-Za-z][A-Za-z_.-]*[0-9!@#$%^&][^\s\x01-\x17\"'`\\,;<>(){}\[\]]+)"
+)
+_QUOTED = rf"{_NAMED}(?:[_-]base)?[\"']?[ \t]{{0,3}}{_SIGN}[ \t]{{0,3}}[\"']([^\s\x01-\x17\"'\\]{{20,}})[\"']"
+_VARIABLE = r"\b[A-Z][A-Z0-9_]{0,64}_(?:KEY|TOKEN|SECRET|PAT|CREDENTIALS?)(?:_BASE)?=[\"']?([A-Za-z0-9_.~+/=-]{16,})"
+_KEY_SAID = (
+    r"(?i)(?:키|토큰|시크릿|\b(?:key|token|secret))(?:[ ]?(?:값|id))?(?:은|는|이|가|[ ]is|[ ]was)?(?:[ ]?[:=(\x{2013}\x{2014}-])?"
+    r"[ ]?[\"'`]?([A-Za-z0-9_.~+/=-]{20,})"
+)
+_AUTHORIZATION_RAW = rf"{_AUTHORIZATION}{_GIVEN}([A-Za-z0-9_.~+/=-]{{20,}})"
+# A data source's name: `user:password@tcp(host)`, `user/password@host`.
+_ADDRESS = r"\b[A-Za-z0-9_.-]{1,64}(?::([^\s:@/\"']{4,128})@(?:tcp|unix)?\()"
+# In a container registry's configuration.
 _DOCKER = r"\bauth[\"']?[ ]?:[ ]?[\"']([A-Za-z0-9+/]{12,}={0,2})[\"']"
-_ECHOED = r"\b([A-Za-z0-9+/]{12,}={0,2})[\"']?[ ]?\|[ ]?base64\b"
 
 
 def _numerals(value: bytes) -> int:
@@ -160,7 +179,12 @@ NAMED = (
     Shape("secret", _ENTRY_GIVEN, given),
     Shape("secret", _PIN, pin),
     Shape("secret", _DOCKER, key),
-    Shape("secret", _ECHOED, key),
+    Shape("secret", _BESIDE, said),
+    Shape("secret", _QUOTED, quoted_key),
+    Shape("secret", _VARIABLE, key),
+    Shape("secret", _KEY_SAID, key),
+    Shape("secret", _AUTHORIZATION_RAW, key),
+    Shape("secret", _ADDRESS, given),
     Shape("secret", _SECRET_GIVEN, key, _SECRET),
     Shape("secret", _COMMAND_GIVEN, sign=_COMMAND),
     Shape("secret", _OPTION_GIVEN, given, _OPTION),

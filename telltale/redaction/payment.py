@@ -6,13 +6,14 @@ import re
 
 import re2
 
-from telltale.redaction.shape import ALONE, ANY_GAP, DASH, FIRST, GAP, UP_TO, Shape, Span, digits
+from telltale.redaction.shape import ALONE, ANY_GAP, DASH, FIRST, GAP, UP_TO, Shape, Span, digits, in_chain, in_row
 
+_CARD_GAP = r"[^0-9A-Za-z\n,|;]{1,3}"
 _FOUR = r"(?:4\d|5[0-8]|6[02-57]|3[04-9]|2[2-7])\d\d"
 _CARD = (
     # Four groups of four, some with a fifth; American Express and Diners Club; halves; together. The first Visa cards
     # had 13 digits.
-    rf"({_FOUR}(?:{ANY_GAP}\d{{4}}){{3}}(?:{ANY_GAP}?\d{{1,3}})?"
+    rf"({_FOUR}(?:{_CARD_GAP}\d{{4}}){{3}}(?:{ANY_GAP}?\d{{1,3}})?"
     # Over two lines.
     rf"|{_FOUR}{ANY_GAP}\d{{4}}\n\d{{4}}{ANY_GAP}\d{{4}}|{_FOUR}(?:{ANY_GAP}\d{{4}}){{2}}\n\d{{4}}"
     rf"|3[4-9]\d\d{ANY_GAP}\d{{6}}{ANY_GAP}\d{{4,5}}"
@@ -129,7 +130,17 @@ def account(data: bytes, start: int, end: int) -> list[Span]:
     return [(start, end)] if least <= len(number) <= 17 and not is_time else []
 
 
-CARDS = (Shape("card", ALONE + _CARD, card),)
+# Digit by digit.
+_SPELLED = rf"{ALONE}([3-6](?:[ .-]\d){{13,18}})\b"
+
+
+def spelled(data: bytes, start: int, end: int) -> list[Span]:
+    """A card's digits one by one, and no more of them."""
+    alone = not in_chain(data, start, end) and not in_row(data, start, end)
+    return [(start, end)] if alone and is_card(digits(data[start:end])) else []
+
+
+CARDS = (Shape("card", ALONE + _CARD, card), Shape("card", _SPELLED, spelled))
 IBANS = (Shape("iban", rf"(?i)\b(?:{_IBAN})", iban, rf"(?i)\b(?:{_IBAN_HEADS})\d{{2}}{_IBAN_GAP}?[a-z0-9]"),)
 _ACCOUNT_OF = rf"{FIRST}(\d{{3,6}}-\d{{2,6}}-\d{{3,7}}(?:-\d{{1,5}})?)[ (]{{0,2}}(?:[가-힣A-Z]{{1,6}}(?:은행|뱅크)|농협|신협|우체국)"
 ACCOUNTS = (Shape("bank_account", _ACCOUNT, account), Shape("bank_account", _ACCOUNT_OF, account))

@@ -7,7 +7,7 @@ import re
 from telltale.redaction.shape import ALONE, DASH, FIRST, SPACE, Shape, Span, digits, in_chain, in_row, is_word
 
 _GAP = rf"(?:{SPACE}|{SPACE}?[.){DASH}]{SPACE}?)"
-_MOBILE_GAP = rf"(?:{SPACE}|{SPACE}?[./){DASH}]{SPACE}?)"
+_MOBILE_GAP = rf"(?:{SPACE}|(?:에|의|국에|[ ]다시)[ ]?|{SPACE}?[./){DASH}]{SPACE}?)"
 _NARROW = rf"[{DASH} \x{{A0}}\x{{2007}}\x{{202F}}]"
 _ABROAD = (
     rf"(?:^|[^0-9A-Za-z])(\+[1-9](?:[(){DASH}/ \x{{A0}}\x{{2007}}\x{{202F}}]{{0,2}}\d){{6,14}}"
@@ -82,7 +82,9 @@ def _is_group(beside: str, gap: str) -> bool:
 
 _NATIONAL_GAP = rf"[.{DASH} \x{{A0}}\x{{2007}}\x{{202F}}]"
 _ANNOUNCED = r"(?i)(?:phone|\btel|mobile|whatsapp|전화번호|전화|연락처|휴대폰|핸드폰)[^0-9A-Za-z\n]{1,4}(\+?\d{9,14})\b"
+_SPOKEN = r"공일[공일육칠팔구][ -]?[공영일이삼사오육칠팔구]{3,4}[ -]?[공영일이삼사오육칠팔구]{4}"
 PHONES = (
+    Shape("phone", _SPOKEN),
     Shape("phone", _ANNOUNCED, apart),
     Shape("phone", _ABROAD, abroad),
     Shape("phone", _KOREA_82, apart),
