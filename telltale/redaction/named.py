@@ -132,6 +132,18 @@ def quoted_key(data: bytes, start: int, end: int) -> list[Span]:
     return [(start, end)] if _numerals(value) >= 2 and not value.startswith((b"$", b"{", b"<", b"/")) else []
 
 
+def mixed(data: bytes, start: int, end: int) -> list[Span]:
+    """Letters with digits or signs, in ASCII where the words around are Korean."""
+    value = data[start:end].rstrip(b".!?:,")
+    has_letter = any(chr(code).isalpha() for code in value)
+    strange = _numerals(value) or _is_signed(value)
+    return [(start, end)] if has_letter and strange and _ALGORITHM.match(value) is None else []
+
+
+_KOREAN_PASS = (
+    r"(?:비밀[ ]?번호|비번|패스워드|암호)(?:[ ]?\([^)\n]{1,16}\))?[ ]?(?:은|는|이|가|을|를|값)?(?:요)?[ ]?"
+    r"(?:[:=-]|->|=>|→|\x{FF1A})?[ ]?[\"'`]?([!#-&(-.0-;=?-\[\]-_a-z|~]{6,})"
+)
 # Behind a name and a slash.
 _BESIDE = (
     r"(?i)(?:계정|아이디|로그인|account|login|\bid|username|credentials?)[^\n/]{0,24}[ ]?/[ ]?"
@@ -180,6 +192,7 @@ NAMED = (
     Shape("secret", _PIN, pin),
     Shape("secret", _DOCKER, key),
     Shape("secret", _BESIDE, said),
+    Shape("secret", _KOREAN_PASS, mixed),
     Shape("secret", _QUOTED, quoted_key),
     Shape("secret", _VARIABLE, key),
     Shape("secret", _KEY_SAID, key),

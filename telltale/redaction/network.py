@@ -41,6 +41,12 @@ def email(data: bytes, start: int, end: int) -> list[Span]:
     return [(start, end)]
 
 
+def hidden(data: bytes, start: int, end: int) -> list[Span]:
+    """An address whose dots are hidden: what is written plainly has been looked at."""
+    return [(start, end)] if data[start:end].translate(None, _PLAIN_ADDRESS) else []
+
+
+_PLAIN_ADDRESS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-@"
 _FILES = frozenset((b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"git"))
 _PATH = re.compile(rb"[/~]|[\w.-]{1,100}/|[\w-]{1,100}\.git\b", re.ASCII)
 _SCALE = re.compile(rb"\dx\.")
@@ -121,6 +127,6 @@ EMAILS = (
     Shape("email", _CODED_EMAIL, sign=_CODED_AT),
     Shape("email", _HIDDEN, sign=r"(?i)" + _HIDDEN_AT),
     Shape("email", _SPOKEN, sign=r"(?i) at [a-z0-9-]{1,63} dot "),
-    Shape("email", _DOTTED_AT, sign=_DOT_SIGN),
+    Shape("email", _DOTTED_AT, hidden, _DOT_SIGN),
 )
 ADDRESSES = (Shape("ip", _IPV6, ipv6), Shape("ip", _IPV4, ipv4))

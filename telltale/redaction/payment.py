@@ -14,7 +14,8 @@ _CARD = (
     # Four groups of four, some with a fifth; American Express and Diners Club; halves; together. The first Visa cards
     # had 13 digits.
     rf"({_FOUR}(?:{_CARD_GAP}\d{{4}}){{3}}(?:{ANY_GAP}?\d{{1,3}})?"
-    # Over two lines.
+    # With some gaps left out; over two lines.
+    rf"|{_FOUR}(?:[ -]?\d{{4}}){{3}}|3[47]\d\d(?:{ANY_GAP}\d{{4}}){{2}}{ANY_GAP}\d{{3}}"
     rf"|{_FOUR}{ANY_GAP}\d{{4}}\n\d{{4}}{ANY_GAP}\d{{4}}|{_FOUR}(?:{ANY_GAP}\d{{4}}){{2}}\n\d{{4}}"
     rf"|3[4-9]\d\d{ANY_GAP}\d{{6}}{ANY_GAP}\d{{4,5}}"
     rf"|{_FOUR}\d{{4}}{ANY_GAP}\d{{8}}|{_FOUR}\d\d{ANY_GAP}\d{{10}}"

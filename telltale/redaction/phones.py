@@ -16,7 +16,10 @@ _ABROAD = (
 )
 _MOBILE = r"01[016789]"
 _AREA = r"0(?:2|[3-6]\d|70|50\d|80)"
-_KOREA = rf"{FIRST}(\({_MOBILE}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_MOBILE}{_MOBILE_GAP}\d{{3,4}}{_MOBILE_GAP}?\d{{4}})\b"
+_KOREA = (
+    rf"{FIRST}(\({_MOBILE}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_MOBILE}{_MOBILE_GAP}\d{{3,4}}{_MOBILE_GAP}?\d{{4}}"
+    r"|01[016789][^0-9A-Za-z\n]{1,3}\d{3,4}[^0-9A-Za-z\n]{1,3}\d{4})\b"
+)
 _KOREA_HOME = rf"{FIRST}(\({_AREA}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_AREA}{_GAP}\d{{3,4}}{_GAP}?\d{{4}})\b"
 _KOREA_BARE = (
     rf"{ALONE}({_MOBILE}\d{{7,8}}|{_MOBILE}\d{{3,4}}{_GAP}\d{{4}}"
