@@ -8,7 +8,7 @@ import re2
 
 from telltale.redaction.shape import ALONE, ANY_GAP, DASH, FIRST, GAP, UP_TO, Shape, Span, digits, in_chain, in_row
 
-_CARD_GAP = r"[^0-9A-Za-z\n,|;]{1,3}"
+_CARD_GAP = r"[^0-9A-Za-z]{1,4}"
 _FOUR = r"(?:4\d|5[0-8]|6[02-57]|3[04-9]|2[2-7])\d\d"
 _CARD = (
     # Four groups of four, some with a fifth; American Express and Diners Club; halves; together. The first Visa cards
@@ -50,10 +50,17 @@ def _card_size(found: bytes) -> int:
 def _in_row(data: bytes, start: int, end: int) -> bool:
     """Whether groups of four digits that are no card stand before or behind it, as in a table."""
     before, after = data[max(0, start - 25) : start], data[end : end + 20]
+    if data[start:end].translate(None, _CELLS) != data[start:end]:
+        left, right = before[-6:].rstrip(_BETWEEN), after[:6].lstrip(_BETWEEN)
+        return left[-1:].isdigit() or right[:1].isdigit()
     if before[-1:] + before[-6:-5] == b"  " and before[-5:-1].isdigit():
         longer = len(before) == 25 and before[:4].isdigit() and before[4:5] == b" "
         return longer or not is_card(digits(before))
     return after[:1] + after[5:6] == b"  " and (after[1:5] + after[6:10]).isdigit() and not is_card(digits(after))
+
+
+# What separates a table's columns and lines more often than a card's groups.
+_CELLS, _BETWEEN = b",|;\n\"", b",|;\n\" "
 
 
 def is_card(number: bytes) -> bool:
