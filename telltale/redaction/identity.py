@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from telltale.redaction.payment import is_ean
-from telltale.redaction.shape import ANY_GAP, FIRST, GAP, UP_TO, Shape, Span, digits, in_chain, in_row
+from telltale.redaction.shape import ANY_GAP, FIRST, GAP, THEN_DIGIT, UP_TO, Shape, Span, digits, in_chain, in_row
 
 _DATE = r"\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _RRN = rf"{FIRST}({_DATE}(?:{ANY_GAP})?[1-8]\d{{6}})\b"
@@ -84,14 +84,14 @@ _BUSINESS_NAME = r"(?i)(?:사업자|법인[ ]?등록|business[ _-]reg(?:istratio
 _BUSINESS_CHECKED = rf"{FIRST}([1-9]\d{{2}}-\d{{2}}-\d{{5}})\b"
 _EMPLOYER = r"(?i)(?:employer identification|\bein\b|\btax id|\bfein\b)[^0-9\n]{0,24}?(\d{2}-?\d{7})\b"
 # Two letters of the country, of which some numbers have further letters.
-_VAT = r"(?i)\b(?:vat|ust-?id)(?:[ _-]?(?:id|reg|no|number|nr)\.?){0,2}[^0-9a-z\n]{1,4}([a-z]{2}[ ]?[0-9a-z]{0,2}\d{6,11}[0-9a-z]{0,3})\b"
+_VAT = r"(?i)\b(?:vat|ust-?id)(?:[ _-]?(?:id|reg|no|number|nr)\.?){0,2}[^0-9a-z\n]{1,4}([a-z]{2}[ ]?[0-9a-z]{0,2}\d{6,11}[0-9a-z]{0,3})\b"  # noqa: E501
 _KR_SPLIT = rf"(?:주민|외국인[ ]?등록){UP_TO}({_DATE}[^0-9\n]{{1,16}}[1-8]\d{{6}})\b"
 _LICENCE_WORDS = (
     r"(?i)(?:\bdriv(?:er|ing)'?s?[ _-]?licen[cs]e|\bdl[ ]?(?:#|no\b|number)|\blicen[cs]e[ _-](?:no|number|#))"
     r"(?:[ _-]?(?:number|no\.?|num|#|id|is|was|on file))*[^0-9a-z\n]{1,4}([a-z0-9]{1,8}(?:[ -]?[a-z0-9]{2,8}){1,3})\b"
 )
 _PLATE_SAID = (
-    r"(?i)(?:(?:licen[cs]e|number|vehicle|car)[ _-]?plate|plate[ _-]?(?:no|number|#)|\bregistration plate|\bvehicle reg(?:istration)?)"
+    r"(?i)(?:(?:licen[cs]e|number|vehicle|car)[ _-]?plate|plate[ _-]?(?:no|number|#)|\bregistration plate|\bvehicle reg(?:istration)?)"  # noqa: E501
     r"(?:[ _-]?(?:number|no\.?|is|was))*[^0-9a-z\n]{1,4}([a-z0-9]{1,4}(?:[ -]?[a-z0-9]{2,4}){1,2})\b"
 )
 
@@ -140,18 +140,18 @@ def plate(data: bytes, start: int, end: int) -> list[Span]:
 
 
 ANNOUNCED = (
-    Shape("passport", _PASSPORT),
-    Shape("driver_license", _LICENCE_GIVEN),
+    Shape("passport", _PASSPORT, sign=_PASSPORT_NAME + THEN_DIGIT),
+    Shape("driver_license", _LICENCE_GIVEN, sign=_LICENCE_NAME + THEN_DIGIT),
     Shape("driver_license", _LICENCE),
     Shape("driver_license", _LICENCE_OLD),
     Shape("driver_license", _LICENCE_WORDS, some_digits),
-    Shape("business_number", _BUSINESS),
+    Shape("business_number", _BUSINESS, sign=_BUSINESS_NAME + THEN_DIGIT),
     Shape("business_number", _BUSINESS_CHECKED, business),
     Shape("business_number", _EMPLOYER),
     Shape("business_number", _VAT),
-    Shape("kr_rrn", _KR_SPLIT),
-    Shape("us_ssn", rf"{_SSN_NAME}{UP_TO}({_NINE})\b", ssn),
-    Shape("us_itin", rf"{_ITIN_NAME}{UP_TO}({_NINE})\b", itin),
+    Shape("kr_rrn", _KR_SPLIT, sign="(?:주민|외국인[ ]?등록)" + THEN_DIGIT),
+    Shape("us_ssn", rf"{_SSN_NAME}{UP_TO}({_NINE})\b", ssn, _SSN_NAME + THEN_DIGIT),
+    Shape("us_itin", rf"{_ITIN_NAME}{UP_TO}({_NINE})\b", itin, _ITIN_NAME + THEN_DIGIT),
 )
 """Recognised by the words before them, or by a shape that nothing else has."""
 RESIDENTS = (Shape("kr_rrn", _RRN, rrn),)

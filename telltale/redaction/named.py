@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from telltale.redaction.keys import random
-from telltale.redaction.shape import Shape, Span
+from telltale.redaction.shape import THEN_DIGIT, Shape, Span
 
 _SIGN = r"(?:[:=]|:=|=>|\x{FF1A})"
 _GIVEN = rf"""\\*["'`]?[ \t]{{0,3}}{_SIGN}[ \t]{{0,3}}\\*["'`]?"""
@@ -141,7 +141,7 @@ def mixed(data: bytes, start: int, end: int) -> list[Span]:
 
 
 _KOREAN_PASS = (
-    r"(?:비밀[ ]?번호|비번|패스워드|암호)(?:[ ]?\([^)\n]{1,16}\))?[ ]?(?:은|는|이|가|을|를|값)?(?:요)?[ ]?"
+    r"(?:비밀[ ]?번호|비번|패스워드|암호)(?:[ ]?\([^)\n]{1,16}\))?[ ]?(?:은|는|이|가|을|를|값)?(?:요)?[ ]?"  # noqa: S105
     r"(?:[:=-]|->|=>|→|\x{FF1A})?[ ]?[\"'`]?([!#-&(-.0-;=?-\[\]-_a-z|~]{6,})"
 )
 # Behind a name and a slash.
@@ -152,7 +152,7 @@ _BESIDE = (
 _QUOTED = rf"{_NAMED}(?:[_-]base)?[\"']?[ \t]{{0,3}}{_SIGN}[ \t]{{0,3}}[\"']([^\s\x01-\x17\"'\\]{{20,}})[\"']"
 _VARIABLE = r"\b[A-Z][A-Z0-9_]{0,64}_(?:KEY|TOKEN|SECRET|PAT|CREDENTIALS?)(?:_BASE)?=[\"']?([A-Za-z0-9_.~+/=-]{16,})"
 _KEY_SAID = (
-    r"(?i)(?:키|토큰|시크릿|\b(?:key|token|secret))(?:[ ]?(?:값|id))?(?:은|는|이|가|[ ]is|[ ]was)?(?:[ ]?[:=(\x{2013}\x{2014}-])?"
+    r"(?i)(?:키|토큰|시크릿|\b(?:key|token|secret))(?:[ ]?(?:값|id))?(?:은|는|이|가|[ ]is|[ ]was)?(?:[ ]?[:=(\x{2013}\x{2014}-])?"  # noqa: E501
     r"[ ]?[\"'`]?([A-Za-z0-9_.~+/=-]{20,})"
 )
 _AUTHORIZATION_RAW = rf"{_AUTHORIZATION}{_GIVEN}([A-Za-z0-9_.~+/=-]{{20,}})"
@@ -184,7 +184,7 @@ NAMED = (
     Shape("secret", _QUERY_GIVEN, parameter, _QUERY),
     Shape("secret", _NAMED_GIVEN, key, _NAMED),
     Shape("secret", _CLIENT_GIVEN, key, _CLIENT),
-    Shape("secret", _KOREAN_GIVEN, key),
+    Shape("secret", _KOREAN_GIVEN, quoted_key, _KOREAN + THEN_DIGIT),
     Shape("secret", _ELEMENT_GIVEN, sign=_ELEMENT),
     Shape("secret", _PASS_GIVEN, given),
     Shape("secret", _PASS_SAID, said),
@@ -192,10 +192,10 @@ NAMED = (
     Shape("secret", _PIN, pin),
     Shape("secret", _DOCKER, key),
     Shape("secret", _BESIDE, said),
-    Shape("secret", _KOREAN_PASS, mixed),
+    Shape("secret", _KOREAN_PASS, mixed, r"(?:비밀[ ]?번호|비번|패스워드|암호)[^\n]*[0-9!@#$%^&*]"),
     Shape("secret", _QUOTED, quoted_key),
     Shape("secret", _VARIABLE, key),
-    Shape("secret", _KEY_SAID, key),
+    Shape("secret", _KEY_SAID, quoted_key, r"(?i)(?:키|토큰|시크릿|\bkey|\btoken|\bsecret)" + THEN_DIGIT),
     Shape("secret", _AUTHORIZATION_RAW, key),
     Shape("secret", _ADDRESS, given),
     Shape("secret", _SECRET_GIVEN, key, _SECRET),

@@ -6,7 +6,20 @@ import re
 
 import re2
 
-from telltale.redaction.shape import ALONE, ANY_GAP, DASH, FIRST, GAP, UP_TO, Shape, Span, digits, in_chain, in_row
+from telltale.redaction.shape import (
+    ALONE,
+    ANY_GAP,
+    DASH,
+    FIRST,
+    GAP,
+    THEN_DIGIT,
+    UP_TO,
+    Shape,
+    Span,
+    digits,
+    in_chain,
+    in_row,
+)
 
 _CARD_GAP = r"[^0-9A-Za-z]{1,4}"
 _FOUR = r"(?:4\d|5[0-8]|6[02-57]|3[04-9]|2[2-7])\d\d"
@@ -60,7 +73,7 @@ def _in_row(data: bytes, start: int, end: int) -> bool:
 
 
 # What separates a table's columns and lines more often than a card's groups.
-_CELLS, _BETWEEN = b",|;\n\"", b",|;\n\" "
+_CELLS, _BETWEEN = b',|;\n"', b',|;\n" '
 
 
 def is_card(number: bytes) -> bool:
@@ -123,7 +136,7 @@ def iban(data: bytes, start: int, end: int) -> list[Span]:
 
 _BANK = (
     r"(?i)(?:계좌|입금|송금|이체|예금|통장|은행|뱅크|농협|수협|신협|우체국|새마을금고"
-    r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b|\b(?:bank|checking|savings|current)[ _-]account|\brouting[ _-]?(?:no|number)\b)"
+    r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b|\b(?:bank|checking|savings|current)[ _-]account|\brouting[ _-]?(?:no|number)\b)"  # noqa: E501
 )
 _ACCOUNT = rf"{_BANK}{UP_TO}(\d{{2,6}}(?:{GAP}\d{{1,7}}){{1,4}}|\d{{8,17}})\b"
 _TIME = re.compile(rb"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d*")
@@ -150,5 +163,5 @@ def spelled(data: bytes, start: int, end: int) -> list[Span]:
 
 CARDS = (Shape("card", ALONE + _CARD, card), Shape("card", _SPELLED, spelled))
 IBANS = (Shape("iban", rf"(?i)\b(?:{_IBAN})", iban, rf"(?i)\b(?:{_IBAN_HEADS})\d{{2}}{_IBAN_GAP}?[a-z0-9]"),)
-_ACCOUNT_OF = rf"{FIRST}(\d{{3,6}}-\d{{2,6}}-\d{{3,7}}(?:-\d{{1,5}})?)[ (]{{0,2}}(?:[가-힣A-Z]{{1,6}}(?:은행|뱅크)|농협|신협|우체국)"
-ACCOUNTS = (Shape("bank_account", _ACCOUNT, account), Shape("bank_account", _ACCOUNT_OF, account))
+_ACCOUNT_OF = rf"{FIRST}(\d{{3,6}}-\d{{2,6}}-\d{{3,7}}(?:-\d{{1,5}})?)[ (]{{0,2}}(?:[가-힣A-Z]{{1,6}}(?:은행|뱅크)|농협|신협|우체국)"  # noqa: E501
+ACCOUNTS = (Shape("bank_account", _ACCOUNT, account, _BANK + THEN_DIGIT), Shape("bank_account", _ACCOUNT_OF, account))

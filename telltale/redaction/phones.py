@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import re
 
-from telltale.redaction.shape import ALONE, DASH, FIRST, SPACE, Shape, Span, digits, in_chain, in_row, is_word
+from telltale.redaction.shape import (
+    ALONE,
+    DASH,
+    FIRST,
+    SPACE,
+    THEN_DIGIT,
+    Shape,
+    Span,
+    digits,
+    in_chain,
+    in_row,
+    is_word,
+)
 
 _GAP = rf"(?:{SPACE}|{SPACE}?[.){DASH}]{SPACE}?)"
 _MOBILE_GAP = rf"(?:{SPACE}|(?:에|의|국에|[ ]다시)[ ]?|{SPACE}?[./){DASH}]{SPACE}?)"
@@ -95,7 +107,7 @@ PHONES = (
     Shape("phone", _KOREA_HOME, apart),
     Shape("phone", _KOREA_BARE, apart),
     Shape("phone", _US, american),
-    Shape("phone", _US_BARE, apart),
+    Shape("phone", _US_BARE, apart, _CALL + THEN_DIGIT),
     # The United Kingdom, Italy, Japan; France; Germany.
     Shape("phone", rf"(?:\(|\b)0[1-9]\d{{0,3}}\)?{_NARROW}\d{{3,4}}{_NARROW}\d{{3,4}}", national),
     Shape("phone", rf"\b0[1-9](?:{_NATIONAL_GAP}\d{{2}}){{4}}", national),

@@ -43,6 +43,8 @@ GAP = rf"(?:{SPACE}|{SPACE}?[.{DASH}]{SPACE}?)"
 # The same between digits that a context announces, or that have a check digit.
 ANY_GAP = rf"(?:{SPACE}{{1,3}}|{SPACE}?[./_\x{{B7}}:~{DASH}]{{1,2}}{SPACE}?)"
 # Between a word and the number that it announces.
+# For the first pass: without a count, it needs no state a character.
+THEN_DIGIT = r"[^0-9\n]*[0-9]"
 UP_TO = r"[^0-9\n]{0,24}?"
 
 
