@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from telltale.redaction.payment import is_ean
-from telltale.redaction.shape import ANY_GAP, FIRST, GAP, UP_TO, Shape, Span, digits, in_chain, in_row
+from telltale.redaction.shape import ANY_GAP, FIRST, GAP, THEN_DIGIT, UP_TO, Shape, Span, digits, in_chain, in_row
 
 _DATE = r"\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _RRN = rf"{FIRST}({_DATE}(?:{ANY_GAP})?[1-8]\d{{6}})\b"
@@ -80,13 +80,49 @@ _LICENCE_GIVEN = (
 _LICENCE_OLD = rf"({_REGION}[ ]?-?[ ]?\d{{2}}[ -]\d{{6}}[ -]\d{{2}})\b"
 _PASSPORT_NAME = r"(?i)(?:passport|여권)"
 _PASSPORT = rf"{_PASSPORT_NAME}{UP_TO}([A-Z]{{1,2}}\d{{6,8}}|[A-Z]\d{{3}}[A-Z]\d{{4}}|\d{{9}})\b"
-_BUSINESS_NAME = r"(?i)(?:사업자|법인[ ]?등록|business[ _-]reg|\bbrn\b)"
+_BUSINESS_NAME = r"(?i)(?:사업자|법인[ ]?등록|business[ _-]reg(?:istration)?(?:[ _-]number)?|\bbrn\b)"
+_BUSINESS_CHECKED = rf"{FIRST}([1-9]\d{{2}}-\d{{2}}-\d{{5}})\b"
+_EMPLOYER = r"(?i)(?:employer identification|\bein\b|\btax id|\bfein\b)[^0-9\n]{0,24}?(\d{2}-?\d{7})\b"
+# Two letters of the country, of which some numbers have further letters.
+_VAT = r"(?i)\b(?:vat|ust-?id)(?:[ _-]?(?:id|reg|no|number|nr)\.?){0,2}[^0-9a-z\n]{1,4}([a-z]{2}[ ]?[0-9a-z]{0,2}\d{6,11}[0-9a-z]{0,3})\b"  # noqa: E501
+_KR_SPLIT = rf"(?:주민|외국인[ ]?등록){UP_TO}({_DATE}[^0-9\n]{{1,16}}[1-8]\d{{6}})\b"
+_LICENCE_WORDS = (
+    r"(?i)(?:\bdriv(?:er|ing)'?s?[ _-]?licen[cs]e|\bdl[ ]?(?:#|no\b|number)|\blicen[cs]e[ _-](?:no|number|#))"
+    r"(?:[ _-]?(?:number|no\.?|num|#|id|is|was|on file))*[^0-9a-z\n]{1,4}([a-z0-9]{1,8}(?:[ -]?[a-z0-9]{2,8}){1,3})\b"
+)
+_PLATE_SAID = (
+    r"(?i)(?:(?:licen[cs]e|number|vehicle|car)[ _-]?plate|plate[ _-]?(?:no|number|#)|\bregistration plate|\bvehicle reg(?:istration)?)"  # noqa: E501
+    r"(?:[ _-]?(?:number|no\.?|is|was))*[^0-9a-z\n]{1,4}([a-z0-9]{1,4}(?:[ -]?[a-z0-9]{2,4}){1,2})\b"
+)
+
+
+def business(data: bytes, start: int, end: int) -> list[Span]:
+    """A Korean business number by its check digit, where no word announces it."""
+    number = [code - 48 for code in digits(data[start:end])]
+    total = sum(weight * digit for weight, digit in zip((1, 3, 7, 1, 3, 7, 1, 3, 5), number, strict=False))
+    right = (total + number[8] * 5 // 10 + number[9]) % 10 == 0
+    return [(start, end)] if right and not in_chain(data, start, end) else []
+
+
+def some_digits(data: bytes, start: int, end: int) -> list[Span]:
+    """A number with letters in it, not words: as people write it until the first word without a digit."""
+    size, found = 0, data[start:end]
+    for word in found.replace(b"-", b" ").split(b" "):
+        if not any(48 <= code <= 57 for code in word) and not (word.isupper() and len(word) <= 4):
+            break
+        size += len(word) + 1
+    kept = found[: max(0, size - 1)]
+    return [(start, start + len(kept))] if len(digits(kept)) >= 2 and len(kept) >= 5 else []
+
+
 _BUSINESS = rf"{_BUSINESS_NAME}{UP_TO}(\d{{3}}{ANY_GAP}?\d{{2}}{ANY_GAP}?\d{{5}}|\d{{6}}{ANY_GAP}?\d{{7}})\b"
 _PLATE_LETTER = "[가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주바사아자배하허호육공해국합]"
 _PLATE = rf"{FIRST}(\d{{2,3}}{_PLATE_LETTER}[ ]?\d{{4}})"
 _PLATE_OLD = rf"({_REGION}[ ]?\d{{1,2}}[ ]?{_PLATE_LETTER}[ ]?\d{{4}})"
 _PLATE_WORDS = ("차량", "번호판", "차번호", "자동차", "주차", "차 번호", "운전", "plate", "vehicle", "car ")
 # What is counted: `12조3456억` is money.
+_COUNTS = "조주호도자수로오부하마사우다나가서어고소보구무배"
+_NO_DIGITS = dict.fromkeys(map(ord, "0123456789 "))
 _UNITS = ("억", "만", "원", "년", "명", "개", "%", "천", "호", "번지", ",", "월")
 
 
@@ -95,19 +131,29 @@ def plate(data: bytes, start: int, end: int) -> list[Span]:
     after = data[end : end + 3].decode("utf-8", "ignore")
     if (after[:1].isascii() and after[:1].isalnum()) or after.startswith(_UNITS):
         return []
-    return [] if b" " in data[start:end] and not is_announced(data, start, _PLATE_WORDS) else [(start, end)]
+    letter = data[start:end].decode().translate(_NO_DIGITS)[:1]
+    return (
+        []
+        if b" " in data[start:end] and letter in _COUNTS and not is_announced(data, start, _PLATE_WORDS)
+        else [(start, end)]
+    )
 
 
 ANNOUNCED = (
-    Shape("passport", _PASSPORT),
-    Shape("driver_license", _LICENCE_GIVEN),
+    Shape("passport", _PASSPORT, sign=_PASSPORT_NAME + THEN_DIGIT),
+    Shape("driver_license", _LICENCE_GIVEN, sign=_LICENCE_NAME + THEN_DIGIT),
     Shape("driver_license", _LICENCE),
     Shape("driver_license", _LICENCE_OLD),
-    Shape("business_number", _BUSINESS),
-    Shape("us_ssn", rf"{_SSN_NAME}{UP_TO}({_NINE})\b", ssn),
-    Shape("us_itin", rf"{_ITIN_NAME}{UP_TO}({_NINE})\b", itin),
+    Shape("driver_license", _LICENCE_WORDS, some_digits),
+    Shape("business_number", _BUSINESS, sign=_BUSINESS_NAME + THEN_DIGIT),
+    Shape("business_number", _BUSINESS_CHECKED, business),
+    Shape("business_number", _EMPLOYER),
+    Shape("business_number", _VAT),
+    Shape("kr_rrn", _KR_SPLIT, sign="(?:주민|외국인[ ]?등록)" + THEN_DIGIT),
+    Shape("us_ssn", rf"{_SSN_NAME}{UP_TO}({_NINE})\b", ssn, _SSN_NAME + THEN_DIGIT),
+    Shape("us_itin", rf"{_ITIN_NAME}{UP_TO}({_NINE})\b", itin, _ITIN_NAME + THEN_DIGIT),
 )
 """Recognised by the words before them, or by a shape that nothing else has."""
 RESIDENTS = (Shape("kr_rrn", _RRN, rrn),)
 TAXPAYERS = (Shape("us_ssn", _SSN, ssn), Shape("us_itin", rf"{FIRST}(9\d\d-\d\d-\d{{4}})\b", itin))
-PLATES = (Shape("plate", _PLATE_OLD), Shape("plate", _PLATE, plate))
+PLATES = (Shape("plate", _PLATE_SAID, some_digits), Shape("plate", _PLATE_OLD), Shape("plate", _PLATE, plate))

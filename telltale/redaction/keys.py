@@ -42,7 +42,7 @@ _ISSUED = (
     r"key-[0-9a-f]{32}\b",
     r"[0-9a-f]{32}-us\d{1,2}\b",
     r"(?:SK|AC)[0-9a-f]{32}\b",
-    r"(?:bot)?\d{8,10}:[A-Za-z0-9_-]{35}",
+    r"(?:bot)?\d{8,10}:[A-Za-z0-9_-]{32,}",
     r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}",
     r"KakaoAK[ \t]+[0-9A-Za-z]{16,}",
     r"ncp_iam_[A-Za-z0-9]{16,}",
@@ -55,11 +55,11 @@ _ISSUED = (
     r"pat[A-Za-z0-9]{14}\.[0-9a-f]{40,}",
     r"AGE-SECRET-KEY-1[A-Z0-9]{40,}",
     # Groq, xAI, Perplexity, Replicate, Jina, Stripe's hooks, Linear, Grafana, Shopify, DigitalOcean, LangSmith,
-    # Together, Fireworks, Pinecone, PostHog, Sentry, Notion, PlanetScale, Supabase, RubyGems, Docker, Netlify, Tailscale, OpenAI.
+    # Together, Fireworks, Pinecone, PostHog, Sentry, Notion, PlanetScale, Supabase, RubyGems, Docker, Netlify, Tailscale, OpenAI.  # noqa: E501
     r"(?:gsk_|xai-|pplx-|r8_|jina_|whsec_|lin_api_|gl(?:sa|c)_|shp(?:at|ca|pa|ss)_|do[opr]_v1_|lsv2_(?:pt|sk)_|tgp_v1_"
     r"|fw_|pcsk_|ph[cx]_|sntry[su]_|ntn_|secret_|pscale_(?:tkn|pw|oauth)_|sb[pc]_|sb_secret_|rubygems_|nfp_"
     r"|tskey-[a-z]+-|sess-|HRKU-|NRAK-|dckr_oat_)[A-Za-z0-9]{26,}(?:[_-][A-Za-z0-9]+)?",
-    # NVIDIA, Tavily, Vault, Google, Docker, PyPI, Slack's apps, GitLab's triggers, Atlassian, Postman, Figma, 1Password.
+    # NVIDIA, Tavily, Vault, Google, Docker, PyPI, Slack's apps, GitLab's triggers, Atlassian, Postman, Figma, 1Password.  # noqa: E501
     r"(?:nvapi-|tvly-|hv[bs]\.|ya29\.|GOCSPX-|dckr_pat_|pypi-AgE|xapp-|ATATT3|PMAK-|figd_|ops_eyJ|FlyV1 fm2_)"
     r"[A-Za-z0-9_-]{20,}",
 )
@@ -74,8 +74,13 @@ _PAIR = r"(?:AKIA|ASIA)[0-9A-Z]{16}[\"']?[ \t]{0,2}[,:;|\t ][ \t]{0,2}[\"']?([A-
 
 
 def random(data: bytes, start: int, end: int) -> list[Span]:
-    """Random keys contain a digit; `sk-learn-documentation` does not."""
-    return [(start, end)] if any(48 <= code <= 57 for code in data[start:end]) else []
+    """Random keys contain a digit, or capitals in the middle of words; `sk-learn-documentation` does neither."""
+    found = data[start:end]
+    is_random = any(48 <= code <= 57 for code in found) or len(_HUMPS.findall(found)) >= 4
+    return [(start, end)] if is_random else []
+
+
+_HUMPS = re.compile(rb"[a-z][A-Z]")
 
 
 def private(data: bytes, start: int, end: int) -> list[Span]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from telltale.redaction.keys import random
-from telltale.redaction.shape import Shape, Span
+from telltale.redaction.shape import THEN_DIGIT, Shape, Span
 
 _SIGN = r"(?:[:=]|:=|=>|\x{FF1A})"
 _GIVEN = rf"""\\*["'`]?[ \t]{{0,3}}{_SIGN}[ \t]{{0,3}}\\*["'`]?"""
@@ -16,7 +16,13 @@ _PASS = r"(?i)(?:passw(?:or)?d|passphrase|passcode|pwd|비밀[ ]?번호|비번|�
 _CODED = r"(?:[_-]?(?:b64|base64|enc|encoded|hash))?"
 # Not a variable or a path, and not past a placeholder for the end of a line.
 _VALUE = r"""[^\s\x01-\x17"'`\\,;<>(){}\[\]/$*%&|][^\s\x01-\x17"'`\\,;<>(){}\[\]]{3,}"""
-_PASS_GIVEN = rf"{_PASS}{_CODED}{_GIVEN}({_VALUE})"
+_PASS_GIVEN = (
+    rf"(?:{_PASS}{_CODED}|(?i:(?:\b|_)(?:pass|pw|pswd|psw)))(?:{_GIVEN}|[ ][-\x{{2013}}\x{{2014}}][ ])({_VALUE})"
+)
+# A door's or a card's: digits, which no sentence counts something with.
+_PIN = (
+    r"(?i)(?:비밀[ ]?번호|비번|\bpin(?:[ ]?(?:code|number))?|passcode)(?:은|는|이|가|[ ]is)?[ ]?:?[ ]?(\d{4,12}[*#]?)"
+)
 # Letters and then digits or signs, such as no word has.
 _PASS_SAID = (
     rf"{_PASS}(?:[ ]?(?:은|는|이|가)|[ ]is|[ ]was)?:?[ ][\"'`]?"
@@ -25,14 +31,14 @@ _PASS_SAID = (
 _NAMED = (
     r"(?i)(?:api|access|auth(?:entication|orization)?|client|private|secret|signing|encryption|consumer|refresh|session|"
     r"security|webhook|master|admin|service|account|shared|subscription|storage|bot|rest|id|app|deploy|jwt|license)"
-    r"[_. -]?(?:access[_. -]?)?(?:key|token|secret)"
+    r"[_. -]?(?:access[_. -]?)?(?:key|token|secret)(?:[_-]?id)?"
 )
 _NAMED_GIVEN = rf"{_NAMED}{_CODED}{_GIVEN}([A-Za-z0-9_.~+/=-]{{16,}})"
 _SECRET = r"(?i)(?:secret|credentials?|token|apikey)"  # noqa: S105 - what it finds is one
 _SECRET_GIVEN = rf"{_SECRET}{_CODED}{_GIVEN}([A-Za-z0-9_.~+/=-]{{20,}})"
 _CLIENT = r"(?i)client[_ -]?secret"
 _CLIENT_GIVEN = rf"{_CLIENT}{_GIVEN}([A-Za-z0-9_.~+/=-]{{8,}})"
-_KOREAN = r"(?i)(?:api[ ]?키|(?:인증|접근|비밀|시크릿|액세스|엑세스|서비스)[ ]?(?:키|토큰)|토큰|시크릿)"
+_KOREAN = r"(?i)(?:api[ ]?키|(?:인증|접근|비밀|시크릿|액세스|엑세스|서비스)[ ]?(?:키|토큰)|토큰|시크릿)(?:[ ]?값)?"
 _KOREAN_GIVEN = rf"{_KOREAN}(?:[ ]?(?:은|는))?[ ]?{_SIGN}?[ ]?[\"'`]?([A-Za-z0-9_.~+/=-]{{16,}})"
 _AWS = r"(?i)(?:aws_secret_key|secret_?access_?key|sharedaccesskey|account_?key|aws[ _-]secret)"
 _AWS_GIVEN = rf"{_AWS}{_GIVEN}([A-Za-z0-9/+=]{{40,}})"
@@ -56,7 +62,7 @@ _QUERY = (
     r"password|passwd|pwd|auth|session(?:id)?|sid|jwt|servicekey|appkey|crtfc_key|code)="
 )
 _QUERY_GIVEN = _QUERY + r"([^\s\x01-\x17\"'`\\<>&#{}()\[\]$*]{6,})"
-_COMMAND = r"\b(?:curl|wget|http|https|xh)[ ]"
+_COMMAND = r"\b(?:curl|wget|http|https|xh)\b"
 _COMMAND_GIVEN = (
     _COMMAND
     + r"[^\r\n\x01-\x17]*?[ ](?:-[a-zA-Z]{0,6}u|--(?:proxy-)?user)[ =]?[\"']?[^\s:\"'/]{1,128}:([^\s\"'\\]{3,})"
@@ -66,8 +72,8 @@ _OPTION = (
     r"(?:[ ]+|=)[\"']?"
 )
 _OPTION_GIVEN = _OPTION + r"([^\s\x01-\x17\"'\\<>(){}\[\]$-][^\s\x01-\x17\"'\\<>(){}\[\]]{5,})"
-_CLIENTS = r"\b(?:mysql|mysqldump|mysqladmin|mariadb|sshpass|redis-cli)[ ]"
-_CLIENTS_GIVEN = _CLIENTS + r"[^\r\n\x01-\x17]*?[ ]?-[pa][ ]?[\"']?([^\s\"'\\$-][^\s\"'\\]{3,})"
+_CLIENTS = r"\b(?:mysql|mysqldump|mysqladmin|mariadb|sshpass|redis-cli|docker login|podman login|az login)\b"
+_CLIENTS_GIVEN = _CLIENTS + r"[^\r\n\x01-\x17]*?[ ]-[pa][ ]?[\"']?([^\s\"'\\$-][^\s\"'\\]{3,})"
 _ENTRY = rf"{_PASS}[\w-]{{0,16}}[\"']?,?\s{{0,40}}[\"']?value[\"']?[ ]?[:=][ ]?[\"']?"
 _ENTRY_GIVEN = rf"{_ENTRY}({_VALUE})"
 
@@ -113,6 +119,49 @@ def parameter(data: bytes, start: int, end: int) -> list[Span]:
     return [(start, end)] if _numerals(value) or len(value) >= 24 else []
 
 
+def pin(data: bytes, start: int, end: int) -> list[Span]:
+    """Digits by themselves: not a year, and nothing that is counted."""
+    after = data[end : end + 3].decode("utf-8", "ignore")[:1]
+    counted = after in tuple("년자회번개월일초분시명차%") or (after.isascii() and after.isalnum())
+    return [] if counted and after else [(start, end)]
+
+
+def quoted_key(data: bytes, start: int, end: int) -> list[Span]:
+    """A key with signs in it, as frameworks make them: random, no sentence."""
+    value = data[start:end]
+    return [(start, end)] if _numerals(value) >= 2 and not value.startswith((b"$", b"{", b"<", b"/")) else []
+
+
+def mixed(data: bytes, start: int, end: int) -> list[Span]:
+    """Letters with digits or signs, in ASCII where the words around are Korean."""
+    value = data[start:end].rstrip(b".!?:,")
+    has_letter = any(chr(code).isalpha() for code in value)
+    strange = _numerals(value) or _is_signed(value)
+    return [(start, end)] if has_letter and strange and _ALGORITHM.match(value) is None else []
+
+
+_KOREAN_PASS = (
+    r"(?:비밀[ ]?번호|비번|패스워드|암호)(?:[ ]?\([^)\n]{1,16}\))?[ ]?(?:은|는|이|가|을|를|값)?(?:요)?[ ]?"  # noqa: S105
+    r"(?:[:=-]|->|=>|→|\x{FF1A})?[ ]?[\"'`]?([!#-&(-.0-;=?-\[\]-_a-z|~]{6,})"
+)
+# Behind a name and a slash.
+_BESIDE = (
+    r"(?i)(?:계정|아이디|로그인|account|login|\bid|username|credentials?)[^\n/]{0,24}[ ]?/[ ]?"
+    r"([A-Za-z][A-Za-z_.-]*[0-9!@#$%^&][^\s\x01-\x17\"'`\\,;<>(){}\[\]]+)"
+)
+_QUOTED = rf"{_NAMED}(?:[_-]base)?[\"']?[ \t]{{0,3}}{_SIGN}[ \t]{{0,3}}[\"']([^\s\x01-\x17\"'\\]{{20,}})[\"']"
+_VARIABLE = r"\b[A-Z][A-Z0-9_]{0,64}_(?:KEY|TOKEN|SECRET|PAT|CREDENTIALS?)(?:_BASE)?=[\"']?([A-Za-z0-9_.~+/=-]{16,})"
+_KEY_SAID = (
+    r"(?i)(?:키|토큰|시크릿|\b(?:key|token|secret))(?:[ ]?(?:값|id))?(?:은|는|이|가|[ ]is|[ ]was)?(?:[ ]?[:=(\x{2013}\x{2014}-])?"  # noqa: E501
+    r"[ ]?[\"'`]?([A-Za-z0-9_.~+/=-]{20,})"
+)
+_AUTHORIZATION_RAW = rf"{_AUTHORIZATION}{_GIVEN}([A-Za-z0-9_.~+/=-]{{20,}})"
+# A data source's name: `user:password@tcp(host)`, `user/password@host`.
+_ADDRESS = r"\b[A-Za-z0-9_.-]{1,64}(?::([^\s:@/\"']{4,128})@(?:tcp|unix)?\()"
+# In a container registry's configuration.
+_DOCKER = r"\bauth[\"']?[ ]?:[ ]?[\"']([A-Za-z0-9+/]{12,}={0,2})[\"']"
+
+
 def _numerals(value: bytes) -> int:
     return sum(48 <= code <= 57 for code in value)
 
@@ -135,11 +184,20 @@ NAMED = (
     Shape("secret", _QUERY_GIVEN, parameter, _QUERY),
     Shape("secret", _NAMED_GIVEN, key, _NAMED),
     Shape("secret", _CLIENT_GIVEN, key, _CLIENT),
-    Shape("secret", _KOREAN_GIVEN, key),
+    Shape("secret", _KOREAN_GIVEN, quoted_key, _KOREAN + THEN_DIGIT),
     Shape("secret", _ELEMENT_GIVEN, sign=_ELEMENT),
     Shape("secret", _PASS_GIVEN, given),
     Shape("secret", _PASS_SAID, said),
     Shape("secret", _ENTRY_GIVEN, given),
+    Shape("secret", _PIN, pin),
+    Shape("secret", _DOCKER, key),
+    Shape("secret", _BESIDE, said),
+    Shape("secret", _KOREAN_PASS, mixed, r"(?:비밀[ ]?번호|비번|패스워드|암호)[^\n]*[0-9!@#$%^&*]"),
+    Shape("secret", _QUOTED, quoted_key),
+    Shape("secret", _VARIABLE, key),
+    Shape("secret", _KEY_SAID, quoted_key, r"(?i)(?:키|토큰|시크릿|\bkey|\btoken|\bsecret)" + THEN_DIGIT),
+    Shape("secret", _AUTHORIZATION_RAW, key),
+    Shape("secret", _ADDRESS, given),
     Shape("secret", _SECRET_GIVEN, key, _SECRET),
     Shape("secret", _COMMAND_GIVEN, sign=_COMMAND),
     Shape("secret", _OPTION_GIVEN, given, _OPTION),

@@ -16,17 +16,15 @@ _AT = r"(?i)[a-z0-9._%+'\x{80}-\x{10FFFF}-]@[a-z0-9\x{80}-\x{10FFFF}-]"
 _CODED_EMAIL = r"(?i)(?:[a-z0-9._+'-]|%2b){1,64}%(?:25)?40(?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}"
 _CODED_AT = r"(?i)[a-z0-9._+'-]%(?:25)?40[a-z0-9-]"
 # As people and web pages hide an address from programs.
-_HIDDEN_AT = r"(?:[ ]?[(\[{<][ ]?(?:at|@|골뱅이)[ ]?[)\]}>][ ]?|&#0{0,4}64;|&#x0{0,4}40;|&commat;|[ ]?골뱅이[ ]?)"
-_HIDDEN_DOT = (
-    r"(?:\.|[ ]?[(\[{<][ ]?(?:dot|\.|점)[ ]?[)\]}>][ ]?|[ ]dot[ ]|[ ]?(?:쩜|닷)[ ]?|&#0{0,4}46;|&#x0{0,4}2e;|&period;)"
-)
+_HIDDEN_AT = r"(?:[ ]?[(\[{<][ ]?(?:at|@|골뱅이|앳|엣)[ ]?[)\]}>][ ]?|&#0{0,4}64;|&#x0{0,4}40;|&commat;|[ ]?골뱅이[ ]?|[ ][앳엣][ ])"  # noqa: E501
+_HIDDEN_DOT = r"(?:\.|[ ]?[(\[{<][ ]?(?:dot|\.|점)[ ]?[)\]}>][ ]?|[ ]dot[ ]|[ ]?(?:쩜|닷|점)[ ]?|&#0{0,4}46;|&#x0{0,4}2e;|&period;)"  # noqa: E501
 _HIDDEN = (
     rf"(?i)[a-z0-9](?:[a-z0-9_%+'-]|{_HIDDEN_DOT}){{0,64}}{_HIDDEN_AT}"
     rf"(?:[a-z0-9-]{{1,63}}{_HIDDEN_DOT})+[a-z]{{2,24}}\b"
 )
-_SPOKEN = r"(?i)\b[a-z0-9._%+-]{1,64} at (?:[a-z0-9-]{1,63} dot )+[a-z]{2,24}\b"
+_SPOKEN = r"(?i)\b[a-z0-9._%+-]{1,64} at (?:[a-z0-9-]{1,63} dot )+(?:com|net|org|edu|gov|info|biz|io|ai|dev|app|co|kr|jp|de|uk|fr|me|us|example)\b"  # noqa: E501
 _DOTTED_AT = rf"(?i)[a-z0-9._%+-]{{1,64}}@(?:[a-z0-9-]{{1,63}}{_HIDDEN_DOT})+[a-z]{{2,24}}\b"
-_DOT_SIGN = r"(?i)@[a-z0-9.-]{1,63}(?:[ ]?[(\[{<][ ]?(?:dot|\.|점)|[ ]dot[ ]|&#|&period;|[ ]?(?:쩜|닷))"
+_DOT_SIGN = r"(?i)@[a-z0-9.-]{1,63}(?:[ ]?[(\[{<][ ]?(?:dot|\.|점)|[ ]dot[ ]|&#|&period;|[ ]?(?:쩜|닷|점))"
 
 
 def email(data: bytes, start: int, end: int) -> list[Span]:
@@ -43,6 +41,12 @@ def email(data: bytes, start: int, end: int) -> list[Span]:
     return [(start, end)]
 
 
+def hidden(data: bytes, start: int, end: int) -> list[Span]:
+    """An address whose dots are hidden: what is written plainly has been looked at."""
+    return [(start, end)] if data[start:end].translate(None, _PLAIN_ADDRESS) else []
+
+
+_PLAIN_ADDRESS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-@"
 _FILES = frozenset((b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"git"))
 _PATH = re.compile(rb"[/~]|[\w.-]{1,100}/|[\w-]{1,100}\.git\b", re.ASCII)
 _SCALE = re.compile(rb"\dx\.")
@@ -96,7 +100,7 @@ _VERSIONS = tuple(
             "update to",
         ),
         *("section", "sec.", "chapter", "clause", "appendix", "table", "figure", "fig.", "oid", "patch", "§"),
-        *("버전", "버젼", "릴리스", "릴리즈", "빌드", "펌웨어", "드라이버", "절", "조항", "제"),
+        *("버전", "버젼", "릴리스", "릴리즈", "빌드", "펌웨어", "드라이버", "절", "조항", "제", "표", "그림"),
     )
 )
 _SLICE = re.compile(r"\d{0,3}::\d{0,3}")
@@ -123,6 +127,6 @@ EMAILS = (
     Shape("email", _CODED_EMAIL, sign=_CODED_AT),
     Shape("email", _HIDDEN, sign=r"(?i)" + _HIDDEN_AT),
     Shape("email", _SPOKEN, sign=r"(?i) at [a-z0-9-]{1,63} dot "),
-    Shape("email", _DOTTED_AT, sign=_DOT_SIGN),
+    Shape("email", _DOTTED_AT, hidden, _DOT_SIGN),
 )
 ADDRESSES = (Shape("ip", _IPV6, ipv6), Shape("ip", _IPV4, ipv4))

@@ -6,13 +6,30 @@ import re
 
 import re2
 
-from telltale.redaction.shape import ALONE, ANY_GAP, DASH, GAP, UP_TO, Shape, Span, digits
+from telltale.redaction.shape import (
+    ALONE,
+    ANY_GAP,
+    DASH,
+    FIRST,
+    GAP,
+    THEN_DIGIT,
+    UP_TO,
+    Shape,
+    Span,
+    digits,
+    in_chain,
+    in_row,
+)
 
+_CARD_GAP = r"[^0-9A-Za-z]{1,4}"
 _FOUR = r"(?:4\d|5[0-8]|6[02-57]|3[04-9]|2[2-7])\d\d"
 _CARD = (
     # Four groups of four, some with a fifth; American Express and Diners Club; halves; together. The first Visa cards
     # had 13 digits.
-    rf"({_FOUR}(?:{ANY_GAP}\d{{4}}){{3}}(?:{ANY_GAP}?\d{{1,3}})?"
+    rf"({_FOUR}(?:{_CARD_GAP}\d{{4}}){{3}}(?:{ANY_GAP}?\d{{1,3}})?"
+    # With some gaps left out; over two lines.
+    rf"|{_FOUR}(?:[ -]?\d{{4}}){{3}}|3[47]\d\d(?:{ANY_GAP}\d{{4}}){{2}}{ANY_GAP}\d{{3}}"
+    rf"|{_FOUR}{ANY_GAP}\d{{4}}\n\d{{4}}{ANY_GAP}\d{{4}}|{_FOUR}(?:{ANY_GAP}\d{{4}}){{2}}\n\d{{4}}"
     rf"|3[4-9]\d\d{ANY_GAP}\d{{6}}{ANY_GAP}\d{{4,5}}"
     rf"|{_FOUR}\d{{4}}{ANY_GAP}\d{{8}}|{_FOUR}\d\d{ANY_GAP}\d{{10}}"
     rf"|{_FOUR}\d{{12,15}}|3[4-9]\d{{12,13}}|4\d{{12}})\b"
@@ -46,10 +63,17 @@ def _card_size(found: bytes) -> int:
 def _in_row(data: bytes, start: int, end: int) -> bool:
     """Whether groups of four digits that are no card stand before or behind it, as in a table."""
     before, after = data[max(0, start - 25) : start], data[end : end + 20]
+    if data[start:end].translate(None, _CELLS) != data[start:end]:
+        left, right = before[-6:].rstrip(_BETWEEN), after[:6].lstrip(_BETWEEN)
+        return left[-1:].isdigit() or right[:1].isdigit()
     if before[-1:] + before[-6:-5] == b"  " and before[-5:-1].isdigit():
         longer = len(before) == 25 and before[:4].isdigit() and before[4:5] == b" "
         return longer or not is_card(digits(before))
     return after[:1] + after[5:6] == b"  " and (after[1:5] + after[6:10]).isdigit() and not is_card(digits(after))
+
+
+# What separates a table's columns and lines more often than a card's groups.
+_CELLS, _BETWEEN = b',|;\n"', b',|;\n" '
 
 
 def is_card(number: bytes) -> bool:
@@ -112,7 +136,7 @@ def iban(data: bytes, start: int, end: int) -> list[Span]:
 
 _BANK = (
     r"(?i)(?:계좌|입금|송금|이체|예금|통장|은행|뱅크|농협|수협|신협|우체국|새마을금고"
-    r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b|\biban\b|\brouting[ _-]?(?:no|number)\b)"
+    r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b|\b(?:bank|checking|savings|current)[ _-]account|\brouting[ _-]?(?:no|number)\b)"  # noqa: E501
 )
 _ACCOUNT = rf"{_BANK}{UP_TO}(\d{{2,6}}(?:{GAP}\d{{1,7}}){{1,4}}|\d{{8,17}})\b"
 _TIME = re.compile(rb"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d*")
@@ -127,6 +151,17 @@ def account(data: bytes, start: int, end: int) -> list[Span]:
     return [(start, end)] if least <= len(number) <= 17 and not is_time else []
 
 
-CARDS = (Shape("card", ALONE + _CARD, card),)
+# Digit by digit.
+_SPELLED = rf"{ALONE}([3-6](?:[ .-]\d){{13,18}})\b"
+
+
+def spelled(data: bytes, start: int, end: int) -> list[Span]:
+    """A card's digits one by one, and no more of them."""
+    alone = not in_chain(data, start, end) and not in_row(data, start, end)
+    return [(start, end)] if alone and is_card(digits(data[start:end])) else []
+
+
+CARDS = (Shape("card", ALONE + _CARD, card), Shape("card", _SPELLED, spelled))
 IBANS = (Shape("iban", rf"(?i)\b(?:{_IBAN})", iban, rf"(?i)\b(?:{_IBAN_HEADS})\d{{2}}{_IBAN_GAP}?[a-z0-9]"),)
-ACCOUNTS = (Shape("bank_account", _ACCOUNT, account),)
+_ACCOUNT_OF = rf"{FIRST}(\d{{3,6}}-\d{{2,6}}-\d{{3,7}}(?:-\d{{1,5}})?)[ (]{{0,2}}(?:[가-힣A-Z]{{1,6}}(?:은행|뱅크)|농협|신협|우체국)"  # noqa: E501
+ACCOUNTS = (Shape("bank_account", _ACCOUNT, account, _BANK + THEN_DIGIT), Shape("bank_account", _ACCOUNT_OF, account))

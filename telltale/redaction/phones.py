@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import re
 
-from telltale.redaction.shape import ALONE, DASH, FIRST, SPACE, Shape, Span, digits, in_chain, in_row, is_word
+from telltale.redaction.shape import (
+    ALONE,
+    DASH,
+    FIRST,
+    SPACE,
+    THEN_DIGIT,
+    Shape,
+    Span,
+    digits,
+    in_chain,
+    in_row,
+    is_word,
+)
 
 _GAP = rf"(?:{SPACE}|{SPACE}?[.){DASH}]{SPACE}?)"
+_MOBILE_GAP = rf"(?:{SPACE}|(?:에|의|국에|[ ]다시)[ ]?|{SPACE}?[./){DASH}]{SPACE}?)"
 _NARROW = rf"[{DASH} \x{{A0}}\x{{2007}}\x{{202F}}]"
 _ABROAD = (
     rf"(?:^|[^0-9A-Za-z])(\+[1-9](?:[(){DASH}/ \x{{A0}}\x{{2007}}\x{{202F}}]{{0,2}}\d){{6,14}}"
@@ -15,7 +28,10 @@ _ABROAD = (
 )
 _MOBILE = r"01[016789]"
 _AREA = r"0(?:2|[3-6]\d|70|50\d|80)"
-_KOREA = rf"{FIRST}(\({_MOBILE}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_MOBILE}{_GAP}\d{{3,4}}{_GAP}?\d{{4}})\b"
+_KOREA = (
+    rf"{FIRST}(\({_MOBILE}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_MOBILE}{_MOBILE_GAP}\d{{3,4}}{_MOBILE_GAP}?\d{{4}}"
+    r"|01[016789][^0-9A-Za-z\n]{1,3}\d{3,4}[^0-9A-Za-z\n]{1,3}\d{4})\b"
+)
 _KOREA_HOME = rf"{FIRST}(\({_AREA}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_AREA}{_GAP}\d{{3,4}}{_GAP}?\d{{4}})\b"
 _KOREA_BARE = (
     rf"{ALONE}({_MOBILE}\d{{7,8}}|{_MOBILE}\d{{3,4}}{_GAP}\d{{4}}"
@@ -80,14 +96,18 @@ def _is_group(beside: str, gap: str) -> bool:
 
 
 _NATIONAL_GAP = rf"[.{DASH} \x{{A0}}\x{{2007}}\x{{202F}}]"
+_ANNOUNCED = r"(?i)(?:phone|\btel|mobile|whatsapp|전화번호|전화|연락처|휴대폰|핸드폰)[^0-9A-Za-z\n]{1,4}(\+?\d{9,14})\b"
+_SPOKEN = r"공일[공일육칠팔구][ -]?[공영일이삼사오육칠팔구]{3,4}[ -]?[공영일이삼사오육칠팔구]{4}"
 PHONES = (
+    Shape("phone", _SPOKEN),
+    Shape("phone", _ANNOUNCED, apart),
     Shape("phone", _ABROAD, abroad),
     Shape("phone", _KOREA_82, apart),
     Shape("phone", _KOREA, apart),
     Shape("phone", _KOREA_HOME, apart),
     Shape("phone", _KOREA_BARE, apart),
     Shape("phone", _US, american),
-    Shape("phone", _US_BARE, apart),
+    Shape("phone", _US_BARE, apart, _CALL + THEN_DIGIT),
     # The United Kingdom, Italy, Japan; France; Germany.
     Shape("phone", rf"(?:\(|\b)0[1-9]\d{{0,3}}\)?{_NARROW}\d{{3,4}}{_NARROW}\d{{3,4}}", national),
     Shape("phone", rf"\b0[1-9](?:{_NATIONAL_GAP}\d{{2}}){{4}}", national),

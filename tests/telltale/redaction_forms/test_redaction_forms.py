@@ -153,8 +153,13 @@ def test_the_list_is_long_enough_to_measure_and_no_line_counts_twice() -> None:
     assert len(set(texts)) == len(texts)
 
 
-@pytest.mark.xfail(strict=True, reason="the rules do not know all of these forms yet")
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "language",
+    [
+        "en",
+        pytest.param("ko", marks=pytest.mark.xfail(strict=True, reason="the rules do not know all of these forms yet")),
+    ],
+)
 def test_recall(language: str) -> None:
     chosen = [form for form in forms() if form.language == language]
     missed = [form for form in chosen if form.leaks(redact(form.text)[0])]
