@@ -30,11 +30,15 @@ _TRACES = (
     *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),
     "calls/error_types",
     *("keep/forced", "keep/metrics", "keep/pending_samples", "keep/rate_sampler", "keep/sample_collector"),
+    "keep/redacting",
     *("keep/tally", "keep/unsampled"),
     "pipeline",
     *(f"receive/http2/{name}" for name in _HTTP2),
 )
-_REDACTION = ("__init__", "rules", "checks")
+_REDACTION = (
+    *("__init__", "rules", "shape", "writing", "json_marks"),
+    *("keys", "named", "network", "payment", "identity", "phones"),
+)
 MODULES = (
     *(f"telltale/redaction/{name}" for name in _REDACTION),
     *(f"exporters/traces/{name}" for name in _TRACES),

@@ -34,7 +34,7 @@ def serve(settings: Settings) -> int:
     with listen("monitor.listen", settings.monitor.listen) as listener:
         store = open_configured(settings)
         on_stop(stop.set)
-        app = asgi.Pages(None, pages.table(pages.exposition(metrics.registry), store.unready))
+        app = asgi.Pages(None, pages.table(pages.exposition(metrics.registry), store.unready), settings.host_names)
         try:
             with asgi.in_background(app, listener):
                 _schedule(settings, store, metrics, stop)

@@ -21,7 +21,8 @@ from alerting.intake.notification import WEBHOOK_PATH, Malformed, document, pars
 from alerting.lifecycle import decisions
 from telltale.metrics import Metrics, gauge_family
 from telltale.serving import pages
-from telltale.serving.asgi import Pages
+from telltale.serving.asgi import Pages, misdirected
+from telltale.serving.hosts import Hosts
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, tickets
 
@@ -48,9 +49,14 @@ def create_app(settings: Settings, store: Store, metrics: Metrics, clock: Callab
     for outcome in ("taken", "unauthorised", "too_large", "malformed", "unavailable"):
         notifications.labels(outcome)
     metrics.registry.register(TicketCounts(store))
+    hosts = Hosts(settings.host_names)
 
     @app.post(WEBHOOK_PATH)
     async def notified(request: Request) -> Response:
+        # A browser whose page was rebound to us is of the same origin, and may send any type.
+        if (foreign := misdirected(request.scope, hosts)) is not None:
+            notifications.labels("unauthorised").inc()
+            return foreign
         try:
             changed = await _ingest(request, settings, store, clock())
         except Refused as refusal:
@@ -60,7 +66,8 @@ def create_app(settings: Settings, store: Store, metrics: Metrics, clock: Callab
         notifications.labels("taken").inc()
         return JSONResponse({"tickets": changed})
 
-    app.add_middleware(Pages, pages=pages.table(pages.exposition(metrics.registry), store.unready))
+    table = pages.table(pages.exposition(metrics.registry), store.unready)
+    app.add_middleware(Pages, pages=table, hosts=settings.host_names)
     return app
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Form, HTTPException, Request
 from fastapi import Path as InPath
 from sqlalchemy import Connection
@@ -34,6 +35,15 @@ REPORT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; frame-ancestors 'self'"
 )
+# Alone in a tab, a sandboxed document may still send the tab elsewhere, with what it holds in the address. So it is
+# always inside this one, which has no script of its own: a frame inherits the policy, and may go where default-src
+# allows it, nowhere.
+REPORT_FRAME = (
+    "<!doctype html><meta charset=utf-8><title>Evidently report</title><style>html,body,iframe{margin:0;border:0;"
+    'width:100%;height:100%;display:block}</style><iframe sandbox="allow-scripts" srcdoc="'
+)
+# A report is megabytes, several times over while it is framed: one at a time.
+REPORTS_AT_ONCE = CapacityLimiter(1)
 # A sandboxed document may not ask for isolation from its opener (HTML, "cross-origin opener policies").
 REPORT_HEADERS = {"Content-Security-Policy": REPORT_POLICY, "Cross-Origin-Opener-Policy": "unsafe-none"}
 
@@ -110,8 +120,12 @@ def reopen(request: Request, number: Number, principal: Reviewer) -> Response:
 
 
 @router.get("/evidence/{number}", include_in_schema=False)
-def evidence_document(request: Request, number: Number, principal: Reviewer) -> Response:
+async def evidence_document(request: Request, number: Number, principal: Reviewer) -> Response:
     """A document kept as evidence, which may hold prompts: the audit log records each reading of it."""
+    return await to_thread.run_sync(_evidence, request, number, principal, limiter=REPORTS_AT_ONCE)
+
+
+def _evidence(request: Request, number: int, principal: Principal) -> Response:
     here = state(request)
     with here.store.read() as connection:
         found = evidence.get(connection, number)
@@ -119,7 +133,8 @@ def evidence_document(request: Request, number: Number, principal: Reviewer) -> 
         raise HTTPException(404)
     now, subject = here.clock(), f"evidence {number}"
     here.store.write(lambda c: audit.record(c, actor=principal.name, action="evidence_read", subject=subject, now=now))
-    return Response(found.content, media_type=found.media_type, headers=REPORT_HEADERS)
+    framed = REPORT_FRAME.encode() + found.content.replace(b"&", b"&amp;").replace(b'"', b"&quot;") + b'"></iframe>'
+    return Response(framed, media_type="text/html", headers=REPORT_HEADERS)
 
 
 @router.get("/runbooks", include_in_schema=False)

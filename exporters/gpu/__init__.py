@@ -39,6 +39,7 @@ def from_settings(settings: Settings, once: bool = False, simulate: int | None =
         container_logs=gpu.container_logs,
         owners={name: {str(key): value for key, value in who.items()} for name, who in gpu.owners.items()},
         web_config=str(gpu.web_config.absolute()) if gpu.web_config else "",
+        allowed_hosts=tuple(sorted(settings.host_names)),
         kmsg=gpu.kmsg,
         mismatch_exit=gpu.mismatch_exit,
         log_level=settings.log_level,

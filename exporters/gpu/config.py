@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Config(NamedTuple):
-    """Fields as in the `[gpu]` table of the settings, durations in seconds."""
+    """Fields as in the `[gpu]` table of the settings, durations in seconds; host names as `Settings.host_names`."""
 
     listen: str = "127.0.0.1:9466"
     interval: float = 1.0
@@ -18,6 +18,7 @@ class Config(NamedTuple):
     container_logs: str = ""
     owners: dict[str, dict[str, str]] = {}  # noqa: RUF012  # read only, and NamedTuple takes nothing else
     web_config: str = ""
+    allowed_hosts: tuple[str, ...] = ()
     kmsg: str = ""
     mismatch_exit: float = 60.0
     log_level: str = "info"

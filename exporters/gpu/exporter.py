@@ -18,6 +18,7 @@ from exporters.gpu.owners.ownership import Owners
 from exporters.gpu.serve.http import Handler, Request, Server
 from exporters.gpu.watch import Watch
 from telltale import exits
+from telltale.serving.hosts import STATUS, Hosts
 from telltale.serving.listen import listen, on_stop
 from telltale.serving.pages import HEALTHY, METRICS, METRICS_TEXT, READY, Page, Response, respond, table
 
@@ -32,6 +33,7 @@ class Exporter:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.hosts = Hosts(config.allowed_hosts)
         self.selector = selectors.DefaultSelector()
         self.watch = Watch(config)
         self.owners = Owners(config, self.selector)
@@ -127,6 +129,9 @@ class Exporter:
 
     def handle(self, request: Request) -> Response:
         """Respond to one request; never waits for the driver."""
+        refusal = self.hosts.refusal(lambda name: request.headers.get(name, ""), request.local)
+        if refusal is not None:
+            return Response(STATUS, f"{refusal}\n".encode())
         return respond(self._pages, request.method, request.path)
 
     def _ready(self, _accept: str) -> Response:

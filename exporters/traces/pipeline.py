@@ -23,7 +23,7 @@ from exporters.traces.calls.stream_waits import StreamWaits
 from exporters.traces.core.journal import Journal, Journals
 from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.keep.metrics import CallMetrics
-from exporters.traces.keep.presidio import Presidio
+from exporters.traces.keep.redacting import SampleRedactor
 from exporters.traces.keep.sample_collector import SampleCollector
 from exporters.traces.keep.span_metrics import SpanMetrics
 from exporters.traces.keep.tally import Tally
@@ -62,27 +62,27 @@ class Pipeline:
         self._table = fast_path.attribute_table(settings.collector.tenant_attributes)
         self._dedup = CallDeduplicator()
         self._waits = StreamWaits()
-        self._collector = SampleCollector(
-            settings, registry, store.write(lambda connection: access.secret(connection, "conversation"))
-        )
-        failed = self._collector.outcome("redaction_failed")
-        self._presidio = Presidio(settings.redaction, failed) if settings.redaction.presidio_url else None
+        self._collector = SampleCollector(settings, registry)
+        # For names of conversations that would tell who had them.
+        key = store.write(lambda connection: access.secret(connection, "conversation"))
+        self._redactor = SampleRedactor(settings, key, self._collector.outcome("redaction_failed"))
         self._calls = CallMetrics(settings.prices, settings.collector.max_series)
         self._spans = SpanMetrics(registry)
         self.feedback_events = Metrics(registry).counter("telltale_feedback_events_total")
         self._journals = Journals()
         self._lock = threading.Lock()
 
-    def ingest_traces(self, found: list[Group], seen: int, tenant: str | None) -> Batch:
-        """Queue the samples of a request with `seen` spans, of which these were found; `commit` or `rollback` follows.
-
-        Raises StoreUnavailable when the store takes none, protobuf.Malformed for spans that cannot be read.
-        """
+    def decode(self, found: list[Group], tenant: str | None) -> normalise.DecodedCalls:
+        """The calls among these spans; nothing changes, so any thread may do it. Raises protobuf.Malformed."""
         settings = self._settings.collector
         context = normalise.Context(tenant, settings.tenant_attributes, settings.service_models)
-        decoded = normalise.read(found, context, self._table)
-        refused = seen - sum(len(group.starts) for group in found)
-        reason = f"more than {seen - refused} spans in one request" if refused else ""
+        return normalise.read(found, context, self._table)
+
+    def ingest_traces(self, decoded: normalise.DecodedCalls, refused: int = 0, reason: str = "") -> Batch:
+        """Queue the samples of a request with these calls, `refused` spans of which were left out for that `reason`.
+
+        `commit` or `rollback` follows. Raises StoreUnavailable when the store takes none.
+        """
         with self._lock:
             batch = Batch(self._journals.begin(), refused, reason)
             try:
@@ -133,7 +133,7 @@ class Pipeline:
             # Nobody undoes it: the caller has the samples from here on.
             found = self._collector.promote(trace_ids, reason, Journals().begin(), tally)
             self._collector.count(tally, now)
-        return self._presidio.redact(found) if self._presidio else found
+        return self._redactor.redact(found)
 
     def page(self, openmetrics: bool) -> str:
         """The metrics of calls in the text format that is asked for."""
@@ -215,16 +215,15 @@ class Pipeline:
         return prior.ids
 
     def _submit(self, batch: Batch, found: list[Sample], judged: list[Feedback]) -> None:
-        """Hand what is to be stored to the store, by way of Presidio where there is one."""
+        """Hand what is to be stored to the store, redacted."""
         stored: Future[int] | None = None
         if found or judged:
-            now, store = self._clock(), self._store
-            if self._presidio is not None and found:
-                stored = self._presidio.submit(
-                    found, lambda redacted: store.write(_save(redacted, judged, now, batch.tally))
-                )
-            else:
-                stored = store.submit(_save(found, judged, now, batch.tally))
+            now, store, tally = self._clock(), self._store, batch.tally
+            stored = self._redactor.save(
+                found,
+                lambda redacted: store.submit(_save(redacted, judged, now, tally)),
+                lambda redacted: store.write(_save(redacted, judged, now, tally)),
+            )
         batch.journal.wait_for(stored)
         if batch.commit is not None:
             self._collector.detach(batch.tally)

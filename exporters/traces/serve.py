@@ -20,6 +20,8 @@ from exporters.traces.receive.listener import Server, Shared
 from exporters.traces.receive.otlp_http import Otlp, Page
 from exporters.traces.receive.receiver import Receiver
 from telltale import exits
+from telltale.serving.connections import most_connections
+from telltale.serving.hosts import Hosts
 from telltale.serving.listen import STOP_SIGNALS, listen
 from telltale.settings import Settings
 from telltale.store import Store, feedback, open_configured
@@ -60,11 +62,11 @@ async def _run(settings: Settings, store: Store, listeners: list[socket.socket])
     receiver = Receiver(settings, store, pipeline, registry, time.time)
     limit = settings.collector.max_body_bytes
     otlp, page = Otlp(receiver, limit), Page(registry, pipeline.page, receiver.unready)
-    shared = Shared()
+    shared, hosts, most = Shared(), Hosts(settings.host_names), most_connections(len(listeners))
     servers = [
-        Server("collector.grpc_listen", lambda server: otlp_grpc.Connection(server, receiver, limit), shared),
-        Server("collector.http_listen", lambda server: http1.Connection(server, otlp), shared),
-        Server("collector.metrics_listen", lambda server: http1.Connection(server, page), shared),
+        Server("collector.grpc_listen", lambda server: otlp_grpc.Connection(server, receiver, limit), shared, most),
+        Server("collector.http_listen", lambda server: http1.Connection(server, otlp, hosts), shared, most),
+        Server("collector.metrics_listen", lambda server: http1.Connection(server, page, hosts), shared, most),
     ]
     for server, listener in zip(servers, listeners, strict=True):
         await server.start(listener)

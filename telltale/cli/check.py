@@ -70,6 +70,13 @@ def warnings(settings: Settings) -> Iterator[tuple[str, str]]:
             f"collector.http_listen = {settings.collector.http_listen}: everybody who reaches it may send calls in "
             "any tenant's name; set collector.require_key = true",
         )
+    if settings.collector.max_in_flight_bytes < settings.collector.max_body_bytes:
+        yield (
+            "collector",
+            f"collector.max_in_flight_bytes = {settings.collector.max_in_flight_bytes}: less than "
+            f"collector.max_body_bytes = {settings.collector.max_body_bytes}: bodies that large are always asked to "
+            "be sent again later; raise it, or lower the other",
+        )
     size = shutil.disk_usage(_existing(settings.data_dir)).free
     if LEAST_SPACE <= size < LITTLE_SPACE:
         yield "data_dir", f"data_dir = {settings.data_dir}: {size >> 20} MiB free; samples and series need more soon"

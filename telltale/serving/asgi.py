@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from telltale.serving.bounded import Bounded, Shared
 from telltale.serving.connections import ACCEPTED_AT_ONCE
+from telltale.serving.hosts import STATUS, Hosts
 from telltale.serving.listen import BACKLOG
 from telltale.serving.pages import HEALTHY, Page, respond
 
 GRACE_S = 10
+LARGE_BLOCK = 1 << 20
 # uvicorn ticks ten times a second.
 TICKS_PER_SWEEP = 10
 
 
 class Pages:
-    """ASGI middleware that serves the paths in `pages`; without an application it serves every path."""
+    """ASGI middleware that serves the paths in `pages`; without an application it serves every path.
 
-    def __init__(self, app: ASGIApp | None, pages: Mapping[str, Page]) -> None:
-        self._app, self._pages = app, pages
+    Browsers whose page was rebound to us are refused these paths; the application looks after its own.
+    """
+
+    def __init__(self, app: ASGIApp | None, pages: Mapping[str, Page], hosts: Iterable[str] = ()) -> None:
+        self._app, self._pages, self._hosts = app, pages, Hosts(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is not None and (scope["type"] != "http" or scope["path"] not in self._pages):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await (await self._respond(scope))(scope, receive, send)
+            refusal = misdirected(scope, self._hosts)
+            await (refusal or await self._respond(scope))(scope, receive, send)
 
     async def _respond(self, scope: Scope) -> Response:
         asked = self._pages, scope["method"], scope["path"], Headers(scope=scope).get("accept", "")
@@ -45,8 +52,16 @@ class Pages:
         return Response(made.content, made.status, {"Content-Type": made.content_type, **dict(made.headers)})
 
 
+def misdirected(scope: Scope, hosts: Hosts) -> Response | None:
+    """The response to a request that came under a name that is not ours, or None."""
+    server = scope.get("server") or ("",)
+    why = hosts.refusal(lambda name: Headers(scope=scope).get(name, ""), str(server[0]))
+    return None if why is None else PlainTextResponse(f"{why}\n", STATUS)
+
+
 def serve(app: ASGIApp, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; requests in progress are finished first. From the main thread only."""
+    _give_back_large_blocks()
     _Server(_config(app)).run(sockets=[listener])
 
 
@@ -61,6 +76,14 @@ def in_background(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def _give_back_large_blocks() -> None:
+    # By default glibc keeps blocks of megabytes, such as a report's, once one was freed, and does so for each thread:
+    # a hundred reports asked for at once left 80 MiB behind, and now half of it. mallopt(3): M_MMAP_THRESHOLD.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(-3, LARGE_BLOCK)
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:

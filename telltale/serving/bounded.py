@@ -39,10 +39,15 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
 
 # How many times longer a chunked body may be than its content.
-CHUNKING: Final = 8
+CHUNKING: Final = 4
+# Bytes and pieces that a connection parses before it is the others' turn: of tiny chunks each takes a call.
+TURN_BYTES: Final = 2048
+TURN_PIECES: Final = 16
 # A response's head always fits, so that the body behind it is written too and counted.
 UNREAD_HEAD: Final = 4096
 END: Final = b"\r\n\r\n"
+# What may be an end costs a call too, and counts as so many bytes beside a body.
+END_COST: Final = 64
 
 
 class Shared(ServerState):
@@ -87,6 +92,7 @@ class Bounded(HttpToolsProtocol):
         self._unread = (0.0, 0)
         self._lingers_since: float | None = None
         self._reads = True
+        self._has_turn = False
 
     @property
     def _responds(self) -> bool:
@@ -134,12 +140,17 @@ class Bounded(HttpToolsProtocol):
 
     def advance(self) -> None:
         """Give the parser what it may have by now, and read on only if nothing is left."""
+        pieces = fed = 0
         while self._pending and self._is_wanted():
-            self._feed(self._take())
-        if self.parser is None or self.transport.is_closing():
-            return
-        self._read(not self._pending)
-        self._count()
+            if pieces == TURN_PIECES or fed >= TURN_BYTES:
+                self._take_turn()
+                break
+            piece = self._take()
+            pieces, fed = pieces + 1, fed + len(piece)
+            self._feed(piece)
+        if self.parser is not None and not self.transport.is_closing():
+            self._read(not self._pending)
+            self._count()
 
     def expire(self, now: float) -> None:
         """Time out whatever does not arrive."""
@@ -205,6 +216,15 @@ class Bounded(HttpToolsProtocol):
         self._idle_since = self.loop.time()
         self.advance()
 
+    def _take_turn(self) -> None:
+        if not self._has_turn:
+            self._has_turn = True
+            self.loop.call_soon(self._on_turn)
+
+    def _on_turn(self) -> None:
+        self._has_turn = False
+        self.advance()
+
     def _is_wanted(self) -> bool:
         """Whether the parser may go on: with a request that is arriving, or the first after the last response."""
         if self.parser is None or self._lingers_since is not None or self.transport.is_closing():
@@ -218,11 +238,13 @@ class Bounded(HttpToolsProtocol):
         size = self._announced
         if not size:
             # A head ends like this, and so does a chunked body. In between it may occur too, which does no harm.
-            before = len(self._tail)
-            found = (self._tail + self._pending[: len(END)]).find(END)
+            before, found = len(self._tail), -1
+            if before:
+                found = (self._tail + self._pending[: len(END)]).find(END)
             if found < 0:
-                before, found = 0, self._pending.find(END)
-            size = found - before + len(END) if found >= 0 else len(self._pending)
+                before, found = 0, self._pending.find(END, 0, TURN_BYTES)
+            size = found - before + len(END) if found >= 0 else TURN_BYTES
+            self._overhead += END_COST * (found >= 0)
         piece = bytes(self._pending[:size])
         del self._pending[:size]
         self._tail = (self._tail + piece)[1 - len(END) :]

@@ -77,12 +77,12 @@ def _store(settings: Settings) -> Iterator[str]:
 
 def _collector(settings: Settings) -> Iterator[str]:
     collector = settings.collector
-    for key in ("max_decompressed_bytes", "max_in_flight_bytes"):
-        if (limit := getattr(collector, key)) < collector.max_body_bytes:
-            yield (
-                f"collector.{key} = {limit}: less than collector.max_body_bytes = {collector.max_body_bytes}: bodies "
-                "that large would always be refused; raise it, or lower the other"
-            )
+    if collector.max_decompressed_bytes < collector.max_body_bytes:
+        yield (
+            f"collector.max_decompressed_bytes = {collector.max_decompressed_bytes}: less than "
+            f"collector.max_body_bytes = {collector.max_body_bytes}: bodies that large would always be refused; "
+            "raise it, or lower the other"
+        )
 
 
 def _monitor(settings: Settings) -> Iterator[str]:

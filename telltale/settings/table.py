@@ -19,6 +19,7 @@ from telltale.settings.values import (
     Named,
     Origin,
     Seconds,
+    ServiceUrl,
     SettingsError,
     Url,
     WholeSeconds,
@@ -45,7 +46,7 @@ class Collector(Section):
     metrics_listen: Address = Field("127.0.0.1:9464", description="Prometheus metrics of calls and of the collector.")
     require_key: bool = Field(False, description="Refuse OTLP without a key that has the scope otlp:write.")
     max_body_bytes: int = Field(16 << 20, gt=0, description="Largest request body, as sent.")
-    max_decompressed_bytes: int = Field(64 << 20, gt=0, description="Largest request body, after decompression.")
+    max_decompressed_bytes: int = Field(32 << 20, gt=0, description="Largest request body, after decompression.")
     max_spans: int = Field(
         20_000,
         gt=0,
@@ -79,7 +80,7 @@ class Redaction(Section):
     rules: Mapping[Kind, str] = Field(
         default_factory=dict, description="More patterns to remove before storage: kind to RE2 expression."
     )
-    presidio_url: Url = Field(
+    presidio_url: ServiceUrl = Field(
         "",
         description="Presidio analyzer that looks at prompts and responses after our own rules; a sample that it could "
         "not look at is left out.",

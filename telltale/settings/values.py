@@ -47,7 +47,8 @@ def _whole_seconds(value: float) -> float:
     return value
 
 
-def _url(value: str) -> str:
+def _service(value: str) -> str:
+    """A URL in which a name and password may stand, for the service that it leads to."""
     if not value:
         return value
     try:
@@ -57,10 +58,14 @@ def _url(value: str) -> str:
         usable = False
     if not usable or not value.isprintable() or " " in value:
         raise ValueError("write it with its scheme, such as https://telltale.example.org")
-    if "@" in parts.netloc:
-        raise ValueError("leave name and password out: they would stand in links and logs")
     if parts.query or parts.fragment:
         raise ValueError("leave out what follows the path")
+    return value
+
+
+def _url(value: str) -> str:
+    if "@" in urlsplit(_service(value)).netloc:
+        raise ValueError("leave name and password out: they would stand in links and logs")
     return value
 
 
@@ -99,6 +104,9 @@ WholeSeconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=_LONGE
 
 Url = Annotated[str, AfterValidator(_url)]
 """http(s)://host, with a port or a path; empty for none."""
+
+ServiceUrl = Annotated[str, AfterValidator(_service)]
+"""As Url; name and password may stand in it."""
 
 Origin = Annotated[str, AfterValidator(_origin)]
 """http(s)://host without a path; empty for none."""

@@ -53,7 +53,8 @@ def create_app(
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
     add_handlers(app)
-    app.add_middleware(asgi.Pages, pages=pages.table(pages.exposition(here.metrics.registry), store.unready))
+    probes = pages.table(pages.exposition(here.metrics.registry), store.unready)
+    app.add_middleware(asgi.Pages, pages=probes, hosts=settings.host_names)
     app.add_middleware(Guard, settings=settings, cross_site={path for part in parts for path in part.cross_site})
     return app
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
 from sqlalchemy import Connection, text
 from support import signed_in
@@ -286,7 +290,7 @@ def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
         page.goto(f"{pages}/tickets/{story.number}")
         assert page.evaluate("document.documentElement.scrollWidth") == 390, "a phone would scroll sideways"
         page.get_by_text("Report on prompts").click()
-        report = page.frame_locator("iframe.report")
+        report = page.frame_locator("iframe.report").frame_locator("iframe")
         report.get_by_text("report ran, caged").wait_for()
         page.get_by_role("button", name="Acknowledge").click()
         page.get_by_text("Acknowledged", exact=True).wait_for()
@@ -294,6 +298,64 @@ def test_in_a_browser_nothing_of_ours_is_blocked_and_the_report_is_caged(
         response = page.goto(f"{pages}/evidence/{story.evidence}")
         assert response is not None
         assert response.status == 200
-        page.get_by_text("report ran").wait_for()
+        page.frame_locator("iframe").get_by_text("report ran").wait_for()
         chromium.close()
     assert console_errors == []
+
+
+WAYS_OUT = (
+    "location.href = there",
+    "top.location.href = there",
+    "parent.location.href = there",
+    "window.open(there)",
+    "fetch(there, {mode: 'no-cors'}).catch(() => 0)",
+    "navigator.sendBeacon(there)",
+    "new Image().src = there",
+    "document.body.append(Object.assign(document.createElement('form'), {action: there, id: 'f'})); f.submit()",
+    "document.body.append(Object.assign(document.createElement('iframe'), {src: there}))",
+    "document.body.append(Object.assign(document.createElement('a'), "
+    "{href: there, target: '_top', id: 'a'})); a.click()",
+    "document.head.append(Object.assign(document.createElement('meta'), "
+    "{httpEquiv: 'refresh', content: '0;url=' + there}))",
+)
+
+
+def test_a_hostile_report_can_neither_send_nor_go_anywhere(
+    pages: str, store: Store, require: Callable[[object, str], None]
+) -> None:
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require(executable, "Chromium is not on PATH: apt-get install chromium")
+    asked: list[str] = []
+
+    class Attacker(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Attacker) as attacker, sync_playwright() as playwright:
+        threading.Thread(target=attacker.serve_forever, daemon=True).start()
+        there = f"http://127.0.0.1:{attacker.server_port}/"
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
+        for number, way in enumerate(WAYS_OUT):
+            script = f"const there = '{there}{number}'; try {{ {way} }} finally {{ p.textContent = 'tried' }}"
+            body = f"<body><p id=p></p><script>onload = () => {{ {script} }}</script>".encode()
+            key = store.write(
+                lambda c, body=body: evidence.put(c, body, kind="evidently", media_type="text/html", now=time.time())
+            )
+            page = chromium.new_page()
+            page.goto(f"{pages}/evidence/{key}")
+            with contextlib.suppress(PlaywrightError):  # a frame that was kept from leaving shows that instead
+                page.frame_locator("iframe").get_by_text("tried").wait_for(timeout=700)
+            page.wait_for_timeout(100)
+            assert page.url == f"{pages}/evidence/{key}", way
+            assert len(page.context.pages) == 1, way
+            page.close()
+        chromium.close()
+        attacker.shutdown()
+    assert asked == []

@@ -34,9 +34,9 @@ class InProcess:
     host: str
     port: int
 
-    def drive(self, connect: Callable[[Server], Connection], test: Callable[[], Awaitable[T]]) -> T:
+    def drive(self, connect: Callable[[Server], Connection], test: Callable[[], Awaitable[T]], most: int = 1000) -> T:
         async def serve() -> T:
-            server = Server("collector.test_listen", connect)
+            server = Server("collector.test_listen", connect, most=most)
             await server.start(socket.create_server((self.host, self.port)))
             try:
                 return await test()

@@ -117,3 +117,25 @@ def test_metrics_in_openmetrics(servers: dict[str, str]) -> None:
     for part, response in found.items():
         assert response[:2] == (200, "application/openmetrics-text; version=1.0.0; charset=utf-8"), part
         assert response.text.endswith("# EOF\n"), part
+
+
+REBOUND = {"Host": "evil.example:8080"}
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("part", ["gpu", "monitor", "web", "tickets"])
+def test_a_page_that_was_rebound_to_this_machine_is_refused(servers: dict[str, str], part: str, path: str) -> None:
+    assert httpx.get(servers[part] + path, headers=REBOUND, timeout=30).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["collector:8888", "web.monitoring.svc.cluster.local:8080", "10.0.0.7:80", "[::1]:80"])
+def test_the_names_that_scrapers_use_are_served(servers: dict[str, str], host: str) -> None:
+    found = responses(servers, "GET", "/-/healthy", Host=host)
+    assert {part: response[0] for part, response in found.items()} == dict.fromkeys(PARTS, 200)
+
+
+def test_the_webhook_refuses_a_page_that_was_rebound(servers: dict[str, str]) -> None:
+    webhook = f"{servers['tickets']}/api/v1/alerts"
+    for headers in (REBOUND, REBOUND | {"Origin": "http://evil.example:8080"}, {"Origin": "http://evil.example"}):
+        assert httpx.post(webhook, json={}, headers=headers, timeout=30).status_code == 421
+    assert httpx.post(webhook, json={}, timeout=30).status_code == 400

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from telltale.redaction import Redactor, _apply, redact
+from telltale.redaction.writing import readable
 
 
 def wide(text: str) -> str:
@@ -268,10 +269,10 @@ def test_the_first_look_passes_over_nothing_that_a_rule_finds(text: str) -> None
     redactor = Redactor()
     [redacted], counts = redactor.redact(text)
 
-    expected, removed = text, dict[str, int]()
+    expected, removed = readable(text).encode(), dict[str, int]()
     for rule in redactor._rules:
         expected, _ = _apply(rule, expected, removed)
-    assert (redacted, counts) == (expected, removed)
+    assert (redacted, counts) == (expected.decode(), removed)
 
 
 @given(st.lists(st.sampled_from([secret for _, secret in PLANTED] + HARMLESS), max_size=6))
@@ -349,3 +350,67 @@ def test_endless_backslashes_take_no_longer() -> None:
     """They took a second at 40,000 and ten minutes at a million."""
     text = "\\" * 1_000_000 + " \\u"
     assert redact(text) == (text, {})
+
+
+MORE = [
+    ("kr_rrn", "주민번호 9001011234567"),
+    ("kr_rrn", "900101 - 1234567"),
+    ("kr_rrn", "주민등록번호 900101.1234567"),
+    ("driver_license", "11-22-123456-78"),
+    ("passport", "여권번호: M12345678"),
+    ("passport", "passport no. M123A4567"),
+    ("business_number", "사업자등록번호 1234567890"),
+    ("bank_account", "국민은행 계좌 123456-04-123456"),
+    ("bank_account", "account number: 000123456789"),
+    ("plate", "12가3456"),
+    ("phone", "82-10-1234-5678"),
+    ("phone", "call me at 4155550123"),
+    ("us_itin", "ITIN 912701234"),
+    ("us_ssn", "SSN 078051120"),
+    ("card", "4111.1111.1111.1111"),
+    ("card", "4111 - 1111 - 1111 - 1111"),
+    ("email", "mina (at) example [dot] com"),
+    ("email", "mina&#64;example.com"),
+    ("secret", "비밀번호: hunter22"),
+    ("secret", "<password>hunter22</password>"),
+    ("secret", "curl -u deploy:hunter22 https://x.example"),
+    ("secret", "https://b.example/f?X-Amz-Signature=0a1b2c3d4e5f"),
+    ("secret", "Cookie: sid=a1b2c3d4e5; theme=dark"),
+    ("secret", "https://a.example/?access_token=a1b2c3d4"),
+]
+
+
+@pytest.mark.parametrize(("kind", "line"), MORE)
+def test_what_a_word_or_a_shape_announces_is_removed(kind: str, line: str) -> None:
+    text, counts = redact(line)
+
+    assert f"[{kind.upper()}]" in text
+    assert counts == {kind: 1}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "version 10.4.2.1",
+        "git clone git@github.com:org/app.git",
+        "scp a deploy@web1.example.com:/srv/app",
+        "barcode 8801234567893",
+        "icon@2x.png, q@k.transpose(1)",
+        "12조3456억",
+        "shape 4123 2345 3456 4567 5678",
+    ],
+)
+def test_what_only_looks_private_stays(line: str) -> None:
+    assert redact(line) == (line, {})
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_number_removed_from_json_leaves_it_valid(depth: int) -> None:
+    body = json.dumps({"card": 4111111111111111, "n": [1, 4111111111111111], "t": "a, 4111111111111111, b"})
+    for _ in range(depth):
+        body = json.dumps({"arguments": body})
+
+    found = json.loads(redact(body)[0])
+    for _ in range(depth):
+        found = json.loads(found["arguments"])
+    assert found == {"card": "[CARD]", "n": [1, "[CARD]"], "t": "a, [CARD], b"}

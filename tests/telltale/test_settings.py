@@ -117,7 +117,7 @@ def test_durations_read_as_written(number: float, unit: str) -> None:
         ('[store]\nretention = "2h"', ("store.retention = 7200", "monitor.window")),
         ('[store]\nretention = "9999999d"', ("store.retention", "less than or equal")),
         ('[store]\nurl = "sqlite:///x.db"\nurl_file = "x"', ("store.url = (secret)", "leave one")),
-        ("[collector]\nmax_body_bytes = 100000000", ("max_decompressed_bytes", "max_in_flight_bytes", "raise it")),
+        ("[collector]\nmax_body_bytes = 100000000", ("max_decompressed_bytes = 33554432", "raise it")),
         ('[collector]\ntenant_attributes = [""]', ("collector.tenant_attributes.0", "empty name")),
         ('[web]\nlisten = "0.0.0.0:9090"', ("prometheus.listen = 127.0.0.1:9090", "web.listen", "each its own")),
         ('[web]\nlisten = "localhost:4318"', ("web.listen = localhost:4318", "collector.http_listen")),

@@ -8,16 +8,32 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from telltale.serving.connections import (
+    ACCEPTED_AT_ONCE,
+    HEAD_S,
+    IDLE_S,
+    MAX_FIELDS,
+    MAX_HEAD,
+    NO_FILE_LEFT,
+    UNREAD_S,
+    Room,
+    most_connections,
+    peer_of,
+)
 from telltale.serving.pages import Response
 
-MOST_CONNECTIONS = 512
-LONGEST_HEAD = 16 << 10
 SEND_BUFFER = 256 << 10
 """A page of eight GPUs goes out in one call."""
-IDLE, UNFINISHED = 90.0, 10.0
-"""Seconds that a connection may rest between requests, and that a request or handshake may take to come in."""
+ACCEPT_RETRY = 1.0
+"""Seconds without new connections where no file was left and none of ours could be closed."""
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
-_REASONS |= {429: "Too Many Requests", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+_REASONS |= {
+    421: "Misdirected Request",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+END = b"\r\n\r\n"
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
@@ -28,6 +44,8 @@ class Request(NamedTuple):
     path: str
     headers: dict[str, str]
     keep: bool
+    local: str = ""
+    """Our own address on the connection."""
 
 
 Handler = Callable[[Request], Response]
@@ -63,11 +81,17 @@ def parse(head: bytes) -> Request:
     if len(first) != 3 or not first[2].startswith("HTTP/1."):
         raise BadRequest(400, "not an HTTP/1 request")
     headers: dict[str, str] = {}
+    if len(lines) > MAX_FIELDS + 1:
+        raise BadRequest(431, "too many headers")
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
             raise BadRequest(400, "malformed header")
+        if name.lower() == "host" and "host" in headers:
+            raise BadRequest(400, "several Host headers")
         headers[name.lower()] = value.strip()
+    if "host" not in headers and first[2] == "HTTP/1.1":
+        raise BadRequest(400, "no Host header")
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
         raise BadRequest(400, "no body is accepted")
     wish = headers.get("connection", "").lower()
@@ -97,7 +121,9 @@ class Connection:
         self._out: list[memoryview] = []
         self._closing = False
         self._handshake = server.tls is not None
-        self.deadline = time.monotonic() + UNFINISHED
+        self._local = str(sock.getsockname()[0])
+        self._begun = False
+        self.deadline = time.monotonic() + HEAD_S
 
     def ready(self, _events: int) -> None:
         """The socket can be read or written."""
@@ -106,6 +132,8 @@ class Connection:
                 self._shake()
             elif self._out:
                 self._flush()
+            elif self._has_request():
+                self._respond()
             else:
                 self._receive()
         except self._server.want_read:
@@ -122,31 +150,35 @@ class Connection:
         self._receive()
 
     def _receive(self) -> None:
-        while True:
-            data = self.sock.recv(65536)
-            if not data:
-                self._server.drop(self)
-                return
-            self._in += data
+        # Once, then it is the others' turn. A TLS record is no longer, so that none is left where no selector sees it.
+        data = self.sock.recv(MAX_HEAD)
+        if not data:
+            self._server.drop(self)
+            return
+        if not self._begun:
+            self._begun, self.deadline = True, time.monotonic() + HEAD_S
+        self._in += data
+        if self._has_request():
             self._respond()
-            if self._out or self._closing:
-                return
+        else:
+            self._server.wait(self, _READ)
+
+    def _has_request(self) -> bool:
+        return len(self._in) > MAX_HEAD or END in self._in
 
     def _respond(self) -> None:
         """Respond to the first complete request."""
-        end = self._in.find(b"\r\n\r\n")
-        if end < 0 and len(self._in) <= LONGEST_HEAD:
-            return
+        end = self._in.find(END)
         try:
-            if end < 0 or end > LONGEST_HEAD:
+            if end < 0 or end > MAX_HEAD:
                 raise BadRequest(431, "headers too large")
-            request = parse(bytes(self._in[:end]))
+            request = parse(bytes(self._in[:end]))._replace(local=self._local)
             response = encode(self._server.handler(request), request.keep, request.method == "HEAD")
             self._closing = not request.keep
         except BadRequest as error:
             response = encode(Response(error.status, f"{error}\n".encode()), keep=False)
             self._closing = True
-        del self._in[: end + 4]
+        del self._in[: end + len(END)]
         self._out = response
         self._flush()
 
@@ -155,16 +187,18 @@ class Connection:
             try:
                 self._sent(self._server.send(self.sock, self._out))
             except self._server.want_write:
-                self.deadline = time.monotonic() + UNFINISHED
+                self.deadline = time.monotonic() + UNREAD_S
+                self._server.room.wait(self)
                 self._server.wait(self, _WRITE)
                 return
         if self._closing:
             self._server.drop(self)
             return
-        self.deadline = time.monotonic() + IDLE
-        self._server.wait(self, _READ)
-        if self._in:
-            self._respond()
+        self._begun = bool(self._in)
+        self.deadline = time.monotonic() + (HEAD_S if self._begun else IDLE_S)
+        self._server.room.wait(self)
+        # A request that was sent along with this one has its turn after the others.
+        self._server.wait(self, _WRITE if self._has_request() else _READ)
 
     def _sent(self, count: int) -> None:
         while self._out and count >= len(self._out[0]):
@@ -188,7 +222,9 @@ class Server:
         self.want_write: tuple[type[OSError], ...] = (BlockingIOError, *((tls.want_write,) if tls else ()))
         self._socket = listener
         self._socket.setblocking(False)
+        self.room: Room[Connection] = Room(most_connections(), self.drop)
         self._connections: dict[Connection, int] = {}
+        self._accepts_from: float | None = None
         selector.register(self._socket, _READ, self._accept)
 
     @property
@@ -197,14 +233,18 @@ class Server:
         return port
 
     def _accept(self, _events: int) -> None:
-        for _ in range(64):
+        for _ in range(ACCEPTED_AT_ONCE):
             try:
-                sock, _ = self._socket.accept()
-            except OSError:
+                sock, address = self._socket.accept()
+            except OSError as error:
+                if error.errno in NO_FILE_LEFT and not self.room.make_room():
+                    # It would be reported as ready over and over.
+                    self._selector.unregister(self._socket)
+                    self._accepts_from = time.monotonic() + ACCEPT_RETRY
                 return
-            self._welcome(sock)
+            self._welcome(sock, peer_of(address))
 
-    def _welcome(self, sock: socket.socket) -> None:
+    def _welcome(self, sock: socket.socket, peer: str) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
@@ -214,9 +254,8 @@ class Server:
         except (OSError, ValueError):
             sock.close()
             return
-        if len(self._connections) >= MOST_CONNECTIONS:
-            self.drop(min(self._connections, key=lambda connection: connection.deadline))
         connection = Connection(self, sock)
+        self.room.enter(connection, peer)
         self._connections[connection] = _READ
         self._selector.register(sock, _READ, connection.ready)
 
@@ -230,17 +269,22 @@ class Server:
             self._selector.modify(connection.sock, events, connection.ready)
 
     def drop(self, connection: Connection) -> None:
+        self.room.leave(connection)
         if self._connections.pop(connection, None) is not None:
             self._selector.unregister(connection.sock)
             connection.sock.close()
 
     def sweep(self, now: float) -> None:
-        """Close connections that timed out."""
+        """Close connections that timed out, and accept anew."""
+        if self._accepts_from is not None and now > self._accepts_from:
+            self._accepts_from = None
+            self._selector.register(self._socket, _READ, self._accept)
         for connection in [known for known in self._connections if now > known.deadline]:
             self.drop(connection)
 
     def close(self) -> None:
         for connection in list(self._connections):
             self.drop(connection)
-        self._selector.unregister(self._socket)
+        if self._accepts_from is None:
+            self._selector.unregister(self._socket)
         self._socket.close()

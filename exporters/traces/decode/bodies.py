@@ -27,6 +27,8 @@ ZSTD_PIECE = 256
 MOST_FRAMES = 10_000
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
+# Of JSON, decoding makes copies.
+MAX_JSON = 16 << 20
 
 
 Reason = Literal[
@@ -117,21 +119,49 @@ def _media(content_type: str) -> str:
     return media
 
 
-def spans(body: bytes, encoding: str, content_type: str, limit: int, most: int) -> tuple[list[Group], int]:
-    """Where the first `most` spans of a request are, and how many it has. Raises Refused or protobuf.Malformed."""
-    plain = decompress(body, encoding, limit)
-    if _media(content_type) == JSON:
-        return otlp_protobuf.split(_json(plain, ExportTraceServiceRequest, most), most)
-    found, seen = otlp_protobuf.split(plain, most)
-    if len(body) < len(plain):
+def small(body: bytes, encoding: str, most: int) -> bytes | None:
+    """The body as it was before `Content-Encoding`, None if it is larger than `most` bytes. Raises Refused."""
+    if len(body) > most:
+        return None
+    try:
+        return decompress(body, encoding, most)
+    except Refused as refusal:
+        if refusal.reason == "too_large":
+            return None
+        raise
+
+
+def spans(
+    body: bytes, encoding: str, content_type: str, limit: int, most: int, plain: bytes | None = None
+) -> tuple[list[Group], int]:
+    """Where the first `most` spans of a request are, and how many it has. Raises Refused.
+
+    `plain` is the body decompressed, if that is done already.
+    """
+    if plain is None:
+        plain = decompress(body, encoding, limit)
+    is_json = _media(content_type) == JSON
+    if is_json:
+        plain = _json(plain, ExportTraceServiceRequest, most)
+    try:
+        bounds.spans(plain, ExportTraceServiceRequest, most)
+        found, seen = otlp_protobuf.split(plain, most)
+    except bounds.TooMany as error:
+        raise Refused("too_large", str(error)) from error
+    except protobuf.Malformed as error:
+        raise Refused("malformed", f"the body is not an ExportTraceServiceRequest: {error}") from error
+    if not is_json and len(body) < len(plain):
         for group in found:
             group.source.body, group.source.encoding = body, encoding
     return found, seen
 
 
-def logs(body: bytes, encoding: str, content_type: str, limit: int, most: int) -> ExportLogsServiceRequest:
-    """A logs request of at most `most` records. Raises Refused."""
-    plain = decompress(body, encoding, limit)
+def logs(
+    body: bytes, encoding: str, content_type: str, limit: int, most: int, plain: bytes | None = None
+) -> ExportLogsServiceRequest:
+    """A logs request of at most `most` records; `plain` as for `spans`. Raises Refused."""
+    if plain is None:
+        plain = decompress(body, encoding, limit)
     if _media(content_type) == JSON:
         plain = _json(plain, ExportLogsServiceRequest, most)
     try:
@@ -151,6 +181,8 @@ def _protobuf(body: bytes, kind: type[Request]) -> Request:
 
 
 def _json(body: bytes, kind: type[Message], most: int) -> bytes:
+    if len(body) > MAX_JSON:
+        raise Refused("too_large", f"the body is larger than {MAX_JSON} bytes of JSON: send protobuf, or less at once")
     try:
         bounds.json(body, most)
         return otlp_json.encode(body, kind)

@@ -1,7 +1,6 @@
 """Limits on the items of a request, counted before decoding: two bytes of a body may become hundreds in memory.
 
-Spans in protobuf need no such limit, because they are never decoded all at once. Plain typed functions, as in
-`protobuf`.
+Counting stops at the limit, so that what is refused costs little. Plain typed functions, as in `protobuf`.
 """
 
 from __future__ import annotations
@@ -22,8 +21,10 @@ LEAST: Final = 64_000
 _MAX_DEPTH: Final = 100
 _RECORD: Final = "opentelemetry.proto.logs.v1.LogRecord"
 _GROUPS: Final = ("opentelemetry.proto.logs.v1.ResourceLogs", "opentelemetry.proto.logs.v1.ScopeLogs")
-# The beginning of an object or list outside string literals.
-_BEGIN: Final = re.compile(rb'(?:[^"{\[]++|"(?:[^"\\]++|\\.)*+")*+[{\[]', re.DOTALL)
+# The beginning of an object, of a list, or of a further item in one, outside string literals.
+_BEGIN: Final = re.compile(rb'(?:[^"{\[,]++|"(?:[^"\\]++|\\.)*+")*+[{\[,]', re.DOTALL)
+# An attribute in JSON has one comma for each of its two objects, or fewer.
+_COMMAS: Final = 2
 
 # The type of each message field, by the name of the enclosing message and the field's tag.
 _inner: Final[dict[str, dict[int, str]]] = {}
@@ -33,19 +34,33 @@ class TooMany(ValueError):
     """A request with too many items; the text says of which kind."""
 
 
+def bound(most: int) -> int:
+    """How many fields or objects a request of at most `most` items may have."""
+    return max(most * EACH, LEAST)
+
+
 def json(body: bytes, most: int) -> None:
-    """Raises TooMany for JSON with more objects and lists than `most` items can have."""
-    bound = max(most * EACH, LEAST)
+    """Raises TooMany for JSON with more objects, lists and items in them than `most` items can have."""
+    limit = bound(most) * _COMMAS
     # If the count including string literals is within the bound, there is no need to exclude them.
-    if body.count(b"{") + body.count(b"[") <= bound:
+    if body.count(b"{") + body.count(b"[") + body.count(b",") <= limit:
         return
     seen = 0
     found = _BEGIN.match(body)
     while found is not None:
         seen += 1
-        if seen > bound:
-            raise TooMany(f"more than {bound} objects and lists in one request (from collector.max_spans)")
+        if seen > limit:
+            raise TooMany(f"more than {limit} objects, lists and items in one request (from collector.max_spans)")
         found = _BEGIN.match(body, found.end())
+
+
+def spans(body: bytes, kind: type[Message], most: int) -> None:
+    """Raises TooMany for an ExportTraceServiceRequest with more fields than `most` spans can have.
+
+    Raises Malformed for what cannot be counted. A field takes two bytes at least, so most bodies need no counting.
+    """
+    if len(body) > 2 * bound(most):
+        _counted(body, kind, most, "", "spans")
 
 
 def logs(body: bytes, kind: type[Message], most: int) -> None:
@@ -53,19 +68,23 @@ def logs(body: bytes, kind: type[Message], most: int) -> None:
 
     Raises Malformed for what cannot be counted.
     """
+    _counted(body, kind, most, _RECORD, "logs")
+
+
+def _counted(body: bytes, kind: type[Message], most: int, record: str, items: str) -> None:
     message: Any = kind.DESCRIPTOR
     _learn(message)
     try:
-        _count(body, message.full_name, most)
+        _count(body, message.full_name, most, record, items)
     except IndexError as error:
         raise Malformed(CUT_OFF) from error
 
 
-def _count(body: bytes, request: str, most: int) -> None:
+def _count(body: bytes, request: str, most: int, record: str, items: str) -> None:
     records = fields = 0
-    bound = max(most * EACH, LEAST)
+    limit = bound(most)
     # A field takes two bytes at least: a shorter body cannot have too many, so its records need no look inside.
-    is_deep = len(body) > 2 * bound
+    is_deep = len(body) > 2 * limit
     # Where to continue after a nested message ends, outermost first.
     outer: list[tuple[int, int, dict[int, str]]] = []
     pos, end, inner = 0, len(body), _inner[request]
@@ -76,8 +95,8 @@ def _count(body: bytes, request: str, most: int) -> None:
             pos, end, inner = outer.pop()
             continue
         fields += 1
-        if fields > bound:
-            raise TooMany(f"more than {bound} fields in one request of logs (from collector.max_spans)")
+        if fields > limit:
+            raise TooMany(f"more than {limit} fields in one request of {items} (from collector.max_spans)")
         tag, at = varint(body, pos)
         if tag & 7 != 2:
             pos = skip_field(body, pos, end)
@@ -89,7 +108,7 @@ def _count(body: bytes, request: str, most: int) -> None:
         nested = inner.get(tag)
         if nested is None:
             continue
-        if nested == _RECORD:
+        if nested == record:
             records += 1
             if records > most:
                 raise TooMany(f"more than {most} log records in one request (collector.max_spans)")

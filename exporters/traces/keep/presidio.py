@@ -11,8 +11,6 @@ import json
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -22,8 +20,6 @@ from telltale.records import Sample
 from telltale.settings import Redaction
 
 log = logging.getLogger(__name__)
-
-WORKERS = 4
 
 Finding = tuple[int, int, str]
 
@@ -39,11 +35,6 @@ class Presidio:
         self._settings = settings
         self._failed = failed
         self._url, self._headers = _endpoint(settings.presidio_url)
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="presidio")
-
-    def submit(self, samples: list[Sample], save: Callable[[list[Sample]], int]) -> Future[int]:
-        """Redact these samples and save them in another thread, so that nobody else waits."""
-        return self._pool.submit(lambda: save(self.redact(samples)))
 
     def redact(self, samples: list[Sample]) -> list[Sample]:
         """The samples without what Presidio finds, and without those that it could not analyse."""

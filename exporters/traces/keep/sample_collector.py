@@ -29,7 +29,7 @@ from exporters.traces.messages import texts
 from exporters.traces.messages.message import Conversation, complete
 from telltale.metrics import Metrics
 from telltale.records import Sample
-from telltale.redaction import BEYOND, Redactor, pseudonym, within
+from telltale.redaction import BEYOND
 from telltale.settings import Settings
 
 FORCED_PER_MINUTE: Final = 20.0
@@ -38,11 +38,10 @@ FORCED_PER_MINUTE: Final = 20.0
 class SampleCollector:
     """Samples calls. Not safe to use from several threads at once: its owner locks."""
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry, key: bytes) -> None:
-        """`key` is the installation's own, for names of conversations that would tell who had them."""
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         self._settings = settings
-        self._key = key
-        self._redactor = Redactor(settings.redaction.rules)
+        # One character more than redaction looks at says that a text went on.
+        self._most = settings.collector.max_text_bytes + BEYOND + 1
         self._sampler = RateSampler(settings.sampling.per_minute)
         self._forced = RateSampler(FORCED_PER_MINUTE)
         self._reasons = ForcedReasons()
@@ -185,22 +184,15 @@ class SampleCollector:
         promoted_by: str | None,
         tally: Tally,
     ) -> Sample:
-        """The redacted sample of a call."""
+        """The sample of a call, not redacted yet."""
         if promoted_by is None:
             tally.sampled += 1
         else:
             tally.forced += 1
         if _is_ordinary(call):
             tally.with_content += 1
-        limit = self._settings.collector.max_text_bytes
-        conversation = call.conversation_id or ""
         prompt, response = texts.of(said)
-        redacted, removed = self._redactor.redact(prompt[: limit + BEYOND], response[: limit + BEYOND], conversation)
-        if redacted[2] != conversation:
-            # Somebody's name, under which the conversation must still hold together.
-            conversation = pseudonym(self._key, f"{call.tenant}\0{conversation}")
-        prompt, response = within(redacted[0], len(prompt), limit), within(redacted[1], len(response), limit)
-        return _sample(call, prompt, response, conversation or None, probability, promoted_by, removed)
+        return _sample(call, prompt[: self._most], response[: self._most], probability, promoted_by)
 
 
 def _is_ordinary(call: Call) -> bool:
@@ -225,10 +217,8 @@ def _sample(
     call: Call,
     prompt: str,
     response: str,
-    conversation: str | None,
     probability: float | None,
     promoted_by: str | None,
-    removed: dict[str, int],
 ) -> Sample:
     return Sample(
         trace_id=call.trace_id.hex(),
@@ -244,12 +234,11 @@ def _sample(
         response=response,
         inclusion_probability=probability,
         promoted_by=promoted_by,
-        conversation_id=conversation,
+        conversation_id=call.conversation_id,
         finish_reason=call.finish_reasons[0] if call.finish_reasons else None,
         error_type=call.error_type,
         duration_s=call.duration_s,
         ttft_s=call.ttft_s,
         input_tokens=call.input_tokens,
         output_tokens=call.output_tokens,
-        redactions=removed,
     )

@@ -12,20 +12,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import cast
 
-from exporters.traces.receive.backlog import FREE, Backlog
 from exporters.traces.receive.turns import Service, Turns
+from telltale.serving.connections import ACCEPTED_AT_ONCE, MAX_CONNECTIONS, MAX_UNREAD, Room, peer_of
 from telltale.serving.listen import BACKLOG
 
 log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS = 1000
 # libuv accepts one connection on a socket in each iteration of its loop: a wave of peers would keep others waiting
-# outside for as many iterations. It is given the same socket so many times.
-ACCEPTS = 16
+# outside for as many iterations. It is given the same socket ACCEPTED_AT_ONCE times.
 # Bytes that a connection is given to hold at once.
 MAX_READ = 65536
-REQUEST_S = 60.0
+# A connection that holds less beside its bodies is not looked at.
+FREE = 2048
+STEP = 4096
 SWEEP_S = 5.0
+LOG_S = 60.0
 
 
 class Shared:
@@ -33,24 +34,42 @@ class Shared:
 
     def __init__(self) -> None:
         self.turns = Turns()
+        # Bytes that wait, of all connections: responses unsent, requests read and not complete without their bodies.
+        self.held: Room[Connection] = Room(MAX_UNREAD, self._abort)
+        self._logged_at = float("-inf")
         # Each read's bytes are copied out before the next one.
         self.buffer = memoryview(bytearray(MAX_READ))
-        self.backlog = Backlog()
+
+    def _abort(self, connection: Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        if now > self._logged_at + LOG_S:
+            self._logged_at = now
+            log.warning("peers that do not read, or do not end their requests, hold %d MiB", MAX_UNREAD >> 20)
+        connection.abort()
 
 
 class Server:
     """A protocol on a listening socket. `name` is the setting that names the socket's address."""
 
-    def __init__(self, name: str, connect: Callable[[Server], Connection], shared: Shared | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[Server], Connection],
+        shared: Shared | None = None,
+        most: int = MAX_CONNECTIONS,
+    ) -> None:
+        """`most`: how many connections there may be; for one more, one that waits is closed."""
         self.name = name
         self.shared = shared or Shared()
+        self.room: Room[Connection] = Room(most, self._make_room)
+        self._logged_at = float("-inf")
         self._connect = connect
         self._listening: list[asyncio.Server] = []
         self.connections: set[Connection] = set()
 
     async def start(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        for sock in (listener, *(listener.dup() for _ in range(ACCEPTS - 1))):
+        for sock in (listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))):
             self._listening.append(await loop.create_server(lambda: self._connect(self), sock=sock, backlog=BACKLOG))
         self._sweeping = asyncio.create_task(self._sweep())
 
@@ -66,6 +85,13 @@ class Server:
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.transport.abort()
+
+    def _make_room(self, connection: Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        if now > self._logged_at + LOG_S:
+            self._logged_at = now
+            log.warning("more than %d connections on %s: some are closed", self.room.limit, self.name)
+        connection.abort()
 
     async def _sweep(self) -> None:
         while True:
@@ -89,14 +115,13 @@ class Connection(asyncio.BufferedProtocol, ABC):
         self._blocked_since: float | None = None
         self._is_reading = True
         self._accounted = 0
+        self._peer = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not by isinstance: uvloop's transports are of no asyncio class.
         self.transport = cast("asyncio.Transport", transport)
-        if len(self._server.connections) >= MAX_CONNECTIONS:
-            log.warning("more than %d connections on %s: one was closed", MAX_CONNECTIONS, self._server.name)
-            self.transport.abort()
-            return
+        self._peer = peer_of(transport.get_extra_info("peername"))
+        self._server.room.enter(self, self._peer)
         self._server.connections.add(self)
         # Whatever the kernel does not take at once is ours to account for.
         self.transport.set_write_buffer_limits(0)
@@ -104,17 +129,23 @@ class Connection(asyncio.BufferedProtocol, ABC):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._server.connections.discard(self)
+        self._server.room.leave(self)
+        self._shared.held.leave(self)
         self._arrived = b""
-        self._account(0)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._shared.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(self._shared.buffer[:nbytes])
-        self._arrived = self._arrived + data if self._arrived else data
+        is_late = bool(self._arrived)
+        self._arrived = self._arrived + data if is_late else data
         if not self._shared.turns.ask(self):
-            self._settle()
+            # One read may wait; a second one means that the turn is not soon.
+            if is_late:
+                self._settle()
+            else:
+                self._account(self.held())
 
     def pause_writing(self) -> None:
         self._blocked_since = self._loop.time()
@@ -133,7 +164,7 @@ class Connection(asyncio.BufferedProtocol, ABC):
         return has_more
 
     def abort(self) -> None:
-        """Close at once: this connection holds the most of all."""
+        """Close at once: this connection must make room."""
         self._accounted = 0
         self._arrived = b""
         self.transport.abort()
@@ -155,9 +186,14 @@ class Connection(asyncio.BufferedProtocol, ABC):
         self._account(held)
 
     def _account(self, held: int) -> None:
-        if held > FREE or self._accounted:
-            self._accounted = held if held > FREE else 0
-            self._shared.backlog.hold(self, held, self._loop.time())
+        if held > max(FREE, self._accounted):
+            # In steps, so that a peer is no newcomer with each byte that it adds; what it held stays counted until it
+            # holds hardly anything.
+            self._accounted = -(-held // STEP) * STEP
+            self._shared.held.enter(self, self._peer, self._accounted)
+        elif held <= FREE and self._accounted:
+            self._accounted = 0
+            self._shared.held.leave(self)
 
     @abstractmethod
     def process(self) -> bool:

@@ -22,9 +22,10 @@ from google.rpc.status_pb2 import Status
 from exporters.traces.decode.bodies import Refused
 from exporters.traces.receive import http2, listener
 from exporters.traces.receive.http2 import Stream
-from exporters.traces.receive.listener import REQUEST_S, Server
+from exporters.traces.receive.listener import Server
 from exporters.traces.receive.receiver import ExportRequest, Receiver, Signal
 from exporters.traces.receive.statuses import RETRY_AFTER_S, STATUSES
+from telltale.serving.connections import HEAD_S, REQUEST_S, UNREAD_S
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,6 @@ NOT_GRPC = http2.block([(b":status", b"%d" % STATUSES["content_type"].http)])
 # Of a refusal's message: it must fit into one frame of headers.
 MAX_MESSAGE = 1000
 
-PREFACE_S = 10.0
 # Of a turn: what may be spent on reading frames, in units of `http2.budget`, and seconds for the calls that progressed.
 SLICE = 50.0
 SLICE_S = 0.0005
@@ -69,6 +69,8 @@ class Connection(listener.Connection):
         self._progressed: deque[Stream] = deque()
         # What is written within a turn is sent at its end, all at once.
         self._in_turn = False
+        # Calls that have no response yet.
+        self._exporting = 0
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -111,9 +113,9 @@ class Connection(listener.Connection):
     def expire(self) -> None:
         """Give up what does not arrive: the preface, the rest of a request, room for a response."""
         now = self._loop.time()
-        if not self._http2.is_settled and now > self._opened + PREFACE_S:
+        if not self._http2.is_settled and now > self._opened + HEAD_S:
             self.transport.abort()
-        if self._blocked_since is not None and now > self._blocked_since + REQUEST_S:
+        if self._blocked_since is not None and now > self._blocked_since + UNREAD_S:
             self.transport.abort()
         for stream in self._http2.streams:
             if now > stream.since + REQUEST_S and (stream.responded or not stream.ended):
@@ -155,6 +157,9 @@ class Connection(listener.Connection):
         else:
             if request is not None:
                 stream.exporting = True
+                self._exporting += 1
+                if self._exporting == 1:
+                    self._server.room.work(self)
                 self._receiver.export(request, partial(self._reply, stream))
 
     def _check_size(self, stream: Stream) -> None:
@@ -167,7 +172,11 @@ class Connection(listener.Connection):
                 raise Refused("malformed", "more than one message in a call")
 
     def _reply(self, stream: Stream, outcome: Message | Refused) -> None:
-        stream.exporting = False
+        if stream.exporting:
+            stream.exporting = False
+            self._exporting -= 1
+            if not self._exporting:
+                self._server.room.wait(self)
         if not isinstance(outcome, Refused):
             message = outcome.SerializeToString()
             self._http2.respond(stream, HEAD, struct.pack(">BI", 0, len(message)) + message, DONE)

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -33,6 +33,8 @@ from telltale.store import Store, StoreBusy, StoreUnavailable
 log = logging.getLogger(__name__)
 
 Signal = Literal["traces", "logs", "metrics", "scores"]
+# Bytes of a body from which on it is decoded beside the loop, where other senders would wait for it.
+LARGE = 1 << 19
 T = TypeVar("T")
 Reply = Callable[[T | Refused], None]
 """What sends a request's one reply: its response, or why it is refused."""
@@ -74,6 +76,8 @@ class Receiver:
         self._keys = KeyLookups(auth.ApiKeys(store, clock))
         self._scores = ScoreIntake(settings, store, clock, pipeline.feedback_events)
         self._outage = OutageLog(time.monotonic)
+        # One: its memory is that of one large body.
+        self._decoders = ThreadPoolExecutor(1, thread_name_prefix="decode")
         # The next step of each request that waits.
         self._waiting: dict[int, Callable[[], None]] = {}
         self._numbers = count()
@@ -123,6 +127,7 @@ class Receiver:
 
     def close(self) -> None:
         """Start nothing more beside the loop."""
+        self._decoders.shutdown(wait=False, cancel_futures=True)
         self._keys.close()
         self._scores.close()
 
@@ -131,15 +136,26 @@ class Receiver:
 
         Raises Refused or StoreUnavailable.
         """
+        return self._decode(request, tenant, None)()
+
+    def _decode(self, request: ExportRequest, tenant: str | None, plain: bytes | None) -> Callable[[], Batch]:
+        """Decode a request, whose `plain` body may be known; returns what queues its samples. Raises Refused.
+
+        Nothing changes before that, so any thread may decode.
+        """
         body, encoding, content_type = request.body, request.encoding, request.content_type
         limit, most = self._settings.max_decompressed_bytes, self._settings.max_spans
         if request.signal == "logs":
-            return self._pipeline.ingest_logs(bodies.logs(body, encoding, content_type, limit, most), tenant)
+            logs = bodies.logs(body, encoding, content_type, limit, most, plain)
+            return lambda: self._pipeline.ingest_logs(logs, tenant)
+        found, seen = bodies.spans(body, encoding, content_type, limit, most, plain)
         try:
-            found, seen = bodies.spans(body, encoding, content_type, limit, most)
-            return self._pipeline.ingest_traces(found, seen, tenant)
+            decoded = self._pipeline.decode(found, tenant)
         except protobuf.Malformed as error:
             raise Refused("malformed", f"the body is not an ExportTraceServiceRequest: {error}") from error
+        refused = seen - sum(len(group.starts) for group in found)
+        reason = f"more than {seen - refused} spans in one request" if refused else ""
+        return lambda: self._pipeline.ingest_traces(decoded, refused, reason)
 
     def finish(self, batch: Batch, signal: Signal = "traces") -> Message:
         """The response to a request whose commit is done. Raises StoreUnavailable where the store did not take it."""
@@ -219,7 +235,15 @@ class Receiver:
             # Senders' own metrics are accepted, so that SDKs that send all signals report no errors, and not kept.
             self._requests[signal].inc()
             return ExportMetricsServiceResponse()
-        batch = self.ingest(request, tenant)
+        plain = bodies.small(request.body, request.encoding, LARGE)
+        if plain is not None:
+            return self._proceed(self._decode(request, tenant, plain), signal, reply)
+        decoding = self._decoders.submit(self._decode, request, tenant, None)
+        self._wait(decoding, reply, lambda: self._proceed(decoding.result(), signal, reply))
+        return None
+
+    def _proceed(self, ingest: Callable[[], Batch], signal: Signal, reply: Reply[Message]) -> Message | None:
+        batch = ingest()
         if batch.commit is None:
             return self.finish(batch, signal)
         self._wait(batch.commit, reply, lambda: self.finish(batch, signal))

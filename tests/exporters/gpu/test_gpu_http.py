@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import resource
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -74,7 +77,8 @@ def test_paths_and_methods(start, client) -> None:
 
 def test_one_connection_serves_many_requests_and_closes_when_asked(start) -> None:
     url = start(simulate=1).url
-    response = raw(url, b"GET /-/healthy HTTP/1.1\r\n\r\n" * 3 + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+    last = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    response = raw(url, b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n" * 3 + last)
     assert response.count(b"HTTP/1.1 200 OK") == 4
     assert raw(url, b"GET /-/healthy HTTP/1.0\r\n\r\n").endswith(b"ok\n")
 
@@ -85,6 +89,12 @@ def test_one_connection_serves_many_requests_and_closes_when_asked(start) -> Non
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"a:b\r\n" * 200 + b"\r\n", 431),
+        (b"GET /metrics HTTP/1.1\r\nHost: evil.example:9466\r\nConnection: close\r\n\r\n", 421),
+        (b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example\r\nConnection: close\r\n\r\n", 421),
+        (b"GET /metrics HTTP/1.1\r\nHost: gpu01:9466\r\nConnection: close\r\n\r\n", 200),
         (b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", 400),
         (b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
@@ -192,3 +202,43 @@ def test_the_exporter_does_not_start_open_when_its_file_is_broken(tmp_path: Path
     )
     assert done.returncode == 2
     assert "gpu.web_config" in done.stderr
+
+
+def test_one_that_sends_without_end_holds_nobody_up(start, client) -> None:
+    exporter = start(simulate=1)
+    with socket.create_connection(_address(exporter.url), timeout=10) as sock:
+        sock.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n" * 20_000)
+        done = threading.Event()
+
+        def go_on() -> None:
+            with contextlib.suppress(OSError):
+                while not done.is_set():
+                    sock.recv(1 << 20)
+                    sock.send(b"GET /-/healthy HTTP/1.1\r\nHost: h\r\n\r\n" * 1000)
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            for _ in range(20):
+                began = time.monotonic()
+                assert get(client(exporter.url), "/-/healthy")[0] == 200
+                assert time.monotonic() - began < 1
+        finally:
+            done.set()
+            sock.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_more_connections_than_open_files_lock_nobody_out(start, client) -> None:
+    exporter = start(simulate=1)
+    resource.prlimit(exporter.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+    links = [socket.create_connection(_address(exporter.url)) for _ in range(200)]
+    began = time.monotonic()
+    assert get(client(exporter.url), "/-/healthy")[0] == 200
+    assert time.monotonic() - began < 1
+    for link in links:
+        link.close()
+
+
+def _address(url: str) -> tuple[str, int]:
+    return urlsplit(url).hostname or "", urlsplit(url).port or 0

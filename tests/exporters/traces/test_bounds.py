@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from exporters.traces.decode import bounds
@@ -83,20 +85,36 @@ TREES: st.SearchStrategy[object] = st.recursive(
 
 
 def begun(tree: object) -> int:
-    """Its objects and lists, as found by Python's own parser."""
-    if isinstance(tree, dict):
-        return 1 + sum(map(begun, tree.values()))
-    return 1 + sum(map(begun, tree)) if isinstance(tree, list) else 0
+    """Its objects, its lists, and the further items in them, as found by Python's own parser."""
+    if not isinstance(tree, dict | list):
+        return 0
+    inner = tree.values() if isinstance(tree, dict) else tree
+    return max(1, len(tree)) + sum(map(begun, inner))
 
 
 @given(TREES)
-def test_objects_and_lists_are_counted_as_a_reader_finds_them(tree: object) -> None:
+def test_objects_lists_and_items_are_counted_as_a_reader_finds_them(tree: object) -> None:
     # So many more that the tree's own exceed the bound, whatever the string literals contain.
-    written, more = json.dumps(tree), bounds.LEAST - begun(tree)
-    within = f"[{written},{','.join(['[]'] * (more - 1))}]".encode()
+    written, more = json.dumps(tree), 2 * bounds.LEAST - begun(tree)
+    within = f"[{','.join([written, *['0'] * (more - 1)])}]".encode()
     bounds.json(within, 1)
-    with pytest.raises(bounds.TooMany, match="64000 objects"):
+    with pytest.raises(bounds.TooMany, match="128000 objects"):
         bounds.json(b"[" + within + b"]", 1)
+
+
+def test_a_list_of_very_many_numbers_is_refused() -> None:
+    """Each takes two bytes of a body and eight in memory."""
+    with pytest.raises(bounds.TooMany):
+        bounds.json(b'{"x":[' + b"1," * 1_000_000 + b"1]}", 1)
+
+
+def test_what_is_refused_is_not_counted_to_its_end() -> None:
+    """Thirty million empty spans cost no more than the first that are too many."""
+    bomb = field(1, field(2, b"\x12\0" * (1 << 24)))
+    started = time.process_time()
+    with pytest.raises(bounds.TooMany):
+        bounds.spans(bomb, ExportTraceServiceRequest, 1000)
+    assert time.process_time() - started < 1
 
 
 def test_texts_full_of_brackets_are_no_objects() -> None:

@@ -181,8 +181,8 @@ class Collecting:
             logs = ExportLogsServiceRequest()
             logs.resource_logs.add().scope_logs.add().log_records.extend(records)
             return self.pipeline.ingest_logs(logs, None)
-        found, seen = otlp_protobuf.split(body(spans), 100)
-        return self.pipeline.ingest_traces(found, seen, None)
+        found, _ = otlp_protobuf.split(body(spans), 100)
+        return self.pipeline.ingest_traces(self.pipeline.decode(found, None))
 
     def finish(self, place: int) -> Request | None:
         """Finish a request as the receiver does, if its commit is done. Returns it if it was committed."""
@@ -368,8 +368,8 @@ def test_a_request_that_waits_keeps_its_plain_bytes_no_longer(store: DelayedStor
     packed = gzip.compress(body([*many, EXTRA]))
     gc.collect()
     tracemalloc.start()
-    found, seen = bodies.spans(packed, "gzip", "application/x-protobuf", 1 << 30, 1000)
-    batch = collecting.pipeline.ingest_traces(found, seen, None)
+    found, _ = bodies.spans(packed, "gzip", "application/x-protobuf", 1 << 30, 1000)
+    batch = collecting.pipeline.ingest_traces(collecting.pipeline.decode(found, None))
     del found
     kept = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()

@@ -326,7 +326,7 @@ def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pyte
     """A greeting, the rest of a body, a window for the response; what is in progress is left alone."""
     monkeypatch.setattr(listener, "SWEEP_S", 0.05)
     monkeypatch.setattr(otlp_grpc, "REQUEST_S", 0.3)
-    monkeypatch.setattr(otlp_grpc, "PREFACE_S", 0.3)
+    monkeypatch.setattr(otlp_grpc, "HEAD_S", 0.3)
     reset = frame(frames.RST_STREAM, 0, 1, struct.pack(">I", frames.CANCEL))
 
     async def until_closed(reader: asyncio.StreamReader) -> bytes:

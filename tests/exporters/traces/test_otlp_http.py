@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ from exporters.traces.pipeline import Batch
 from exporters.traces.receive import http1, listener
 from exporters.traces.receive.http1 import connection as http1_connection
 from exporters.traces.receive.otlp_http import Otlp
+from telltale.serving.hosts import Hosts
 from telltale.store import samples
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -337,7 +339,7 @@ def otlp(in_process: InProcess, limit: int = 1 << 20) -> Callable[[listener.Serv
     def connect_to(server: listener.Server) -> listener.Connection:
         if not made:
             made.append(Otlp(in_process.receiver, limit))
-        return http1.Connection(server, made[0])
+        return http1.Connection(server, made[0], Hosts())
 
     return connect_to
 
@@ -388,10 +390,8 @@ def test_a_commit_after_the_grace_calls_nobody_back(in_process: InProcess, caplo
 
 def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """A first request, the rest of one, the rest of one that was refused, room for a response."""
-    for module, name, value in (
-        (listener, "SWEEP_S", 0.05), (http1_connection, "REQUEST_S", 0.3), (http1_connection, "KEEP_ALIVE_S", 0.6),
-        (http1_connection, "LINGER_S", 0.2),
-    ):  # fmt: skip
+    patched = {"REQUEST_S": 0.3, "HEAD_S": 0.3, "IDLE_S": 0.6, "LINGER_S": 0.2}
+    for module, name, value in ((listener, "SWEEP_S", 0.05), *((http1_connection, *item) for item in patched.items())):
         monkeypatch.setattr(module, name, value)
 
     async def drive() -> None:
@@ -425,7 +425,7 @@ def test_a_peer_that_does_not_read_is_waited_for_and_then_cut_off(
     in_process: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "SWEEP_S", 0.05)
-    monkeypatch.setattr(http1_connection, "REQUEST_S", 0.5)
+    monkeypatch.setattr(http1_connection, "UNREAD_S", 0.5)
     page = b"x" * (8 << 20)
 
     class Large:
@@ -452,7 +452,7 @@ def test_a_peer_that_does_not_read_is_waited_for_and_then_cut_off(
             await reader.readexactly(3 * len(page))
         writer.close()
 
-    in_process.drive(lambda server: http1.Connection(server, Large()), drive)
+    in_process.drive(lambda server: http1.Connection(server, Large(), Hosts()), drive)
 
 
 def test_requests_sent_ahead_leave_others_their_turn(in_process: InProcess) -> None:
@@ -478,8 +478,14 @@ def test_requests_sent_ahead_leave_others_their_turn(in_process: InProcess) -> N
             assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(OK)
         writer.close()
 
-    in_process.drive(lambda server: http1.Connection(server, Counting()), drive)
+    in_process.drive(lambda server: http1.Connection(server, Counting(), Hosts()), drive)
     assert order == ["taken", "turn"] * 500
+
+
+def _send_on(link: socket.socket) -> None:
+    for _ in range(100):
+        link.sendall(b"x")
+        time.sleep(0.02)
 
 
 async def _go_on(writer: asyncio.StreamWriter) -> None:
@@ -517,22 +523,30 @@ def test_a_fault_in_one_request_ends_that_request_alone(in_process: InProcess, m
     assert in_process.reserved() == 0
 
 
-def test_more_connections_than_there_may_be_are_closed(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 3)
+def test_a_port_that_is_full_closes_whoever_waited_longest(in_process: InProcess) -> None:
     address = f"{in_process.host}:{in_process.port}"
 
     def calls() -> None:
         links = [connect(address) for _ in range(3)]
-        for link in links:
-            link.sendall(post(b""))
+        half, used, idle = links
+        half.sendall(post(body())[:-9])
+        for link in (idle, used):
+            link.sendall(post(b"", path="/v1/metrics"))
             assert responses(link, 1)[0][0] == 200
-        assert ask(address, b"") == b""
-        links.pop().close()
-        until(lambda: ask(address, post(b"", "Connection: close")).startswith(OK))
+        # Others come, and are served.
+        for gone in (half, idle):
+            links.append(connect(address))
+            links[-1].sendall(post(b"", path="/v1/metrics"))
+            assert responses(links[-1], 1)[0][0] == 200
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                _send_on(gone)
+        used.sendall(post(b"", path="/v1/metrics"))
+        assert responses(used, 1)[0][0] == 200
         for link in links:
             link.close()
 
-    in_process.drive(otlp(in_process), lambda: asyncio.to_thread(calls))
+    in_process.drive(otlp(in_process), lambda: asyncio.to_thread(calls), most=3)
+    assert in_process.reserved() == 0
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

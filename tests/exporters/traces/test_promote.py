@@ -33,8 +33,8 @@ class Voting:
         self.commit(self.ingest(chat(count=50)))
 
     def ingest(self, spans: list[ReadableSpan]) -> Batch:
-        found, seen = bodies.spans(encode_spans(spans).SerializeToString(), "", "application/x-protobuf", 1 << 20, 100)
-        return self.pipeline.ingest_traces(found, seen, None)
+        found, _ = bodies.spans(encode_spans(spans).SerializeToString(), "", "application/x-protobuf", 1 << 20, 100)
+        return self.pipeline.ingest_traces(self.pipeline.decode(found, None))
 
     def commit(self, batch: Batch) -> None:
         if batch.commit is not None:

@@ -153,8 +153,13 @@ def test_the_list_is_long_enough_to_measure_and_no_line_counts_twice() -> None:
     assert len(set(texts)) == len(texts)
 
 
-@pytest.mark.xfail(strict=True, reason="the rules do not know all of these forms yet")
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "language",
+    [
+        "en",
+        pytest.param("ko", marks=pytest.mark.xfail(strict=True, reason="the rules do not know all of these forms yet")),
+    ],
+)
 def test_recall(language: str) -> None:
     chosen = [form for form in forms() if form.language == language]
     missed = [form for form in chosen if form.leaks(redact(form.text)[0])]
@@ -163,7 +168,6 @@ def test_recall(language: str) -> None:
     assert 100 - _percent(missed, chosen, "held") >= LEAST_RECALL
 
 
-@pytest.mark.xfail(strict=True, reason="the rules take some of these lines for private yet")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_clean_lines_stay(language: str) -> None:
     chosen = [form for form in clean() if form.language == language]
@@ -171,6 +175,14 @@ def test_clean_lines_stay(language: str) -> None:
     _report(f"{language}: kept", chosen, changed)
 
     assert _percent(changed, chosen, "held") <= MOST_CHANGED
+
+
+@pytest.mark.xfail(strict=True, reason="a letter or sign of the markup counts as part of the number")
+@pytest.mark.parametrize("around", ["\x1b[32m{}\x1b[0m", "\\u001b[1m{}\\u001b[0m", "_{}_", "<b>{}</b>", "-{}-"])
+def test_what_terminals_and_markup_put_around_hides_nothing(around: str) -> None:
+    private = ["4539 8645 4284 1037", "010-4412-7736", "850312-1689281", "198.51.100.23", "2001:db8:7::41"]
+
+    assert [number for number in private if number in redact(around.replace("{}", number))[0]] == []
 
 
 def _percent(wrong: list[Form], chosen: list[Form], half: str) -> float:

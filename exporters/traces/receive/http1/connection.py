@@ -10,13 +10,16 @@ import httptools
 from exporters.traces.receive import listener
 from exporters.traces.receive.http1 import head
 from exporters.traces.receive.http1.request import TEXT, Application, Request
-from exporters.traces.receive.listener import REQUEST_S, Server
+from exporters.traces.receive.listener import Server
+from telltale.serving.connections import HEAD_S, IDLE_S, REQUEST_S, UNREAD_S
+from telltale.serving.hosts import BROWSER_FIELDS, STATUS, Hosts
 
 # How many times its content a chunked body may take.
 CHUNKING = 8
-KEEP_ALIVE_S = 120.0
 # How long a peer may go on sending after the response that closes its connection.
 LINGER_S = 5.0
+# What the check of a request's host looks at.
+HOST_FIELDS = (b"host", b"user-agent", *(name.encode() for name in BROWSER_FIELDS))
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # What llhttp says of HTTP/2's preface.
 PREFACE_ERROR = "Pause on PRI/Upgrade"
@@ -32,9 +35,13 @@ SLICE = 128
 class Connection(listener.Connection):
     """Reads a request only once the one before it has its response."""
 
-    def __init__(self, server: Server, application: Application) -> None:
+    def __init__(self, server: Server, application: Application, hosts: Hosts) -> None:
         super().__init__(server)
         self._application = application
+        self._hosts = hosts
+        # The fields of the last request whose host was checked and found ours.
+        self._checked: list[bytes | None] = []
+        self._is_new = True
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         # The request that is arriving, or that has no response yet.
         self._request: Request | None = None
@@ -89,12 +96,13 @@ class Connection(listener.Connection):
             if now > self._closing_since + LINGER_S:
                 self.transport.abort()
         elif self._blocked_since is not None:
-            if now > self._blocked_since + REQUEST_S:
+            if now > self._blocked_since + UNREAD_S:
                 self.transport.abort()
         elif request is not None:
-            if not request.ended and now > request.since + REQUEST_S:
-                self._refuse(request, HTTPStatus.REQUEST_TIMEOUT, f"the request was not here in {REQUEST_S:.0f} s")
-        elif now > self._idle_since + KEEP_ALIVE_S:
+            most = REQUEST_S if request.method else HEAD_S
+            if not request.ended and now > request.since + most:
+                self._refuse(request, HTTPStatus.REQUEST_TIMEOUT, f"the request was not here in {most:.0f} s")
+        elif now > self._idle_since + (HEAD_S if self._is_new else IDLE_S):
             self.transport.close()
 
     def finish(self) -> None:
@@ -108,6 +116,7 @@ class Connection(listener.Connection):
         """Called by the parser, as are the next ones."""
         if self._parser is not None and not self._declining:
             self._request = Request(self, self._loop.time())
+            self._is_new = False
 
     def on_url(self, url: bytes) -> None:
         if self._request is not None and not self._declining:
@@ -128,7 +137,7 @@ class Connection(listener.Connection):
         request.method = parser.get_method().decode()
         request.version = parser.get_http_version()
         request.close = not parser.should_keep_alive() or request.version == "1.0" or self._closing
-        fault = head.size_fault(request, self._overhead) or head.read(request)
+        fault = head.size_fault(request, self._overhead) or head.read(request) or self._host_fault(request)
         self._awaited = request.announced
         if fault is not None:
             self._refuse(request, *fault)
@@ -162,6 +171,18 @@ class Connection(listener.Connection):
             self._shared.turns.ask(self)
         self._settle()
 
+    def _host_fault(self, request: Request) -> head.Fault | None:
+        """Why a browser may have been made to send this, or None."""
+        looked_at = [request.fields.get(name) for name in HOST_FIELDS]
+        if looked_at == self._checked:
+            return None
+        local = self.transport.get_extra_info("sockname")
+        why = self._hosts.refusal(lambda name: request.field(name.encode()), str(local[0]))
+        if why is not None:
+            return HTTPStatus(STATUS), why
+        self._checked = looked_at
+        return None
+
     def _is_due(self) -> bool:
         """What arrived may be parsed: it is not behind a request that waits for its response."""
         return self._request is None or not self._request.ended
@@ -169,6 +190,12 @@ class Connection(listener.Connection):
     def _parse(self, parser: httptools.HttpRequestParser) -> None:
         """Parse as much as holds one request's end at most."""
         data, at = self._arrived, self._at
+        if self._request is None and data[at] in b"\r\n":
+            # RFC 9112, 2.2: empty lines before a request are ignored.
+            self._events += 1
+            skipped = data[at : at + STEP]
+            self._at, self._tail = at + len(skipped) - len(skipped.lstrip(b"\r\n")), b""
+            return
         if self._awaited:
             stop, self._tail = min(len(data), at + self._awaited), b""
         else:
@@ -209,6 +236,7 @@ class Connection(listener.Connection):
             return
         if request.ended and not request.handed_over and request.response is None:
             request.handed_over = self._in_turn = True
+            self._server.room.work(self)
             self._call(self._application.on_request, request)
             self._in_turn = False
         if request.response is None:
@@ -222,6 +250,7 @@ class Connection(listener.Connection):
         elif request.ended:
             self._request = None
             self._overhead = self._awaited = 0
+            self._server.room.wait(self)
             self._idle_since = self._loop.time()
 
     def _close_after(self, last: Request) -> None:

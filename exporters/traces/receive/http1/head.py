@@ -68,7 +68,11 @@ def _host_fault(request: Request) -> Fault | None:
 
 def _read_target(request: Request) -> Fault | None:
     try:
-        request.path = unquote((httptools.parse_url(request.url).path or b"/").decode("latin-1"))
+        target = httptools.parse_url(request.url)
+        request.path = unquote((target.path or b"/").decode("latin-1"))
+        if target.host:
+            # RFC 9112, 3.2.2: a whole URL's host counts, whatever Host says.
+            request.fields[b"host"] = b"[%b]" % target.host if b":" in target.host else target.host
     except httptools.HttpParserError:
         return HTTPStatus.BAD_REQUEST, "the target is no URL"
     return None
