@@ -16,9 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from telltale.store import audit, open_configured
+    from telltale.store import audit, open_existing
 
-    store = open_configured(load(args.config))
+    store = open_existing(load(args.config))
     try:
         with store.read() as connection:
             if args.verify:

@@ -222,7 +222,11 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    data_dir: Path = Field(Path(".telltale"), description="Where the store, Prometheus' data and fetched tools live.")
+    data_dir: Path = Field(
+        Path(".telltale"),
+        description="Where the store, Prometheus' data and fetched tools live. Relative paths, this one too, are taken "
+        "from the settings file's folder; without a file, or in a variable, from where the command runs.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     store: Store = Field(default_factory=Store)
     collector: Collector = Field(default_factory=Collector)
