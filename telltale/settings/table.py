@@ -39,6 +39,13 @@ class Store(Section):
     retention: Seconds = Field(30 * 86400.0, description="Samples, scores and evidence older than this are deleted.")
 
 
+class Audit(Section):
+    head_file: Path | None = Field(
+        None,
+        description="Where this machine keeps the audit log's signed head; empty means `<data_dir>/audit.head`.",
+    )
+
+
 class Collector(Section):
     http_listen: Address = Field("127.0.0.1:4318", description="OTLP/HTTP.")
     grpc_listen: Address = Field("127.0.0.1:4317", description="OTLP/gRPC.")
@@ -229,6 +236,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     store: Store = Field(default_factory=Store)
+    audit: Audit = Field(default_factory=Audit)
     collector: Collector = Field(default_factory=Collector)
     sampling: Sampling = Field(default_factory=Sampling)
     redaction: Redaction = Field(default_factory=Redaction)

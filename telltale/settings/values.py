@@ -57,7 +57,7 @@ def _url(value: str) -> str:
         usable = False
     if not usable or not value.isprintable() or " " in value:
         raise ValueError("write it with its scheme, such as https://telltale.example.org")
-    if "@" in parts.netloc:
+    if "@" in value:
         raise ValueError("leave name and password out: they would stand in links and logs")
     if parts.query or parts.fragment:
         raise ValueError("leave out what follows the path")

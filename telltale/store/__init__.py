@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
 from telltale import private
+from telltale.store.audit_head import HeadFile
 from telltale.store.engine import database_file, explained, make_engine, make_reader, named, parse_url, shown
 from telltale.store.errors import Conflict, StoreBusy, StoreUnavailable, StoreUnusable, is_damage, is_passing, reason
 from telltale.store.writer import Writer
@@ -39,13 +40,14 @@ __all__ = [
 class Store:
     """An open store. `close` commits what is queued, as long as the database accepts writes."""
 
-    def __init__(self, url: URL, busy_timeout: float, queue_rows: int) -> None:
+    def __init__(self, url: URL, busy_timeout: float, queue_rows: int, head: HeadFile | None = None) -> None:
         self.url = url
         self._file = database_file(url)
         self._identity = self._inode()
         self._engine = make_engine(url, busy_timeout)
         self._reader = make_reader(url, busy_timeout)
-        self._writer = Writer(self._engine, queue_rows, self._is_replaced)
+        self._writer = Writer(self._engine, queue_rows, self._is_replaced, head.advance if head else None)
+        self.head = head
 
     def submit(self, write: Callable[[Connection], T]) -> Future[T]:
         """Queue a write; its future is done after the commit.
@@ -139,7 +141,7 @@ class Store:
         return True
 
 
-def open_store(url: str, busy_timeout: float = 5.0, queue_rows: int = 10_000) -> Store:
+def open_store(url: str, busy_timeout: float = 5.0, queue_rows: int = 10_000, head: HeadFile | None = None) -> Store:
     """Open the store at `url`, bringing its tables up to date first.
 
     Raises StoreUnusable for a URL or a store that can never be ours, StoreUnavailable when it cannot be reached now.
@@ -156,13 +158,15 @@ def open_store(url: str, busy_timeout: float = 5.0, queue_rows: int = 10_000) ->
             # Only now is it known to be ours. SQLite gives its log and index the file's own mode.
             for suffix in ("", "-wal", "-shm", "-journal", ".migrate.lock"):
                 private.tighten(file.with_name(file.name + suffix))
-    return Store(parsed, busy_timeout, queue_rows)
+    return Store(parsed, busy_timeout, queue_rows, head)
 
 
 def open_configured(settings: Settings) -> Store:
     """Open the store that the settings name. Raises SettingsError for an unreadable URL file, and as `open_store`."""
+    head_file = settings.audit.head_file or settings.data_dir / "audit.head"
+    head = HeadFile(head_file, settings.data_dir / "audit.key")
     try:
-        return open_store(settings.store_url, settings.store.busy_timeout, settings.store.queue_rows)
+        return open_store(settings.store_url, settings.store.busy_timeout, settings.store.queue_rows, head)
     except StoreUnusable as error:
         if settings.store.url_file is None:
             raise

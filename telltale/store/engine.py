@@ -22,6 +22,7 @@ PAGE_SIZE = 16384
 _PAUSE_S = 0.02
 _HOST = re.compile(r"[\w.-]*|[0-9A-Fa-f:.%]+")
 _DATABASE = re.compile(r"[^/:@?#]*")
+_EMPTY_PORT = re.compile(r"://[^/?@]*:(?:[/?]|$)")
 _USER = re.compile(r"[^/:?#]*")
 _MEND = "write sqlite:///path/to/file.db or postgresql://user:password@host/database"
 
@@ -72,6 +73,7 @@ def _is_ambiguous(written: str, url: URL) -> bool:
         # Each @ but the one before the host belongs to something else that is not shown, or to a password.
         written.count("@") != (url.username is not None)
         or url.password == ""
+        or _EMPTY_PORT.search(written) is not None
         or not _HOST.fullmatch(url.host or "")
         or not _DATABASE.fullmatch(url.database or "")
         or (url.port or 0) > 65535
@@ -89,11 +91,19 @@ def explained(url: URL) -> Iterator[None]:
         raise StoreUnusable(f"{named(url)}: {driver}: write postgresql://…, install telltale-llm[postgres]") from error
     except Exception as error:
         if is_passing(error):
-            raise StoreUnavailable(reason(error)) from error
+            raise StoreUnavailable(_without_password(url, reason(error))) from error
         if not isinstance(error, DBAPIError):
             raise
         mend = "name another file, or bring back this one's copy" if database_file(url) else "see to that there"
-        raise StoreUnusable(f"{named(url)}: {reason(error)}: {mend}") from error
+        raise StoreUnusable(f"{named(url)}: {_without_password(url, reason(error))}: {mend}") from error
+
+
+def _without_password(url: URL, said: str) -> str:
+    """A driver's message, should it repeat the password."""
+    for password in (url.password, *url.normalized_query.get("password", ())):
+        if password:
+            said = said.replace(password, "***")
+    return said
 
 
 def make_engine(url: URL, busy_timeout: float, *, is_patient: bool = False) -> Engine:
