@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from telltale.settings import SettingsError, load
@@ -39,6 +39,8 @@ def pieces(password: str) -> set[str]:
 @example(password="QZXJ@KVQZ/XJKV?QQQQ")
 @given(password=PASSWORDS)
 def test_a_stores_url_is_not_repeated(form: str, password: str) -> None:
+    # Where the host's own @ is left out, one in the password makes another well-formed URL.
+    assume("@" not in password or "@" in form)
     said = ""
     try:
         url = parse_url(form.format(password))
