@@ -17,7 +17,7 @@ from feedback.snapshot import ExportRefused, Spec, files, write
 from telltale import exits
 from telltale.records import Ticket
 from telltale.settings import Settings
-from telltale.store import Store, audit, feedback, open_configured, samples, scores, tickets
+from telltale.store import Store, audit, feedback, open_existing, samples, scores, tickets
 
 
 def main(
@@ -27,7 +27,7 @@ def main(
 
     Returns 0; 1 when there is nothing to write or a file exists; 2 for a ticket or model that does not exist.
     """
-    store = open_configured(settings)
+    store = open_existing(settings)
     try:
         with store.read() as connection:
             spec = make_spec(connection, settings, ticket=ticket, model=model, format=format)
@@ -46,7 +46,7 @@ def main(
 def repeat(settings: Settings, manifest: Path, output: Path) -> int:
     """Write the data set of a manifest again. Returns 0; 1 when the store no longer has the same rows."""
     old = json.loads(manifest.read_text())
-    store = open_configured(settings)
+    store = open_existing(settings)
     try:
         with store.read() as connection:
             new = write(connection, Spec(**old["spec"]), output, settings.redaction.rules, _warn)

@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from telltale import private
+
 STOP_S = 10.0
 KILL_S = 5.0
 _PAUSE_S = 0.05
@@ -22,7 +24,8 @@ def note(file: Path, pids: Sequence[int]) -> None:
     """List the processes that run now."""
     lines = [f"{pid} {started}\n" for pid in pids if (started := _started(pid)) is not None]
     temporary = file.with_name(file.name + ".new")
-    temporary.write_text("".join(lines))
+    with open(temporary, "w", opener=private.opener) as written:
+        written.writelines(lines)
     temporary.replace(file)
 
 

@@ -11,18 +11,19 @@ from telltale.settings import load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--verify", action="store_true", help="check the chain of hashes; exit code 1 if it is broken")
+    parser.add_argument("action", nargs="?", choices=("show", "verify"), default="show", help="default: %(default)s")
+    parser.add_argument("--verify", action="store_true", help="as verify: check chain and head; exit code 1 if broken")
     parser.add_argument("--limit", type=int, default=50, help="newest entries to show (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    from telltale.store import audit, open_configured
+    from telltale.store import audit, open_existing
 
-    store = open_configured(load(args.config))
+    store = open_existing(load(args.config))
     try:
         with store.read() as connection:
-            if args.verify:
-                return _verify(audit.verify(connection))
+            if args.verify or args.action == "verify":
+                return _verify(audit.fault(connection, store.head))
             for entry in reversed(audit.entries(connection, args.limit)):
                 when = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="seconds")
                 print(f"{when} {entry.actor:<16} {entry.action:<20} {entry.subject} {dict(entry.details) or ''}")
@@ -31,9 +32,9 @@ def run(args: argparse.Namespace) -> int:
     return exits.OK
 
 
-def _verify(broken: int | None) -> int:
-    if broken is None:
+def _verify(fault: str | None) -> int:
+    if fault is None:
         print("the audit log's chain is whole")
         return exits.OK
-    print(f"the audit log's chain breaks at entry {broken}: it or the one before was changed", file=sys.stderr)
+    print(fault, file=sys.stderr)
     return exits.FAILED

@@ -133,12 +133,12 @@ def _existing(folder: Path) -> Path:
 
 def _store(settings: Settings) -> str:
     from telltale.store import open_configured
-    from telltale.store.engine import parse_url
+    from telltale.store.engine import parse_url, shown
 
     store = open_configured(settings)
     store.write(lambda connection: None)
     store.close()
-    return parse_url(settings.store_url).render_as_string(hide_password=True)
+    return shown(parse_url(settings.store_url))
 
 
 def _configuration(settings: Settings) -> str:

@@ -13,13 +13,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from telltale.store import open_configured
-    from telltale.store.engine import explained, make_reader, parse_url
+    from telltale.store import open_configured, require_existing
+    from telltale.store.engine import explained, make_reader, parse_url, shown
     from telltale.store.migrations import HEAD, current
 
     settings = load(args.config)
     if args.action == "upgrade":
         open_configured(settings).close()
+    require_existing(settings)
     url = parse_url(settings.store_url)
     with explained(url):
         engine = make_reader(url, settings.store.busy_timeout)
@@ -27,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
             found = current(engine)
         finally:
             engine.dispose()
-    print(f"{url.render_as_string(hide_password=True)}: revision {found or 'none'}, newest {HEAD}")
+    print(f"{shown(url)}: revision {found or 'none'}, newest {HEAD}")
     return exits.OK if found == HEAD else exits.FAILED

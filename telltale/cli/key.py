@@ -31,9 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from telltale.store import open_configured
+    from telltale.store import open_existing
 
-    store = open_configured(load(args.config))
+    store = open_existing(load(args.config))
     try:
         return _act(args, store)
     except (ValueError, LookupError) as error:

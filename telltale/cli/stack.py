@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import exporters
+from telltale import private
 from telltale.binaries import find, how_to_get
 from telltale.serving import holders
 from telltale.serving.listen import AddressError, listen, parse_address
@@ -30,7 +31,8 @@ def write_configuration(settings: Settings) -> None:
     import alerting.rules
 
     folder = generated(settings)
-    folder.mkdir(parents=True, exist_ok=True)
+    private.make_folder(settings.data_dir)
+    folder.mkdir(exist_ok=True)
     write_targets(settings)
     _write(folder / "rules.yml", alerting.rules.render(settings))
     _write(folder / "gpu.yml", GPU_RULES.read_text())
@@ -173,5 +175,6 @@ def _grafana(settings: Settings) -> list[Process]:
 
 def _write(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".new")
-    temporary.write_text(text)
+    with open(temporary, "w", opener=private.opener) as file:
+        file.write(text)
     temporary.replace(path)

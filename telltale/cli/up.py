@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from telltale import exits, survivors
+from telltale import exits, private, survivors
 from telltale.binaries import find
 from telltale.cli import stack, start_logging
 from telltale.serving.listen import on_stop
@@ -54,9 +54,7 @@ def prepare(settings: Settings) -> None:
     """Do all that can fail for wrong settings before anything starts: data folder, store, configuration."""
     from telltale.store import open_configured
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    # Prompts, hashes of API keys and the audit log are for this user only.
-    settings.data_dir.chmod(0o700)
+    private.make_folder(settings.data_dir)
     stack.processes(settings, None)
     open_configured(settings).close()
     stack.write_configuration(settings)
@@ -80,8 +78,8 @@ def run_until_stopped(supervisor: Supervisor, settings: Settings, file: Path | N
 @contextmanager
 def only_one(data_dir: Path) -> Iterator[None]:
     """Lock the data folder. Raises SettingsError when another stack has locked it."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "up.lock").open("a+") as lock:
+    private.make_folder(data_dir)
+    with open(data_dir / "up.lock", "a+", opener=private.opener) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -36,9 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from telltale.store import open_configured
+    from telltale.store import open_configured, open_existing
 
-    store = open_configured(load(args.config))
+    settings = load(args.config)
+    # The first person may be added before the first start.
+    store = open_configured(settings) if args.action == "add" else open_existing(settings)
     try:
         return _act(args, store)
     except (ValueError, LookupError, OSError) as error:
@@ -54,6 +56,7 @@ def _act(args: argparse.Namespace, store: Store) -> int:
     actor, now = actor_here(), time.time()
     if args.action == "add":
         people.add(store, name=args.name, role=args.role, password=_password(args), actor=actor, now=now)
+        print(f"{args.name} is {args.role} in the store {store.place}")
     elif args.action == "passwd":
         people.set_password(store, name=args.name, password=_password(args), actor=actor, now=now)
     elif args.action == "role":

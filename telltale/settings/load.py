@@ -46,6 +46,8 @@ def load(file: str | Path | None = None) -> Settings:
             raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{path}: is not TOML: {error}") from error
+        table = _anchored(Settings, table, path.parent)
+        _anchor_store(table, path.parent)
     unknown = [f"{name}: {_suggest(name, env_names())}" for name in _unknown_variables()]
     if unknown:
         raise SettingsError("\n".join(unknown))
@@ -57,6 +59,36 @@ def load(file: str | Path | None = None) -> Settings:
         place = path or "settings"
         raise SettingsError("\n".join(f"{place}: {line}" for line in found))
     return settings
+
+
+def _anchored(model: type[BaseModel], table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The table with its relative paths taken from the file's folder, as Prometheus does, wherever a command runs.
+
+    Otherwise two commands with one settings file would work on two stores. `data_dir` is there even where it is not
+    written. Variables are not touched: what they name is relative to where the command runs.
+    """
+    found = dict(table)
+    for name, info in model.model_fields.items():
+        default = info.get_default(call_default_factory=True)
+        value = found.get(name, default if isinstance(default, Path) else None)
+        if isinstance(default, Section) and isinstance(value, dict):
+            found[name] = _anchored(type(default), value, folder)
+        elif info.annotation in (Path, Path | None) and isinstance(value, (str, Path)):
+            found[name] = folder / value
+    return found
+
+
+def _anchor_store(table: dict[str, Any], folder: Path) -> None:
+    store = table.get("store")
+    url = store.get("url") if isinstance(store, dict) else None
+    prefix = "sqlite:///"
+    if (
+        isinstance(url, str)
+        and url.startswith(prefix)
+        and not url.startswith((f"{prefix}/", f"{prefix}:", f"{prefix}file:"))
+    ):
+        file = url.removeprefix(prefix)
+        table["store"] = {**table["store"], "url": f"{prefix}{folder / file}" if file else url}
 
 
 def named_files(settings: Settings) -> dict[str, Path]:

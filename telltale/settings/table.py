@@ -40,6 +40,13 @@ class Store(Section):
     retention: Seconds = Field(30 * 86400.0, description="Samples, scores and evidence older than this are deleted.")
 
 
+class Audit(Section):
+    head_file: Path | None = Field(
+        None,
+        description="Where this machine keeps the audit log's signed head; empty means `<data_dir>/audit.head`.",
+    )
+
+
 class Collector(Section):
     http_listen: Address = Field("127.0.0.1:4318", description="OTLP/HTTP.")
     grpc_listen: Address = Field("127.0.0.1:4317", description="OTLP/gRPC.")
@@ -223,9 +230,14 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    data_dir: Path = Field(Path(".telltale"), description="Where the store, Prometheus' data and fetched tools live.")
+    data_dir: Path = Field(
+        Path(".telltale"),
+        description="Where the store, Prometheus' data and fetched tools live. Relative paths, this one too, are taken "
+        "from the settings file's folder; without a file, or in a variable, from where the command runs.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     store: Store = Field(default_factory=Store)
+    audit: Audit = Field(default_factory=Audit)
     collector: Collector = Field(default_factory=Collector)
     sampling: Sampling = Field(default_factory=Sampling)
     redaction: Redaction = Field(default_factory=Redaction)

@@ -64,9 +64,10 @@ def _service(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    if "@" in urlsplit(_service(value)).netloc:
+    # Anywhere: with one sign too few, a password may look like a path or a fragment.
+    if "@" in value:
         raise ValueError("leave name and password out: they would stand in links and logs")
-    return value
+    return _service(value)
 
 
 def _origin(value: str) -> str:

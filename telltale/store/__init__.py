@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 
-from telltale.store.engine import database_file, explained, make_engine, make_reader, parse_url
+from telltale import private
+from telltale.store.audit_head import HeadFile
+from telltale.store.engine import database_file, explained, make_engine, make_reader, named, parse_url, shown
 from telltale.store.errors import Conflict, StoreBusy, StoreUnavailable, StoreUnusable, is_damage, is_passing, reason
 from telltale.store.writer import Writer
 
@@ -22,19 +24,30 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Conflict", "Store", "StoreBusy", "StoreUnavailable", "StoreUnusable", "open_configured", "open_store"]
+__all__ = [
+    "Conflict",
+    "Store",
+    "StoreBusy",
+    "StoreUnavailable",
+    "StoreUnusable",
+    "open_configured",
+    "open_existing",
+    "open_store",
+    "require_existing",
+]
 
 
 class Store:
     """An open store. `close` commits what is queued, as long as the database accepts writes."""
 
-    def __init__(self, url: URL, busy_timeout: float, queue_rows: int) -> None:
+    def __init__(self, url: URL, busy_timeout: float, queue_rows: int, head: HeadFile | None = None) -> None:
         self.url = url
         self._file = database_file(url)
         self._identity = self._inode()
         self._engine = make_engine(url, busy_timeout)
         self._reader = make_reader(url, busy_timeout)
-        self._writer = Writer(self._engine, queue_rows, self._is_replaced)
+        self._writer = Writer(self._engine, queue_rows, self._is_replaced, head.advance if head else None)
+        self.head = head
 
     def submit(self, write: Callable[[Connection], T]) -> Future[T]:
         """Queue a write; its future is done after the commit.
@@ -68,6 +81,11 @@ class Store:
         except StoreUnavailable:
             return "the store cannot be used"
         return None
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: the absolute path of SQLite's file, or the server's URL without its password."""
+        return str(self._file.absolute()) if self._file else shown(self.url)
 
     @property
     def waiting(self) -> int:
@@ -123,7 +141,7 @@ class Store:
         return True
 
 
-def open_store(url: str, busy_timeout: float = 5.0, queue_rows: int = 10_000) -> Store:
+def open_store(url: str, busy_timeout: float = 5.0, queue_rows: int = 10_000, head: HeadFile | None = None) -> Store:
     """Open the store at `url`, bringing its tables up to date first.
 
     Raises StoreUnusable for a URL or a store that can never be ours, StoreUnavailable when it cannot be reached now.
@@ -133,19 +151,54 @@ def open_store(url: str, busy_timeout: float = 5.0, queue_rows: int = 10_000) ->
     parsed = parse_url(url)
     with explained(parsed):
         if file := database_file(parsed):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            private.make_folder(file.parent)
+            private.make_file(file)
         upgrade(parsed, busy_timeout)
-    return Store(parsed, busy_timeout, queue_rows)
+        if file:
+            # Only now is it known to be ours. SQLite gives its log and index the file's own mode.
+            for suffix in ("", "-wal", "-shm", "-journal", ".migrate.lock"):
+                private.tighten(file.with_name(file.name + suffix))
+    return Store(parsed, busy_timeout, queue_rows, head)
 
 
 def open_configured(settings: Settings) -> Store:
     """Open the store that the settings name. Raises SettingsError for an unreadable URL file, and as `open_store`."""
+    head_file = settings.audit.head_file or settings.data_dir / "audit.head"
+    head = HeadFile(head_file, settings.data_dir / "audit.key")
     try:
-        return open_store(settings.store_url, settings.store.busy_timeout, settings.store.queue_rows)
+        return open_store(settings.store_url, settings.store.busy_timeout, settings.store.queue_rows, head)
     except StoreUnusable as error:
         if settings.store.url_file is None:
             raise
         raise StoreUnusable(f"store.url_file = {settings.store.url_file}: {error}") from error
+
+
+def open_existing(settings: Settings) -> Store:
+    """As `open_configured`, but never makes a store: a command that reads or administers one must not start another."""
+    require_existing(settings)
+    return open_configured(settings)
+
+
+def require_existing(settings: Settings) -> None:
+    """Raise StoreUnusable when there is no store where the settings say, with the place, the setting and the remedy."""
+    from telltale.store.migrations import current
+
+    url = parse_url(settings.store_url)
+    file = database_file(url)
+    if file is None or file.is_file():
+        with explained(url):
+            engine = make_reader(url, settings.store.busy_timeout)
+            try:
+                if current(engine) is not None:
+                    return
+            finally:
+                engine.dispose()
+    place = file.absolute() if file else shown(url)
+    setting = named(url) if settings.store.url or settings.store.url_file else f"data_dir = {settings.data_dir}"
+    raise StoreUnusable(
+        f"{setting}: no store at {place}; name the settings file of the one that is meant (--config), or make this one "
+        "with `telltale up` or `telltale db upgrade`"
+    )
 
 
 def _require_schema(store: Store) -> None:

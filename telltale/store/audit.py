@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 
+from telltale.store.audit_head import Head, HeadFile
 from telltale.store.schema import audit_log
+from telltale.store.writer import COMMITTED
 
 GENESIS = "0" * 64
 _APPEND_LOCK = 0x7E11_A0D1
@@ -40,7 +42,11 @@ def record(
     last = connection.execute(select(audit_log.c.hash).order_by(audit_log.c.id.desc()).limit(1)).scalar()
     previous = last or GENESIS
     values = {"at": now, "actor": actor, "action": action, "subject": subject, "details": dict(details)}
-    connection.execute(audit_log.insert().values(**values, previous_hash=previous, hash=_hash(previous, values)))
+    digest = _hash(previous, values)
+    row = connection.execute(audit_log.insert().values(**values, previous_hash=previous, hash=digest))
+    key = row.inserted_primary_key
+    count = connection.execute(select(func.count()).select_from(audit_log)).scalar_one()
+    connection.info[COMMITTED] = Head(count, int(key[0]) if key else 0, digest, now)
 
 
 def entries(connection: Connection, limit: int = 200) -> list[Entry]:
@@ -58,6 +64,17 @@ def verify(connection: Connection) -> int | None:
             return int(row.id)
         previous = row.hash
     return None
+
+
+def fault(connection: Connection, head: HeadFile | None) -> str | None:
+    """What is wrong with the log, for people: an entry that was changed, or newest ones that are missing; None if none.
+
+    Entries beyond the head are no fault: it is written after the commit, and other machines keep their own.
+    """
+    broken = verify(connection)
+    if broken is not None:
+        return f"the audit log's chain breaks at entry {broken}: it or the one before was changed"
+    return head.fault(connection) if head else None
 
 
 def _hash(previous: str, values: Mapping[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -19,6 +20,10 @@ from telltale.store.errors import StoreUnavailable, StoreUnusable, is_passing, r
 # Rows are prompts of some kB: a page fits one, so that a write touches few pages.
 PAGE_SIZE = 16384
 _PAUSE_S = 0.02
+_HOST = re.compile(r"[\w.-]*|[0-9A-Fa-f:.%]+")
+_DATABASE = re.compile(r"[^/:@?#]*")
+_EMPTY_PORT = re.compile(r"://[^/?@]*:(?:[/?]|$)")
+_USER = re.compile(r"[^/:?#]*")
 _MEND = "write sqlite:///path/to/file.db or postgresql://user:password@host/database"
 
 
@@ -29,6 +34,11 @@ def parse_url(url: str) -> URL:
     except (ArgumentError, ValueError) as error:
         # Without the value, which may contain a password anywhere, and without the cause, which repeats it.
         raise StoreUnusable(f"store.url = (secret): no database URL: {_MEND}") from error
+    if _is_ambiguous(url, parsed):
+        raise StoreUnusable(
+            "store.url = (secret): cannot tell user, password, host and database apart: write the password's own "
+            f"@ : / ? # % as %40 %3A %2F %3F %23 %25: {_MEND}"
+        )
     if parsed.get_backend_name() not in ("sqlite", "postgresql", "postgres"):
         raise StoreUnusable(f"{named(parsed)}: {parsed.drivername} is not supported: {_MEND}")
     if parsed.drivername in ("postgresql", "postgres"):
@@ -40,9 +50,35 @@ def parse_url(url: str) -> URL:
 
 def named(url: URL) -> str:
     """The setting with its value, for an error's message. A password may be among the options too."""
-    shown = url.set(query={}).render_as_string(hide_password=True)
+    return f"store.url = {shown(url)}"
+
+
+def shown(url: URL) -> str:
+    """The URL for people: without password and options. A user alone may be a password whose colon was left out."""
+    is_lone = url.username is not None and not url.password and "password" not in url.query
+    kept = url.set(query={}, username="***" if is_lone else url.username)
+    text = kept.render_as_string(hide_password=True)
     # Unchanged if it has no password, whose characters might need escaping.
-    return f"store.url = {unquote(shown) if url.get_backend_name() == 'sqlite' else shown}"
+    return unquote(text) if url.get_backend_name() == "sqlite" else text
+
+
+def _is_ambiguous(written: str, url: URL) -> bool:
+    """Whether a part that errors name may hold a piece of the password, because of characters that stand as they are.
+
+    Drivers name hosts in their messages, so such a URL is not used at all.
+    """
+    if url.get_backend_name() == "sqlite":
+        return "@" in written.partition("?")[2] or url.username is not None or url.host is not None
+    return (
+        # Each @ but the one before the host belongs to something else that is not shown, or to a password.
+        written.count("@") != (url.username is not None)
+        or url.password == ""
+        or _EMPTY_PORT.search(written) is not None
+        or not _HOST.fullmatch(url.host or "")
+        or not _DATABASE.fullmatch(url.database or "")
+        or (url.port or 0) > 65535
+        or (url.username is not None and not _USER.fullmatch(url.username))
+    )
 
 
 @contextmanager
@@ -55,11 +91,19 @@ def explained(url: URL) -> Iterator[None]:
         raise StoreUnusable(f"{named(url)}: {driver}: write postgresql://…, install telltale-llm[postgres]") from error
     except Exception as error:
         if is_passing(error):
-            raise StoreUnavailable(reason(error)) from error
+            raise StoreUnavailable(_without_password(url, reason(error))) from error
         if not isinstance(error, DBAPIError):
             raise
         mend = "name another file, or bring back this one's copy" if database_file(url) else "see to that there"
-        raise StoreUnusable(f"{named(url)}: {reason(error)}: {mend}") from error
+        raise StoreUnusable(f"{named(url)}: {_without_password(url, reason(error))}: {mend}") from error
+
+
+def _without_password(url: URL, said: str) -> str:
+    """A driver's message, should it repeat the password."""
+    for password in (url.password, *url.normalized_query.get("password", ())):
+        if password:
+            said = said.replace(password, "***")
+    return said
 
 
 def make_engine(url: URL, busy_timeout: float, *, is_patient: bool = False) -> Engine:

@@ -22,6 +22,8 @@ Write = Callable[[Connection], T]
 MAX_GROUP = 512
 # After this long without a write the connection goes back to the pool, which checks that it still works.
 IDLE_S = 1.0
+# Where a write notes, in its connection's `info`, what is to be done once it is committed.
+COMMITTED = "telltale.committed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,19 @@ class _Job:
 class Writer:
     """Group commit. A write is a function of a connection; it may run twice, so it must do nothing but use it."""
 
-    def __init__(self, engine: Engine, queue_rows: int, is_replaced: Callable[[], bool]) -> None:
-        """`is_replaced` returns whether the database file was replaced since it was opened. Raises StoreUnavailable."""
+    def __init__(
+        self,
+        engine: Engine,
+        queue_rows: int,
+        is_replaced: Callable[[], bool],
+        after_commit: Callable[[Connection, Any], None] | None = None,
+    ) -> None:
+        """`after_commit` gets what a write noted in its connection's `info[COMMITTED]`; it must not raise.
+
+        `is_replaced` returns whether the database file was replaced since it was opened. Raises StoreUnavailable."""
         self._engine = engine
         self._is_replaced = is_replaced
+        self._after_commit = after_commit
         self._connection: Connection | None = None
         self.refusal: str | None = None
         self._limit = queue_rows
@@ -117,7 +128,10 @@ class Writer:
         # Kept from one commit to the next: getting it from the pool takes as long as committing a row.
         connection = self._connection = self._connection or self._engine.connect()
         with connection.begin():
+            connection.info.pop(COMMITTED, None)
             results = [job.write(connection) for job in jobs]
+        if self._after_commit and (noted := connection.info.pop(COMMITTED, None)) is not None:
+            self._after_commit(connection, noted)
         self.refusal = None
         return results
 

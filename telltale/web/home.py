@@ -73,8 +73,8 @@ def home(request: Request, principal: Annotated[Principal, Depends(require("view
 @router.get("/audit")
 def audit_log(request: Request, _: Annotated[Principal, Depends(require("admin"))]) -> Response:
     with state(request).store.read() as connection:
-        entries, broken = audit.entries(connection, 200), audit.verify(connection)
-    return render(request, "audit.html", entries=entries, broken=broken)
+        entries, fault = audit.entries(connection, 200), audit.fault(connection, state(request).store.head)
+    return render(request, "audit.html", entries=entries, fault=fault)
 
 
 def model_rows(connection: Connection, since: float) -> list[ModelRow]:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from telltale import exits
+from telltale import exits, private
 from telltale.cli import stack
 from telltale.cli.demo.config import GPUS, write_settings
 from telltale.cli.up import only_one, prepare
@@ -84,7 +84,7 @@ class _Demo:
         self._settings = settings
         self._args = args
         self._began = began
-        self._log = (settings.data_dir / "stack.log").open("w")
+        self._log = open(settings.data_dir / "stack.log", "w", opener=private.opener)  # noqa: SIM115  # closed at the end
         self._supervisor = Supervisor(stack.processes(settings, file), self._log_line)
         self._reader = Reader(settings.prometheus_url, store)
         self._traffic: Traffic = Traffic(

@@ -6,6 +6,7 @@ import shutil
 import socket
 from pathlib import Path
 
+from telltale import private
 from telltale.binaries import find, how_to_get
 from telltale.settings import Settings, SettingsError
 
@@ -22,7 +23,8 @@ def write_settings(base: Settings, folder: Path) -> Path:
             continue
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     file = folder / "telltale.toml"
-    file.write_text(settings_text(base, folder))
+    with open(file, "w", opener=private.opener) as written:
+        written.write(settings_text(base, folder))
     return file
 
 

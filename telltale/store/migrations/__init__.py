@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, event, inspect, text
 from sqlalchemy.engine import URL
 
+from telltale import private
 from telltale.store.engine import database_file, make_engine, named
 from telltale.store.errors import StoreUnusable
 
@@ -86,6 +87,6 @@ def _alone(url: URL, engine: Engine) -> Iterator[None]:
             yield
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_LOCK})
         return
-    with file.with_name(file.name + ".migrate.lock").open("w") as lock:
+    with open(file.with_name(file.name + ".migrate.lock"), "w", opener=private.opener) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
