@@ -25,3 +25,16 @@ def test_redaction_is_measured_on_every_kind_of_text() -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("\n") > 20
+
+
+def test_attacks_are_carried_out_on_real_parts() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.attacks", "--seconds", "0.5", "--attack", "web: one pipelines and reads",
+         "collector: 900 read nothing, and gzip, empty spans", "480"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()]
+    assert [row[0].partition(":")[0] for row in rows[2:]] == ["web", "collector", "collector, gRPC"]
+    # Of each attack: somebody was asked meanwhile.
+    assert all(int(row[5]) > 0 for row in rows[2:])
