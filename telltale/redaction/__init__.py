@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -66,6 +67,7 @@ class Rule:
     check: Check
     group: int
     mark: bytes
+    marks: re.Pattern[bytes]
 
 
 class Redactor:
@@ -81,11 +83,14 @@ class Redactor:
         options.max_mem = _MEMORY
         self._set = re2.Set.SearchSet(options)
         self._rules = []
+        kinds = "|".join(sorted({re.escape(shape.kind.upper()) for shape in (*own, *SHAPES)}))
+        marks = re.compile(rf"\[(?:{kinds})\]?".encode())
         for number, shape in enumerate((*own, *SHAPES)):
             pattern = _compile(shape.kind, shape.expression, options)
             # A custom expression removes all that it matches, whatever its groups are for.
             group = 1 if pattern.groups and number >= len(own) else 0
-            self._rules.append(Rule(shape.kind, pattern, shape.check, group, f"[{shape.kind.upper()}]".encode()))
+            mark = f"[{shape.kind.upper()}]".encode()
+            self._rules.append(Rule(shape.kind, pattern, shape.check, group, mark, marks))
             self._set.Add(shape.sign or shape.expression)
         self._set.Compile()
 
@@ -149,6 +154,12 @@ def _compile(kind: str, expression: str, options: Any) -> Any:
 _SPACES = b" \t\n\f\r"
 
 
+def _is_done(rule: Rule, found: bytes) -> bool:
+    """Whether nothing but marks and signs is in it: what there was has been removed."""
+    rest = rule.marks.sub(b"", found)
+    return rest != found and not any(chr(code).isalnum() for code in rest)
+
+
 # What is left of a removed span: that the placeholders in it are gone.
 _REMOVED = bytes.maketrans((BREAK + SIGN).encode(), (GONE + GONE).encode())
 _NO_PLACES = bytes(code for code in range(256) if chr(code) not in BREAK + SIGN + GONE)
@@ -163,6 +174,8 @@ def _apply(rule: Rule, data: bytes, counts: Counts) -> tuple[bytes, bool]:
     last, joined = 0, False
     for match in rule.pattern.finditer(data):
         for start, end in rule.check(data, *match.span(rule.group)):
+            if b"[" in data[start:end] and _is_done(rule, data[start:end]):
+                continue
             pieces += (data[last:start], rule.mark, data[start:end].translate(_REMOVED, _NO_PLACES))
             last = end
             joined = joined or bool((data[start - 1 : start] + data[end : end + 1]).strip(_SPACES))
