@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +20,7 @@ import re2
 from telltale.redaction.json_marks import quoted
 from telltale.redaction.rules import SHAPES
 from telltale.redaction.shape import Check, Shape
-from telltale.redaction.writing import readable, stand_ins
+from telltale.redaction.writing import BREAK, GONE, SIGN, hide, readable, show, visible
 
 # How many characters past a length limit are also searched.
 BEYOND = 512
@@ -66,6 +67,7 @@ class Rule:
     check: Check
     group: int
     mark: bytes
+    marks: re.Pattern[bytes]
 
 
 class Redactor:
@@ -81,29 +83,29 @@ class Redactor:
         options.max_mem = _MEMORY
         self._set = re2.Set.SearchSet(options)
         self._rules = []
+        kinds = "|".join(sorted({re.escape(shape.kind.upper()) for shape in (*own, *SHAPES)}))
+        marks = re.compile(rf"\[(?:{kinds})\]?".encode())
         for number, shape in enumerate((*own, *SHAPES)):
             pattern = _compile(shape.kind, shape.expression, options)
             # A custom expression removes all that it matches, whatever its groups are for.
             group = 1 if pattern.groups and number >= len(own) else 0
-            self._rules.append(Rule(shape.kind, pattern, shape.check, group, f"[{shape.kind.upper()}]".encode()))
+            mark = f"[{shape.kind.upper()}]".encode()
+            self._rules.append(Rule(shape.kind, pattern, shape.check, group, mark, marks))
             self._set.Add(shape.sign or shape.expression)
         self._set.Compile()
 
     def redact(self, *texts: str) -> tuple[list[str], Counts]:
         """Like the function `redact`, for several texts: one search covers them all if none has anything to remove."""
-        cleaned, counts = [readable(text) for text in texts], Counts()
-        breaks = stand_ins(cleaned)
-        for stand_in, written in breaks:
-            cleaned = [text.replace(written, stand_in) for text in cleaned]
-        found = self._look(encoded := [text.encode() for text in cleaned])
-        if found:
+        originals, counts = [readable(text) for text in texts], Counts()
+        hidden = [hide(visible(text)) for text in originals]
+        encoded = [text.encode() for text, _ in hidden]
+        if found := self._look(encoded):
             encoded = self._remove(found, encoded, counts)
-        if counts:
-            marks = {rule.mark for rule in self._rules if rule.kind in counts}
-            cleaned = [quoted(data, marks).decode("utf-8", "replace") for data in encoded]
-        for stand_in, written in breaks:
-            cleaned = [text.replace(stand_in, written) for text in cleaned]
-        return cleaned, counts
+        if not counts:
+            return originals, counts
+        marks = {rule.mark for rule in self._rules if rule.kind in counts}
+        quoted_texts = [quoted(data, marks).decode("utf-8", "replace") for data in encoded]
+        return [show(text, written) for text, (_, written) in zip(quoted_texts, hidden, strict=True)], counts
 
     def _remove(self, found: list[int], texts: list[bytes], counts: Counts) -> list[bytes]:
         last = -1
@@ -152,6 +154,17 @@ def _compile(kind: str, expression: str, options: Any) -> Any:
 _SPACES = b" \t\n\f\r"
 
 
+def _is_done(rule: Rule, found: bytes) -> bool:
+    """Whether nothing but marks and signs is in it: what there was has been removed."""
+    rest = rule.marks.sub(b"", found)
+    return rest != found and not any(chr(code).isalnum() for code in rest)
+
+
+# What is left of a removed span: that the placeholders in it are gone.
+_REMOVED = bytes.maketrans((BREAK + SIGN).encode(), (GONE + GONE).encode())
+_NO_PLACES = bytes(code for code in range(256) if chr(code) not in BREAK + SIGN + GONE)
+
+
 def _apply(rule: Rule, data: bytes, counts: Counts) -> tuple[bytes, bool]:
     """The text without what the rule finds, and whether later rules may match something that was hidden before.
 
@@ -161,10 +174,12 @@ def _apply(rule: Rule, data: bytes, counts: Counts) -> tuple[bytes, bool]:
     last, joined = 0, False
     for match in rule.pattern.finditer(data):
         for start, end in rule.check(data, *match.span(rule.group)):
-            pieces += (data[last:start], rule.mark)
+            if b"[" in data[start:end] and _is_done(rule, data[start:end]):
+                continue
+            pieces += (data[last:start], rule.mark, data[start:end].translate(_REMOVED, _NO_PLACES))
             last = end
             joined = joined or bool((data[start - 1 : start] + data[end : end + 1]).strip(_SPACES))
     if not pieces:
         return data, False
-    counts[rule.kind] = counts.get(rule.kind, 0) + len(pieces) // 2
+    counts[rule.kind] = counts.get(rule.kind, 0) + len(pieces) // 3
     return b"".join((*pieces, data[last:])), joined

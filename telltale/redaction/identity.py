@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from telltale.redaction.payment import is_ean
-from telltale.redaction.shape import ANY_GAP, FIRST, GAP, THEN_DIGIT, UP_TO, Shape, Span, digits, in_chain, in_row
+from telltale.redaction.shape import (
+    ANY_GAP,
+    END,
+    FIRST,
+    GAP,
+    THEN_DIGIT,
+    UP_TO,
+    Shape,
+    Span,
+    digits,
+    in_chain,
+    in_row,
+)
 
 _DATE = r"\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
-_RRN = rf"{FIRST}({_DATE}(?:{ANY_GAP})?[1-8]\d{{6}})\b"
+_RRN = rf"{FIRST}({_DATE}(?:{ANY_GAP})?[1-8]\d{{6}}){END}"
 _RRN_WORDS = ("주민", "외국인등록", "거소신고", "resident", "rrn", "alien registration")
 _WEIGHTS = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
 
@@ -42,12 +56,16 @@ def _is_recent(number: bytes) -> bool:
 
 
 def is_announced(data: bytes, start: int, words: tuple[str, ...]) -> bool:
-    """Whether one of the words stands within 48 bytes before."""
+    """Whether one of the words stands within 48 bytes before, in the same sentence."""
     before = data[max(0, start - 48) : start].decode("utf-8", "ignore").lower()
-    return any(word in before for word in words)
+    sentence = _SENTENCE_END.split(before)[-1]
+    return any(word in sentence for word in words)
 
 
-_SSN = rf"{FIRST}(\d{{3}}{GAP}\d{{2}}{GAP}\d{{4}})\b"
+_SENTENCE_END = re.compile(r"(?<!\bno)[.?!]\s|[\n\x01\u3002]")
+
+
+_SSN = rf"{FIRST}(\d{{3}}{GAP}\d{{2}}{GAP}\d{{4}}){END}"
 _SSN_NAME = r"(?i)(?:\bssn\b|social[ _-]?security)"
 _ITIN_NAME = r"(?i)(?:\bitin\b|taxpayer)"
 _NINE = r"\d{3}[ .-]?\d{2}[ .-]?\d{4}"
@@ -73,19 +91,19 @@ def itin(data: bytes, start: int, end: int) -> list[Span]:
 _REGION = r"(?:서울|부산|대구|인천|광주|대전|울산|세종|경기|경기남부|경기북부|강원|충북|충남|전북|전남|경북|경남|제주)"
 _LICENCE_NAME = r"(?i)(?:운전[ ]?면허|면허[ ]?번호|driver'?s?[ _-]licen[cs]e)"
 # Region, year, serial, check.
-_LICENCE = rf"{FIRST}((?:1[1-9]|2[0-8])[-]\d{{2}}[-]\d{{6}}[-]\d{{2}})\b"
+_LICENCE = rf"{FIRST}((?:1[1-9]|2[0-8])[-]\d{{2}}[-]\d{{6}}[-]\d{{2}}){END}"
 _LICENCE_GIVEN = (
-    rf"{_LICENCE_NAME}{UP_TO}(\d{{2}}{ANY_GAP}?\d{{2}}{ANY_GAP}?\d{{6}}{ANY_GAP}?\d{{2}}|[A-Z]{{0,2}}\d{{7,14}})\b"
+    rf"{_LICENCE_NAME}{UP_TO}(\d{{2}}{ANY_GAP}?\d{{2}}{ANY_GAP}?\d{{6}}{ANY_GAP}?\d{{2}}|[A-Z]{{0,2}}\d{{7,14}}){END}"
 )
-_LICENCE_OLD = rf"({_REGION}[ ]?-?[ ]?\d{{2}}[ -]\d{{6}}[ -]\d{{2}})\b"
+_LICENCE_OLD = rf"({_REGION}[ ]?-?[ ]?\d{{2}}[ -]\d{{6}}[ -]\d{{2}}){END}"
 _PASSPORT_NAME = r"(?i)(?:passport|여권)"
-_PASSPORT = rf"{_PASSPORT_NAME}{UP_TO}([A-Z]{{1,2}}\d{{6,8}}|[A-Z]\d{{3}}[A-Z]\d{{4}}|\d{{9}})\b"
+_PASSPORT = rf"{_PASSPORT_NAME}{UP_TO}([A-Z]{{1,2}}\d{{6,8}}|[A-Z]\d{{3}}[A-Z]\d{{4}}|\d{{9}}){END}"
 _BUSINESS_NAME = r"(?i)(?:사업자|법인[ ]?등록|business[ _-]reg(?:istration)?(?:[ _-]number)?|\bbrn\b)"
-_BUSINESS_CHECKED = rf"{FIRST}([1-9]\d{{2}}-\d{{2}}-\d{{5}})\b"
-_EMPLOYER = r"(?i)(?:employer identification|\bein\b|\btax id|\bfein\b)[^0-9\n]{0,24}?(\d{2}-?\d{7})\b"
+_BUSINESS_CHECKED = rf"{FIRST}([1-9]\d{{2}}-\d{{2}}-\d{{5}}){END}"
+_EMPLOYER = rf"(?i)(?:employer identification|\bein\b|\btax id|\bfein\b){UP_TO}(\d{{2}}-?\d{{7}}){END}"
 # Two letters of the country, of which some numbers have further letters.
 _VAT = r"(?i)\b(?:vat|ust-?id)(?:[ _-]?(?:id|reg|no|number|nr)\.?){0,2}[^0-9a-z\n]{1,4}([a-z]{2}[ ]?[0-9a-z]{0,2}\d{6,11}[0-9a-z]{0,3})\b"  # noqa: E501
-_KR_SPLIT = rf"(?:주민|외국인[ ]?등록){UP_TO}({_DATE}[^0-9\n]{{1,16}}[1-8]\d{{6}})\b"
+_KR_SPLIT = rf"(?:주민|외국인[ ]?등록){UP_TO}({_DATE}[^0-9\n]{{1,16}}[1-8]\d{{6}}){END}"
 _LICENCE_WORDS = (
     r"(?i)(?:\bdriv(?:er|ing)'?s?[ _-]?licen[cs]e|\bdl[ ]?(?:#|no\b|number)|\blicen[cs]e[ _-](?:no|number|#))"
     r"(?:[ _-]?(?:number|no\.?|num|#|id|is|was|on file))*[^0-9a-z\n]{1,4}([a-z0-9]{1,8}(?:[ -]?[a-z0-9]{2,8}){1,3})\b"
@@ -115,7 +133,7 @@ def some_digits(data: bytes, start: int, end: int) -> list[Span]:
     return [(start, start + len(kept))] if len(digits(kept)) >= 2 and len(kept) >= 5 else []
 
 
-_BUSINESS = rf"{_BUSINESS_NAME}{UP_TO}(\d{{3}}{ANY_GAP}?\d{{2}}{ANY_GAP}?\d{{5}}|\d{{6}}{ANY_GAP}?\d{{7}})\b"
+_BUSINESS = rf"{_BUSINESS_NAME}{UP_TO}(\d{{3}}{ANY_GAP}?\d{{2}}{ANY_GAP}?\d{{5}}|\d{{6}}{ANY_GAP}?\d{{7}}){END}"
 _PLATE_LETTER = "[가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주바사아자배하허호육공해국합]"
 _PLATE = rf"{FIRST}(\d{{2,3}}{_PLATE_LETTER}[ ]?\d{{4}})"
 _PLATE_OLD = rf"({_REGION}[ ]?\d{{1,2}}[ ]?{_PLATE_LETTER}[ ]?\d{{4}})"
@@ -150,10 +168,10 @@ ANNOUNCED = (
     Shape("business_number", _EMPLOYER),
     Shape("business_number", _VAT),
     Shape("kr_rrn", _KR_SPLIT, sign="(?:주민|외국인[ ]?등록)" + THEN_DIGIT),
-    Shape("us_ssn", rf"{_SSN_NAME}{UP_TO}({_NINE})\b", ssn, _SSN_NAME + THEN_DIGIT),
-    Shape("us_itin", rf"{_ITIN_NAME}{UP_TO}({_NINE})\b", itin, _ITIN_NAME + THEN_DIGIT),
+    Shape("us_ssn", rf"{_SSN_NAME}{UP_TO}({_NINE}){END}", ssn, _SSN_NAME + THEN_DIGIT),
+    Shape("us_itin", rf"{_ITIN_NAME}{UP_TO}({_NINE}){END}", itin, _ITIN_NAME + THEN_DIGIT),
 )
 """Recognised by the words before them, or by a shape that nothing else has."""
 RESIDENTS = (Shape("kr_rrn", _RRN, rrn),)
-TAXPAYERS = (Shape("us_ssn", _SSN, ssn), Shape("us_itin", rf"{FIRST}(9\d\d-\d\d-\d{{4}})\b", itin))
+TAXPAYERS = (Shape("us_ssn", _SSN, ssn), Shape("us_itin", rf"{FIRST}(9\d\d-\d\d-\d{{4}}){END}", itin))
 PLATES = (Shape("plate", _PLATE_SAID, some_digits), Shape("plate", _PLATE_OLD), Shape("plate", _PLATE, plate))

@@ -11,7 +11,7 @@ from telltale.redaction.keys import random
 from telltale.redaction.shape import THEN_DIGIT, Shape, Span
 
 _SIGN = r"(?:[:=]|:=|=>|\x{FF1A})"
-_GIVEN = rf"""\\*["'`]?[ \t]{{0,3}}{_SIGN}[ \t]{{0,3}}\\*["'`]?"""
+_GIVEN = rf"""[\\\x03]*["'`]?[ \t]{{0,3}}{_SIGN}[ \t]{{0,3}}[\\\x03]*["'`]?"""
 _PASS = r"(?i)(?:passw(?:or)?d|passphrase|passcode|pwd|비밀[ ]?번호|비번|패스워드|암호)"  # noqa: S105 - what it finds is one
 _CODED = r"(?:[_-]?(?:b64|base64|enc|encoded|hash))?"
 # Not a variable or a path, and not past a placeholder for the end of a line.
@@ -55,7 +55,7 @@ _ELEMENT = (
     r"(?i)<(?:[a-z0-9]{1,16}:)?(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|(?:client|access|secret)[_-]?"
     r"(?:key|token|secret)|비밀번호)(?:[ ][^<>]{0,64})?>"
 )
-_ELEMENT_GIVEN = rf"{_ELEMENT}(?:<!\[CDATA\[)?([^<\s\]]{{4,256}})"
+_ELEMENT_GIVEN = rf"{_ELEMENT}(?:<!\[CDATA\[)?([^<\s\[\]][^<\s\]]{{3,256}})"
 _QUERY = (
     r"(?i)[?&;#](?:amp;)?(?:(?:access|id|refresh|auth|session|api|csrf|reset|security)?[_-]?token|api[_-]?key|key|apikey"
     r"|sig|signature|x-(?:amz|goog)-(?:signature|credential|security-token)|awsaccesskeyid|client[_-]?secret|secret|"

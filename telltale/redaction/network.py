@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from telltale.redaction.shape import ALONE, Shape, Span, is_word
+from telltale.redaction.shape import ALONE, END, Shape, Span, is_word
 
 # A name is in Latin, Greek and Cyrillic letters, or only in others: their words come right before an address.
 _EMAIL = (
-    r"(?i)(?:[a-z0-9\x{C0}-\x{52F}\x{1E00}-\x{1FFF}._%+'-]{1,64}|[\x{80}-\x{10FFFF}]{1,32})"
+    r"(?i)(?:[a-z0-9\x{C0}-\x{52F}\x{1E00}-\x{1FFF}._%+'-]{1,64}|[\x{A1}-\x{10FFFF}]{1,32})"
     r"@(?:[a-z0-9\x{80}-\x{10FFFF}-]{1,63}\.)+[a-z\x{80}-\x{10FFFF}][a-z0-9\x{80}-\x{10FFFF}-]{1,62}"
 )
 _AT = r"(?i)[a-z0-9._%+'\x{80}-\x{10FFFF}-]@[a-z0-9\x{80}-\x{10FFFF}-]"
@@ -52,7 +52,7 @@ _PATH = re.compile(rb"[/~]|[\w.-]{1,100}/|[\w-]{1,100}\.git\b", re.ASCII)
 _SCALE = re.compile(rb"\dx\.")
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_IPV4 = rf"{ALONE}({_OCTET}(?:\.{_OCTET}){{3}})\b"
+_IPV4 = rf"{ALONE}({_OCTET}(?:\.{_OCTET}){{3}}){END}"
 _H = r"[0-9a-f]{1,4}"
 _DOTTED = r"\d{1,3}(?:\.\d{1,3}){3}"
 _GROUPS = rf"{_H}(?::{_H}){{0,6}}"
@@ -70,7 +70,7 @@ def ipv4(data: bytes, start: int, end: int) -> list[Span]:
     longer = after[:1] == b"." and after[1:].isdigit()
     # A browser version's zeros are no host.
     is_browser = data[start - 1 : start] == b"/" and found.endswith(b".0.0.0")
-    if longer or is_browser or found == b"0.0.0.0" or after[:1] == b"_":
+    if longer or is_browser or found == b"0.0.0.0" or (after[:1] == b"_" and data[start - 1 : start] != b"_"):
         return []
     if data[start - 1 : start] in _NO_WORD:
         return [(start, end)]
@@ -109,7 +109,7 @@ _SLICE = re.compile(r"\d{0,3}::\d{0,3}")
 def ipv6(data: bytes, start: int, end: int) -> list[Span]:
     """An address that parses; not a name in C++ or Rust, nor a slice."""
     found, before, after = data[start:end].decode(), data[start - 1 : start] if start else b"", data[end : end + 2]
-    if is_word(data, end) or after[:1] in (b"_", b"<") or (after[:1] == b":" and after[1:] in _JOINED):
+    if is_word(data, end) or _is_scoped(found, before, after) or (after[:1] == b":" and after[1:] in _JOINED):
         return []
     try:
         address = ipaddress.IPv6Address(found)
@@ -119,6 +119,13 @@ def ipv6(data: bytes, start: int, end: int) -> list[Span]:
     short = found.count(":") < 4 and not any(c.isdigit() for c in found)
     is_slice = before == b"[" and found != "::1" and _SLICE.fullmatch(found) is not None
     return [(start, end)] if int(address) and not short and not is_slice else []
+
+
+def _is_scoped(found: str, before: bytes, after: bytes) -> bool:
+    """Whether a longer name in C++ or Rust begins so: with `_`, which may also emphasise an address, or `<`."""
+    if after[:1] == b"_":
+        return before != b"_" or after[1:].isalnum()
+    return after[:1] == b"<" and after[1:] != b"/" and found.count(":") < 4
 
 
 _JOINED = tuple(bytes((code,)) for code in b"0123456789abcdefABCDEF:")

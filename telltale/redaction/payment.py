@@ -10,6 +10,7 @@ from telltale.redaction.shape import (
     ALONE,
     ANY_GAP,
     DASH,
+    END,
     FIRST,
     GAP,
     THEN_DIGIT,
@@ -32,7 +33,7 @@ _CARD = (
     rf"|{_FOUR}{ANY_GAP}\d{{4}}\n\d{{4}}{ANY_GAP}\d{{4}}|{_FOUR}(?:{ANY_GAP}\d{{4}}){{2}}\n\d{{4}}"
     rf"|3[4-9]\d\d{ANY_GAP}\d{{6}}{ANY_GAP}\d{{4,5}}"
     rf"|{_FOUR}\d{{4}}{ANY_GAP}\d{{8}}|{_FOUR}\d\d{ANY_GAP}\d{{10}}"
-    rf"|{_FOUR}\d{{12,15}}|3[4-9]\d{{12,13}}|4\d{{12}})\b"
+    rf"|{_FOUR}\d{{12,15}}|3[4-9]\d{{12,13}}|4\d{{12}}){END}"
 )
 _NEXT = re2.compile(r"^[0-9]+[^0-9]+" + _CARD)
 
@@ -138,7 +139,7 @@ _BANK = (
     r"(?i)(?:계좌|입금|송금|이체|예금|통장|은행|뱅크|농협|수협|신협|우체국|새마을금고"
     r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b|\b(?:bank|checking|savings|current)[ _-]account|\brouting[ _-]?(?:no|number)\b)"  # noqa: E501
 )
-_ACCOUNT = rf"{_BANK}{UP_TO}(\d{{2,6}}(?:{GAP}\d{{1,7}}){{1,4}}|\d{{8,17}})\b"
+_ACCOUNT = rf"{_BANK}{UP_TO}(\d{{2,6}}(?:{GAP}\d{{1,7}}){{1,4}}|\d{{8,17}}){END}"
 _TIME = re.compile(rb"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d*")
 
 
@@ -152,7 +153,7 @@ def account(data: bytes, start: int, end: int) -> list[Span]:
 
 
 # Digit by digit.
-_SPELLED = rf"{ALONE}([3-6](?:[ .-]\d){{13,18}})\b"
+_SPELLED = rf"{ALONE}([3-6](?:[ .-]\d){{13,18}}){END}"
 
 
 def spelled(data: bytes, start: int, end: int) -> list[Span]:
@@ -162,6 +163,6 @@ def spelled(data: bytes, start: int, end: int) -> list[Span]:
 
 
 CARDS = (Shape("card", ALONE + _CARD, card), Shape("card", _SPELLED, spelled))
-IBANS = (Shape("iban", rf"(?i)\b(?:{_IBAN})", iban, rf"(?i)\b(?:{_IBAN_HEADS})\d{{2}}{_IBAN_GAP}?[a-z0-9]"),)
+IBANS = (Shape("iban", rf"(?i)(?:\b|_)({_IBAN})", iban, rf"(?i)(?:\b|_)(?:{_IBAN_HEADS})\d{{2}}{_IBAN_GAP}?[a-z0-9]"),)
 _ACCOUNT_OF = rf"{FIRST}(\d{{3,6}}-\d{{2,6}}-\d{{3,7}}(?:-\d{{1,5}})?)[ (]{{0,2}}(?:[가-힣A-Z]{{1,6}}(?:은행|뱅크)|농협|신협|우체국)"  # noqa: E501
 ACCOUNTS = (Shape("bank_account", _ACCOUNT, account, _BANK + THEN_DIGIT), Shape("bank_account", _ACCOUNT_OF, account))

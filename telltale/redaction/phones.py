@@ -7,9 +7,11 @@ import re
 from telltale.redaction.shape import (
     ALONE,
     DASH,
+    END,
     FIRST,
     SPACE,
     THEN_DIGIT,
+    UP_TO,
     Shape,
     Span,
     digits,
@@ -24,27 +26,27 @@ _NARROW = rf"[{DASH} \x{{A0}}\x{{2007}}\x{{202F}}]"
 _ABROAD = (
     rf"(?:^|[^0-9A-Za-z])(\+[1-9](?:[(){DASH}/ \x{{A0}}\x{{2007}}\x{{202F}}]{{0,2}}\d){{6,14}}"
     # One dot is a signed fraction.
-    r"|\+[1-9]\d{0,2}(?:\.\d{2,4}){2,5})\b"
+    r"|\+[1-9]\d{0,2}(?:\.\d{2,4}){2,5})" + END
 )
 _MOBILE = r"01[016789]"
 _AREA = r"0(?:2|[3-6]\d|70|50\d|80)"
 _KOREA = (
     rf"{FIRST}(\({_MOBILE}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_MOBILE}{_MOBILE_GAP}\d{{3,4}}{_MOBILE_GAP}?\d{{4}}"
-    r"|01[016789][^0-9A-Za-z\n]{1,3}\d{3,4}[^0-9A-Za-z\n]{1,3}\d{4})\b"
+    r"|01[016789][^0-9A-Za-z\n]{1,3}\d{3,4}[^0-9A-Za-z\n]{1,3}\d{4})" + END
 )
-_KOREA_HOME = rf"{FIRST}(\({_AREA}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_AREA}{_GAP}\d{{3,4}}{_GAP}?\d{{4}})\b"
+_KOREA_HOME = rf"{FIRST}(\({_AREA}\){_GAP}?\d{{3,4}}{_GAP}?\d{{4}}|{_AREA}{_GAP}\d{{3,4}}{_GAP}?\d{{4}}){END}"
 _KOREA_BARE = (
     rf"{ALONE}({_MOBILE}\d{{7,8}}|{_MOBILE}\d{{3,4}}{_GAP}\d{{4}}"
-    r"|0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|50\d)\d{7,8})\b"
+    r"|0(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|50\d)\d{7,8})" + END
 )
 # Korea's country code without a plus.
 _KOREA_82 = (
     rf"{FIRST}((?:00)?82{_GAP}(?:\(0\){_GAP}?)?0?(?:1[016789]{_GAP}?|(?:2|[3-6]\d|70){_GAP})\d{{3,4}}{_GAP}?\d{{4}}"
-    r"|821[016789](?:\d{7,8}|-\d{3,4}-\d{4}))\b"
+    r"|821[016789](?:\d{7,8}|-\d{3,4}-\d{4}))" + END
 )
-_US = rf"{FIRST}((?:1{_GAP})?(?:\([2-9]\d{{2}}\){_GAP}?|[2-9]\d{{2}}{_GAP})[2-9]\d{{2}}{_GAP}\d{{4}})\b"
+_US = rf"{FIRST}((?:1{_GAP})?(?:\([2-9]\d{{2}}\){_GAP}?|[2-9]\d{{2}}{_GAP})[2-9]\d{{2}}{_GAP}\d{{4}}){END}"
 _CALL = r"(?i)(?:phone|\btel\b|\bcall|mobile|\bcell|\bfax|\bsms\b|whatsapp|전화|연락처|휴대폰|핸드폰|팩스)"
-_US_BARE = rf"{_CALL}[^0-9\n]{{0,24}}?((?:\+?1)?[2-9]\d{{2}}[ ]?[2-9]\d{{2}}[ -]?\d{{4}})\b"
+_US_BARE = rf"{_CALL}{UP_TO}((?:\+?1)?[2-9]\d{{2}}[ ]?[2-9]\d{{2}}[ -]?\d{{4}}){END}"
 
 
 def abroad(data: bytes, start: int, end: int) -> list[Span]:
@@ -96,7 +98,10 @@ def _is_group(beside: str, gap: str) -> bool:
 
 
 _NATIONAL_GAP = rf"[.{DASH} \x{{A0}}\x{{2007}}\x{{202F}}]"
-_ANNOUNCED = r"(?i)(?:phone|\btel|mobile|whatsapp|전화번호|전화|연락처|휴대폰|핸드폰)[^0-9A-Za-z\n]{1,4}(\+?\d{9,14})\b"
+_ANNOUNCED = (
+    r"(?i)(?:phone|\btel\.?|mobile|whatsapp|전화번호|전화|연락처|휴대폰|핸드폰)[^0-9A-Za-z\n.?!]{1,4}(\+?\d{9,14})"
+    + END
+)
 _SPOKEN = r"공일[공일육칠팔구][ -]?[공영일이삼사오육칠팔구]{3,4}[ -]?[공영일이삼사오육칠팔구]{4}"
 PHONES = (
     Shape("phone", _SPOKEN),

@@ -35,17 +35,19 @@ class Shape(NamedTuple):
 # Before digits that stand alone: not in a word, not a fraction's decimals.
 ALONE = r"(?:^|[^0-9A-Za-z.]|[^0-9]\.)"
 # Before groups of digits: not in a word, and not a later group of a longer number.
-FIRST = r"(?:^|[^0-9A-Za-z-]|[^0-9]-)"
+FIRST = r"(?:^-?|[^0-9A-Za-z-]|[^0-9]-)"
+# Behind digits: no letter, but an underscore may emphasise them.
+END = r"(?:\b|_)"
 SPACE = r"[ \x{A0}\x{AD}\x{2007}\x{2009}\x{200B}\x{202F}\x{2060}\x{3000}\x{FEFF}]"
 DASH = r"\x{2010}-\x{2015}\x{2212}\x{3161}\x{30FC}\-"
 # Separators of digit groups, as people and word processors write them.
 GAP = rf"(?:{SPACE}|{SPACE}?[.{DASH}]{SPACE}?)"
 # The same between digits that a context announces, or that have a check digit.
 ANY_GAP = rf"(?:{SPACE}{{1,3}}|{SPACE}?[./_\x{{B7}}:~{DASH}]{{1,2}}{SPACE}?)"
-# Between a word and the number that it announces.
+# Between a word and the number that it announces, in the same sentence.
+UP_TO = r"(?:[^0-9\n\x01.?!\x{3002}]|\.[^0-9\s\x01]|[Nn][OoRr]\.){0,24}?"
 # For the first pass: without a count, it needs no state a character.
 THEN_DIGIT = r"[^0-9\n]*[0-9]"
-UP_TO = r"[^0-9\n]{0,24}?"
 
 
 def digits(found: bytes) -> bytes:

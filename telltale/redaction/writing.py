@@ -1,4 +1,4 @@
-"""The ways of writing the same character, and how what was written stays valid: escapes, wide forms, JSON's quotes."""
+"""The ways of writing the same character: escapes, wide forms, and what stands between characters unseen."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import re
 
 import re2
 
-_WRITTEN = ("\\n", "\\r", "\\t", "\\f", "\\b")
-# Neither letters nor RE2's spaces, and hardly ever in a text.
-_CONTROLS = "\x01\x02\x03\x04\x05\x06\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17"
-# Python calls these not printable, but they separate groups of digits and are harmless in JSON.
-_WIDE_SPACES = "\xa0\u2007\u202f\u3000"
+# No store takes an unpaired half of a character; JSON needs quotes, backslashes and control characters escaped.
 _ESCAPE = re.compile(r"(?<!\\)\\+u([0-9a-fA-F]{4})(?:\\+u([dD][c-fC-F][0-9a-fA-F]{2}))?")
 
 
@@ -37,7 +33,7 @@ def _unescape(match: re.Match[str]) -> str:
     units = bytes.fromhex(match[1]) + bytes.fromhex(match[2] or "")
     decoded = units.decode("utf-16-be", "replace")
     # Quotes, backslashes and control characters stay escaped: resolved, they would break the JSON around them.
-    return decoded if all((c.isprintable() or c in _WIDE_SPACES) and c not in '"\\' for c in decoded) else match[0]
+    return match[0] if any(c < " " or c in '"\\' for c in decoded) else decoded
 
 
 # Digits as Chinese, Japanese and Korean keyboards produce them (U+FF10 to U+FF19), with their separators.
@@ -63,15 +59,52 @@ def _plain(text: str) -> str:
     return cleaned
 
 
-def stand_ins(texts: list[str]) -> list[tuple[str, str]]:
-    """Placeholders for escapes such as `\\n`, whose letter would otherwise join the following word."""
-    behind: set[str] = set()
-    for text in texts:
-        # Searching for a single backslash is ten times as fast as for a pair of characters.
-        if "\\" in text:
-            behind.update([piece[:1] for piece in text.split("\\")[1:]])
-    written = [pair for pair in _WRITTEN if pair[1] in behind] if behind else []
-    if not written:
-        return []
-    free = (mark for mark in _CONTROLS if not any(mark in text for text in texts))
-    return list(zip(free, written, strict=False))
+# What nobody sees, and word processors, web pages and those who hide something put between letters or digits.
+_UNSEEN = "\xad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe0f\ufeff"
+_BETWEEN = re.compile(f"(?<=[0-9A-Za-z@._:-])[{_UNSEEN}]+(?=[0-9A-Za-z@._:-])")
+_ANY_UNSEEN = re.compile(f"[{_UNSEEN}]")
+
+
+def visible(text: str) -> str:
+    """The text without invisible characters inside words and numbers."""
+    return text if text.isascii() or _ANY_UNSEEN.search(text) is None else _BETWEEN.sub("", text)
+
+
+# Control characters that hardly ever occur, and neither letters nor RE2's spaces: rules pass over them.
+BREAK, SIGN, GONE = "\x01", "\x03", "\x02"
+_LETTERS = "nrtfb"
+_COLOUR = r"\[[0-9;]{0,32}[A-Za-z]"
+_OTHER = rf"\\u001[bB]{_COLOUR}|\\u00(?:[01][0-9a-fA-F]|22|5[cC])|\\(?:x1[bB]|033|e){_COLOUR}|\x1b{_COLOUR}|[\x01-\x03]"
+_ANY_OTHER = re.compile(_OTHER)
+_HIDING = re.compile(rf"\\[{_LETTERS}]|{_OTHER}")
+_PLACE = re.compile(f"[{BREAK}{SIGN}{GONE}]")
+
+
+def hide(text: str) -> tuple[str, list[str]]:
+    """The text with a placeholder for each escape and colour, whose last letter would join the word behind it.
+
+    BREAK stands for one such as `\\n`, SIGN for any other. Also returns what the placeholders stand for, in order.
+    """
+    # Searching for single characters is ten times as fast as for an expression.
+    is_coloured = "\x1b" in text or any(mark in text for mark in (BREAK, SIGN, GONE))
+    if "\\" not in text and not is_coloured:
+        return text, []
+    hidden: list[str] = _HIDING.findall(text)
+    if not hidden:
+        return text, hidden
+    if is_coloured or any(len(written) > 2 for written in hidden):
+        text = _ANY_OTHER.sub(SIGN, text)
+    for letter in _LETTERS:
+        text = text.replace("\\" + letter, BREAK)
+    return text, hidden
+
+
+def show(text: str, hidden: list[str]) -> str:
+    """The text with what its placeholders stand for; GONE stands for one that was removed."""
+    if not hidden:
+        return text
+    pieces, last = list[str](), 0
+    for place, written in zip(_PLACE.finditer(text), hidden, strict=True):
+        pieces += (text[last : place.start()], "" if place.group() == GONE else written)
+        last = place.end()
+    return "".join((*pieces, text[last:]))
