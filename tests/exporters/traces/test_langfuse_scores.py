@@ -117,6 +117,12 @@ def test_small_bodies_that_unpack_to_millions_of_values_are_refused_unread(colle
     post(collector, "/api/public/scores", [SCORE], key(collector, "feedback:write"))
     before = collector.peak_memory()
     many = b"[],[]," * 2_000_000
+    # In UTF-16, this character's second byte is that of a quote, behind which nothing would be counted.
+    hidden = ('["\u2200",' + "[]," * 2_000_000 + "5]").encode("utf-16-le")
+    for path in ("/api/public/scores", "/api/public/ingestion"):
+        sent = gzip.compress(hidden, 1)
+        response = httpx.post(f"http://{collector.http}{path}", content=sent, headers=headers, timeout=30)
+        assert response.status_code == 400
     for body in (b"[" + many + b"5]", b'{"id":"s","metadata":[' + many + b"5]}", b'{"batch":[' + many + b"5]}"):
         for path in ("/api/public/scores", "/api/public/ingestion"):
             sent = gzip.compress(body, 1)
