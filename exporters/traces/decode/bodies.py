@@ -187,7 +187,7 @@ def _json(body: bytes, kind: type[Message], most: int) -> bytes:
         bounds.json(body, most)
         return otlp_json.encode(body, kind)
     except bounds.TooMany as error:
-        raise Refused("too_large", str(error)) from error
+        raise Refused("too_large", f"{error} (from collector.max_spans)") from error
     except otlp_json.NotOtlp as error:
         raise Refused("malformed", f"the body is not an {kind.__name__} in JSON: {error}") from error
     except (ValueError, RecursionError) as error:

@@ -50,7 +50,7 @@ def json(body: bytes, most: int) -> None:
     while found is not None:
         seen += 1
         if seen > limit:
-            raise TooMany(f"more than {limit} objects, lists and items in one request (from collector.max_spans)")
+            raise TooMany(f"more than {limit} objects, lists and items in one request")
         found = _BEGIN.match(body, found.end())
 
 

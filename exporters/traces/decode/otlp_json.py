@@ -73,7 +73,8 @@ def encode(body: bytes, kind: type[Message]) -> bytes:
         # Faster than the standard library, which also accepts the lone surrogates that JavaScript leaves in cut text.
         tree = from_json(body, cache_strings="all")
     except ValueError:
-        tree = json.loads(body)
+        # As UTF-8 (RFC 8259, 8.1), as `bounds` counted it: from bytes, the library would guess other encodings.
+        tree = json.loads(body.decode("utf-8-sig", "surrogatepass"))
     return _message(tree, _messages[message.full_name], message.name)
 
 

@@ -45,7 +45,8 @@ class ReceivedScore:
 
 def read(body: bytes, path: str) -> tuple[list[ReceivedScore], list[Refusal]]:
     """Every score in a body, and what else is in it. Raises ValueError, KeyError or TypeError for another form."""
-    parsed = json.loads(body)
+    # As UTF-8, as in `otlp_json`.
+    parsed = json.loads(body.decode("utf-8-sig", "surrogatepass"))
     found = parsed["batch"] if path == INGESTION else parsed if isinstance(parsed, list) else [parsed]
     if not isinstance(found, list) or len(found) > MAX_EVENTS or not all(isinstance(item, dict) for item in found):
         raise ValueError(f"up to {MAX_EVENTS} objects")

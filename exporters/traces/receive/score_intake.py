@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from prometheus_client import Counter
 from sqlalchemy import Connection
 
-from exporters.traces.decode import bodies
+from exporters.traces.decode import bodies, bounds
 from exporters.traces.decode.bodies import Refused
 from exporters.traces.receive import langfuse_scores
 from exporters.traces.receive.langfuse_scores import Refusal
@@ -46,7 +46,11 @@ class ScoreIntake:
     def _ingest(self, body: bytes, encoding: str, path: str, tenant: str) -> StoredScores:
         plain = bodies.decompress(body, encoding, self._limit)
         try:
+            # Two bytes of a body may become a hundred in memory, and nothing else runs while it is read.
+            bounds.json(plain, langfuse_scores.MAX_EVENTS)
             found, refused = langfuse_scores.read(plain, path)
+        except bounds.TooMany as error:
+            raise Refused("too_large", f"{error}: send less at once") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Refused("malformed", "the body holds no scores") from error
         events = list(langfuse_scores.events(found, tenant, self._clock(), self._rules))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 
 import httpx
@@ -109,6 +110,27 @@ def test_bodies_without_scores_are_refused(collector: Collector) -> None:
         for path in ("/api/public/scores", "/api/public/ingestion"):
             assert post(collector, path, body, secret).status_code == 400 or body == [{**SCORE, "value": None}]
     assert stored(collector) == []
+
+
+def test_small_bodies_that_unpack_to_millions_of_values_are_refused_unread(collector: Collector) -> None:
+    headers = {"Authorization": basic(key(collector, "feedback:write")), "Content-Encoding": "gzip"}
+    post(collector, "/api/public/scores", [SCORE], key(collector, "feedback:write"))
+    before = collector.peak_memory()
+    many = b"[],[]," * 2_000_000
+    # In UTF-16, this character's second byte is that of a quote, behind which nothing would be counted.
+    hidden = ('["\u2200",' + "[]," * 2_000_000 + "5]").encode("utf-16-le")
+    for path in ("/api/public/scores", "/api/public/ingestion"):
+        sent = gzip.compress(hidden, 1)
+        response = httpx.post(f"http://{collector.http}{path}", content=sent, headers=headers, timeout=30)
+        assert response.status_code == 400
+    for body in (b"[" + many + b"5]", b'{"id":"s","metadata":[' + many + b"5]}", b'{"batch":[' + many + b"5]}"):
+        for path in ("/api/public/scores", "/api/public/ingestion"):
+            sent = gzip.compress(body, 1)
+            assert len(sent) < 100_000
+            response = httpx.post(f"http://{collector.http}{path}", content=sent, headers=headers, timeout=30)
+            assert (response.status_code, "more than" in response.text) == (413, True), response.text
+    assert collector.peak_memory() - before < 64 << 20
+    assert [event.idempotency_key for event in stored(collector)] == ["langfuse:s1"]
 
 
 def test_events_that_are_no_scores_are_listed_as_errors(collector: Collector) -> None:

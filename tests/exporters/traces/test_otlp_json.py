@@ -184,3 +184,12 @@ def test_any_json_is_a_message_or_refused(tree: object) -> None:
     except NotOtlp:
         return
     ExportTraceServiceRequest.FromString(encoded)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_json_is_read_as_utf_8_as_its_items_were_counted(encoding: str) -> None:
+    # In UTF-16, this character's second byte is that of a quote, behind which nothing would be counted.
+    tree = '{"x":["\u2200",[],[]]}'
+    assert otlp_json.encode(b"\xef\xbb\xbf" + tree.encode(), ExportTraceServiceRequest) == b""
+    with pytest.raises((UnicodeDecodeError, json.JSONDecodeError)):
+        otlp_json.encode(tree.encode(encoding), ExportTraceServiceRequest)
