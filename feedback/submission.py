@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from telltale.feedback import MAX_COMMENT, MAX_NAME, build, subject_hash
 from telltale.records import Feedback
-from telltale.redaction import pseudonym
+from telltale.redaction import pseudonym, redact
 
 THUMBS: Mapping[object, float] = {"up": 1.0, "down": 0.0}
 
@@ -85,7 +85,12 @@ def to_event(
     key: bytes,
     rules: Mapping[str, str],
 ) -> Feedback:
-    """The event to store: text redacted, the subject replaced by a hash that only `key` can make."""
+    """The event to store: text redacted, the subject replaced by a hash that only `key` can make.
+
+    So is an idempotency key in which redaction finds something, such as one made of an e-mail address.
+    """
+    if redact(idempotency_key, rules)[1]:
+        idempotency_key = pseudonym(key, f"{tenant}\0{idempotency_key}")
     return build(
         received_at=now,
         tenant=tenant,

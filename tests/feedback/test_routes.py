@@ -48,6 +48,18 @@ def test_a_vote_is_stored_before_it_is_acknowledged(service: Service) -> None:
     assert response.json()["received_at"] == event.received_at
 
 
+def test_a_key_made_of_somebodys_address_is_stored_as_a_hash_and_known_again(service: Service) -> None:
+    personal = "mina.kim@example.com-1"
+    assert post(service, vote(), personal).status_code == 201
+    assert post(service, vote(), personal).status_code == 200
+    assert post(service, vote(), personal, tenant="bank").status_code == 201
+    first, other = stored(service.store)
+    assert "mina" not in first.idempotency_key + other.idempotency_key
+    assert first.idempotency_key != other.idempotency_key
+    assert post(service, vote(value="up"), personal).status_code in (409, 422)
+    assert personal not in post(service, vote(value="up"), personal).text
+
+
 @pytest.mark.parametrize(
     ("fields", "value", "comment"),
     [
