@@ -24,6 +24,8 @@ from telltale.redaction.writing import BREAK, GONE, SIGN, hide, readable, show, 
 
 # How many characters past a length limit are also searched.
 BEYOND = 512
+# How often the rules look at what they have left; more passes would let a hostile text cost more than its length.
+PASSES = 3
 
 Counts = dict[str, int]
 
@@ -99,7 +101,11 @@ class Redactor:
         originals, counts = [readable(text) for text in texts], Counts()
         hidden = [hide(visible(text)) for text in originals]
         encoded = [text.encode() for text, _ in hidden]
-        if found := self._look(encoded):
+        removed = -1
+        # Without what was removed, a rule may find what stood in a word with it, or in a row.
+        for _ in range(PASSES):
+            if removed == (removed := sum(counts.values())) or not (found := self._look(encoded)):
+                break
             encoded = self._remove(found, encoded, counts)
         if not counts:
             return originals, counts
