@@ -19,11 +19,13 @@ import re2
 
 from telltale.redaction.json_marks import quoted
 from telltale.redaction.rules import SHAPES
-from telltale.redaction.shape import Check, Shape
+from telltale.redaction.shape import Check, Shape, in_row
 from telltale.redaction.writing import BREAK, GONE, SIGN, hide, readable, show, visible
 
 # How many characters past a length limit are also searched.
 BEYOND = 512
+# How often the rules look at what they have left; more passes would let a hostile text cost more than its length.
+PASSES = 3
 
 Counts = dict[str, int]
 
@@ -99,29 +101,38 @@ class Redactor:
         originals, counts = [readable(text) for text in texts], Counts()
         hidden = [hide(visible(text)) for text in originals]
         encoded = [text.encode() for text, _ in hidden]
-        if found := self._look(encoded):
-            encoded = self._remove(found, encoded, counts)
+        # Without what was removed, a rule may find what stood in a word with it, or in a row.
+        for _ in range(PASSES):
+            found = self._look(encoded)
+            if not found:
+                break
+            encoded, again = self._remove(found, encoded, counts)
+            if not again:
+                break
         if not counts:
             return originals, counts
         marks = {rule.mark for rule in self._rules if rule.kind in counts}
         quoted_texts = [quoted(data, marks).decode("utf-8", "replace") for data in encoded]
         return [show(text, written) for text, (_, written) in zip(quoted_texts, hidden, strict=True)], counts
 
-    def _remove(self, found: list[int], texts: list[bytes], counts: Counts) -> list[bytes]:
-        last = -1
+    def _remove(self, found: list[int], texts: list[bytes], counts: Counts) -> tuple[list[bytes], bool]:
+        """The texts without what the rules find, and whether they may find more in what is left."""
+        last, again = -1, self._one_by_one
         # In the rules' order: a card's digits must be removed before a phone pattern can match half of them.
         while due := sorted(index for index in found if index > last):
             for last in due:
                 applied = [_apply(self._rules[last], text, counts) for text in texts]
                 changed = self._one_by_one and [text for text, _ in applied] != texts
                 texts = [text for text, _ in applied]
-                if changed or any(joined for _, joined in applied):
+                joined = any(joined for _, joined in applied)
+                again = again or joined
+                if changed or joined:
                     # A later rule may match now where it did not, such as at a word that began where this match ended.
                     found = self._look(texts)
                     break
             else:
                 break
-        return texts
+        return texts, again
 
     def _look(self, texts: list[bytes]) -> list[int]:
         """The indexes of the rules that may find something in any of these texts."""
@@ -168,7 +179,8 @@ _NO_PLACES = bytes(code for code in range(256) if chr(code) not in BREAK + SIGN 
 def _apply(rule: Rule, data: bytes, counts: Counts) -> tuple[bytes, bool]:
     """The text without what the rule finds, and whether later rules may match something that was hidden before.
 
-    A mark between two spaces gives no other built-in rule a new match: none of them matches across both.
+    A mark between two spaces gives no other built-in rule a new match: none of them matches across both, unless a
+    number stood beside it as in a row of a table.
     """
     pieces: list[bytes] = []
     last, joined = 0, False
@@ -178,7 +190,8 @@ def _apply(rule: Rule, data: bytes, counts: Counts) -> tuple[bytes, bool]:
                 continue
             pieces += (data[last:start], rule.mark, data[start:end].translate(_REMOVED, _NO_PLACES))
             last = end
-            joined = joined or bool((data[start - 1 : start] + data[end : end + 1]).strip(_SPACES))
+            beside = (data[start - 1 : start] if start else b"") + data[end : end + 1]
+            joined = joined or bool(beside.strip(_SPACES)) or in_row(data, start, end)
     if not pieces:
         return data, False
     counts[rule.kind] = counts.get(rule.kind, 0) + len(pieces) // 3

@@ -99,8 +99,7 @@ def _is_group(beside: str, gap: str) -> bool:
 
 _NATIONAL_GAP = rf"[.{DASH} \x{{A0}}\x{{2007}}\x{{202F}}]"
 _ANNOUNCED = (
-    r"(?i)(?:phone|\btel\.?|mobile|whatsapp|전화번호|전화|연락처|휴대폰|핸드폰)[^0-9A-Za-z\n.?!]{1,4}(\+?\d{9,14})"
-    + END
+    r"(?i)(?:phone|\btel|mobile|whatsapp|전화번호|전화|연락처|휴대폰|핸드폰)[^0-9A-Za-z\n]{1,4}(\+?\d{9,14})" + END
 )
 _SPOKEN = r"공일[공일육칠팔구][ -]?[공영일이삼사오육칠팔구]{3,4}[ -]?[공영일이삼사오육칠팔구]{4}"
 PHONES = (

@@ -44,8 +44,11 @@ DASH = r"\x{2010}-\x{2015}\x{2212}\x{3161}\x{30FC}\-"
 GAP = rf"(?:{SPACE}|{SPACE}?[.{DASH}]{SPACE}?)"
 # The same between digits that a context announces, or that have a check digit.
 ANY_GAP = rf"(?:{SPACE}{{1,3}}|{SPACE}?[./_\x{{B7}}:~{DASH}]{{1,2}}{SPACE}?)"
-# Between a word and the number that it announces, in the same sentence.
-UP_TO = r"(?:[^0-9\n\x01.?!\x{3002}]|\.[^0-9\s\x01]|[Nn][OoRr]\.){0,24}?"
+# Between a word and the number that it announces: in the same sentence, or right behind its end.
+UP_TO = (
+    r"(?:[.?!][ ]{1,2}|(?:[^0-9\n\x01.?!\x{3002}]|\.[^0-9\s\x01]|\.[ ](?-i:[a-z#(])"
+    r"|(?i:\bno|\bnr|\bnum|acct)\.){0,24}?)"
+)
 # For the first pass: without a count, it needs no state a character.
 THEN_DIGIT = r"[^0-9\n]*[0-9]"
 

@@ -38,14 +38,14 @@ def _unescape(match: re.Match[str]) -> str:
 
 # Digits as Chinese, Japanese and Korean keyboards produce them (U+FF10 to U+FF19), with their separators.
 _WIDE_NUMBER = (
-    r"[\x{FF0B}\x{FF08}\x{FF10}-\x{FF19}][\x{FF08}\x{FF09}\x{FF0D}\x{FF0E}\x{FF10}-\x{FF19}\x{30FC}\x{3000}"
-    r" \x{2010}-\x{2015}\x{2212}-]{5,}[\x{FF10}-\x{FF19}]"
+    r"[\x{FF0B}\x{FF08}\x{FF10}-\x{FF19}][\x{FF08}\x{FF09}\x{FF0D}-\x{FF19}\x{FF3F}\x{30FC}\x{3000}"
+    r" \x{2010}-\x{2015}\x{2212}./_-]{5,}[\x{FF10}-\x{FF19}]"
 )
 _WIDE_NAME = r"A-Za-z0-9._%+'\x{FF0E}\x{FF10}-\x{FF19}\x{FF21}-\x{FF3A}\x{FF3F}\x{FF41}-\x{FF5A}\x{FF0D}-"
 _WIDE_EMAIL = rf"[{_WIDE_NAME}]{{1,64}}[@\x{{FF20}}][{_WIDE_NAME}]{{1,255}}"
 _WIDE = re2.compile(f"{_WIDE_NUMBER}|{_WIDE_EMAIL}")
 # Unicode's fullwidth forms are ASCII's characters at an offset, in the same order.
-_PLAIN = {0xFEE0 + code: chr(code) for code in range(0x21, 0x7F) if chr(code).isalnum() or chr(code) in "+()-@._%"}
+_PLAIN = {0xFEE0 + code: chr(code) for code in range(0x21, 0x7F) if chr(code).isalnum() or chr(code) in "+()-@._%/"}
 _PLAIN |= {0x30FC: "-", 0x3000: " "}
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from difflib import SequenceMatcher
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -155,13 +156,7 @@ def test_the_list_is_long_enough_to_measure_and_no_line_counts_twice() -> None:
     assert len(set(texts)) == len(texts)
 
 
-@pytest.mark.parametrize(
-    "language",
-    [
-        "en",
-        pytest.param("ko", marks=pytest.mark.xfail(strict=True, reason="the rules do not know all of these forms yet")),
-    ],
-)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_recall(language: str) -> None:
     chosen = [form for form in forms() if form.language == language]
     missed = [form for form in chosen if form.leaks(redact(form.text)[0])]
@@ -240,6 +235,20 @@ def test_redacting_what_was_redacted_changes_nothing(text: str) -> None:
     once, _ = redact(text)
 
     assert redact(once) == (once, {})
+
+
+@pytest.mark.parametrize("written", ["4 4 4 4", "8 8", "6 10", "16", "1 " * 16])
+@pytest.mark.parametrize("gap", [" ", "-", "/", ".", "_"])
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("around", ["카드번호는 {}입니다", "체크카드 번호:{}", "신용카드({})로 결제"])
+def test_card_numbers_go_in_whatever_groups_they_are_written(written: str, gap: str, wide: bool, around: str) -> None:
+    for number in ("4539864542841037", "5275733753590994", "9412556677889903", "3566123456789015"):
+        rest = iter(number)
+        groups = ["".join(islice(rest, int(size))) for size in written.split()]
+        text = gap.join(groups)
+        text = "".join(chr(ord(c) + 0xFEE0) if c.isdigit() else c for c in text) if wide else text
+
+        assert redact(around.replace("{}", text))[0] == around.replace("{}", "[CARD]")
 
 
 def _percent(wrong: list[Form], chosen: list[Form], half: str) -> float:
