@@ -171,11 +171,18 @@ def written(value: Value) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
+def canonical(value: Value) -> str:
+    """A value as JSON with its keys in order: equal values are written alike."""
+    return json.dumps(value, default=str, sort_keys=True)
+
+
 def _repr(value: str) -> Value:
     if len(value) > MAX_REPR:
         return value
     try:
         parsed: Value = ast.literal_eval(value)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        # Python has keys and integers that JSON has not, and that nothing could write.
+        canonical(parsed)
+    except (TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
         return value
     return parsed

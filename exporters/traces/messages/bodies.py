@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import envelopes, parts
-from exporters.traces.messages.message import Conversation, Message, Part, Tool, text
+from exporters.traces.messages.message import Conversation, Message, Part, Tool, new_parts, text
 
 Fields = dict[str, Value]
 
@@ -122,11 +122,13 @@ def tools(value: Value) -> list[Tool]:
 def lifted(found: Conversation) -> Conversation:
     """System messages as system instructions, once, where a sender repeats them in both places."""
     turns: list[Message] = []
+    system: list[Part] = []
     for message in found.messages:
         if message["role"] == "system" and not turns:
-            found.system += [part for part in message["parts"] if part not in found.system]
+            system += message["parts"]
         else:
             turns.append(message)
+    found.system = found.system + new_parts(found.system, system)
     found.messages = turns
     return found
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import parts
-from exporters.traces.messages.message import Message, Part, text
+from exporters.traces.messages.message import Message, Part, new_parts, text
 
 ROLES = {
     "developer": "system", "human": "user", "model": "assistant", "ai": "assistant", "bot": "assistant",
@@ -74,7 +74,7 @@ def choice(value: Value) -> Message | None:
     inner = _plain(inner)
     found = _parts(inner)
     if inner is not value:
-        found += [call for item in _list(value.get("tool_calls")) if (call := parts.called(item)) and call not in found]
+        found += new_parts(found, _calls(_list(value.get("tool_calls"))))
     message: Message = {"role": _role(inner, "assistant"), "parts": found}
     finish = next((value[name] for name in _FINISH if isinstance(value.get(name), str)), None)
     if finish is None and inner is not value:
@@ -191,12 +191,12 @@ def _parts(message: Fields) -> list[Part]:
     if isinstance(calls, str):
         calls = attributes.loose(calls)
     old = message.get("function_call") or more.get("function_call")
-    for item in (*_list(calls), *([old] if isinstance(old, dict) else [])):
-        call = parts.called(item)
-        # Some write a call both as a part and beside the parts.
-        if call is not None and call not in found:
-            found.append(call)
-    return found
+    # Some write a call both as a part and beside the parts.
+    return found + new_parts(found, _calls([*_list(calls), *([old] if isinstance(old, dict) else [])]))
+
+
+def _calls(items: list[Value]) -> list[Part]:
+    return [call for item in items if (call := parts.called(item)) is not None]
 
 
 def _is_result(message: Fields) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
+from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 
 Part = dict[str, Value]
@@ -62,7 +63,7 @@ class Conversation:
 def join(known: Conversation, more: Conversation) -> Conversation:
     """A conversation with what comes after it in the same place."""
     return Conversation(
-        known.system + _new(known.system, more.system),
+        known.system + new_parts(known.system, more.system),
         known.messages + more.messages,
         known.choices + more.choices,
         known.tools or more.tools,
@@ -73,7 +74,7 @@ def join(known: Conversation, more: Conversation) -> Conversation:
 def complete(known: Conversation, other: Conversation) -> Conversation:
     """A conversation with what another place tells of it where the first is silent."""
     return Conversation(
-        known.system + _new(known.system, other.system),
+        known.system + new_parts(known.system, other.system),
         known.messages or other.messages,
         known.choices if known.is_answered else other.choices or known.choices,
         known.tools or other.tools,
@@ -81,9 +82,21 @@ def complete(known: Conversation, other: Conversation) -> Conversation:
     )
 
 
-def _new(known: list[Part], more: list[Part]) -> list[Part]:
-    # Some senders repeat in one place what stands in another.
-    return [part for part in more if part not in known]
+def new_parts(known: list[Part], more: list[Part]) -> list[Part]:
+    """Of more parts those that are not known yet, each once: some senders repeat in one place what stands in another.
+
+    Takes time in proportion to their number, which a sender chooses.
+    """
+    if not known and len(more) < 2:
+        return more
+    seen = {attributes.canonical(part) for part in known}
+    found: list[Part] = []
+    for part in more:
+        key = attributes.canonical(part)
+        if key not in seen:
+            seen.add(key)
+            found.append(part)
+    return found
 
 
 def text(content: str) -> Part:

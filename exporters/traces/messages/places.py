@@ -8,7 +8,7 @@ from typing import Final
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Event, Value
 from exporters.traces.messages import bodies, envelopes, parts
-from exporters.traces.messages.message import Conversation, Message, complete, join, text
+from exporters.traces.messages.message import Conversation, Message, complete, join, new_parts, text
 
 Attributes = Mapping[str, Value]
 
@@ -216,7 +216,7 @@ def _beside(found: Conversation, a: Attributes) -> Conversation:
     for key in SYSTEM:
         if key in a:
             # Some senders repeat in it what the messages begin with.
-            found.system += [part for part in bodies.system(a[key]) if part not in found.system]
+            found.system = found.system + new_parts(found.system, bodies.system(a[key]))
     for key in TOOLS:
         if not found.tools and key in a:
             found.tools = bodies.tools(a[key])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -502,3 +503,45 @@ def test_what_was_read_is_read_again_as_the_same(turns: list[tuple[str, str]]) -
     assert envelopes.messages(once) == once
     assert [message["role"] for message in once] == [role for role, _ in turns]
     assert [message["parts"][0]["content"] for message in once] == [content for _, content in turns]
+
+
+REPRS = {
+    "a pair as a key": "{(1, 2): 3}",
+    "bytes as a key": "{b'a': 1}",
+    "an integer of more digits than are written": "{'a': 0x" + "f" * 5000 + "}",
+    "keys that have no order": "{1: 2, 'a': 3}",
+    "a set": "{1, 2}",
+    "bytes": "{'a': b'x'}",
+}
+
+
+@pytest.mark.parametrize("name", REPRS)
+def test_what_json_cannot_hold_harms_nobody(name: str) -> None:
+    calls = [{"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": REPRS[name]}}]}]
+    for key in ("gen_ai.input.messages", "langfuse.observation.input", "langfuse.observation.output"):
+        for written in (REPRS[name], json.dumps(calls)):
+            texts.of(places.of_span({key: written}))
+    answer = places.of_span({"gen_ai.output.messages": json.dumps(calls)})
+    assert texts.of(answer).response.startswith("[tool call f: ")
+
+
+MANY = 20_000
+LONG_LISTS: dict[str, dict[str, Any]] = {
+    "system messages": {"gen_ai.input.messages": [{"role": "system", "content": f"{n}"} for n in range(MANY)]},
+    "calls": {
+        "gen_ai.input.messages": [
+            {"role": "assistant", "tool_calls": [{"id": f"{n}", "name": "f", "args": {}} for n in range(MANY)]}
+        ]
+    },
+    "system events": {"events": [{"event.name": "gen_ai.system.message", "content": f"{n}"} for n in range(MANY)]},
+}
+
+
+@pytest.mark.parametrize("name", LONG_LISTS)
+def test_long_lists_take_time_in_proportion_to_their_length(name: str) -> None:
+    written = {key: json.dumps(value) for key, value in LONG_LISTS[name].items()}
+    began = time.process_time()
+    found = places.of_span(written)
+    # A comparison of each with each takes more than twenty.
+    assert time.process_time() - began < 8
+    assert len(found.system) + sum(len(message["parts"]) for message in found.messages) == MANY
