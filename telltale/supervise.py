@@ -260,7 +260,7 @@ def _open(process: Process) -> subprocess.Popen[str]:
 
 def _delay(failures: int) -> float:
     """Seconds until the next start after so many failures in a row."""
-    return min(FIRST_DELAY * 2 ** min(failures - 1, 10), LONGEST_DELAY)
+    return min(FIRST_DELAY * 2.0 ** min(failures - 1, 10), LONGEST_DELAY)
 
 
 def _end(child: _Child) -> None:
