@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,6 +126,12 @@ class Supervisor:
             elif child.popen is not None:
                 self._end_if_hung(child, now)
 
+    def replace(self, processes: Iterable[Process]) -> None:
+        """What is to run from each one's next start on, by name: the settings have changed. What runs stays."""
+        new = {process.name: process for process in processes}
+        for child in self._children:
+            child.process = new.get(child.process.name, child.process)
+
     def retry(self) -> list[str]:
         """Start at once what waits because of its settings: they have changed. Returns the names."""
         waiting = [child for child in self._children if child.popen is None and child.blocked]
@@ -164,16 +170,15 @@ class Supervisor:
         self._note()
 
     def _start(self, child: _Child, now: float) -> None:
-        child.popen = subprocess.Popen(
-            bound(child.process.command),
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **child.process.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        try:
+            child.popen = _open(child.process)
+        except OSError as error:
+            # No memory or process left for now: the others go on.
+            child.failures += 1
+            delay = _delay(child.failures)
+            child.start_at = now + delay
+            log.error("%s cannot be started: %s; next try in %.1f s", child.process.name, error.strerror, delay)
+            return
         child.started, child.kill_at = now, None
         address = child.process.listens
         child.watch = Watch(lambda: self._ask(address), self._every) if address else None
@@ -191,8 +196,7 @@ class Supervisor:
                 child.kill_at = float("inf")
         elif watch is not None and watch.missed >= patience.missed and now - child.started >= patience.start:
             log.error(
-                "%s does not respond on %s (asked %d times) and is restarted",
-                child.process.name, child.process.listens, watch.missed,
+                "%s does not respond (asked %d times) and is restarted", child.process.name, watch.missed,
             )  # fmt: skip
             child.kill_at = now + patience.stop
             _end(child)
@@ -211,7 +215,7 @@ class Supervisor:
                     "minute, and at once when the settings change", child.process.name, code,
                 )  # fmt: skip
             return
-        delay = min(FIRST_DELAY * 2 ** min(child.failures - 1, 10), LONGEST_DELAY)
+        delay = _delay(child.failures)
         child.start_at = now + delay
         log.warning("%s ended with code %d; next start in %.1f s", child.process.name, code, delay)
 
@@ -224,8 +228,13 @@ class Supervisor:
         child.popen = child.watch = child.kill_at = None
 
     def _note(self) -> None:
-        if self._pids is not None:
+        if self._pids is None:
+            return
+        try:
             survivors.note(self._pids, [child.popen.pid for child in self._children if child.popen is not None])
+        except OSError as error:
+            # Such as a full disk: it is no reason to stop what runs.
+            log.warning("%s cannot be written: %s; what hangs would survive a kill", self._pids, error.strerror)
 
     def _pump(self, child: _Child, popen: subprocess.Popen[str]) -> None:
         if popen.stdout is None:
@@ -234,6 +243,24 @@ class Supervisor:
             for line in popen.stdout:
                 child.last_lines.append(line.rstrip())
                 self._sink(child.process.name, line.rstrip())
+
+
+def _open(process: Process) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        bound(process.command),
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **process.environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+
+
+def _delay(failures: int) -> float:
+    """Seconds until the next start after so many failures in a row."""
+    return min(FIRST_DELAY * 2.0 ** min(failures - 1, 10), LONGEST_DELAY)
 
 
 def _end(child: _Child) -> None:

@@ -129,7 +129,7 @@ class Exporter:
 
     def handle(self, request: Request) -> Response:
         """Respond to one request; never waits for the driver."""
-        refusal = self.hosts.refusal(lambda name: request.headers.get(name, ""), request.local)
+        refusal = self.hosts.refusal(request.headers.get, request.local)
         if refusal is not None:
             return Response(STATUS, f"{refusal}\n".encode())
         return respond(self._pages, request.method, request.path)

@@ -6,6 +6,7 @@ import argparse
 import fcntl
 import logging
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -121,16 +122,21 @@ class _SettingsWatch:
     def _changed(self) -> None:
         try:
             new = load(self._file)
+            # A part reads its settings when it starts: it may listen elsewhere then.
+            self._supervisor.replace(stack.processes(new, self._file))
             if restarted := self._supervisor.retry():
                 log.info("the settings changed: starting %s again", ", ".join(restarted))
                 stack.write_configuration(new)
                 self._supervisor.reload("prometheus")
                 self._supervisor.reload("alertmanager")
-        except SettingsError as error:
+            targets_changed = new.prometheus.scrape != self._settings.prometheus.scrape
+            if targets_changed:
+                stack.write_targets(new)
+        except (SettingsError, OSError, subprocess.SubprocessError) as error:
+            # A full disk is no reason to stop what runs either.
             log.error("the changed settings are not used: %s", error)
             return
-        if new.prometheus.scrape != self._settings.prometheus.scrape:
-            stack.write_targets(new)
+        if targets_changed:
             log.info("scrape targets updated: %d", sum(len(target.targets) for target in new.prometheus.scrape))
         kept = new.model_copy(update={"prometheus": self._settings.prometheus})
         prometheus = new.prometheus.model_copy(update={"scrape": self._settings.prometheus.scrape})

@@ -55,7 +55,7 @@ class Pages:
 def misdirected(scope: Scope, hosts: Hosts) -> Response | None:
     """The response to a request that came under a name that is not ours, or None."""
     server = scope.get("server") or ("",)
-    why = hosts.refusal(lambda name: Headers(scope=scope).get(name, ""), str(server[0]))
+    why = hosts.refusal(Headers(scope=scope).get, str(server[0]))
     return None if why is None else PlainTextResponse(f"{why}\n", STATUS)
 
 

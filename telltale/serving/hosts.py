@@ -36,10 +36,10 @@ class Hosts:
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._allowed = frozenset(name.lower().strip("[]").rstrip(".") for name in allowed)
 
-    def refusal(self, field: Callable[[str], str], local: str) -> str | None:
+    def refusal(self, field: Callable[[str], str | None], local: str) -> str | None:
         """Why a request is refused, or None.
 
-        `field` returns a header field by its name in lower case, or an empty string; for HTTP/2 "host" is the
+        `field` returns a header field by its name in lower case, None if there is none; for HTTP/2 "host" is the
         :authority. `local` is our own address on the connection: `sock.getsockname()[0]`.
 
         Addresses, names without a dot and names that nobody can register are ours: compose's `collector`,
@@ -47,7 +47,7 @@ class Hosts:
         name may be ours too, as in `gpu01.example.com`; it is refused to browsers, and on loopback, where nobody needs
         it. A request that another site had a browser send is refused as well.
         """
-        name = name_of(field("host"))
+        name = name_of(field("host") or "")
         if name is None:
             return REFUSAL
         origin = field("origin")
@@ -116,5 +116,7 @@ def own_names() -> frozenset[str]:
     return frozenset({name, *(f"{name}.{domain}" for domain in domains if domain)})
 
 
-def _is_browser(field: Callable[[str], str]) -> bool:
-    return field("user-agent").startswith("Mozilla/") or any(field(name) for name in BROWSER_FIELDS)
+def _is_browser(field: Callable[[str], str | None]) -> bool:
+    # A field that is there counts, even if a page's script had it be empty.
+    named = (field("user-agent") or "").startswith("Mozilla/")
+    return named or any(field(name) is not None for name in BROWSER_FIELDS)

@@ -41,7 +41,8 @@ def load(file: str | Path | None = None) -> Settings:
     table: dict[str, Any] = {}
     if path is not None:
         try:
-            table = tomllib.loads(path.read_text())
+            # TOML is UTF-8 wherever it is read; editors of Windows put a mark before it.
+            table = tomllib.loads(path.read_text("utf-8-sig"))
         except OSError as error:
             raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -43,9 +43,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The application. Until the first administrator exists it serves nothing but the page that adds them."""
-    app = FastAPI(
-        title="Telltale", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
-    )
+    app = FastAPI(title="Telltale", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     parts = [router for router in routers if isinstance(router, Router)]
     here = app.state.telltale = _state(settings, store, parts, clock)
     # Parts first: routes are tried in order, and theirs get most requests.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
@@ -47,6 +47,13 @@ class ModelRow:
     def state(self) -> ScoreState | None:
         found = {score.state for score in self.scores}
         return next((state for state in STATES if state in found), None)
+
+
+@router.get("/api/v1/openapi.json")
+def describe_api(request: Request, principal: Annotated[Principal, Depends(require("viewer"))]) -> dict[str, object]:
+    """The API in OpenAPI's terms; like everything else it is closed until the first administrator exists."""
+    app: FastAPI = request.app
+    return app.openapi()
 
 
 @router.get("/")

@@ -17,7 +17,7 @@ HOSTS = Hosts({"metrics.example.com", "Telltale.example.com"})
 
 def refusal(host: str, local: str, **fields: str) -> str | None:
     given = {"host": host, **{name.replace("_", "-"): value for name, value in fields.items()}}
-    return HOSTS.refusal(lambda name: given.get(name, ""), local)
+    return HOSTS.refusal(given.get, local)
 
 
 @pytest.mark.parametrize("local", [LOOPBACK, "::1", "::ffff:127.0.0.1", "127.0.1.1", ELSEWHERE])
@@ -46,6 +46,11 @@ def test_a_browser_is_refused_elsewhere_too_but_not_a_scraper() -> None:
     assert refusal("collector.monitoring:4318", ELSEWHERE, user_agent="OTel-OTLP-Exporter-Python/1.36") is None
     for name, value in {**CHROMIUM, "referer": "http://evil.example/", "sec-fetch-mode": "cors"}.items():
         assert refusal("gpu01.example.com:9466", ELSEWHERE, **{name: value}) == REFUSAL
+
+
+def test_a_page_that_has_its_browser_hide_is_refused() -> None:
+    """Scripts may set some fields, to nothing too, and in some browsers User-Agent; they cannot leave them out."""
+    assert refusal("evil.example", ELSEWHERE, user_agent="curl/8", accept_language="") == REFUSAL
 
 
 def test_a_page_of_another_site_is_refused_under_every_name() -> None:

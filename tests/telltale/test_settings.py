@@ -161,3 +161,9 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(key: str) -> None:
     with pytest.raises(SettingsError, match="leave name and password out") as refused:
         load()
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_file_as_windows_writes_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "telltale.toml"
+    file.write_bytes('\ufeff[gpu.owners."0"]\r\ntenant = "결제"\r\n'.encode())
+    assert load(file).gpu.owners["0"]["tenant"] == "결제"

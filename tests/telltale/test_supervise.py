@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from support.ports import free_port
 
 from telltale import survivors
@@ -145,6 +146,51 @@ def test_a_slow_start_is_no_hang() -> None:
     supervisor.stop()
 
 
+def test_a_part_that_listens_elsewhere_since_the_settings_changed_is_asked_there() -> None:
+    before, after = free_port(), free_port()
+    supervisor = Supervisor(
+        [Process("part", python("raise SystemExit(2)"), listens=f"127.0.0.1:{before}")],
+        lambda *_: None, patience=QUICK, ask=lambda address: responds(address, 0.3), every=0.1,
+    )  # fmt: skip
+    supervisor.tick()
+    until(lambda: supervisor.states()[0].blocked, supervisor)
+    mended = Process("part", python(SERVER.format(port=after)), listens=f"127.0.0.1:{after}")
+    supervisor.replace([mended])
+    assert supervisor.retry() == ["part"]
+    supervisor.tick()
+    pid = supervisor.states()[0].pid
+    deadline = time.monotonic() + 2
+    until(lambda: time.monotonic() > deadline, supervisor)
+    assert supervisor.states()[0].pid == pid
+    supervisor.stop()
+
+
+def test_a_list_that_cannot_be_written_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A full disk must not end the stack."""
+    full = tmp_path / "gone" / "pids"
+    supervisor = Supervisor([Process("part", ["sleep", "300"])], lambda *_: None, pids=full)
+    supervisor.tick()
+    assert supervisor.states()[0].pid is not None
+    supervisor.stop()
+    assert supervisor.states()[0].pid is None
+    assert str(full) in caplog.text
+
+
+def test_a_process_that_cannot_be_made_is_tried_again_and_ends_no_other() -> None:
+    now = [0.0]
+    # No system takes one argument that long.
+    processes = [Process("refused", ["true", "x" * (1 << 20)]), Process("part", ["sleep", "300"])]
+    supervisor = Supervisor(processes, lambda *_: None, clock=lambda: now[0])
+    supervisor.tick()
+    refused, part = supervisor.states()
+    assert (refused.pid, refused.failures) == (None, 1)
+    assert part.pid is not None
+    now[0] += 0.5
+    supervisor.tick()
+    assert supervisor.states()[0].failures == 2
+    supervisor.stop()
+
+
 def test_what_a_part_started_ends_with_it() -> None:
     lines: list[str] = []
     code = "import subprocess\nprint(subprocess.Popen(['sleep', '300']).pid)\nraise SystemExit(1)"
@@ -181,7 +227,20 @@ def test_what_survives_a_killed_supervisor_is_ended_by_the_next(tmp_path: Path) 
 def test_another_process_under_a_listed_id_is_left_alone(tmp_path: Path) -> None:
     other = subprocess.Popen(["sleep", "60"])
     pids = tmp_path / "pids"
-    pids.write_text(f"{other.pid} 1\nno number\n{2**22 + 1} 5\n")
+    pids.write_text(f"{survivors.BOOT_ID.read_text()}{other.pid} 1\nno number\n{2**22 + 1} 5\n")
+    assert survivors.end(pids) == []
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
+def test_a_list_of_an_earlier_boot_or_another_machine_is_not_believed(tmp_path: Path) -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    pids = tmp_path / "pids"
+    survivors.note(pids, [other.pid])
+    written = pids.read_text()
+    assert survivors.BOOT_ID.read_text().strip() in written
+    pids.write_text(written.replace(survivors.BOOT_ID.read_text().strip(), "another-boot"))
     assert survivors.end(pids) == []
     assert other.poll() is None
     other.kill()

@@ -22,6 +22,15 @@ Serve = Callable[..., AbstractContextManager[str]]
 PAGE = {"Accept": "text/html"}
 
 
+def test_a_form_of_several_parts_is_refused(serve: Serve) -> None:
+    """Its sender names the encoding: of punycode 60,000 digits take a second, in which nobody else is served."""
+    part = b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n' + b"9" * 100 + b"\r\n--b--\r\n"
+    with serve() as url:
+        for kind in ("multipart/form-data; boundary=b; charset=punycode", "Multipart/Form-Data; boundary=b"):
+            for path in ("/sign-in", "/first-start"):
+                assert httpx.post(url + path, content=part, headers={"Content-Type": kind}).status_code == 415
+
+
 def raw(url: str, *lines: str) -> int:
     """Send these lines unchanged; returns the status."""
     address = urlsplit(url)

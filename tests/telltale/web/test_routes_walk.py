@@ -77,6 +77,18 @@ def test_nobody_sees_nothing_without_signing_in(serve: Serve, store: Store, peop
     assert {status for (method, _), status in statuses.items() if method == "GET"} == {401}
 
 
+@pytest.mark.parametrize("people_exist", [True, False])
+def test_the_description_of_the_api_is_for_people(
+    serve: Serve, signed_in: SignedIn, store: Store, people_exist: bool
+) -> None:
+    with serve(routers=parts()) as url:
+        if people_exist:
+            people.add(store, name="mina", role="viewer", password=PASSWORD, actor="test", now=time.time())
+            with signed_in(url, "mina") as browser:
+                assert "/api/v1/feedback" in browser.get("/api/v1/openapi.json").json()["paths"]
+        assert httpx.get(f"{url}/api/v1/openapi.json").status_code == 401
+
+
 def test_a_service_opens_no_page(serve: Serve, store: Store) -> None:
     key = people.add_key(store, name="app", tenant="shop", scopes=["otlp:write"], actor="test", now=time.time())
     headers = {"Authorization": f"Bearer {key}"}

@@ -177,7 +177,7 @@ class Connection(listener.Connection):
         if looked_at == self._checked:
             return None
         local = self.transport.get_extra_info("sockname")
-        why = self._hosts.refusal(lambda name: request.field(name.encode()), str(local[0]))
+        why = self._hosts.refusal(request.named, str(local[0]))
         if why is not None:
             return HTTPStatus(STATUS), why
         self._checked = looked_at

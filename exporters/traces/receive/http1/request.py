@@ -67,6 +67,11 @@ class Request:
         """That header field, or an empty string."""
         return self.fields.get(name, b"").decode("latin-1")
 
+    def named(self, name: str) -> str | None:
+        """That header field, or None."""
+        value = self.fields.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
     def list(self, name: bytes, value: bytes) -> None:
         """Take the next header field."""
         name = name.lower()
