@@ -16,13 +16,22 @@ _AT = r"(?i)[a-z0-9._%+'\x{80}-\x{10FFFF}-]@[a-z0-9\x{80}-\x{10FFFF}-]"
 _CODED_EMAIL = r"(?i)(?:[a-z0-9._+'-]|%2b){1,64}%(?:25)?40(?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}"
 _CODED_AT = r"(?i)[a-z0-9._+'-]%(?:25)?40[a-z0-9-]"
 # As people and web pages hide an address from programs.
-_HIDDEN_AT = r"(?:[ ]?[(\[{<][ ]?(?:at|@|골뱅이|앳|엣)[ ]?[)\]}>][ ]?|&#0{0,4}64;|&#x0{0,4}40;|&commat;|[ ]?골뱅이[ ]?|[ ][앳엣][ ])"  # noqa: E501
-_HIDDEN_DOT = r"(?:\.|[ ]?[(\[{<][ ]?(?:dot|\.|점)[ ]?[)\]}>][ ]?|[ ]dot[ ]|[ ]?(?:쩜|닷|점)[ ]?|&#0{0,4}46;|&#x0{0,4}2e;|&period;)"  # noqa: E501
+_HIDDEN_AT = (
+    r"(?:[ ]?[(\[{<][ ]?(?:at|@|골뱅이|앳|엣)[ ]?[)\]}>][ ]?|&#0{0,4}64;|&#x0{0,4}40;|&commat;"
+    r"|[ ]?골뱅이[ ]?|[ ][앳엣][ ])"
+)
+_HIDDEN_DOT = (
+    r"(?:\.|[ ]?[(\[{<][ ]?(?:dot|\.|점)[ ]?[)\]}>][ ]?|[ ]dot[ ]|[ ]?(?:쩜|닷|점)[ ]?"
+    r"|&#0{0,4}46;|&#x0{0,4}2e;|&period;)"
+)
 _HIDDEN = (
     rf"(?i)[a-z0-9](?:[a-z0-9_%+'-]|{_HIDDEN_DOT}){{0,64}}{_HIDDEN_AT}"
     rf"(?:[a-z0-9-]{{1,63}}{_HIDDEN_DOT})+[a-z]{{2,24}}\b"
 )
-_SPOKEN = r"(?i)\b[a-z0-9._%+-]{1,64} at (?:[a-z0-9-]{1,63} dot )+(?:com|net|org|edu|gov|info|biz|io|ai|dev|app|co|kr|jp|de|uk|fr|me|us|example)\b"  # noqa: E501
+_SPOKEN = (
+    r"(?i)\b[a-z0-9._%+-]{1,64} at (?:[a-z0-9-]{1,63} dot )+"
+    r"(?:com|net|org|edu|gov|info|biz|io|ai|dev|app|co|kr|jp|de|uk|fr|me|us|example)\b"
+)
 _DOTTED_AT = rf"(?i)[a-z0-9._%+-]{{1,64}}@(?:[a-z0-9-]{{1,63}}{_HIDDEN_DOT})+[a-z]{{2,24}}\b"
 _DOT_SIGN = r"(?i)@[a-z0-9.-]{1,63}(?:[ ]?[(\[{<][ ]?(?:dot|\.|점)|[ ]dot[ ]|&#|&period;|[ ]?(?:쩜|닷|점))"
 

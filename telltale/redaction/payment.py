@@ -83,7 +83,7 @@ _CELLS, _BETWEEN = b',|;\n"', b',|;\n" '
 
 def is_card(number: bytes) -> bool:
     """Whether cards are issued with this prefix and length (ISO/IEC 7812), and the check digit is right."""
-    return _is_issued(number) and luhn(number) and not (len(number) == 13 and is_ean(number))
+    return luhn(number) and _is_issued(number) and not (len(number) == 13 and is_ean(number))
 
 
 def _is_issued(number: bytes) -> bool:
@@ -141,7 +141,8 @@ def iban(data: bytes, start: int, end: int) -> list[Span]:
 
 _BANK = (
     r"(?i)(?:계좌|입금|송금|이체|예금|통장|은행|뱅크|농협|수협|신협|우체국|새마을금고"
-    r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b|\b(?:bank|checking|savings|current)[ _-]account|\brouting[ _-]?(?:no|number)\b)"  # noqa: E501
+    r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b"
+    r"|\b(?:bank|checking|savings|current)[ _-]account|\brouting[ _-]?(?:no|number)\b)"
 )
 _ACCOUNT = rf"{_BANK}{UP_TO}(\d{{2,6}}(?:{GAP}\d{{1,7}}){{1,4}}|\d{{8,17}}){END}"
 _TIME = re.compile(rb"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d*")
@@ -187,5 +188,8 @@ CARDS = (
     Shape("card", _LOCAL_BEFORE, local),
 )
 IBANS = (Shape("iban", rf"(?i)(?:\b|_)({_IBAN})", iban, rf"(?i)(?:\b|_)(?:{_IBAN_HEADS})\d{{2}}{_IBAN_GAP}?[a-z0-9]"),)
-_ACCOUNT_OF = rf"{FIRST}(\d{{3,6}}-\d{{2,6}}-\d{{3,7}}(?:-\d{{1,5}})?)[ (]{{0,2}}(?:[가-힣A-Z]{{1,6}}(?:은행|뱅크)|농협|신협|우체국)"  # noqa: E501
+_ACCOUNT_OF = (
+    rf"{FIRST}(\d{{3,6}}-\d{{2,6}}-\d{{3,7}}(?:-\d{{1,5}})?)[ (]{{0,2}}"
+    r"(?:[가-힣A-Z]{1,6}(?:은행|뱅크)|농협|신협|우체국)"
+)
 ACCOUNTS = (Shape("bank_account", _ACCOUNT, account, _BANK + THEN_DIGIT), Shape("bank_account", _ACCOUNT_OF, account))
