@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from telltale.redaction.shape import ALONE, END, Shape, Span, is_word
+from telltale.redaction.shape import ALONE, END, Shape, Span, is_word, trimmed
 
 # A name is in Latin, Greek and Cyrillic letters, or only in others: their words come right before an address.
 _EMAIL = (
@@ -61,7 +61,7 @@ _PATH = re.compile(rb"[/~]|[\w.-]{1,100}/|[\w-]{1,100}\.git\b", re.ASCII)
 _SCALE = re.compile(rb"\dx\.")
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_IPV4 = rf"{ALONE}({_OCTET}(?:\.{_OCTET}){{3}}){END}"
+_IPV4 = rf"{ALONE}(?:{_OCTET}(?:\.{_OCTET}){{3}}){END}"
 _H = r"[0-9a-f]{1,4}"
 _DOTTED = r"\d{1,3}(?:\.\d{1,3}){3}"
 _GROUPS = rf"{_H}(?::{_H}){{0,6}}"
@@ -75,6 +75,7 @@ _IPV6 = (
 
 def ipv4(data: bytes, start: int, end: int) -> list[Span]:
     """An address of a host: no version, section or longer identifier, such as SNMP's."""
+    start, end = trimmed(data, start, end)
     found, after = data[start:end], data[end : end + 2]
     longer = after[:1] == b"." and after[1:].isdigit()
     # A browser version's zeros are no host.

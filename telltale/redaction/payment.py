@@ -18,6 +18,7 @@ from telltale.redaction.shape import (
     digits,
     in_chain,
     in_row,
+    trimmed,
 )
 
 _CARD_GAP = r"[^0-9A-Za-z]{1,4}"
@@ -25,7 +26,7 @@ _FOUR = r"(?:4\d|5[0-8]|6[02-57]|3[04-9]|2[2-7])\d\d"
 _CARD = (
     # Four groups of four, some with a fifth; American Express and Diners Club; halves; together. The first Visa cards
     # had 13 digits.
-    rf"({_FOUR}(?:{_CARD_GAP}\d{{4}}){{3}}(?:{ANY_GAP}?\d{{1,3}})?"
+    rf"(?:{_FOUR}(?:{_CARD_GAP}\d{{4}}){{3}}(?:{ANY_GAP}?\d{{1,3}})?"
     # With some gaps left out; over two lines.
     rf"|{_FOUR}(?:[ -]?\d{{4}}){{3}}|3[47]\d\d(?:{ANY_GAP}\d{{4}}){{2}}{ANY_GAP}\d{{3}}"
     rf"|{_FOUR}{ANY_GAP}\d{{4}}\n\d{{4}}{ANY_GAP}\d{{4}}|{_FOUR}(?:{ANY_GAP}\d{{4}}){{2}}\n\d{{4}}"
@@ -42,6 +43,7 @@ _NEXT = re.compile(
 
 def card(data: bytes, start: int, end: int) -> list[Span]:
     """Groups of digits that form a card number; adjacent ones (a CVV, an amount) and rows of a table are kept."""
+    start, end = trimmed(data, start, end)
     last = end
     while start < last:
         size = _card_size(data[start:end])

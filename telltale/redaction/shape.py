@@ -61,6 +61,12 @@ def digits(found: bytes) -> bytes:
 _NO_DIGITS = bytes(code for code in range(256) if not 48 <= code <= 57)
 
 
+def trimmed(data: bytes, start: int, end: int) -> Span:
+    """From the first to the last digit: for expressions without a group, which RE2 matches twice as fast."""
+    found = data[start:end]
+    return end - len(found.lstrip(_NO_DIGITS)), start + len(found.rstrip(_NO_DIGITS))
+
+
 def in_chain(data: bytes, start: int, end: int) -> bool:
     """Whether a hyphen or a dot joins further digits, as in an order number or a version."""
     before, after = data[max(0, start - 2) : start], data[end : end + 2]
