@@ -167,7 +167,7 @@ _SPACES = b" \t\n\f\r"
 
 def _is_joined(data: bytes, start: int, end: int) -> bool:
     """Whether anything but a space stands right beside it, or another number as in a row of a table."""
-    beside = (data[start - 1 : start] if start else b"") + data[end : end + 1]
+    beside = data[max(0, start - 1) : start] + data[end : end + 1]
     return beside.strip(_SPACES) != b"" or in_row(data, start, end)
 
 

@@ -33,7 +33,8 @@ def rrn(data: bytes, start: int, end: int) -> list[Span]:
     number's name before it decides.
     """
     found = data[start:end]
-    if in_chain(data, start, end) or (data[start - 1 : start] == b"." and data[start - 2 : start - 1].isdigit()):
+    before = data[max(0, start - 2) : start]
+    if in_chain(data, start, end) or (before[1:] == b"." and before[:1].isdigit()):
         return []
     number, is_bare = digits(found), len(found) == 13
     if is_announced(data, start, _RRN_WORDS):

@@ -79,10 +79,10 @@ def ipv4(data: bytes, start: int, end: int) -> list[Span]:
     found, after = data[start:end], data[end : end + 2]
     longer = after[:1] == b"." and after[1:].isdigit()
     # A browser version's zeros are no host.
-    is_browser = data[start - 1 : start] == b"/" and found.endswith(b".0.0.0")
-    if longer or is_browser or found == b"0.0.0.0" or (after[:1] == b"_" and data[start - 1 : start] != b"_"):
+    is_browser = data[max(0, start - 1) : start] == b"/" and found.endswith(b".0.0.0")
+    if longer or is_browser or found == b"0.0.0.0" or (after[:1] == b"_" and data[max(0, start - 1) : start] != b"_"):
         return []
-    if data[start - 1 : start] in _NO_WORD:
+    if data[max(0, start - 1) : start] in _NO_WORD:
         return [(start, end)]
     before = data[max(0, start - 24) : start]
     is_version = before.rstrip(_AFTER_WORD).lower().endswith(_VERSIONS) or before.rstrip(b" ").endswith(_PINS)
@@ -118,7 +118,7 @@ _SLICE = re.compile(r"\d{0,3}::\d{0,3}")
 
 def ipv6(data: bytes, start: int, end: int) -> list[Span]:
     """An address that parses; not a name in C++ or Rust, nor a slice."""
-    found, before, after = data[start:end].decode(), data[start - 1 : start] if start else b"", data[end : end + 2]
+    found, before, after = data[start:end].decode(), data[max(0, start - 1) : start], data[end : end + 2]
     if is_word(data, end) or _is_scoped(found, before, after) or (after[:1] == b":" and after[1:] in _JOINED):
         return []
     try:

@@ -355,6 +355,7 @@ def test_endless_backslashes_take_no_longer() -> None:
 MORE = [
     ("kr_rrn", "주민번호 9001011234567"),
     ("kr_rrn", "900101 - 1234567"),
+    ("kr_rrn", ".900101-1234567"),
     ("kr_rrn", "주민등록번호 900101.1234567"),
     ("driver_license", "11-22-123456-78"),
     ("passport", "여권번호: M12345678"),
