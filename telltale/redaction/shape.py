@@ -13,8 +13,8 @@ Span = tuple[int, int]
 Check = Callable[[bytes, int, int], list[Span]]
 """Maps a text and a candidate's beginning and end (bytes) to the spans to remove.
 
-Compiled by mypyc, a slice of bytes whose end comes before its beginning raises SystemError where Python's is empty: before
-a candidate take `data[max(0, start - 1) : start]`.
+Compiled by mypyc, a slice of bytes whose end comes before its beginning raises SystemError where Python's is empty:
+before a candidate take `data[max(0, start - 1) : start]`.
 """
 
 
