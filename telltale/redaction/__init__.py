@@ -165,6 +165,12 @@ def _compile(kind: str, expression: str, options: Any) -> Any:
 _SPACES = b" \t\n\f\r"
 
 
+def _is_joined(data: bytes, start: int, end: int) -> bool:
+    """Whether anything but a space stands right beside it, or another number as in a row of a table."""
+    beside = data[max(0, start - 1) : start] + data[end : end + 1]
+    return beside.strip(_SPACES) != b"" or in_row(data, start, end)
+
+
 def _is_done(rule: Rule, found: bytes) -> bool:
     """Whether nothing but marks and signs is in it: what there was has been removed."""
     rest = rule.marks.sub(b"", found)
@@ -190,8 +196,7 @@ def _apply(rule: Rule, data: bytes, counts: Counts) -> tuple[bytes, bool]:
                 continue
             pieces += (data[last:start], rule.mark, data[start:end].translate(_REMOVED, _NO_PLACES))
             last = end
-            beside = (data[start - 1 : start] if start else b"") + data[end : end + 1]
-            joined = joined or bool(beside.strip(_SPACES)) or in_row(data, start, end)
+            joined = joined or _is_joined(data, start, end)
     if not pieces:
         return data, False
     counts[rule.kind] = counts.get(rule.kind, 0) + len(pieces) // 3

@@ -33,7 +33,8 @@ def rrn(data: bytes, start: int, end: int) -> list[Span]:
     number's name before it decides.
     """
     found = data[start:end]
-    if in_chain(data, start, end) or (data[start - 1 : start] == b"." and data[start - 2 : start - 1].isdigit()):
+    before = data[max(0, start - 2) : start]
+    if in_chain(data, start, end) or (before[1:] == b"." and before[:1].isdigit()):
         return []
     number, is_bare = digits(found), len(found) == 13
     if is_announced(data, start, _RRN_WORDS):
@@ -102,14 +103,18 @@ _BUSINESS_NAME = r"(?i)(?:사업자|법인[ ]?등록|business[ _-]reg(?:istratio
 _BUSINESS_CHECKED = rf"{FIRST}([1-9]\d{{2}}-\d{{2}}-\d{{5}}){END}"
 _EMPLOYER = rf"(?i)(?:employer identification|\bein\b|\btax id|\bfein\b){UP_TO}(\d{{2}}-?\d{{7}}){END}"
 # Two letters of the country, of which some numbers have further letters.
-_VAT = r"(?i)\b(?:vat|ust-?id)(?:[ _-]?(?:id|reg|no|number|nr)\.?){0,2}[^0-9a-z\n]{1,4}([a-z]{2}[ ]?[0-9a-z]{0,2}\d{6,11}[0-9a-z]{0,3})\b"  # noqa: E501
+_VAT = (
+    r"(?i)\b(?:vat|ust-?id)(?:[ _-]?(?:id|reg|no|number|nr)\.?){0,2}[^0-9a-z\n]{1,4}"
+    r"([a-z]{2}[ ]?[0-9a-z]{0,2}\d{6,11}[0-9a-z]{0,3})\b"
+)
 _KR_SPLIT = rf"(?:주민|외국인[ ]?등록){UP_TO}({_DATE}[^0-9\n]{{1,16}}[1-8]\d{{6}}){END}"
 _LICENCE_WORDS = (
     r"(?i)(?:\bdriv(?:er|ing)'?s?[ _-]?licen[cs]e|\bdl[ ]?(?:#|no\b|number)|\blicen[cs]e[ _-](?:no|number|#))"
     r"(?:[ _-]?(?:number|no\.?|num|#|id|is|was|on file))*[^0-9a-z\n]{1,4}([a-z0-9]{1,8}(?:[ -]?[a-z0-9]{2,8}){1,3})\b"
 )
 _PLATE_SAID = (
-    r"(?i)(?:(?:licen[cs]e|number|vehicle|car)[ _-]?plate|plate[ _-]?(?:no|number|#)|\bregistration plate|\bvehicle reg(?:istration)?)"  # noqa: E501
+    r"(?i)(?:(?:licen[cs]e|number|vehicle|car)[ _-]?plate|plate[ _-]?(?:no|number|#)|\bregistration plate"
+    r"|\bvehicle reg(?:istration)?)"
     r"(?:[ _-]?(?:number|no\.?|is|was))*[^0-9a-z\n]{1,4}([a-z0-9]{1,4}(?:[ -]?[a-z0-9]{2,4}){1,2})\b"
 )
 

@@ -55,11 +55,13 @@ _ISSUED = (
     r"pat[A-Za-z0-9]{14}\.[0-9a-f]{40,}",
     r"AGE-SECRET-KEY-1[A-Z0-9]{40,}",
     # Groq, xAI, Perplexity, Replicate, Jina, Stripe's hooks, Linear, Grafana, Shopify, DigitalOcean, LangSmith,
-    # Together, Fireworks, Pinecone, PostHog, Sentry, Notion, PlanetScale, Supabase, RubyGems, Docker, Netlify, Tailscale, OpenAI.  # noqa: E501
+    # Together, Fireworks, Pinecone, PostHog, Sentry, Notion, PlanetScale, Supabase, RubyGems, Docker,
+    # Netlify, Tailscale, OpenAI.
     r"(?:gsk_|xai-|pplx-|r8_|jina_|whsec_|lin_api_|gl(?:sa|c)_|shp(?:at|ca|pa|ss)_|do[opr]_v1_|lsv2_(?:pt|sk)_|tgp_v1_"
     r"|fw_|pcsk_|ph[cx]_|sntry[su]_|ntn_|secret_|pscale_(?:tkn|pw|oauth)_|sb[pc]_|sb_secret_|rubygems_|nfp_"
     r"|tskey-[a-z]+-|sess-|HRKU-|NRAK-|dckr_oat_)[A-Za-z0-9]{26,}(?:[_-][A-Za-z0-9]+)?",
-    # NVIDIA, Tavily, Vault, Google, Docker, PyPI, Slack's apps, GitLab's triggers, Atlassian, Postman, Figma, 1Password.  # noqa: E501
+    # NVIDIA, Tavily, Vault, Google, Docker, PyPI, Slack's apps, GitLab's triggers, Atlassian, Postman,
+    # Figma, 1Password.
     r"(?:nvapi-|tvly-|hv[bs]\.|ya29\.|GOCSPX-|dckr_pat_|pypi-AgE|xapp-|ATATT3|PMAK-|figd_|ops_eyJ|FlyV1 fm2_)"
     r"[A-Za-z0-9_-]{20,}",
 )

@@ -141,19 +141,20 @@ def mixed(data: bytes, start: int, end: int) -> list[Span]:
 
 
 _KOREAN_PASS = (
-    r"(?:비밀[ ]?번호|비번|패스워드|암호)(?:[ ]?\([^)\n]{1,16}\))?[ ]?(?:은|는|이|가|을|를|값)?(?:요)?[ ]?"  # noqa: S105
+    r"(?:비밀[ ]?번호|비번|패스워드|암호)(?:[ ]?\([^)\n]{1,16}\))?[ ]?(?:은|는|이|가|을|를|값)?(?:요)?[ ]?"  # noqa: S105 - what it finds is one
     r"(?:[:=-]|->|=>|→|\x{FF1A})?[ ]?[\"'`]?([!#-&(-.0-;=?-\[\]-_a-z|~]{6,})"
 )
 # Behind a name and a slash.
 _BESIDE = (
-    r"(?i)(?:계정|아이디|로그인|account|login|\bid|username|credentials?)[^\n/]{0,24}[ ]?/[ ]?"
+    r"(?i)(?:계정|아이디|로그인|(?:account|login|\bid|username|credentials?)[ :=])[^\n/?!]{0,24}[ ]?/[ ]?"
     r"([A-Za-z][A-Za-z_.-]*[0-9!@#$%^&][^\s\x01-\x17\"'`\\,;<>(){}\[\]]+)"
 )
 _QUOTED = rf"{_NAMED}(?:[_-]base)?[\"']?[ \t]{{0,3}}{_SIGN}[ \t]{{0,3}}[\"']([^\s\x01-\x17\"'\\]{{20,}})[\"']"
 _VARIABLE = r"\b[A-Z][A-Z0-9_]{0,64}_(?:KEY|TOKEN|SECRET|PAT|CREDENTIALS?)(?:_BASE)?=[\"']?([A-Za-z0-9_.~+/=-]{16,})"
 _KEY_SAID = (
-    r"(?i)(?:키|토큰|시크릿|\b(?:key|token|secret))(?:[ ]?(?:값|id))?(?:은|는|이|가|[ ]is|[ ]was)?(?:[ ]?[:=(\x{2013}\x{2014}-])?"  # noqa: E501
-    r"[ ]?[\"'`]?([A-Za-z0-9_.~+/=-]{20,})"
+    r"(?i)(?:(?:키|토큰|시크릿)(?:[ ]?(?:값|id))?(?:은|는|이|가)?(?:[ ]?[:=(\x{2013}\x{2014}-])?[ ]?"
+    r"|\b(?:key|token|secret)(?:[ ]?id)?(?:은|는|이|가|[ ]is|[ ]was)?(?:[ ]?[:=(\x{2013}\x{2014}-][ ]?|[ ]))"
+    r"[\"'`]?([A-Za-z0-9_.~+/=-]{20,})"
 )
 _AUTHORIZATION_RAW = rf"{_AUTHORIZATION}{_GIVEN}([A-Za-z0-9_.~+/=-]{{20,}})"
 # A data source's name: `user:password@tcp(host)`, `user/password@host`.

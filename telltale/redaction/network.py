@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from telltale.redaction.shape import ALONE, END, Shape, Span, is_word
+from telltale.redaction.shape import ALONE, END, Shape, Span, is_word, trimmed
 
 # A name is in Latin, Greek and Cyrillic letters, or only in others: their words come right before an address.
 _EMAIL = (
@@ -16,13 +16,22 @@ _AT = r"(?i)[a-z0-9._%+'\x{80}-\x{10FFFF}-]@[a-z0-9\x{80}-\x{10FFFF}-]"
 _CODED_EMAIL = r"(?i)(?:[a-z0-9._+'-]|%2b){1,64}%(?:25)?40(?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}"
 _CODED_AT = r"(?i)[a-z0-9._+'-]%(?:25)?40[a-z0-9-]"
 # As people and web pages hide an address from programs.
-_HIDDEN_AT = r"(?:[ ]?[(\[{<][ ]?(?:at|@|골뱅이|앳|엣)[ ]?[)\]}>][ ]?|&#0{0,4}64;|&#x0{0,4}40;|&commat;|[ ]?골뱅이[ ]?|[ ][앳엣][ ])"  # noqa: E501
-_HIDDEN_DOT = r"(?:\.|[ ]?[(\[{<][ ]?(?:dot|\.|점)[ ]?[)\]}>][ ]?|[ ]dot[ ]|[ ]?(?:쩜|닷|점)[ ]?|&#0{0,4}46;|&#x0{0,4}2e;|&period;)"  # noqa: E501
+_HIDDEN_AT = (
+    r"(?:[ ]?[(\[{<][ ]?(?:at|@|골뱅이|앳|엣)[ ]?[)\]}>][ ]?|&#0{0,4}64;|&#x0{0,4}40;|&commat;"
+    r"|[ ]?골뱅이[ ]?|[ ][앳엣][ ])"
+)
+_HIDDEN_DOT = (
+    r"(?:\.|[ ]?[(\[{<][ ]?(?:dot|\.|점)[ ]?[)\]}>][ ]?|[ ]dot[ ]|[ ]?(?:쩜|닷|점)[ ]?"
+    r"|&#0{0,4}46;|&#x0{0,4}2e;|&period;)"
+)
 _HIDDEN = (
     rf"(?i)[a-z0-9](?:[a-z0-9_%+'-]|{_HIDDEN_DOT}){{0,64}}{_HIDDEN_AT}"
     rf"(?:[a-z0-9-]{{1,63}}{_HIDDEN_DOT})+[a-z]{{2,24}}\b"
 )
-_SPOKEN = r"(?i)\b[a-z0-9._%+-]{1,64} at (?:[a-z0-9-]{1,63} dot )+(?:com|net|org|edu|gov|info|biz|io|ai|dev|app|co|kr|jp|de|uk|fr|me|us|example)\b"  # noqa: E501
+_SPOKEN = (
+    r"(?i)\b[a-z0-9._%+-]{1,64} at (?:[a-z0-9-]{1,63} dot )+"
+    r"(?:com|net|org|edu|gov|info|biz|io|ai|dev|app|co|kr|jp|de|uk|fr|me|us|example)\b"
+)
 _DOTTED_AT = rf"(?i)[a-z0-9._%+-]{{1,64}}@(?:[a-z0-9-]{{1,63}}{_HIDDEN_DOT})+[a-z]{{2,24}}\b"
 _DOT_SIGN = r"(?i)@[a-z0-9.-]{1,63}(?:[ ]?[(\[{<][ ]?(?:dot|\.|점)|[ ]dot[ ]|&#|&period;|[ ]?(?:쩜|닷|점))"
 
@@ -52,7 +61,7 @@ _PATH = re.compile(rb"[/~]|[\w.-]{1,100}/|[\w-]{1,100}\.git\b", re.ASCII)
 _SCALE = re.compile(rb"\dx\.")
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_IPV4 = rf"{ALONE}({_OCTET}(?:\.{_OCTET}){{3}}){END}"
+_IPV4 = rf"{ALONE}(?:{_OCTET}(?:\.{_OCTET}){{3}}){END}"
 _H = r"[0-9a-f]{1,4}"
 _DOTTED = r"\d{1,3}(?:\.\d{1,3}){3}"
 _GROUPS = rf"{_H}(?::{_H}){{0,6}}"
@@ -66,13 +75,14 @@ _IPV6 = (
 
 def ipv4(data: bytes, start: int, end: int) -> list[Span]:
     """An address of a host: no version, section or longer identifier, such as SNMP's."""
+    start, end = trimmed(data, start, end)
     found, after = data[start:end], data[end : end + 2]
     longer = after[:1] == b"." and after[1:].isdigit()
     # A browser version's zeros are no host.
-    is_browser = data[start - 1 : start] == b"/" and found.endswith(b".0.0.0")
-    if longer or is_browser or found == b"0.0.0.0" or (after[:1] == b"_" and data[start - 1 : start] != b"_"):
+    is_browser = data[max(0, start - 1) : start] == b"/" and found.endswith(b".0.0.0")
+    if longer or is_browser or found == b"0.0.0.0" or (after[:1] == b"_" and data[max(0, start - 1) : start] != b"_"):
         return []
-    if data[start - 1 : start] in _NO_WORD:
+    if data[max(0, start - 1) : start] in _NO_WORD:
         return [(start, end)]
     before = data[max(0, start - 24) : start]
     is_version = before.rstrip(_AFTER_WORD).lower().endswith(_VERSIONS) or before.rstrip(b" ").endswith(_PINS)
@@ -108,7 +118,7 @@ _SLICE = re.compile(r"\d{0,3}::\d{0,3}")
 
 def ipv6(data: bytes, start: int, end: int) -> list[Span]:
     """An address that parses; not a name in C++ or Rust, nor a slice."""
-    found, before, after = data[start:end].decode(), data[start - 1 : start] if start else b"", data[end : end + 2]
+    found, before, after = data[start:end].decode(), data[max(0, start - 1) : start], data[end : end + 2]
     if is_word(data, end) or _is_scoped(found, before, after) or (after[:1] == b":" and after[1:] in _JOINED):
         return []
     try:

@@ -18,6 +18,7 @@ from telltale.redaction.shape import (
     digits,
     in_chain,
     in_row,
+    trimmed,
 )
 
 _CARD_GAP = r"[^0-9A-Za-z]{1,4}"
@@ -25,7 +26,7 @@ _FOUR = r"(?:4\d|5[0-8]|6[02-57]|3[04-9]|2[2-7])\d\d"
 _CARD = (
     # Four groups of four, some with a fifth; American Express and Diners Club; halves; together. The first Visa cards
     # had 13 digits.
-    rf"({_FOUR}(?:{_CARD_GAP}\d{{4}}){{3}}(?:{ANY_GAP}?\d{{1,3}})?"
+    rf"(?:{_FOUR}(?:{_CARD_GAP}\d{{4}}){{3}}(?:{ANY_GAP}?\d{{1,3}})?"
     # With some gaps left out; over two lines.
     rf"|{_FOUR}(?:[ -]?\d{{4}}){{3}}|3[47]\d\d(?:{ANY_GAP}\d{{4}}){{2}}{ANY_GAP}\d{{3}}"
     rf"|{_FOUR}{ANY_GAP}\d{{4}}\n\d{{4}}{ANY_GAP}\d{{4}}|{_FOUR}(?:{ANY_GAP}\d{{4}}){{2}}\n\d{{4}}"
@@ -42,6 +43,7 @@ _NEXT = re.compile(
 
 def card(data: bytes, start: int, end: int) -> list[Span]:
     """Groups of digits that form a card number; adjacent ones (a CVV, an amount) and rows of a table are kept."""
+    start, end = trimmed(data, start, end)
     last = end
     while start < last:
         size = _card_size(data[start:end])
@@ -83,7 +85,7 @@ _CELLS, _BETWEEN = b',|;\n"', b',|;\n" '
 
 def is_card(number: bytes) -> bool:
     """Whether cards are issued with this prefix and length (ISO/IEC 7812), and the check digit is right."""
-    return _is_issued(number) and luhn(number) and not (len(number) == 13 and is_ean(number))
+    return luhn(number) and _is_issued(number) and not (len(number) == 13 and is_ean(number))
 
 
 def _is_issued(number: bytes) -> bool:
@@ -141,7 +143,8 @@ def iban(data: bytes, start: int, end: int) -> list[Span]:
 
 _BANK = (
     r"(?i)(?:계좌|입금|송금|이체|예금|통장|은행|뱅크|농협|수협|신협|우체국|새마을금고"
-    r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b|\b(?:bank|checking|savings|current)[ _-]account|\brouting[ _-]?(?:no|number)\b)"  # noqa: E501
+    r"|\b(?:bank[ _-]?)?(?:account|acct|a/c)[ _-]?(?:no|num|number|nr|#)\b"
+    r"|\b(?:bank|checking|savings|current)[ _-]account|\brouting[ _-]?(?:no|number)\b)"
 )
 _ACCOUNT = rf"{_BANK}{UP_TO}(\d{{2,6}}(?:{GAP}\d{{1,7}}){{1,4}}|\d{{8,17}}){END}"
 _TIME = re.compile(rb"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d*")
@@ -187,5 +190,8 @@ CARDS = (
     Shape("card", _LOCAL_BEFORE, local),
 )
 IBANS = (Shape("iban", rf"(?i)(?:\b|_)({_IBAN})", iban, rf"(?i)(?:\b|_)(?:{_IBAN_HEADS})\d{{2}}{_IBAN_GAP}?[a-z0-9]"),)
-_ACCOUNT_OF = rf"{FIRST}(\d{{3,6}}-\d{{2,6}}-\d{{3,7}}(?:-\d{{1,5}})?)[ (]{{0,2}}(?:[가-힣A-Z]{{1,6}}(?:은행|뱅크)|농협|신협|우체국)"  # noqa: E501
+_ACCOUNT_OF = (
+    rf"{FIRST}(\d{{3,6}}-\d{{2,6}}-\d{{3,7}}(?:-\d{{1,5}})?)[ (]{{0,2}}"
+    r"(?:[가-힣A-Z]{1,6}(?:은행|뱅크)|농협|신협|우체국)"
+)
 ACCOUNTS = (Shape("bank_account", _ACCOUNT, account, _BANK + THEN_DIGIT), Shape("bank_account", _ACCOUNT_OF, account))

@@ -11,7 +11,11 @@ from typing import NamedTuple
 
 Span = tuple[int, int]
 Check = Callable[[bytes, int, int], list[Span]]
-"""Maps a text and a candidate's beginning and end (bytes) to the spans to remove."""
+"""Maps a text and a candidate's beginning and end (bytes) to the spans to remove.
+
+Compiled by mypyc, a slice of bytes whose end comes before its beginning raises SystemError where Python's is empty:
+before a candidate take `data[max(0, start - 1) : start]`.
+"""
 
 
 def whole(_data: bytes, start: int, end: int) -> list[Span]:
@@ -59,6 +63,12 @@ def digits(found: bytes) -> bytes:
 
 
 _NO_DIGITS = bytes(code for code in range(256) if not 48 <= code <= 57)
+
+
+def trimmed(data: bytes, start: int, end: int) -> Span:
+    """From the first to the last digit: for expressions without a group, which RE2 matches twice as fast."""
+    found = data[start:end]
+    return end - len(found.lstrip(_NO_DIGITS)), start + len(found.rstrip(_NO_DIGITS))
 
 
 def in_chain(data: bytes, start: int, end: int) -> bool:

@@ -355,6 +355,7 @@ def test_endless_backslashes_take_no_longer() -> None:
 MORE = [
     ("kr_rrn", "주민번호 9001011234567"),
     ("kr_rrn", "900101 - 1234567"),
+    ("kr_rrn", ".900101-1234567"),
     ("kr_rrn", "주민등록번호 900101.1234567"),
     ("driver_license", "11-22-123456-78"),
     ("passport", "여권번호: M12345678"),
@@ -401,6 +402,8 @@ def test_what_a_word_or_a_shape_announces_is_removed(kind: str, line: str) -> No
         "barcode 8801234567893",
         "icon@2x.png, q@k.transpose(1)",
         "12조3456억",
+        "wB50+KeyP1smz8eoA9kTYvLOx8RzfUwL/wg9rEYmN2WbeJ8Wz8JAKOu1Un7yK24nS9A+Wn++SOVP",
+        "tk1Y9pSw/IDZeuyOSs9+/N15u1AAhhvCbpJnMeawGKfmSpVpCpSIwZP+Y61cxPJaSLkLVabuDfrp",
         "shape 4123 2345 3456 4567 5678",
         "법인등록번호가 뭔가요? Unix time 1790000000 is in 2026",
         "여권은 없어요. 주문번호는 123456789 입니다",
