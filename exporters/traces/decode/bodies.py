@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from typing import Literal, TypeVar
 
@@ -21,6 +22,10 @@ GZIP_WINDOW = 31
 GZIP_PLAIN_HEADER = b"\x1f\x8b\x08\0"
 # The largest ratio by which a DEFLATE stream can expand.
 MOST_RATIO = 1032
+# Bytes of a body that is decompressed in one call, which holds it twice for a moment.
+MOST_AT_ONCE = 4 << 20
+# Bytes that go into a stream, or come out of it, at once.
+PIECE = 1 << 18
 # Bytes of a zstd body decompressed at once: four may expand to 128 KiB, so the limit is exceeded by at most 8 MiB.
 ZSTD_PIECE = 256
 # Even an empty frame takes time; senders' libraries write one frame, or one per chunk.
@@ -53,12 +58,7 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
         elif encoding == "gzip" and (found := _at_once(body, limit)) is not None:
             plain = found
         elif encoding in ("gzip", "deflate"):
-            engine = zlib.decompressobj(GZIP_WINDOW if encoding == "gzip" else zlib.MAX_WBITS)
-            plain = engine.decompress(body, limit + 1)
-            if len(plain) <= limit and not engine.eof:
-                raise Refused("malformed", f"the {encoding} body is cut off")
-            if engine.unused_data:
-                raise Refused("malformed", f"something follows the end of the {encoding} body")
+            plain = _inflated(body, encoding, limit)
         elif encoding == "zstd":
             plain = _zstd(body, limit)
         else:
@@ -73,10 +73,11 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
 def _at_once(body: bytes, limit: int) -> bytes | None:
     """A single-member gzip body whose trailer states its true size (RFC 1952, ISIZE), in one call; None for any other.
 
-    Costs a quarter of streaming. The size is the sender's claim, so it is checked against what is possible.
+    Costs a quarter of streaming, and twice the memory. The size is the sender's claim, so it is checked against what is
+    possible.
     """
     size = int.from_bytes(body[-4:], "little")
-    if not body.startswith(GZIP_PLAIN_HEADER) or not 0 < size <= min(limit, len(body) * MOST_RATIO):
+    if not body.startswith(GZIP_PLAIN_HEADER) or not 0 < size <= min(limit, len(body) * MOST_RATIO, MOST_AT_ONCE):
         return None
     try:
         plain = bytes(deflate.deflate_decompress(memoryview(body)[10:-8], size))
@@ -86,14 +87,34 @@ def _at_once(body: bytes, limit: int) -> bytes | None:
     return plain if len(plain) == size and deflate.crc32(plain) == int.from_bytes(body[-8:-4], "little") else None
 
 
+def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
+    """The content of a gzip or zlib stream, or its first `limit` bytes and one. Raises Refused and zlib.error."""
+    engine = zlib.decompressobj(GZIP_WINDOW if encoding == "gzip" else zlib.MAX_WBITS)
+    # It grows in place, and its content is not copied in the end; zlib's own pieces would be joined into a second copy.
+    plain, view = io.BytesIO(), memoryview(body)
+    for at in range(0, len(body), PIECE):
+        rest: bytes | memoryview = view[at : at + PIECE]
+        while wanted := min(PIECE, limit + 1 - plain.tell()):
+            found = plain.write(engine.decompress(rest, wanted))
+            rest = engine.unconsumed_tail
+            if engine.eof or (not rest and found < wanted):
+                break
+        else:
+            return plain.getvalue()
+        if engine.unused_data or (engine.eof and at + PIECE < len(body)):
+            raise Refused("malformed", f"something follows the end of the {encoding} body")
+    if not engine.eof:
+        raise Refused("malformed", f"the {encoding} body is cut off")
+    return plain.getvalue()
+
+
 def _zstd(body: bytes, limit: int) -> bytes:
     """The content of all frames (RFC 8878 allows several), up to a little over `limit` bytes.
 
     Raises Refused for a truncated last frame, ZstdError for anything but a frame.
     """
     engine, view = zstandard.ZstdDecompressor(), memoryview(body)
-    parts: list[bytes] = []
-    size = at = 0
+    plain, at = io.BytesIO(), 0
     for _ in range(MOST_FRAMES):
         # A decompressobj finds its frame's end, and allocates what it writes, whatever size the frame announces.
         frame = engine.decompressobj()
@@ -102,13 +123,12 @@ def _zstd(body: bytes, limit: int) -> bytes:
                 raise Refused("malformed", "the zstd body is cut off")
             piece = view[at : at + ZSTD_PIECE]
             at += len(piece)
-            parts.append(frame.decompress(piece))
-            size += len(parts[-1])
-            if size > limit:
-                return b"".join(parts)
+            plain.write(frame.decompress(piece))
+            if plain.tell() > limit:
+                return plain.getvalue()
         at -= len(frame.unused_data)
         if at == len(body):
-            return b"".join(parts)
+            return plain.getvalue()
     raise Refused("malformed", f"the zstd body has more than {MOST_FRAMES} frames")
 
 

@@ -238,9 +238,22 @@ class Receiver:
         plain = bodies.small(request.body, request.encoding, LARGE)
         if plain is not None:
             return self._proceed(self._decode(request, tenant, plain), signal, reply)
-        decoding = self._decoders.submit(self._decode, request, tenant, None)
+        decoding = self._decoders.submit(self._try_to_decode, request, tenant)
         self._wait(decoding, reply, lambda: self._proceed(decoding.result(), signal, reply))
         return None
+
+    def _try_to_decode(self, request: ExportRequest, tenant: str | None) -> Callable[[], Batch]:
+        """As `_decode`, but what is refused is refused by what this returns."""
+        try:
+            return self._decode(request, tenant, None)
+        except Refused as error:
+            # A new one: the traceback would keep the decompressed body while the next one is decompressed.
+            refusal = Refused(error.reason, str(error))
+
+        def refuse() -> Batch:
+            raise refusal
+
+        return refuse
 
     def _proceed(self, ingest: Callable[[], Batch], signal: Signal, reply: Reply[Message]) -> Message | None:
         batch = ingest()

@@ -101,3 +101,17 @@ def test_a_zstd_body_takes_no_more_memory_than_the_bound_and_a_little() -> None:
     finally:
         tracemalloc.stop()
     assert refused.value.reason == "too_large"
+
+
+@pytest.mark.parametrize("encoding", [*PACKERS])
+def test_a_large_body_is_in_memory_once(encoding: str) -> None:
+    size = 24 << 20
+    packed = PACKERS[encoding](b"\x12\0" * (size // 2), 1)
+    tracemalloc.start()
+    try:
+        assert len(decompress(packed, encoding, size)) == size
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # It grows by an eighth at a time.
+    assert most < 1.5 * size
