@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -16,22 +17,35 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from exporters.traces.core.journal import Journal
 from exporters.traces.decode.spans import Value, plain, value
 from exporters.traces.messages import places
-from exporters.traces.messages.message import Conversation
+from exporters.traces.messages.message import Conversation, complete, join
 
 SpanKey = tuple[bytes, bytes]
 """Trace and span id."""
 
 
 class Logged(NamedTuple):
-    """What one record tells of a conversation, and how many bytes it took."""
+    """What records tell of a conversation. `name` is that of records that tell all of it; `size` is in bytes."""
 
     name: str
     said: Conversation
     size: int
 
 
+@dataclass(slots=True)
+class _Records:
+    """What one request tells of a span."""
+
+    turns: list[Conversation] = field(default_factory=list)
+    wholes: list[Conversation] = field(default_factory=list)
+    size: int = 0
+
+
 def read(request: ExportLogsServiceRequest) -> Iterator[tuple[SpanKey, Logged]]:
-    """The content of every GenAI event that belongs to a span."""
+    """The content of all GenAI events that belong to a span.
+
+    Those of a span are joined at once: one after the other, thousands would be copied thousands of times.
+    """
+    found: dict[SpanKey, _Records] = {}
     for resource in request.resource_logs:
         for scope in resource.scope_logs:
             for record in scope.log_records:
@@ -41,7 +55,12 @@ def read(request: ExportLogsServiceRequest) -> Iterator[tuple[SpanKey, Logged]]:
                 name = event_name(record, values)
                 said = places.of_record(name, values, value(record.body))
                 if said.is_asked or said.is_answered or said.system:
-                    yield (record.trace_id, record.span_id), Logged(name, said, record.ByteSize())
+                    records = found.setdefault((record.trace_id, record.span_id), _Records())
+                    (records.wholes if name == places.DETAILS else records.turns).append(said)
+                    records.size += record.ByteSize()
+    for span, records in found.items():
+        said = complete(join(*records.turns), *records.wholes)
+        yield span, Logged("" if records.turns else places.DETAILS, said, records.size)
 
 
 def event_name(record: LogRecord, values: dict[str, Value]) -> str:
@@ -58,7 +77,7 @@ class LogContentBuffer:
         self.bytes = 0
 
     def add(self, span: SpanKey, more: Logged, journal: Journal) -> Conversation:
-        """What is known of the span's content with this record."""
+        """What is known of the span's content with these records."""
         before = self._remove(span)
         joined = more
         if before is not None:

@@ -60,25 +60,26 @@ class Conversation:
         return any(choice["parts"] for choice in self.choices)
 
 
-def join(known: Conversation, more: Conversation) -> Conversation:
-    """A conversation with what comes after it in the same place."""
+def join(*said: Conversation) -> Conversation:
+    """A conversation out of what comes one after the other in the same place."""
     return Conversation(
-        known.system + new_parts(known.system, more.system),
-        known.messages + more.messages,
-        known.choices + more.choices,
-        known.tools or more.tools,
-        known.documents or more.documents,
+        new_parts([], [part for one in said for part in one.system]),
+        [message for one in said for message in one.messages],
+        [choice for one in said for choice in one.choices],
+        next((one.tools for one in said if one.tools), []),
+        next((one.documents for one in said if one.documents), []),
     )
 
 
-def complete(known: Conversation, other: Conversation) -> Conversation:
-    """A conversation with what another place tells of it where the first is silent."""
+def complete(*said: Conversation) -> Conversation:
+    """A conversation with what each other place tells of it where those before are silent."""
+    answered = next((one.choices for one in said if one.is_answered), None)
     return Conversation(
-        known.system + new_parts(known.system, other.system),
-        known.messages or other.messages,
-        known.choices if known.is_answered else other.choices or known.choices,
-        known.tools or other.tools,
-        known.documents or other.documents,
+        new_parts([], [part for one in said for part in one.system]),
+        next((one.messages for one in said if one.messages), []),
+        answered or next((one.choices for one in reversed(said) if one.choices), []),
+        next((one.tools for one in said if one.tools), []),
+        next((one.documents for one in said if one.documents), []),
     )
 
 

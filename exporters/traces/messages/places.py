@@ -106,17 +106,18 @@ def of_record(name: str, values: Attributes, body: Value) -> Conversation:
 
 def of_events(events: Iterable[Event]) -> Conversation:
     """The conversation in a span's events, one message each, or all in one."""
-    found = Conversation()
+    turns: list[Conversation] = []
+    wholes: list[Conversation] = []
     for event in events:
         side = event.name.removeprefix("gen_ai.content.")
         if side == "prompt":
-            found = complete(found, bodies.request(event.attributes.get("gen_ai.prompt")))
+            wholes.append(bodies.request(event.attributes.get("gen_ai.prompt")))
         elif side == "completion":
-            answers = bodies.response(event.attributes.get("gen_ai.completion"))
-            found = complete(found, Conversation(choices=answers))
+            wholes.append(Conversation(choices=bodies.response(event.attributes.get("gen_ai.completion"))))
         elif event.name.startswith("gen_ai."):
-            found = follow(found, event.name, of_record(event.name, event.attributes, None))
-    return found
+            said = of_record(event.name, event.attributes, None)
+            (wholes if event.name == DETAILS else turns).append(said)
+    return complete(join(*turns), *wholes)
 
 
 def follow(known: Conversation, name: str, more: Conversation) -> Conversation:
@@ -183,9 +184,7 @@ def _logged(value: Value) -> Iterator[tuple[str, dict[str, Value]]]:
 
 
 def _logged_input(value: Value) -> Conversation:
-    found = Conversation()
-    for name, event in _logged(value):
-        found = join(found, of_record(name, event, None))
+    found = join(*[of_record(name, event, None) for name, event in _logged(value)])
     return Conversation(found.system, found.messages)
 
 

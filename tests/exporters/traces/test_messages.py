@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 
+from exporters.traces.calls import log_content
 from exporters.traces.decode.spans import Event
 from exporters.traces.messages import bodies, envelopes, parts, places, texts
 from exporters.traces.messages.message import Conversation, Message, Part
@@ -526,14 +530,19 @@ def test_what_json_cannot_hold_harms_nobody(name: str) -> None:
 
 
 MANY = 20_000
+EVENT = [{"event.name": "gen_ai.user.message", "content": ASK}]
 LONG_LISTS: dict[str, dict[str, Any]] = {
-    "system messages": {"gen_ai.input.messages": [{"role": "system", "content": f"{n}"} for n in range(MANY)]},
+    "system messages": {
+        "gen_ai.input.messages": [{"role": "system", "content": f"{n}"} for n in range(MANY)] + [turn("user", ASK)]
+    },
     "calls": {
         "gen_ai.input.messages": [
             {"role": "assistant", "tool_calls": [{"id": f"{n}", "name": "f", "args": {}} for n in range(MANY)]}
         ]
     },
-    "system events": {"events": [{"event.name": "gen_ai.system.message", "content": f"{n}"} for n in range(MANY)]},
+    "system events": {
+        "events": [{"event.name": "gen_ai.system.message", "content": f"{n}"} for n in range(MANY)] + EVENT
+    },
 }
 
 
@@ -544,4 +553,22 @@ def test_long_lists_take_time_in_proportion_to_their_length(name: str) -> None:
     found = places.of_span(written)
     # A comparison of each with each takes more than twenty.
     assert time.process_time() - began < 8
-    assert len(found.system) + sum(len(message["parts"]) for message in found.messages) == MANY
+    assert len(found.system) + sum(len(message["parts"]) for message in found.messages) in (MANY, MANY + 1)
+
+
+def test_a_requests_records_of_a_span_are_joined_at_once() -> None:
+    names = ("gen_ai.system.message", "gen_ai.user.message")
+    records = [
+        LogRecord(
+            trace_id=bytes(16),
+            span_id=bytes(8),
+            event_name=names[n % 2],
+            body=AnyValue(string_value=f'{{"content": "{n}"}}'),
+        )
+        for n in range(MANY)
+    ]
+    request = ExportLogsServiceRequest(resource_logs=[ResourceLogs(scope_logs=[ScopeLogs(log_records=records)])])
+    began = time.process_time()
+    [(_, logged)] = log_content.read(request)
+    assert time.process_time() - began < 8
+    assert (len(logged.said.system), len(logged.said.messages)) == (MANY // 2, MANY // 2)
