@@ -58,6 +58,7 @@ class Guard:
         self._hosts = allowed_hosts(settings)
         self._max_body = settings.web.max_body_bytes
         self._headers = dict(HEADERS)
+        self._origin = settings.web_url
         if settings.web_url.startswith("https://"):
             self._headers["Strict-Transport-Security"] = "max-age=31536000"
 
@@ -86,7 +87,7 @@ class Guard:
         if scope["path"] not in PROBES and not self._is_allowed(headers.getlist("host")):
             return 421, "This host name is not served here; name it in web.allowed_hosts or web.public_url."
         guarded = scope["method"] not in SAFE_METHODS and scope["path"] not in self._cross_site
-        if guarded and is_cross_site(headers):
+        if guarded and is_cross_site(headers, self._origin):
             return 403, "This request was sent by another site."
         if headers.get("content-type", "").strip().lower().startswith("multipart/"):
             # Its sender names the encoding, and some of Python's take a second for what the limit allows.
@@ -105,18 +106,19 @@ class Guard:
             return False
 
 
-def is_cross_site(headers: Headers) -> bool:
+def is_cross_site(headers: Headers, own: str = "") -> bool:
     """Whether a browser says that another site made it send this request.
 
     A request with an Authorization header needs no check: no site can make a browser add it. One with neither
     Sec-Fetch-Site nor Origin comes from no browser of this decade, and is refused only if it carries a cookie.
+    `own` is the origin of web.public_url: a proxy may ask us under another Host than the browser asked it.
     """
     if "authorization" in headers:
         return False
     if site := headers.get("sec-fetch-site"):
         return site not in ("same-origin", "none")
     if origin := headers.get("origin"):
-        return origin == "null" or urlsplit(origin).netloc != headers.get("host")
+        return origin != own and (origin == "null" or urlsplit(origin).netloc != headers.get("host"))
     return "cookie" in headers
 
 

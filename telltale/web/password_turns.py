@@ -1,4 +1,4 @@
-"""Turns at hashing a password, which takes some 50 ms and 64 MiB each on purpose.
+"""Turns at hashing a password, which takes some 50 ms of four threads and 64 MiB on purpose.
 
 Without a limit a stranger could exhaust the memory; with one alone, keep everybody waiting. So the queues are short,
 and known browsers have one of their own: whoever is in one waits for at most MAX_WAITING others of either queue.
@@ -10,11 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-AT_ONCE = 2
 MAX_WAITING = 6
 RETRY_AFTER_S = 2
 
-_at_work = threading.BoundedSemaphore(AT_ONCE)
+_at_work = threading.Lock()
 _known, _strangers = threading.BoundedSemaphore(MAX_WAITING), threading.BoundedSemaphore(MAX_WAITING)
 
 

@@ -62,6 +62,17 @@ def test_a_foreign_host_name_is_refused(serve: Serve, host: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://telltale.example", 401), ("https://telltale.example", 403), ("http://evil.example", 403), ("null", 403)],
+)
+def test_a_form_comes_through_a_proxy_that_names_us_by_its_own_address(serve: Serve, origin: str, status: int) -> None:
+    """As nginx does without settings. Without TLS browsers say no more than the page's Origin."""
+    with serve(public_url="http://telltale.example") as url:
+        form = {"name": "kim", "password": "wrong password"}
+        assert httpx.post(f"{url}/sign-in", data=form, headers={"Origin": origin}).status_code == status
+
+
+@pytest.mark.parametrize(
     "host", ["localhost:9", "127.0.0.1", "[::1]:80", "LOCALHOST", "telltale.example", "Named.Example:443"]
 )
 def test_our_own_host_names_are_served(serve: Serve, host: str) -> None:
