@@ -18,7 +18,7 @@ from exporters.traces.calls import evaluations, fast_path, log_content, normalis
 from exporters.traces.calls.call import CallRef
 from exporters.traces.calls.call_index import PriorCall
 from exporters.traces.calls.dedup import VENDOR, CallDeduplicator, note_content, note_tokens, vendor_last
-from exporters.traces.calls.log_content import SpanKey
+from exporters.traces.calls.log_content import Logged, SpanKey
 from exporters.traces.calls.stream_waits import StreamWaits
 from exporters.traces.core.journal import Journal, Journals
 from exporters.traces.decode.otlp_protobuf import Group
@@ -93,12 +93,23 @@ class Pipeline:
                 raise
         return batch
 
-    def ingest_logs(self, request: ExportLogsServiceRequest, tenant: str | None) -> Batch:
+    def decode_logs(self, request: ExportLogsServiceRequest) -> list[tuple[SpanKey, Logged]]:
+        """What these records tell of conversations; nothing changes, so any thread may do it."""
+        return list(log_content.read(request))
+
+    def ingest_logs(
+        self,
+        request: ExportLogsServiceRequest,
+        tenant: str | None,
+        logged: list[tuple[SpanKey, Logged]] | None = None,
+    ) -> Batch:
         """Join content in logs with calls that wait for it, and take evaluations as feedback; otherwise as above."""
+        if logged is None:
+            logged = self.decode_logs(request)
         with self._lock:
             batch = Batch(self._journals.begin())
             try:
-                found = self._sample_logs(request, batch)
+                found = self._sample_logs(logged, batch)
                 self._submit(batch, found, self._evaluations(request, tenant, batch))
             except BaseException:
                 # As in `ingest_traces`.
@@ -182,10 +193,10 @@ class Pipeline:
             note_content(prior, journal)
         return sample
 
-    def _sample_logs(self, request: ExportLogsServiceRequest, batch: Batch) -> list[Sample]:
+    def _sample_logs(self, logged: list[tuple[SpanKey, Logged]], batch: Batch) -> list[Sample]:
         found: list[Sample] = []
-        for span, logged in log_content.read(request):
-            sample = self._collector.join(span, logged, batch.journal, batch.tally)
+        for span, said in logged:
+            sample = self._collector.join(span, said, batch.journal, batch.tally)
             if sample is not None:
                 found.append(sample)
         return found

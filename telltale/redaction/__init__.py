@@ -106,8 +106,9 @@ class Redactor:
             found = self._look(encoded)
             if not found:
                 break
-            encoded, again = self._remove(found, encoded, counts)
-            if not again:
+            before = encoded
+            encoded = self._remove(found, encoded, counts)
+            if encoded == before:
                 break
         if not counts:
             return originals, counts
@@ -115,9 +116,9 @@ class Redactor:
         quoted_texts = [quoted(data, marks).decode("utf-8", "replace") for data in encoded]
         return [show(text, written) for text, (_, written) in zip(quoted_texts, hidden, strict=True)], counts
 
-    def _remove(self, found: list[int], texts: list[bytes], counts: Counts) -> tuple[list[bytes], bool]:
-        """The texts without what the rules find, and whether they may find more in what is left."""
-        last, again = -1, self._one_by_one
+    def _remove(self, found: list[int], texts: list[bytes], counts: Counts) -> list[bytes]:
+        """The texts without what the rules find."""
+        last = -1
         # In the rules' order: a card's digits must be removed before a phone pattern can match half of them.
         while due := sorted(index for index in found if index > last):
             for last in due:
@@ -125,14 +126,13 @@ class Redactor:
                 changed = self._one_by_one and [text for text, _ in applied] != texts
                 texts = [text for text, _ in applied]
                 joined = any(joined for _, joined in applied)
-                again = again or joined
                 if changed or joined:
                     # A later rule may match now where it did not, such as at a word that began where this match ended.
                     found = self._look(texts)
                     break
             else:
                 break
-        return texts, again
+        return texts
 
     def _look(self, texts: list[bytes]) -> list[int]:
         """The indexes of the rules that may find something in any of these texts."""

@@ -62,7 +62,8 @@ def test_no_other_url_is_repeated(password: str, key: str) -> None:
         said = str(error)
         assert [piece for piece in pieces(password) if any(c in "QZXJKV" for c in piece) and piece in said] == []
     else:
-        pytest.fail("taken")
+        # Of these only Presidio's may hold a name and password: they are for the service.
+        assert key == "redaction.presidio_url"
     finally:
         del os.environ[variable]
 
