@@ -181,11 +181,15 @@ class Supervisor:
             return
         child.started, child.kill_at = now, None
         address = child.process.listens
-        child.watch = Watch(lambda: self._ask(address), self._every) if address else None
+        child.watch = Watch(lambda: self._responds(child, address), self._every) if address else None
         self._note()
         level = logging.DEBUG if child.blocked else logging.INFO
         log.log(level, "%s started (pid %d)", child.process.name, child.popen.pid)
         threading.Thread(target=self._pump, args=(child, child.popen), daemon=True).start()
+
+    def _responds(self, child: _Child, address: str) -> bool:
+        # It may have read changed settings before we saw them, and listen there already.
+        return any(self._ask(asked) for asked in dict.fromkeys((address, child.process.listens)) if asked)
 
     def _end_if_hung(self, child: _Child, now: float) -> None:
         patience, watch = self._patience, child.watch

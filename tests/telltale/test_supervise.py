@@ -165,6 +165,22 @@ def test_a_part_that_listens_elsewhere_since_the_settings_changed_is_asked_there
     supervisor.stop()
 
 
+def test_a_part_that_read_the_changed_settings_first_is_not_taken_as_hung() -> None:
+    before, after = free_port(), free_port()
+    part = Process("part", python(SERVER.format(port=after)), listens=f"127.0.0.1:{before}")
+    patience = Patience(start=2, missed=2, stop=0.5)
+    supervisor = Supervisor(
+        [part], lambda *_: None, patience=patience, ask=lambda address: responds(address, 0.3), every=0.1
+    )
+    supervisor.tick()
+    pid = supervisor.states()[0].pid
+    supervisor.replace([Process("part", part.command, listens=f"127.0.0.1:{after}")])
+    deadline = time.monotonic() + 4
+    until(lambda: time.monotonic() > deadline, supervisor)
+    assert supervisor.states()[0].pid == pid
+    supervisor.stop()
+
+
 def test_a_list_that_cannot_be_written_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A full disk must not end the stack."""
     full = tmp_path / "gone" / "pids"
