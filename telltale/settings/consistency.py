@@ -24,7 +24,6 @@ def faults(settings: Settings) -> Iterator[str]:
     yield from _monitor(settings)
     yield from _redaction(settings)
     yield from _repeated(settings)
-    yield from shared_ports(addresses(settings))
     if settings.alerts.repeat_interval < settings.alerts.group_interval:
         yield (
             f"alerts.repeat_interval = {settings.alerts.repeat_interval:g}: less than alerts.group_interval = "
@@ -51,7 +50,10 @@ def addresses(settings: Settings) -> dict[str, str]:
 
 
 def shared_ports(found: dict[str, str]) -> Iterator[str]:
-    """Addresses of which only one can be listened on. Port 0 is any free one."""
+    """Addresses of which only one can be listened on by one machine. Port 0 is any free one.
+
+    Not among the faults: in containers each part may have the same port.
+    """
     seen: list[tuple[str, str, int]] = []
     for key, address in found.items():
         host, port = parse_address(address)

@@ -119,8 +119,6 @@ def test_durations_read_as_written(number: float, unit: str) -> None:
         ('[store]\nurl = "sqlite:///x.db"\nurl_file = "x"', ("store.url = (secret)", "leave one")),
         ("[collector]\nmax_body_bytes = 100000000", ("max_decompressed_bytes = 33554432", "raise it")),
         ('[collector]\ntenant_attributes = [""]', ("collector.tenant_attributes.0", "empty name")),
-        ('[web]\nlisten = "0.0.0.0:9090"', ("prometheus.listen = 127.0.0.1:9090", "web.listen", "each its own")),
-        ('[web]\nlisten = "localhost:4318"', ("web.listen = localhost:4318", "collector.http_listen")),
         ('[web]\npublic_url = "telltale.example.org"', ("web.public_url", "with its scheme")),
         ('[web]\npublic_url = "https://x.example/telltale"', ("web.public_url", "leave out the path")),
         ('[web]\nallowed_hosts = ["https://x.example"]', ("web.allowed_hosts.0", "host names alone")),

@@ -73,6 +73,15 @@ def test_every_failure_is_told_at_once(tmp_path: Path, ports: dict[str, str]) ->
     assert said.count("FAIL") == 2
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])  # noqa: S104  # checked, not bound
+def test_two_parts_on_one_port(tmp_path: Path, ports: dict[str, str], host: str) -> None:
+    taken = ports["collector.http_listen"]
+    ports["web.listen"] = f"{host}:{taken.rpartition(':')[2]}"
+    code, said = check(tmp_path, ports)
+    assert code == 2
+    assert f"web.listen = {ports['web.listen']}: collector.http_listen = {taken} has that port already" in said
+
+
 def test_a_port_in_use_names_who_holds_it(tmp_path: Path, ports: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         ports["web.listen"] = f"127.0.0.1:{held.getsockname()[1]}"
