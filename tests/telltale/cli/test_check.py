@@ -73,7 +73,7 @@ def test_every_failure_is_told_at_once(tmp_path: Path, ports: dict[str, str]) ->
     assert said.count("FAIL") == 2
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])  # noqa: S104  # checked, not bound
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])  # checked, not bound
 def test_two_parts_on_one_port(tmp_path: Path, ports: dict[str, str], host: str) -> None:
     taken = ports["collector.http_listen"]
     ports["web.listen"] = f"{host}:{taken.rpartition(':')[2]}"
