@@ -342,13 +342,15 @@ def test_a_hostile_report_can_neither_send_nor_go_anywhere(
         there = f"http://127.0.0.1:{attacker.server_port}/"
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
+        context = chromium.new_context()
+        context.add_cookies([{"name": n, "value": v, "url": pages} for n, v in signed_in.session(store).items()])
         for number, way in enumerate(WAYS_OUT):
             script = f"const there = '{there}{number}'; try {{ {way} }} finally {{ p.textContent = 'tried' }}"
             body = f"<body><p id=p></p><script>onload = () => {{ {script} }}</script>".encode()
             key = store.write(
                 lambda c, body=body: evidence.put(c, body, kind="evidently", media_type="text/html", now=time.time())
             )
-            page = chromium.new_page()
+            page = context.new_page()
             page.goto(f"{pages}/evidence/{key}")
             with contextlib.suppress(PlaywrightError):  # a frame that was kept from leaving shows that instead
                 page.frame_locator("iframe").get_by_text("tried").wait_for(timeout=700)

@@ -362,14 +362,14 @@ def test_what_does_not_come_is_given_up(in_process: InProcess, monkeypatch: pyte
 
 def test_a_fault_in_one_call_ends_that_call_alone(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = iter([True, False])
-    ingest = in_process.receiver.ingest
+    real: Callable[..., object] = in_process.receiver._decode
 
     def faulty(*args: object) -> object:
         if next(faults):
             raise ZeroDivisionError
-        return ingest(*args)  # type: ignore[arg-type]
+        return real(*args)
 
-    monkeypatch.setattr(in_process.receiver, "ingest", faulty)
+    monkeypatch.setattr(in_process.receiver, "_decode", faulty)
 
     def call() -> list[grpc.StatusCode]:
         found = []

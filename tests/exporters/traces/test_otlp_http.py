@@ -504,7 +504,7 @@ async def _until(reader: asyncio.StreamReader, end: bytes) -> bytes:
 
 def test_a_fault_in_one_request_ends_that_request_alone(in_process: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = iter([True, False, True])
-    for name in ("ingest", "finish"):
+    for name in ("_decode", "finish"):
         real = getattr(in_process.receiver, name)
 
         def faulty(*args: object, real: Callable[..., object] = real) -> object:
