@@ -75,7 +75,7 @@ class Server:
             thread.join()
         grown, worst = self.peak_mib() - before, statistics.quantiles(waits, n=100)[98]
         print(f"{len(waits)} requests of others, p99 {worst:.3f} s; memory +{grown:.0f} MiB")
-        # Alone on its machine it is a tenth of that; tests share theirs.
+        # The goal is one second, which benchmarks.attacks measures; tests share their two cores with other tests.
         assert worst < 3.0
         assert grown < MOST_MIB
 
