@@ -24,7 +24,7 @@ _TRACES = (
     *("core/interning", "core/journal", "core/series"),
     *("decode/protobuf", "decode/otlp_protobuf", "decode/spans", "decode/attributes"),
     *("decode/otlp_json", "decode/bounds"),
-    *(f"messages/{name}" for name in ("message", "media", "parts", "envelopes", "bodies", "places", "texts")),
+    *(f"messages/{name}" for name in ("joining", "media", "parts", "envelopes", "bodies", "places")),
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
     "conventions/openllmetry",
     *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),
@@ -41,6 +41,7 @@ _REDACTION = (
 )
 MODULES = (
     *(f"telltale/redaction/{name}" for name in _REDACTION),
+    *(f"telltale/conversation/{name}" for name in ("message", "texts")),
     *(f"exporters/traces/{name}" for name in _TRACES),
 )
 SETUP = """

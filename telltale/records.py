@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from telltale.conversation import Conversation
 from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.scores import Details
 
@@ -30,9 +31,14 @@ NO_TENANT: Final = "unknown"
 class Sample(NamedTuple):
     """A call kept with its redacted content. A tuple, because one is made for every span that is kept.
 
-    `inclusion_probability` is the probability, in (0, 1], with which the rate-bounded sampler kept this call;
-    it is `None` for a call that was promoted (`promoted_by`), which statistics over traffic must leave out.
-    `redactions` counts what was removed, by kind.
+    `prompt` and `response` are the texts that monitors compare (`telltale.conversation.texts`), derived from
+    `conversation`, which is None where it was not asked for. `inclusion_probability` is the probability, in (0, 1],
+    with which the rate-bounded sampler kept this call; it is `None` for a call that was promoted (`promoted_by`), which
+    statistics over traffic must leave out. `redactions` counts what was removed, by kind.
+
+    `app` is the calling service, `user` a keyed hash of the person whom it served, `prompt_name` and `prompt_version`
+    those of the template, `parameters` the request's (temperature, top_p, max_tokens, seed, ...), `attributes` what
+    `sampling.attributes` asks for.
     """
 
     trace_id: str
@@ -55,7 +61,17 @@ class Sample(NamedTuple):
     ttft_s: float | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    app: str | None = None
+    environment: str | None = None
+    user: str | None = None
+    agent_name: str | None = None
+    agent_version: str | None = None
+    prompt_name: str | None = None
+    prompt_version: str | None = None
+    parameters: Mapping[str, float] = MappingProxyType({})
+    attributes: Mapping[str, str] = MappingProxyType({})
     redactions: Mapping[str, int] = MappingProxyType({})
+    conversation: Conversation | None = None
     id: int | None = None
 
 

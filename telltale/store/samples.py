@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import CTE, Connection, CursorResult, Row, and_, delete, func, select, tuple_
@@ -14,9 +15,10 @@ from telltale.records import Sample
 from telltale.store import sample_traces
 from telltale.store.schema import samples, unhex
 
-_COLUMNS = [samples.c[name] for name in Sample._fields]
+_FIELDS = tuple(name for name in Sample._fields if name in samples.c)
+_COLUMNS = [samples.c[name] for name in _FIELDS]
 # As `_values` puts them: all but `id`, which the database gives, and the time of storing.
-_NAMES = (*Sample._fields[:-1], "stored_at")
+_NAMES = (*_FIELDS[:-1], "stored_at")
 # How many rows go into one statement, few sizes of which are all prepared before long: a statement of its own for each
 # row takes as long again as the row, and asks for Python's lock each time.
 _TOGETHER = (64, 32, 16, 8, 4, 2, 1)
@@ -61,7 +63,7 @@ def _save_sqlite(connection: Connection, columns: Columns) -> tuple[int, int]:
 
 
 def _values(rows: Sequence[Sample], now: float) -> Columns:
-    trace_ids, span_ids, *others, redactions, _ = zip(*rows, strict=True)
+    trace_ids, span_ids, *others, redactions = zip(*map(_stored, rows), strict=True)
     return (
         # Not as bytes, which Python's driver would look up an adapter for, at the cost of ten numbers.
         [unhex(one) for one in trace_ids],
@@ -196,3 +198,6 @@ def _prune(connection: Connection, model: str, before: float) -> int:
 
 def _record(row: Row[tuple[object, ...]]) -> Sample:
     return Sample(**row._asdict())
+
+
+_stored = attrgetter(*_FIELDS[:-1])

@@ -15,7 +15,7 @@ from exporters.traces.decode import attributes
 from exporters.traces.decode.protobuf import length, skip_field
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import places
-from exporters.traces.messages.message import Conversation
+from telltale.conversation import Conversation
 
 _NAMES: Final = (*places.MESSAGES, *places.SYSTEM, *places.TOOLS, *places.DOCUMENTS)
 _KEYS: Final = NameTable({name.encode(): code for code, name in enumerate(_NAMES, 1)})

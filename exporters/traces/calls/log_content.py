@@ -17,7 +17,8 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from exporters.traces.core.journal import Journal
 from exporters.traces.decode.spans import Value, plain, value
 from exporters.traces.messages import places
-from exporters.traces.messages.message import Conversation, complete, join
+from exporters.traces.messages.joining import complete, join
+from telltale.conversation import Conversation
 
 SpanKey = tuple[bytes, bytes]
 """Trace and span id."""

@@ -30,7 +30,7 @@ from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.decode.spans import Span, Value
 from exporters.traces.messages import places
-from exporters.traces.messages.message import Conversation
+from telltale.conversation import Conversation
 
 STATUS_ERROR: Final = 2
 # Finish reasons of a response that was broken off.

@@ -25,8 +25,8 @@ from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
 from exporters.traces.keep.rate_sampler import RateSampler
 from exporters.traces.keep.tally import Tally
 from exporters.traces.keep.unsampled import UnsampledBuffer, unpack
-from exporters.traces.messages import texts
-from exporters.traces.messages.message import Conversation, complete
+from exporters.traces.messages.joining import complete
+from telltale.conversation import Conversation, texts
 from telltale.metrics import Metrics
 from telltale.records import Sample
 from telltale.redaction import BEYOND

@@ -5,7 +5,8 @@ from __future__ import annotations
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import envelopes, parts
-from exporters.traces.messages.message import Conversation, Message, Part, Tool, new_parts, text
+from exporters.traces.messages.joining import new_parts
+from telltale.conversation import Conversation, Message, Part, Tool, text
 
 Fields = dict[str, Value]
 

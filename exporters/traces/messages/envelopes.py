@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import parts
-from exporters.traces.messages.message import Message, Part, new_parts, text
+from exporters.traces.messages.joining import new_parts
+from telltale.conversation import Message, Part, text
 
 ROLES = {
     "developer": "system", "human": "user", "model": "assistant", "ai": "assistant", "bot": "assistant",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from exporters.traces.decode.spans import Value
-from exporters.traces.messages.message import Part
+from telltale.conversation import Part
 
 KINDS: Final[tuple[str, ...]] = (
     *("image", "input_image", "image_url", "image_file", "audio", "input_audio", "video", "file", "input_file"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import media
-from exporters.traces.messages.message import Part, text
+from telltale.conversation import Part, text
 
 MAX_KIND = 32
 # The Responses API has an id of the item too, which is not the call's.

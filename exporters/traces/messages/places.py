@@ -8,7 +8,8 @@ from typing import Final
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Event, Value
 from exporters.traces.messages import bodies, envelopes, parts
-from exporters.traces.messages.message import Conversation, Message, complete, join, new_parts, text
+from exporters.traces.messages.joining import complete, join, new_parts
+from telltale.conversation import Conversation, Message, text
 
 Attributes = Mapping[str, Value]
 

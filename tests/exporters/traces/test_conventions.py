@@ -17,7 +17,7 @@ from exporters.traces.calls.call import Call
 from exporters.traces.calls.call_index import KEPT
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.decode.spans import Event, Span
-from exporters.traces.messages import texts
+from telltale.conversation import texts
 
 S = 1_000_000_000
 # Compiled, a class has no __slots__.

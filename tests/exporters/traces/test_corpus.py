@@ -21,8 +21,9 @@ from exporters.traces.calls import fast_path, log_content, normalise
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.decode import bodies, spans
-from exporters.traces.messages import places, texts
-from exporters.traces.messages.message import Conversation, Part, complete, content_of
+from exporters.traces.messages import places
+from exporters.traces.messages.joining import complete
+from telltale.conversation import Conversation, Part, content_of, texts
 
 CORPUS = Path(os.environ.get("TELLTALE_TEST_CORPUS", "/nonexistent"))
 needs_corpus = pytest.mark.skipif(

@@ -22,7 +22,7 @@ from exporters.traces.conventions import MARKS, NAMES
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE
 from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
 from exporters.traces.decode import otlp_protobuf, protobuf, spans
-from exporters.traces.messages import texts
+from telltale.conversation import texts
 
 NAMES_OF_TENANTS = ("tenant.id", "tenant")
 CONTEXT = normalise.Context(None, NAMES_OF_TENANTS, {"vllm": "mistral-7b"})

@@ -16,7 +16,7 @@ from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import Call
 from exporters.traces.decode import otlp_protobuf
 from exporters.traces.decode.spans import Event, Span
-from exporters.traces.messages import texts
+from telltale.conversation import texts
 
 S = 1_000_000_000
 CONTEXT = normalise.Context(None, (), {})

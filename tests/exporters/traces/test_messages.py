@@ -15,8 +15,8 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 
 from exporters.traces.calls import log_content
 from exporters.traces.decode.spans import Event
-from exporters.traces.messages import bodies, envelopes, parts, places, texts
-from exporters.traces.messages.message import Conversation, Message, Part
+from exporters.traces.messages import bodies, envelopes, parts, places
+from telltale.conversation import Conversation, Message, Part, texts
 
 ASK = "What is the weather in Busan?"
 CALL: Part = {"type": "tool_call", "name": "weather", "arguments": {"city": "Busan"}, "id": "call_1"}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from exporters.traces.decode import attributes
-from exporters.traces.decode.spans import Value
-from exporters.traces.messages.message import Conversation, Message, Part, content_of
+from telltale.conversation.message import Conversation, Message, Part, Value, content_of
 
 
 class Texts(NamedTuple):
@@ -62,7 +61,7 @@ def _has_text(message: Message) -> bool:
 
 
 def _written(value: Value) -> str:
-    return value if isinstance(value, str) else attributes.written(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _lines(texts: Iterable[str]) -> str:
