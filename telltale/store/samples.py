@@ -9,21 +9,26 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import CTE, Connection, CursorResult, Row, and_, delete, func, select, tuple_
+from sqlalchemy import CTE, Connection, CursorResult, Row, Select, delete, func, select, tuple_
 
 from telltale.records import Sample
-from telltale.store import sample_traces
+from telltale.store import contents, sample_traces
+from telltale.store.contents import Places, Said, form
 from telltale.store.schema import samples, unhex
 
-_FIELDS = tuple(name for name in Sample._fields if name in samples.c)
-_COLUMNS = [samples.c[name] for name in _FIELDS]
-# As `_values` puts them: all but `id`, which the database gives, and the time of storing.
-_NAMES = (*_FIELDS[:-1], "stored_at")
+# Fields of a Sample that are columns under the same name.
+_FIELDS = tuple(name for name in Sample._fields if name in samples.c and name not in ("prompt", "response", "id"))
+_PLACES = ("content_id", "frame_id", "history_id")
+_COLUMNS = [samples.c[name] for name in (*_FIELDS, "user_hash", *_PLACES, "prompt", "response", "id")]
+# As `_values` puts them. `prompt` and `response` are those of older versions' rows.
+_NAMES = (*_FIELDS, "user_hash", *_PLACES, "stored_at", "prompt", "response")
 # How many rows go into one statement, few sizes of which are all prepared before long: a statement of its own for each
 # row takes as long again as the row, and asks for Python's lock each time.
 _TOGETHER = (64, 32, 16, 8, 4, 2, 1)
 
 Columns = Sequence[Sequence[object]]
+# How many are deleted in one transaction: others write in between.
+AT_ONCE = 500
 
 
 def save(connection: Connection, rows: Sequence[Sample], now: float) -> int:
@@ -33,12 +38,26 @@ def save(connection: Connection, rows: Sequence[Sample], now: float) -> int:
     """
     if not rows:
         return 0
-    columns = _values(rows, now)
+    places = contents.save(connection, rows)
+    columns = _values(rows, places, now)
     new, newest = (
         _save_sqlite(connection, columns) if connection.dialect.name == "sqlite" else _save(connection, columns)
     )
+    if new < len(rows):
+        contents.remove(connection, _not_stored(connection, rows, places))
     sample_traces.merge_due(connection, newest, new)
     return new
+
+
+def _not_stored(connection: Connection, rows: Sequence[Sample], places: Sequence[Places]) -> list[Places]:
+    """Contents of calls that were stored before."""
+    return [place for row, place in zip(rows, places, strict=True) if _content_of(connection, row) != place.content_id]
+
+
+def _content_of(connection: Connection, row: Sample) -> int | None:
+    same = (samples.c[name] == getattr(row, name) for name in ("model", "observed_at", "trace_id", "span_id"))
+    found: int | None = connection.execute(select(samples.c.content_id).where(*same)).scalar()
+    return found
 
 
 def _save(connection: Connection, columns: Columns) -> tuple[int, int]:
@@ -62,16 +81,16 @@ def _save_sqlite(connection: Connection, columns: Columns) -> tuple[int, int]:
     return new, newest
 
 
-def _values(rows: Sequence[Sample], now: float) -> Columns:
-    trace_ids, span_ids, *others, redactions = zip(*map(_stored, rows), strict=True)
-    return (
-        # Not as bytes, which Python's driver would look up an adapter for, at the cost of ten numbers.
-        [unhex(one) for one in trace_ids],
-        [unhex(one) for one in span_ids],
-        *others,
-        [json.dumps(counts) if counts else "{}" for counts in redactions],
-        [now] * len(rows),
-    )
+def _values(rows: Sequence[Sample], places: Sequence[Places], now: float) -> Columns:
+    named = dict(zip(_FIELDS, zip(*map(_stored, rows), strict=True), strict=True))
+    # Not as bytes, which Python's driver would look up an adapter for, at the cost of ten numbers.
+    ids = {name: [unhex(one) for one in named[name]] for name in ("trace_id", "span_id")}
+    counts = {"redactions": [json.dumps(dict(counts)) if counts else "{}" for counts in named["redactions"]]}
+    own = {"attributes": [json.dumps(dict(kept)) if kept else None for kept in named["attributes"]]}
+    users = [None if row.user is None else unhex(row.user) for row in rows]
+    empty = [""] * len(rows)
+    columns = (named | ids | counts | own).values()
+    return (*columns, users, *zip(*places, strict=True), [now] * len(rows), empty, empty)
 
 
 def _save_together(connection: Connection, columns: Columns) -> CursorResult[Any]:
@@ -105,8 +124,12 @@ def load(
     ids: Iterable[int] | None = None,
     sampled_only: bool = False,
     limit: int | None = None,
+    whole: bool = False,
 ) -> list[Sample]:
-    """Samples observed in [since, until), oldest first. `sampled_only` leaves out promoted calls."""
+    """Samples observed in [since, until), oldest first. `sampled_only` leaves out promoted calls.
+
+    Their texts are always there, their conversations if `whole`.
+    """
     query = select(*_COLUMNS).order_by(samples.c.observed_at, samples.c.id)
     if model is not None:
         query = query.where(samples.c.model == model)
@@ -122,7 +145,7 @@ def load(
         query = query.where(samples.c.inclusion_probability.is_not(None))
     if limit is not None:
         query = query.limit(limit)
-    return [_record(row) for row in connection.execute(query)]
+    return _records(connection, query, whole)
 
 
 def walk(
@@ -133,6 +156,7 @@ def walk(
     until: float | None = None,
     last_id: int | None = None,
     page: int = 500,
+    whole: bool = False,
 ) -> Iterator[list[Sample]]:
     """A model's samples observed in [since, until) with ids up to `last_id`, oldest first, a page at a time."""
     query = select(*_COLUMNS).where(samples.c.model == model).order_by(samples.c.observed_at, samples.c.id).limit(page)
@@ -142,12 +166,11 @@ def walk(
         query = query.where(samples.c.observed_at < until)
     if last_id is not None:
         query = query.where(samples.c.id <= last_id)
-    rows = [_record(row) for row in connection.execute(query)]
+    rows = _records(connection, query, whole)
     while rows:
         yield rows
         last = (rows[-1].observed_at, rows[-1].id)
-        following = query.where(tuple_(samples.c.observed_at, samples.c.id) > last)
-        rows = [_record(row) for row in connection.execute(following)]
+        rows = _records(connection, query.where(tuple_(samples.c.observed_at, samples.c.id) > last), whole)
 
 
 def last_id(connection: Connection) -> int:
@@ -183,21 +206,51 @@ def count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(samples)).scalar_one()
 
 
-def prune(connection: Connection, before: float) -> int:
-    """Delete samples observed before that time. Returns how many."""
+def remove(connection: Connection, ids: Sequence[int]) -> int:
+    """Delete these samples, and what they alone said, for good. Returns how many there were."""
+    these = samples.c.id.in_(ids)
+    columns = select(*(samples.c[name] for name in _PLACES))
+    places = [Places(*row) for row in connection.execute(columns.where(these))]
+    sample_traces.delete_entries(connection, these)
+    connection.execute(delete(samples).where(these))
+    contents.remove(connection, places)
+    return len(places)
+
+
+def prune(connection: Connection, before: float, most: int = AT_ONCE) -> int:
+    """Delete samples observed before that time, at most so many. Returns how many."""
     models = _models().c.model
-    known = connection.scalars(select(models).where(models.is_not(None))).all()
-    return sum(_prune(connection, model, before) for model in known)
+    ids: list[int] = []
+    for model in connection.scalars(select(models).where(models.is_not(None))).all():
+        old = select(samples.c.id).where(samples.c.model == model, samples.c.observed_at < before)
+        ids += connection.scalars(old.order_by(samples.c.observed_at).limit(most - len(ids)))
+    return remove(connection, ids) if ids else 0
 
 
-def _prune(connection: Connection, model: str, before: float) -> int:
-    old = and_(samples.c.model == model, samples.c.observed_at < before)
-    sample_traces.delete_entries(connection, old)
-    return connection.execute(delete(samples).where(old)).rowcount
+def oldest(connection: Connection, most: int = AT_ONCE) -> list[int]:
+    """The ids of the samples that were stored first, at most so many."""
+    return list(connection.scalars(select(samples.c.id).order_by(samples.c.id).limit(most)))
 
 
-def _record(row: Row[tuple[object, ...]]) -> Sample:
-    return Sample(**row._asdict())
+def _records(connection: Connection, query: Select[Any], whole: bool) -> list[Sample]:
+    rows = connection.execute(query).all()
+    said = contents.load(connection, [Places(*(getattr(row, name) for name in _PLACES)) for row in rows], whole)
+    return [_record(row, of_row) for row, of_row in zip(rows, said, strict=True)]
 
 
-_stored = attrgetter(*_FIELDS[:-1])
+def _record(row: Row[tuple[Any, ...]], said: Said | None) -> Sample:
+    if said is None:
+        # Of an older version, and not moved into a block yet.
+        said = Said(row.prompt, row.response, form.of_texts(row.prompt, row.response))
+    fields = {name: getattr(row, name) for name in _FIELDS}
+    fields |= {"user": row.user_hash, "attributes": row.attributes or {}, "id": row.id}
+    return Sample(
+        **fields,
+        prompt=said.prompt,
+        response=said.response,
+        conversation=said.conversation,
+        parameters=said.parameters,
+    )
+
+
+_stored = attrgetter(*_FIELDS)

@@ -75,6 +75,7 @@ samples = Table(
     Column("layer", String(8), nullable=False),
     Column("operation", Text, nullable=False),
     Column("status", String(8), nullable=False),
+    # Only of rows that older versions wrote and that were not moved into blocks yet; empty in all others.
     Column("prompt", Text, nullable=False),
     Column("response", Text, nullable=False),
     Column("inclusion_probability", Double),
@@ -87,6 +88,18 @@ samples = Table(
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
     Column("redactions", JSON, nullable=False),
+    Column("app", Text),
+    Column("environment", Text),
+    Column("user_hash", Hex),
+    Column("agent_name", Text),
+    Column("agent_version", Text),
+    Column("prompt_name", Text),
+    Column("prompt_version", Text),
+    Column("attributes", JSON),
+    # What was said: places in `content_blocks`.
+    Column("content_id", BigInteger),
+    Column("frame_id", BigInteger),
+    Column("history_id", BigInteger),
     # Each additional index is another page written for every sample. This one grows only at the end of each model;
     # lookups by trace id, which is random, use `sample_traces`.
     Index("uq_samples", "model", "observed_at", "trace_id", "span_id", unique=True),
@@ -100,6 +113,30 @@ sample_traces = Table(
     Column("trace_tail", Hex, primary_key=True),
     Column("sample_id", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
+)
+
+content_blocks = Table(
+    "content_blocks",
+    metadata,
+    _id(),
+    Column("raw_bytes", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+content_pieces = Table(
+    "content_pieces",
+    metadata,
+    Column("content_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("before_id", BigInteger),
+    Column("uses", BigInteger, nullable=False),
+)
+
+# Contents of rows that older versions wrote are moved into blocks, newest first: `next_id` and older ones are to do.
+content_move = Table(
+    "content_move",
+    metadata,
+    Column("next_id", BigInteger, primary_key=True, autoincrement=False),
 )
 
 feedback = Table(

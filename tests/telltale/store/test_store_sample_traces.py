@@ -95,7 +95,7 @@ def test_what_is_pruned_leaves_no_entry(store: Store) -> None:
     for at in range(0, len(rows), 50):
         save(store, rows[at : at + 50])
     kept = [row for row in rows if row.observed_at >= 600.0]
-    assert store.write(lambda c: samples.prune(c, before=600.0)) == len(rows) - len(kept)
+    assert store.write(lambda c: samples.prune(c, before=600.0, most=1000)) == len(rows) - len(kept)
     assert sum(levels(store).values()) == len(kept)
     with store.read() as connection:
         found = samples.load(connection, trace_ids=known)

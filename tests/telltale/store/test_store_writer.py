@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -148,7 +149,20 @@ def test_a_full_disk_is_unavailable_and_then_recovers(tmp_path: Path) -> None:
     pages = store.write(lambda c: c.execute(text("PRAGMA page_count")).scalar_one())
     store.write(lambda c: c.execute(text(f"PRAGMA max_page_count={pages + 2}")))
     big = [
-        Sample(f"{n:032x}", "b" * 16, 1.0, "t", "m", "v", "client", "chat", "ok", "p" * 9000, "r", 0.5)
+        Sample(
+            f"{n:032x}",
+            "b" * 16,
+            1.0,
+            "t",
+            "m",
+            "v",
+            "client",
+            "chat",
+            "ok",
+            random.Random(n).randbytes(4500).hex(),
+            "r",
+            0.5,
+        )
         for n in range(50)
     ]
     with pytest.raises(StoreUnavailable, match="full"):

@@ -1,0 +1,159 @@
+"""Blocks: contents compressed together, which takes half the bytes of each by itself.
+
+A content's id is 1,024 times the block's that it was first put into, plus its place. Blocks next to each other may be
+merged, under the last one's id; so a content is in the first block whose id is not below its own block's.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Collection, Iterable
+from typing import Final, NamedTuple
+
+import zstandard
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+
+from telltale.store.schema import content_blocks
+
+FULL_BYTES: Final = 256 << 10
+"""Bytes of contents from which on a block is full. Larger ones would compress better, and take longer to read."""
+PLACES: Final = 1024
+# Of one content alone; the collector keeps less of a call.
+MAX_BYTES: Final = 1 << 30
+LEVEL: Final = 3
+_LOCK: Final = 0x7E11_7A1F
+_local = threading.local()
+
+
+class Block(NamedTuple):
+    """A block's contents by id. `last` is the block's own id."""
+
+    last: int
+    contents: dict[int, bytes]
+
+
+def claim(connection: Connection) -> None:
+    """Be the only one who changes contents until the transaction ends. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+class BlockWriter:
+    """Puts contents into new blocks. They are stored once a block is full, and by `close`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._contents: dict[int, bytes] = {}
+        self._block = 0
+        self._size = 0
+
+    def add(self, content: bytes) -> int:
+        """Returns the content's id. It must not hold a line break: JSON has none."""
+        if not self._contents:
+            self._block = _next_id(self._connection)
+        content_id = self._block * PLACES + len(self._contents)
+        self._contents[content_id] = content
+        self._size += len(content)
+        if self._size >= FULL_BYTES or len(self._contents) == PLACES:
+            self.close()
+        return content_id
+
+    def close(self) -> None:
+        """Store what is left."""
+        if self._contents:
+            self._connection.execute(insert(content_blocks).values(id=self._block, **_columns(self._contents)))
+            self._contents, self._size = {}, 0
+
+
+def read(connection: Connection, content_ids: Iterable[int]) -> dict[int, bytes]:
+    """These contents; one that is not there is left out."""
+    found: dict[int, bytes] = {}
+    block: Block | None = None
+    for content_id in sorted(set(content_ids)):
+        number = content_id // PLACES
+        if block is None or number > block.last:
+            block = _find(connection, number)
+            if block is None:
+                break
+        content = block.contents.get(content_id)
+        if content is not None:
+            found[content_id] = content
+    return found
+
+
+def remove(connection: Connection, content_ids: Collection[int]) -> None:
+    """Delete these contents, for good: no block holds them any longer."""
+    gone = sorted(content_ids)
+    start = 0
+    while start < len(gone):
+        block = _find(connection, gone[start] // PLACES)
+        if block is None:
+            return
+        stop = start + 1
+        while stop < len(gone) and gone[stop] // PLACES <= block.last:
+            stop += 1
+        dead = set(gone[start:stop])
+        left = {content_id: content for content_id, content in block.contents.items() if content_id not in dead}
+        if len(left) < len(block.contents):
+            _put(connection, block.last, left)
+        start = stop
+
+
+def merge(connection: Connection, block_ids: Collection[int]) -> None:
+    """Put the contents of blocks that are next to each other into one."""
+    last = max(block_ids)
+    rows = connection.execute(select(content_blocks.c.body).where(content_blocks.c.id.in_(block_ids)))
+    contents: dict[int, bytes] = {}
+    for (body,) in rows:
+        contents |= _contents(body)
+    connection.execute(delete(content_blocks).where(content_blocks.c.id.in_(set(block_ids) - {last})))
+    _put(connection, last, dict(sorted(contents.items())))
+
+
+def sizes(connection: Connection, after: int, most: int) -> list[tuple[int, int]]:
+    """(id, bytes of contents) of the blocks after that one, at most so many."""
+    query = select(content_blocks.c.id, content_blocks.c.raw_bytes).where(content_blocks.c.id > after)
+    return [(key, size) for key, size in connection.execute(query.order_by(content_blocks.c.id).limit(most))]
+
+
+def _find(connection: Connection, number: int) -> Block | None:
+    query = select(content_blocks.c.id, content_blocks.c.body).where(content_blocks.c.id >= number)
+    row = connection.execute(query.order_by(content_blocks.c.id).limit(1)).first()
+    return None if row is None else Block(row.id, _contents(row.body))
+
+
+def _put(connection: Connection, block_id: int, contents: dict[int, bytes]) -> None:
+    this = content_blocks.c.id == block_id
+    if contents:
+        connection.execute(update(content_blocks).where(this).values(**_columns(contents)))
+    else:
+        connection.execute(delete(content_blocks).where(this))
+
+
+def _columns(contents: dict[int, bytes]) -> dict[str, object]:
+    lines = [json.dumps(list(contents), separators=(",", ":")).encode(), *contents.values()]
+    return {"raw_bytes": sum(map(len, contents.values())), "body": _compressor().compress(b"\n".join(lines))}
+
+
+def _contents(body: bytes) -> dict[int, bytes]:
+    ids, *lines = zstandard.ZstdDecompressor().decompress(body, max_output_size=MAX_BYTES).split(b"\n")
+    return dict(zip(json.loads(ids), lines, strict=True))
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    """One for each thread: making one takes longer than compressing a short text, and threads must not share one."""
+    found = getattr(_local, "compressor", None)
+    if found is None:
+        found = _local.compressor = zstandard.ZstdCompressor(level=LEVEL)
+    assert isinstance(found, zstandard.ZstdCompressor)
+    return found
+
+
+def _next_id(connection: Connection) -> int:
+    if connection.dialect.name == "postgresql":
+        found = connection.execute(text("SELECT nextval(pg_get_serial_sequence('content_blocks', 'id'))")).scalar_one()
+    else:
+        # The last block keeps the highest id however blocks are merged, so no id is given twice.
+        found = (connection.execute(select(func.max(content_blocks.c.id))).scalar() or 0) + 1
+    return int(found)
