@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 import zstandard
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from telltale.store.schema import content_blocks
 
@@ -62,8 +62,18 @@ class BlockWriter:
     def close(self) -> None:
         """Store what is left."""
         if self._contents:
-            self._connection.execute(insert(content_blocks).values(id=self._block, **_columns(self._contents)))
+            size, body = _packed(self._contents)
+            is_sqlite = self._connection.dialect.name == "sqlite"
+            self._connection.exec_driver_sql(_INSERT_SQLITE if is_sqlite else _INSERT, (self._block, size, body))
             self._contents, self._size = {}, 0
+
+
+# As text: every stored call runs these, and building them would take as long as all the rest.
+_INSERT = "INSERT INTO content_blocks (id, raw_bytes, body) VALUES (%s, %s, %s)"
+_INSERT_SQLITE = _INSERT.replace("%s", "?")
+_NEXT_ID = "SELECT nextval(pg_get_serial_sequence('content_blocks', 'id'))"
+# The last block keeps the highest id however blocks are merged, so no id is given twice.
+_NEXT_ID_SQLITE = "SELECT coalesce(max(id), 0) + 1 FROM content_blocks"
 
 
 def read(connection: Connection, content_ids: Iterable[int]) -> dict[int, bytes]:
@@ -126,14 +136,16 @@ def _find(connection: Connection, number: int) -> Block | None:
 def _put(connection: Connection, block_id: int, contents: dict[int, bytes]) -> None:
     this = content_blocks.c.id == block_id
     if contents:
-        connection.execute(update(content_blocks).where(this).values(**_columns(contents)))
+        size, body = _packed(contents)
+        connection.execute(update(content_blocks).where(this).values(raw_bytes=size, body=body))
     else:
         connection.execute(delete(content_blocks).where(this))
 
 
-def _columns(contents: dict[int, bytes]) -> dict[str, object]:
+def _packed(contents: dict[int, bytes]) -> tuple[int, bytes]:
+    """(bytes of contents, the block's body)."""
     lines = [json.dumps(list(contents), separators=(",", ":")).encode(), *contents.values()]
-    return {"raw_bytes": sum(map(len, contents.values())), "body": _compressor().compress(b"\n".join(lines))}
+    return sum(map(len, contents.values())), _compressor().compress(b"\n".join(lines))
 
 
 def _contents(body: bytes) -> dict[int, bytes]:
@@ -151,9 +163,5 @@ def _compressor() -> zstandard.ZstdCompressor:
 
 
 def _next_id(connection: Connection) -> int:
-    if connection.dialect.name == "postgresql":
-        found = connection.execute(text("SELECT nextval(pg_get_serial_sequence('content_blocks', 'id'))")).scalar_one()
-    else:
-        # The last block keeps the highest id however blocks are merged, so no id is given twice.
-        found = (connection.execute(select(func.max(content_blocks.c.id))).scalar() or 0) + 1
-    return int(found)
+    query = _NEXT_ID_SQLITE if connection.dialect.name == "sqlite" else _NEXT_ID
+    return int(connection.exec_driver_sql(query).scalar_one())
