@@ -18,7 +18,7 @@ from telltale.records import Window
 from telltale.serving import asgi, pages
 from telltale.serving.listen import listen, on_stop
 from telltale.settings import Settings
-from telltale.store import Store, StoreUnavailable, open_configured, retention
+from telltale.store import Store, StoreUnavailable, open_configured
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +60,10 @@ def _schedule(settings: Settings, store: Store, metrics: Metrics, stop: threadin
     window = settings.monitor.window
     metrics.registry.register(Gauges(store, time.time, runs.waiting, PATIENCE_WINDOWS * window, SHOWN_WINDOWS * window))
     health = _Health(metrics, settings.monitor.interval)
-    next_prune = time.monotonic()
     while not stop.is_set():
         began = time.monotonic()
         try:
             new = runs.run(time.time())
-            if began >= next_prune:
-                next_prune = began + PRUNE_EVERY_S
-                _prune(store, time.time() - settings.store.retention)
         except StoreUnavailable as error:
             log.warning("nothing judged: %s", error)
             health.failed()
@@ -80,12 +76,6 @@ def _schedule(settings: Settings, store: Store, metrics: Metrics, stop: threadin
             health.done(time.monotonic() - began, time.time(), runs.failed)
         stop.wait(max(0.1, settings.monitor.interval - (time.monotonic() - began)))
     runs.close()
-
-
-def _prune(store: Store, before: float) -> None:
-    deleted = store.write(lambda connection: retention.prune(connection, before))
-    if deleted:
-        log.info("%d rows older than store.retention deleted", deleted)
 
 
 class _Health:

@@ -1,4 +1,4 @@
-"""Run the collector: OTLP over gRPC and HTTP, the page of metrics, and promotion of calls that got feedback."""
+"""Run the collector: OTLP over gRPC and HTTP, the page of metrics, promotion of calls that got feedback, upkeep."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from exporters.traces.receive import http1, otlp_grpc
 from exporters.traces.receive.listener import Server, Shared
 from exporters.traces.receive.otlp_http import Otlp, Page
 from exporters.traces.receive.receiver import Receiver
+from exporters.traces.upkeep import StoreUpkeep
 from telltale import exits
 from telltale.serving.connections import most_connections
 from telltale.serving.hosts import Hosts
@@ -74,10 +75,13 @@ async def _run(settings: Settings, store: Store, listeners: list[socket.socket])
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    background = [asyncio.create_task(Promoter(store, pipeline, newest).run()), asyncio.create_task(_trim())]
+    upkeep = StoreUpkeep(settings, store, registry)
+    works = (Promoter(store, pipeline, newest).run(), upkeep.run(), _trim())
+    background = [asyncio.create_task(work) for work in works]
     log.info("OTLP on grpc %s and http %s", settings.collector.grpc_listen, settings.collector.http_listen)
     await stop.wait()
     store.prepare_to_close()
+    upkeep.stop()
     for task in background:
         task.cancel()
     await asyncio.gather(*(server.stop(GRACE_S) for server in servers))

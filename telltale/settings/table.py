@@ -38,6 +38,9 @@ class Store(Section):
     busy_timeout: Seconds = Field(5.0, description="How long a write waits for a locked store before it is refused.")
     queue_rows: int = Field(10_000, gt=0, description="Writes that may wait; above it senders are asked to retry.")
     retention: Seconds = Field(30 * 86400.0, description="Samples, scores and evidence older than this are deleted.")
+    max_bytes: int = Field(
+        64 << 30, ge=0, description="Bytes that the store may use; above it the oldest samples go early. 0: no limit."
+    )
 
 
 class Audit(Section):

@@ -227,21 +227,34 @@ def prune(connection: Connection, before: float, most: int = AT_ONCE) -> int:
     return remove(connection, ids) if ids else 0
 
 
+def without_place(connection: Connection, ids: Sequence[int]) -> list[Sample]:
+    """Those of these samples whose content an older version wrote and nobody moved yet."""
+    return _records(connection, select(*_COLUMNS).where(samples.c.id.in_(ids), samples.c.content_id.is_(None)), False)
+
+
 def oldest(connection: Connection, most: int = AT_ONCE) -> list[int]:
     """The ids of the samples that were stored first, at most so many."""
     return list(connection.scalars(select(samples.c.id).order_by(samples.c.id).limit(most)))
 
 
+def first_end(connection: Connection) -> float | None:
+    """When the call ended that was stored first, in Unix seconds; None without samples."""
+    found: float | None = connection.execute(select(samples.c.observed_at).order_by(samples.c.id).limit(1)).scalar()
+    return found
+
+
 def _records(connection: Connection, query: Select[Any], whole: bool) -> list[Sample]:
     rows = connection.execute(query).all()
     said = contents.load(connection, [Places(*(getattr(row, name) for name in _PLACES)) for row in rows], whole)
-    return [_record(row, of_row) for row, of_row in zip(rows, said, strict=True)]
+    return [_record(row, of_row or _of_older(row, whole)) for row, of_row in zip(rows, said, strict=True)]
 
 
-def _record(row: Row[tuple[Any, ...]], said: Said | None) -> Sample:
-    if said is None:
-        # Of an older version, and not moved into a block yet.
-        said = Said(row.prompt, row.response, form.of_texts(row.prompt, row.response))
+def _of_older(row: Row[tuple[Any, ...]], whole: bool) -> Said:
+    """What an older version kept, which is not moved into a block yet."""
+    return Said(row.prompt, row.response, form.of_texts(row.prompt, row.response) if whole else None)
+
+
+def _record(row: Row[tuple[Any, ...]], said: Said) -> Sample:
     fields = {name: getattr(row, name) for name in _FIELDS}
     fields |= {"user": row.user_hash, "attributes": row.attributes or {}, "id": row.id}
     return Sample(

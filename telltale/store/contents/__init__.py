@@ -36,6 +36,9 @@ class Said(NamedTuple):
     parameters: Mapping[str, float] = MappingProxyType({})
 
 
+claim = blocks.claim
+
+
 def save(connection: Connection, samples: Sequence[Sample]) -> list[Places]:
     """Store the contents of samples. Returns where, in their order."""
     blocks.claim(connection)

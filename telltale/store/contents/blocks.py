@@ -111,11 +111,15 @@ def remove(connection: Connection, content_ids: Collection[int]) -> None:
 
 
 def merge(connection: Connection, block_ids: Collection[int]) -> None:
-    """Put the contents of blocks that are next to each other into one."""
+    """Put the contents of blocks that are next to each other into one; nothing if one of them is there no longer."""
+    claim(connection)
+    query = select(content_blocks.c.body).where(content_blocks.c.id.in_(block_ids))
+    bodies = connection.scalars(query).all()
+    if len(bodies) < len(block_ids):
+        return
     last = max(block_ids)
-    rows = connection.execute(select(content_blocks.c.body).where(content_blocks.c.id.in_(block_ids)))
     contents: dict[int, bytes] = {}
-    for (body,) in rows:
+    for body in bodies:
         contents |= _contents(body)
     connection.execute(delete(content_blocks).where(content_blocks.c.id.in_(set(block_ids) - {last})))
     _put(connection, last, dict(sorted(contents.items())))

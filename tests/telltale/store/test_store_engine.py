@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from telltale.records import Sample
-from telltale.store import StoreUnavailable, open_store, retention, samples
+from telltale.store import StoreUnavailable, open_store, samples
+from telltale.store.upkeep import Upkeep
 
 
 @pytest.mark.parametrize(("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
@@ -22,14 +23,21 @@ def test_what_retention_deletes_is_not_left_in_the_file(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
     texts = [f"my words number {number}" for number in range(500)]
     rows = [
-        Sample(f"{number:032x}", "b" * 16, 1.0, "t", "m", "v", "client", "chat", "ok", text * 20, "r", 0.5)
-        for number, text in enumerate(texts)
+        Sample(f"{number:032x}", "b" * 16, 1.0, "t", "m", "v", "client", "chat", "ok", said * 20, "r", 0.5)
+        for number, said in enumerate(texts)
     ]
     store.write(lambda c: samples.save(c, rows, now=1.0))
-    store.write(lambda c: retention.prune(c, before=2.0))
+    with store.read() as connection:
+        bodies = connection.scalars(text("SELECT body FROM content_blocks")).all()
+    pieces = [body[at : at + 32] for body in bodies for at in range(64, len(body) - 32, 512)]
+    written = (tmp_path / "s.db-wal").read_bytes()
+    assert all(piece in written for piece in pieces)
+    assert len(pieces) > 1
+    Upkeep(store, retention=1.0, max_bytes=0).round(now=3.0)
     # In the log it stays until that is written over, or the last one closes.
     store.close()
-    assert b"my words" not in (tmp_path / "s.db").read_bytes()
+    left = (tmp_path / "s.db").read_bytes()
+    assert not any(piece in left for piece in pieces)
 
 
 def test_readers_cannot_write(tmp_path: Path) -> None:

@@ -27,11 +27,11 @@ from telltale.store import (
     feedback,
     open_store,
     references,
-    retention,
     samples,
     scores,
     tickets,
 )
+from telltale.store.upkeep import Report, Upkeep
 
 # PostgreSQL's text cannot hold NUL; the collector's redaction removes it before storage.
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=200)
@@ -130,7 +130,7 @@ def test_retention_deletes_scores_with_their_evidence_and_keeps_the_rest(store: 
             [row] = [found for found in scores.load(connection) if found.window_end == at]
         store.write(lambda c, row=row, number=number: scores.attach_evidence(c, row.id or 0, number))
     store.write(lambda c: feedback.append(c, vote(), "hash"))
-    assert store.write(lambda c: retention.prune(c, before=20.0)) == 3
+    assert Upkeep(store, retention=10.0, max_bytes=0).round(now=30.0) == Report(expired=1)
     with store.read() as connection:
         assert [row.observed_at for row in samples.load(connection)] == [50.0]
         [kept] = scores.load(connection)

@@ -1,0 +1,192 @@
+"""Upkeep: what is deleted and when, blocks that are merged, contents of older versions that are moved."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, bindparam, delete, func, select, text, update
+
+from telltale.records import Sample
+from telltale.store import Store, moving, open_store, samples, size, upkeep
+from telltale.store.contents import blocks
+from telltale.store.schema import content_blocks, content_move
+from telltale.store.schema import samples as table
+from telltale.store.upkeep import Upkeep, to_merge
+
+WORDS = [f"word{number}" for number in range(200)]
+
+
+def sample(number: int, length: int = 400) -> Sample:
+    draw = random.Random(number)
+    return Sample(
+        trace_id=f"{number:032x}", span_id=f"{number:016x}", observed_at=float(number), tenant="t", model="m",
+        version="m-1", layer="client", operation="chat", status="ok", prompt=f"question {number}",
+        response=" ".join(draw.choices(WORDS, k=length // 7)), inclusion_probability=1.0,
+    )  # fmt: skip
+
+
+def save(store: Store, rows: list[Sample]) -> None:
+    store.write(lambda connection: samples.save(connection, rows, now=0.0))
+
+
+def load(store: Store) -> list[Sample]:
+    with store.read() as connection:
+        return [row._replace(id=None) for row in samples.load(connection)]
+
+
+def number_of_blocks(store: Store) -> int:
+    with store.read() as connection:
+        return int(connection.execute(select(func.count()).select_from(content_blocks)).scalar_one())
+
+
+def bytes_of_blocks(store: Store) -> int:
+    with store.read() as connection:
+        return sum(map(len, connection.scalars(select(content_blocks.c.body))))
+
+
+def in_use(store: Store) -> int:
+    with store.read() as connection:
+        return size.used(connection)
+
+
+def test_contents_that_came_one_by_one_are_merged_and_stay_what_they_were(store: Store) -> None:
+    rows = [sample(number) for number in range(300)]
+    for row in rows:
+        save(store, [row])
+    keeper, before = Upkeep(store, retention=1e9, max_bytes=0), bytes_of_blocks(store)
+    assert keeper.round(now=300.0).is_done
+    assert number_of_blocks(store) < 10
+    assert bytes_of_blocks(store) < 0.8 * before
+    assert load(store) == rows
+    # What comes later is merged too, and ids go on.
+    for number in range(300, 340):
+        save(store, [sample(number)])
+    keeper.round(now=340.0)
+    assert load(store) == [*rows, *(sample(number) for number in range(300, 340))]
+
+
+@given(st.lists(st.integers(1, 2 * blocks.FULL_BYTES), max_size=80))
+def test_merging_ends_and_never_passes_over_a_block_that_could_be_merged(sizes: list[int]) -> None:
+    merged, looked, rounds = list(enumerate(sizes, 1)), 0, 0
+    while rounds < 10:
+        groups, following = to_merge([one for one in merged if one[0] > looked], looked)
+        assert following >= looked
+        for group in groups:
+            assert sum(size for key, size in merged if key in group) < 2 * blocks.FULL_BYTES
+            merged = [
+                (key, sum(size for key, size in merged if key in group) if key == group[-1] else size)
+                for key, size in merged
+                if key not in group[:-1]
+            ]
+        if not groups:
+            break
+        rounds += 1
+    assert sum(size for _, size in merged) == sum(sizes)
+    assert rounds < 10
+    small = [size for key, size in merged if key > looked and size < blocks.FULL_BYTES // 2]
+    assert len(small) < upkeep.MANY + len(sizes) // 2
+
+
+def test_the_oldest_samples_go_when_the_store_is_too_large(store: Store) -> None:
+    rows = [sample(number, 4000) for number in range(2400)]
+    for start in range(0, len(rows), 100):
+        save(store, rows[start : start + 100])
+    before = in_use(store)
+    assert Upkeep(store, retention=1e9, max_bytes=2 * before).round(now=3000.0).over_limit == 0
+    limit = before - 300_000
+    report = Upkeep(store, retention=1e9, max_bytes=limit).round(now=3000.0)
+    assert report.over_limit > 0
+    assert report.expired == 0
+    assert in_use(store) <= limit
+    left = load(store)
+    assert left == rows[-len(left) :]
+    assert len(left) == len(rows) - report.over_limit > 1000
+
+
+def old_rows(store: Store, count: int) -> list[Sample]:
+    """Rows as they were before contents had blocks."""
+    rows = [sample(number) for number in range(count)]
+    rows[3] = rows[3]._replace(prompt='[{"role":"system","content":"typed"}]', response="")
+    save(store, rows)
+
+    def undo(connection: Connection) -> None:
+        texts = update(table).where(table.c.observed_at == bindparam("at"))
+        changes = [{"at": row.observed_at, "asked": row.prompt, "said": row.response} for row in rows]
+        statement = texts.values(prompt=bindparam("asked"), response=bindparam("said"), content_id=None)
+        connection.execute(statement, changes)
+        connection.execute(delete(content_blocks))
+        connection.execute(text("INSERT INTO content_move SELECT max(id) FROM samples"))
+
+    store.write(undo)
+    return rows
+
+
+def test_texts_of_older_versions_are_read_all_the_time_while_they_are_moved(store: Store) -> None:
+    rows = old_rows(store, 3 * moving.AT_ONCE + 7)
+    assert load(store) == rows
+    save(store, [sample(9000)])
+    portions = 0
+    while store.write(moving.move):
+        portions += 1
+        assert load(store) == [*rows, sample(9000)]
+        if portions == 1:
+            # A sample that is deleted meanwhile is not moved.
+            with store.read() as connection:
+                ids = samples.oldest(connection, 2)
+            store.write(lambda connection, ids=ids: samples.remove(connection, ids))
+            rows = rows[2:]
+    assert load(store) == [*rows, sample(9000)]
+    with store.read() as connection:
+        assert moving.left(connection) == 0
+        assert connection.execute(select(content_move)).first() is None
+        assert (
+            connection.execute(text("SELECT count(*) FROM samples WHERE prompt <> '' OR content_id IS NULL")).scalar()
+            == 0
+        )
+    with store.read() as connection:
+        [typed] = [row for row in samples.load(connection, whole=True) if row.prompt.startswith("[")]
+    assert typed.conversation is not None
+    assert [turn["role"] for turn in typed.conversation.messages] == ["user"]
+
+
+def test_moving_goes_on_where_it_was_broken_off(url: str) -> None:
+    first = open_store(url)
+    rows = old_rows(first, 2 * moving.AT_ONCE)
+    assert first.write(moving.move)
+    first.close()
+    second = open_store(url)
+    with second.read() as connection:
+        assert moving.left(connection) == moving.AT_ONCE
+    assert Upkeep(second, retention=1e9, max_bytes=0).round(now=1.0).is_done
+    with second.read() as connection:
+        assert moving.left(connection) == 0
+    assert load(second) == rows
+    second.close()
+
+
+def test_nothing_is_moved_while_the_disk_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    rows = old_rows(store, 10)
+    keeper = Upkeep(store, retention=1e9, max_bytes=0)
+    monkeypatch.setattr(upkeep, "FREE_BYTES", 1 << 60)
+    assert keeper.round(now=1.0).is_done
+    with store.read() as connection:
+        assert moving.left(connection) == 10
+    monkeypatch.undo()
+    keeper.round(now=2.0)
+    with store.read() as connection:
+        assert moving.left(connection) == 0
+    assert load(store) == rows
+    store.close()
+
+
+def test_a_round_that_is_stopped_does_nothing_more(store: Store) -> None:
+    save(store, [sample(1)])
+    keeper = Upkeep(store, retention=1.0, max_bytes=0)
+    keeper.stop()
+    assert not keeper.round(now=100.0).is_done
+    assert len(load(store)) == 1
