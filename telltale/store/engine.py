@@ -128,9 +128,10 @@ def make_engine(url: URL, busy_timeout: float, *, is_patient: bool = False) -> E
 
 
 def make_reader(url: URL, busy_timeout: float) -> Engine:
-    """An engine for reads: on SQLite a connection that cannot write and never waits for the writer."""
+    """An engine for reads, each in one snapshot: on SQLite a connection that never waits for the writer."""
     if url.get_backend_name() == "postgresql":
-        return make_engine(url, busy_timeout)
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        return make_engine(url, busy_timeout).execution_options(**options)
     engine = create_engine(url, hide_parameters=True, connect_args=_connect_args(busy_timeout))
     event.listen(engine, "connect", _query_only)
     event.listen(engine, "begin", _begin)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +216,48 @@ def test_blocks_that_are_merged_hold_the_same(store: Store) -> None:
         *(c for c in expected if c not in (said[1], said[15])),
         said[0],
     ]
+
+
+def test_writers_that_meet_share_pieces_and_lose_nothing(url: str) -> None:
+    """Several collectors keep calls of the same conversations, while one deletes and merges."""
+    stores = [open_store(url, queue_rows=1000) for _ in range(3)]
+    conversations = [chat(6, mark=str(number)) for number in range(5)]
+    stop = threading.Event()
+
+    def keep(number: int) -> None:
+        for turn in range(6):
+            for place, calls in enumerate(conversations):
+                key = 1000 * number + 10 * place + turn
+                save(stores[number], [sample(key, calls[turn])])
+
+    def look_after() -> None:
+        while not stop.is_set():
+            with stores[2].read() as connection:
+                ids = [block_id for block_id, _ in blocks.sizes(connection, 0, 20)]
+                gone = samples.oldest(connection, 2)
+                told = samples.load(connection, whole=True)
+            # A reader sees one state of everything.
+            assert all(row.conversation in conversations[int(row.observed_at) % 1000 // 10] for row in told)
+            for start in range(0, len(ids) - 5, 5):
+                stores[2].write(lambda connection, some=ids[start : start + 5]: blocks.merge(connection, some))
+            if len(told) > 20:
+                stores[2].write(lambda connection, some=gone: samples.remove(connection, some))
+
+    with ThreadPoolExecutor(3) as pool:
+        caring = pool.submit(look_after)
+        for done in [pool.submit(keep, number) for number in range(2)]:
+            done.result()
+        stop.set()
+        caring.result()
+    left = load(stores[0])
+    assert left
+    for row in left:
+        assert row.conversation == conversations[int(row.observed_at) % 1000 // 10][int(row.observed_at) % 10]
+    ids = [row.id or 0 for row in left]
+    assert stores[0].write(lambda connection: samples.remove(connection, ids)) == len(left)
+    assert (count_of(stores[0], content_blocks), count_of(stores[0], content_pieces)) == (0, 0)
+    for store in stores:
+        store.close()
 
 
 def test_half_a_surrogate_is_kept_as_what_it_is_not(store: Store) -> None:
