@@ -260,6 +260,17 @@ def test_writers_that_meet_share_pieces_and_lose_nothing(url: str) -> None:
         store.close()
 
 
+def test_a_reader_sees_one_state_whatever_is_deleted_meanwhile(store: Store) -> None:
+    calls = chat(3)
+    for number, said in enumerate(calls):
+        save(store, [sample(number, said)])
+    with store.read() as connection:
+        assert len(samples.load(connection)) == 3
+        store.write(lambda connection: samples.remove(connection, samples.oldest(connection)))
+        assert [row.conversation for row in samples.load(connection, whole=True)] == calls
+    assert load(store) == []
+
+
 def test_half_a_surrogate_is_kept_as_what_it_is_not(store: Store) -> None:
     said = Conversation(messages=[message("user", "half \ud800 of it")])
     assert save(store, [sample(1, said)._replace(prompt="")]) == 1
