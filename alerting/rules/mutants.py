@@ -27,7 +27,8 @@ FLIPPED = {">": "<", "<": ">", "==": "!=", "!=": "=="}
 _COMPARISON = re.compile(r"(?<![=!<>~])(==|!=|>|<)(?![=~])(?= )")
 # Half or twice nothing is nothing.
 _NUMBER = re.compile(r"(?<=[<>*] )(?!0(?![.\d]))\d+(?:\.\d+)?")
-_WINDOW = re.compile(r"\[(\d+)m\]")
+_WINDOW = re.compile(r"\[(\d+)([mhd])\]")
+_UNIT_S = {"m": 60, "h": 3600, "d": 86400}
 _MATCHER = re.compile(r'\w+(?:=~|!=|=)"[^"]*",?')
 _SECONDS = re.compile(r"(\d+)s")
 
@@ -67,7 +68,7 @@ def _expressions(expr: str) -> Iterator[tuple[str, str]]:
             yield f"{found[0]} times {factor}", put(found, f"{float(found[0]) * factor:g}")
     for found in _WINDOW.finditer(expr):
         for factor in (0.5, 2.0):
-            yield f"{found[0]} times {factor}", put(found, f"[{float(found[1]) * factor * 60:.0f}s]")
+            yield f"{found[0]} times {factor}", put(found, f"[{float(found[1]) * factor * _UNIT_S[found[2]]:.0f}s]")
     for found in _MATCHER.finditer(expr):
         yield f"without {found[0]}", put(found, "")
     for word, other in ((" and ", " or "), ("\nand ", "\nor "), ("max by", "min by"), ("increase(", "rate(")):
