@@ -143,6 +143,18 @@ SAID_COLUMNS = ("system", "messages", "choices", "tools", "documents", "omitted"
 FEEDBACK_COLUMNS = ("received_at", "kind", "name", "value", "source", "comment")
 
 
+def features(format: Format, columns: Iterable[str]) -> Row:
+    """What `datasets.Features.from_dict` makes the columns' types of, under `features`; nothing for `jsonl`.
+
+    Types that `datasets` infers are those of a file's first 10 MB: a later call of a tool does not fit them, and
+    answers that are all dates become times.
+    """
+    messages = {"_type": "List", "feature": {"_type": "Json"}}
+    label = {"_type": "Value", "dtype": "bool"}
+    types = {name: label if name == "label" else messages for name in columns}
+    return {} if format == "jsonl" else {"features": types}
+
+
 def conversation(sample: Sample) -> Conversation:
     """All that was said; of a sample without a conversation, its two texts."""
     return sample.conversation or of_texts(sample.prompt, sample.response)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -64,6 +65,7 @@ class Tally:
     classes: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
     left_out: LeftOut = field(default_factory=Counter)
+    columns: dict[str, None] = field(default_factory=dict)
     first: float | None = None
     last: float | None = None
 
@@ -71,8 +73,9 @@ class Tally:
     def rows(self) -> int:
         return self.classes.total()
 
-    def write(self, name: str, sample: Sample) -> None:
+    def write(self, name: str, sample: Sample, row: Row) -> None:
         self.classes[name] += 1
+        self.columns |= dict.fromkeys(row)
         self.removed.update(sample.redactions)
         self.first = min(self.first or sample.observed_at, sample.observed_at)
         self.last = max(self.last or sample.observed_at, sample.observed_at)
@@ -109,7 +112,7 @@ def _write(
         for name, sample, row, reference in _rows(spec, read(connection, spec, rules, tally, progress), tally.left_out):
             rows.add(row)
             references.add(reference)
-            tally.write(name, sample)
+            tally.write(name, sample, row)
         if not tally.rows:
             raise ExportRefused(_nothing(spec, tally))
         manifest = _manifest(spec, tally, rules, [rows.seal(), references.seal()])
@@ -236,17 +239,27 @@ def _manifest(
             "removed": dict(sorted(tally.removed.items())),
             "rules_sha256": hashlib.sha256(json.dumps(dict(rules), sort_keys=True).encode()).hexdigest(),
         },
+        **dataset.features(spec.format, tally.columns),
         "files": list(written),
     }
 
 
+# What Python reads and writes as JSON, and others do not: one such number would make the whole file unreadable.
+_ODD = re.compile(r"NaN|Infinity|\d{19}")
+_MOST = 2**63 - 1
+
+
 def _line(row: Row) -> str:
-    try:
-        return json.dumps(row, ensure_ascii=False, allow_nan=False, default=str)
-    except ValueError:
-        # Python writes and reads NaN and Infinity in JSON, others do not.
-        as_read = json.loads(json.dumps(row, default=str), parse_constant=lambda _: None)
-        return json.dumps(as_read, ensure_ascii=False)
+    """A row as JSON that everybody reads: a number that is none is null, one beyond 64 bits is its text."""
+    line = json.dumps(row, ensure_ascii=False, default=str)
+    if _ODD.search(line) is None:
+        return line
+    return json.dumps(json.loads(line, parse_constant=lambda _: None, parse_int=_whole), ensure_ascii=False)
+
+
+def _whole(digits: str) -> int | str:
+    number = int(digits)
+    return number if abs(number) <= _MOST else digits
 
 
 class _NewFile:

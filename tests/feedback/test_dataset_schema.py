@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from support.conversations import conversations, messages, spoken, tools
+from support.conversations import conversations, talks
 
 from feedback.dataset import Format
 from feedback.snapshot import ExportRefused, Spec, files, write
@@ -114,15 +114,6 @@ TYPES: dict[Format, TypeAdapter[Any]] = {
     "prompts": TypeAdapter(PromptOnly),
     "jsonl": TypeAdapter(Everything),
 }
-
-# Most random conversations are unfit for some reason; of these most are rows.
-talks = st.builds(
-    Conversation,
-    system=st.lists(spoken.filter(lambda part: "truncated" not in part), max_size=1),
-    messages=st.lists(messages, max_size=3).map(lambda turns: [*turns, {"role": "user", "parts": [text("and now?")]}]),
-    choices=st.lists(messages, max_size=2).map(lambda turns: [*turns, {"role": "assistant", "parts": [text("so.")]}]),
-    tools=st.lists(tools, max_size=2),
-)
 
 
 def no_constant(name: str) -> None:
