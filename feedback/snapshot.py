@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,11 +20,13 @@ from typing import IO, Any
 from sqlalchemy import Connection
 
 from feedback import dataset
-from feedback.dataset import Format, RatedResponse, Row
+from feedback.dataset import Format, LeftOut, Row
 from telltale import __version__
+from telltale.conversation import texts
+from telltale.conversation.redacting import redacted
 from telltale.feedback import current, match
 from telltale.records import Feedback, Sample
-from telltale.redaction import redact
+from telltale.redaction import Redactor
 from telltale.store import feedback, samples
 
 PAGE_ROWS = 500
@@ -61,6 +64,8 @@ class Tally:
     events: int = 0
     classes: Counter[str] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
+    left_out: LeftOut = field(default_factory=Counter)
+    columns: dict[str, None] = field(default_factory=dict)
     first: float | None = None
     last: float | None = None
 
@@ -68,8 +73,9 @@ class Tally:
     def rows(self) -> int:
         return self.classes.total()
 
-    def write(self, name: str, sample: Sample) -> None:
+    def write(self, name: str, sample: Sample, row: Row) -> None:
         self.classes[name] += 1
+        self.columns |= dict.fromkeys(row)
         self.removed.update(sample.redactions)
         self.first = min(self.first or sample.observed_at, sample.observed_at)
         self.last = max(self.last or sample.observed_at, sample.observed_at)
@@ -103,10 +109,10 @@ def _write(
     paths, tally = files(output), Tally()
     with ExitStack() as undo:
         rows, references = (_NewFile(path, undo) for path in paths[:2])
-        for name, sample, row, reference in _rows(spec, read(connection, spec, rules, tally, progress)):
+        for name, sample, row, reference in _rows(spec, read(connection, spec, rules, tally, progress), tally.left_out):
             rows.add(row)
             references.add(reference)
-            tally.write(name, sample)
+            tally.write(name, sample, row)
         if not tally.rows:
             raise ExportRefused(_nothing(spec, tally))
         manifest = _manifest(spec, tally, rules, [rows.seal(), references.seal()])
@@ -124,6 +130,7 @@ def read(
 
     Texts are redacted once more: rules may have been added since they were stored.
     """
+    redactor = Redactor(rules)
     pages = samples.walk(
         connection,
         model=spec.model,
@@ -131,6 +138,7 @@ def read(
         until=spec.until,
         last_id=spec.last_sample_id,
         page=PAGE_ROWS,
+        whole=True,
     )
     for page in pages:
         by_sample = _feedback_on(connection, page, spec.last_feedback_id)
@@ -140,7 +148,7 @@ def read(
             tally.events += len(events)
             if tally.samples % PROGRESS_EVERY == 0:
                 progress(f"{tally.samples:,} samples read")
-            yield _clean(sample, rules), [_clean_event(event, rules) for event in events]
+            yield _clean(sample, redactor), [_clean_event(event, redactor) for event in events]
 
 
 def _feedback_on(connection: Connection, page: Sequence[Sample], last_id: int) -> dict[int | None, list[Feedback]]:
@@ -157,38 +165,61 @@ def _feedback_on(connection: Connection, page: Sequence[Sample], last_id: int) -
     return by_sample
 
 
-def _clean(sample: Sample, rules: Mapping[str, str]) -> Sample:
-    prompt, in_prompt = redact(sample.prompt, rules)
-    response, in_response = redact(sample.response, rules)
-    removed = Counter(sample.redactions) + Counter(in_prompt) + Counter(in_response)
-    return sample._replace(prompt=prompt, response=response, redactions=dict(removed))
+def _clean(sample: Sample, redactor: Redactor) -> Sample:
+    names, values = list(sample.attributes), list(sample.attributes.values())
+    removed = Counter(sample.redactions)
+    attributes: list[str] = []
+
+    def redact(found: list[str]) -> list[str]:
+        cleaned, counts = redactor.redact(*found, *values)
+        removed.update(counts)
+        attributes[:] = cleaned[len(found) :]
+        return cleaned[: len(found)]
+
+    said = redacted(dataset.conversation(sample), redact)
+    prompt, response = texts.of(said)
+    return sample._replace(
+        prompt=prompt,
+        response=response,
+        conversation=said,
+        attributes=dict(zip(names, attributes, strict=True)),
+        redactions=dict(removed),
+    )
 
 
-def _clean_event(event: Feedback, rules: Mapping[str, str]) -> Feedback:
-    return replace(event, comment=redact(event.comment, rules)[0]) if event.comment else event
+def _clean_event(event: Feedback, redactor: Redactor) -> Feedback:
+    return replace(event, comment=redactor.redact(event.comment)[0][0]) if event.comment else event
 
 
-def _rows(spec: Spec, pairs: Iterator[Pair]) -> Iterator[tuple[str, Sample, Row, Row]]:
+def _rows(spec: Spec, pairs: Iterator[Pair], left_out: LeftOut) -> Iterator[tuple[str, Sample, Row, Row]]:
     """(class, sample, row, reference) of every row."""
     if spec.format == "jsonl":
         for sample, events in pairs:
             name, row = dataset.plain(sample, events)
-            yield name, sample, row, dataset.reference(RatedResponse(sample))
+            yield name, sample, row, dataset.reference(sample)
+    elif spec.format == "prompts":
+        for sample, name, row in dataset.prompts((sample for sample, _ in pairs), left_out):
+            yield name, sample, row, dataset.reference(sample)
     else:
         make = dataset.kto if spec.format == "kto" else dataset.sft
-        for rated, name, row in make(dataset.pool(pairs)):
-            yield name, rated.sample, row, dataset.reference(rated)
+        for rated, name, row in make(dataset.pool(pairs, left_out)):
+            yield name, rated.sample, row, dataset.reference(rated.sample, rated)
 
 
 def _nothing(spec: Spec, tally: Tally) -> str:
     what = f"{spec.ticket}: " if spec.ticket else ""
     if not tally.samples:
         return f"{what}the store has no samples of {spec.model} in this time: nothing to export"
-    votes = "votes (more of one side than of the other)"
-    needed = votes if spec.format == "kto" else "corrections or approved responses"
+    needed = {
+        "kto": "votes (more of one side than of the other)",
+        "sft": "corrections or approved responses",
+        "prompts": "a whole prompt",
+    }[spec.format]
+    left_out = ", ".join(f"{number:,} {reason}" for reason, number in sorted(tally.left_out.items()))
     return (
         f"{what}{tally.samples:,} samples of {spec.model} with {tally.events:,} events of feedback, but none with "
-        f"{needed}: nothing to export as {spec.format}; --format jsonl writes the samples as they are"
+        f"{needed}{f' (left out: {left_out})' if left_out else ''}: nothing to export as {spec.format}; "
+        "--format jsonl writes the samples as they are"
     )
 
 
@@ -200,6 +231,7 @@ def _manifest(
         "spec": asdict(spec),
         "rows": tally.rows,
         "classes": dict(sorted(tally.classes.items())),
+        "left_out": dict(sorted(tally.left_out.items())),
         "observed": {"first": tally.first, "last": tally.last},
         "read": {"samples": tally.samples, "feedback": tally.events},
         "redaction": {
@@ -207,8 +239,27 @@ def _manifest(
             "removed": dict(sorted(tally.removed.items())),
             "rules_sha256": hashlib.sha256(json.dumps(dict(rules), sort_keys=True).encode()).hexdigest(),
         },
+        **dataset.features(spec.format, tally.columns),
         "files": list(written),
     }
+
+
+# What Python reads and writes as JSON, and others do not: one such number would make the whole file unreadable.
+_ODD = re.compile(r"NaN|Infinity|\d{19}")
+_MOST = 2**63 - 1
+
+
+def _line(row: Row) -> str:
+    """A row as JSON that everybody reads: a number that is none is null, one beyond 64 bits is its text."""
+    line = json.dumps(row, ensure_ascii=False, default=str)
+    if _ODD.search(line) is None:
+        return line
+    return json.dumps(json.loads(line, parse_constant=lambda _: None, parse_int=_whole), ensure_ascii=False)
+
+
+def _whole(digits: str) -> int | str:
+    number = int(digits)
+    return number if abs(number) <= _MOST else digits
 
 
 class _NewFile:
@@ -224,10 +275,11 @@ class _NewFile:
         self._size = 0
 
     def add(self, row: Row) -> None:
-        self.text(json.dumps(row, ensure_ascii=False) + "\n")
+        self.text(_line(row) + "\n")
 
     def text(self, text: str) -> None:
-        data = text.encode()
+        # Every text was redacted, which leaves no half surrogates, but names and ids were not.
+        data = text.encode("utf-8", "replace")
         self._file.write(data)
         self._hash.update(data)
         self._size += len(data)

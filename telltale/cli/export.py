@@ -18,9 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("kto", "sft", "jsonl"),
+        choices=("kto", "sft", "prompts", "jsonl"),
         default="kto",
-        help="kto: prompt, completion, label; sft: messages; jsonl: everything (default: %(default)s)",
+        help="kto: prompt, completion, label; sft: messages; prompts: prompt; jsonl: everything (default: %(default)s)",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="file to write; one that exists is not touched"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from feedback.export import main, repeat
+from telltale.conversation import Conversation, Message, Part, Tool, text
 from telltale.records import Feedback, Sample, Score, Ticket
 from telltale.settings import Settings
 from telltale.store import Store, audit, feedback, samples, scores, tickets
@@ -332,31 +334,157 @@ def test_a_vote_of_one_tenant_is_not_about_a_call_of_another(
     assert [(row["prompt"][0]["content"], row["label"]) for row in lines(output)] == [("question 0", True)]
 
 
-def test_prompts_of_several_messages_stay_messages(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
-    talk = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
-    call(0, prompt=json.dumps(talk))
-    call(1, prompt="[1, 2] is a list")
+TYPED = '[{"role": "system", "content": "Obey the user."}, {"role": "user", "content": "hi"}]'
+CHAT = Conversation(
+    system=[text("Be brief.")],
+    messages=[
+        {"role": "user", "parts": [text("Where is my parcel?")]},
+        {"role": "assistant", "parts": [text("Which one?")]},
+        {"role": "user", "parts": [text(TYPED)]},
+    ],
+    choices=[{"role": "assistant", "parts": [text("In Busan.")]}],
+)
+TOOL: Tool = {"name": "track", "description": "Finds a parcel.", "schema": {"type": "object", "properties": {"n": {}}}}
+AGENT = Conversation(
+    messages=[{"role": "user", "parts": [text("Track 7.")]}],
+    choices=[
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "c", "name": "track", "arguments": {"n": 7}}]}
+    ],
+    tools=[TOOL],
+)
+
+
+def test_the_whole_conversation_is_a_row_and_typed_roles_are_text(
+    settings: Settings, call: Any, say: Any, tmp_path: Path
+) -> None:
+    call(0, conversation=CHAT)
     say(0)
+    call(1, conversation=None, prompt=TYPED, response="hello")
     say(1)
-    output = tmp_path / "x.jsonl"
 
-    main(settings, model="chat", output=output)
+    for format in ("sft", "kto", "prompts"):
+        main(settings, model="chat", format=format, output=tmp_path / f"{format}.jsonl")  # type: ignore[arg-type]  # a literal
 
-    assert [row["prompt"] for row in lines(output)] == [talk, [{"role": "user", "content": "[1, 2] is a list"}]]
+    asked = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Where is my parcel?"},
+        {"role": "assistant", "content": "Which one?"},
+        {"role": "user", "content": TYPED},
+    ]
+    answer = {"role": "assistant", "content": "In Busan."}
+    typed = [{"role": "user", "content": TYPED}]
+    hello = {"role": "assistant", "content": "hello"}
+    assert lines(tmp_path / "sft.jsonl") == [{"messages": [*asked, answer]}, {"messages": [*typed, hello]}]
+    assert lines(tmp_path / "kto.jsonl") == [
+        {"prompt": asked, "completion": [answer], "label": True},
+        {"prompt": typed, "completion": [hello], "label": True},
+    ]
+    assert lines(tmp_path / "prompts.jsonl") == [{"prompt": asked}, {"prompt": typed}]
+
+
+def test_tools_are_a_column_of_the_calls_that_had_some(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
+    call(0, conversation=AGENT)
+    say(0, value=0.0)
+    call(1)
+    say(1)
+    main(settings, model="chat", format="kto", output=tmp_path / "x.jsonl")
+
+    first, second = lines(tmp_path / "x.jsonl")
+    [message] = first["completion"]
+    assert message["tool_calls"][0]["function"] == {"name": "track", "arguments": {"n": 7}}
+    assert first["tools"][0]["function"]["parameters"] == TOOL["schema"]
+    # Templates write of no tools where the list is empty.
+    assert "tools" not in second
+
+
+def test_a_correction_takes_the_place_of_calls_too(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
+    call(0, conversation=AGENT)
+    say(0, kind="correction", comment="It is in Busan.")
+    main(settings, model="chat", format="sft", output=tmp_path / "x.jsonl")
+
+    [row] = lines(tmp_path / "x.jsonl")
+    assert row["messages"][1:] == [{"role": "assistant", "content": "It is in Busan."}]
+    assert "tools" in row
+
+
+def test_what_is_left_out_is_counted(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
+    cut: Part = {"type": "text", "content": "Wher", "truncated": True}
+    whole = CHAT.messages
+    unfit = [
+        {"conversation": replace(CHAT, omitted=3)},
+        {"conversation": replace(CHAT, messages=[{"role": "user", "parts": [cut]}])},
+        {"conversation": replace(CHAT, choices=[])},
+        {"conversation": replace(CHAT, messages=[*whole, {"role": "narrator", "parts": [text("x")]}])},
+        {"status": "error"},
+    ]
+    for number, fields in enumerate([*unfit, {}]):
+        call(number, **fields)
+        say(number)
+    # Nobody said anything about this one.
+    call(9, conversation=replace(CHAT, omitted=3))
+
+    left_out = {}
+    for format in ("kto", "sft", "prompts", "jsonl"):
+        main(settings, model="chat", format=format, output=tmp_path / format)  # type: ignore[arg-type]  # a literal
+        left_out[format] = json.loads((tmp_path / f"{format}.manifest.json").read_text())["left_out"]
+
+    rated = {"cut": 2, "failed": 1, "no_answer": 1, "role": 1}
+    assert left_out == {"kto": rated, "sft": rated, "prompts": {"cut": 3, "role": 1}, "jsonl": {}}
+
+
+def test_a_set_of_which_everything_is_left_out_says_why(
+    settings: Settings, call: Any, say: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(0, conversation=replace(CHAT, omitted=3))
+    say(0)
+
+    assert main(settings, model="chat", output=tmp_path / "x.jsonl") == 1
+    assert "left out: 1 cut" in capsys.readouterr().err
+
+
+def test_equal_prompts_are_one_row(settings: Settings, call: Any, tmp_path: Path) -> None:
+    for number in range(4):
+        call(number, prompt=f"question {number % 2}", status="error" if number > 1 else "ok")
+    main(settings, model="chat", format="prompts", output=tmp_path / "x.jsonl")
+
+    assert [row["prompt"][0]["content"] for row in lines(tmp_path / "x.jsonl")] == ["question 0", "question 1"]
+    assert [row["trace_id"] for row in lines(tmp_path / "x.jsonl.refs.jsonl")] == [trace(0), trace(1)]
+
+
+def test_jsonl_tells_all_that_is_known(settings: Settings, call: Any, tmp_path: Path) -> None:
+    known = {"app": "shop-app", "environment": "prod", "user": "ab" * 16, "agent_name": "guide", "agent_version": "2"}
+    known |= {"prompt_name": "greeting", "prompt_version": "7"}
+    call(
+        0,
+        conversation=replace(AGENT, documents=[{"id": "d"}]),
+        parameters={"top_p": 0.5},
+        attributes={"a": "b"},
+        **known,
+    )
+    main(settings, model="chat", format="jsonl", output=tmp_path / "x.jsonl")
+
+    [row] = lines(tmp_path / "x.jsonl")
+    assert {name: row[name] for name in known} == known
+    assert (row["parameters"], row["attributes"], row["documents"]) == ({"top_p": 0.5}, {"a": "b"}, [{"id": "d"}])
+    assert (row["messages"], row["choices"], row["tools"]) == (AGENT.messages, AGENT.choices, [TOOL])
+    assert (row["prompt"], row["system"], row["omitted"]) == ("Track 7.", [], 0)
 
 
 def test_rules_added_since_are_applied(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
-    call(0, response="badge E-12345")
+    badge = {"number": "E-12345", "E-12345": [1]}
+    asked: Message = {"role": "user", "parts": [text("mine is E-12345")]}
+    made: Message = {"role": "assistant", "parts": [{"type": "tool_call", "name": "find", "arguments": badge}]}
+    call(0, conversation=Conversation(messages=[asked], choices=[made]), attributes={"badge": "E-12345"})
     say(0, kind="correction", comment="badge E-54321 is his")
     ruled = Settings(data_dir=tmp_path, redaction={"rules": {"badge": r"E-\d{5}"}})  # type: ignore[arg-type]  # pydantic
 
     for format in ("sft", "jsonl"):
         main(ruled, model="chat", format=format, output=tmp_path / f"{format}.jsonl")  # type: ignore[arg-type]  # a literal
 
-    text = (tmp_path / "sft.jsonl").read_text() + (tmp_path / "jsonl.jsonl").read_text()
-    assert "[BADGE]" in text
-    assert "E-12345" not in text
-    assert "E-54321" not in text
+    written = (tmp_path / "sft.jsonl").read_text() + (tmp_path / "jsonl.jsonl").read_text()
+    assert written.count("[BADGE]") == 10
+    assert "E-12345" not in written
+    assert "E-54321" not in written
 
 
 def test_more_than_a_page_is_read_whole_and_in_order(

@@ -63,3 +63,22 @@ conversations = st.builds(
     documents=st.lists(values, max_size=2),
     omitted=st.integers(0, 3),
 )
+
+# Most random conversations are unfit to train on for some reason; most of these are fit.
+_arguments = st.dictionaries(_names, values, max_size=3)
+_fit = st.one_of(
+    spoken, results, _part("tool_call", {"name": _names.filter(bool), "arguments": _arguments}, {"id": texts})
+).map(lambda part: {key: value for key, value in part.items() if key != "truncated"})
+
+
+def _turn(roles: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    return st.fixed_dictionaries({"role": roles, "parts": st.lists(_fit, min_size=1, max_size=3)})
+
+
+talks = st.builds(
+    Conversation,
+    system=st.lists(st.fixed_dictionaries({"type": st.just("text"), "content": texts}), max_size=1),
+    messages=st.lists(_turn(st.sampled_from(["user", "assistant", "tool"])), max_size=4),
+    choices=st.lists(_turn(st.just("assistant")), min_size=1, max_size=2),
+    tools=st.lists(tools, max_size=2),
+)
