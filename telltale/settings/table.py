@@ -62,7 +62,14 @@ class Collector(Section):
         gt=0,
         description="Most spans in one request; the rest is rejected. Requests with more log records are refused.",
     )
-    max_text_bytes: int = Field(64 << 10, gt=0, description="Longest prompt or response kept; longer ones are cut.")
+    max_text_bytes: int = Field(
+        64 << 10,
+        gt=0,
+        description="Longest part of a message, document or definition kept; longer ones are cut.",
+    )
+    max_conversation_bytes: int = Field(
+        256 << 10, gt=0, description="Most text kept of one call; above it its oldest turns are left out first."
+    )
     max_in_flight_bytes: int = Field(64 << 20, gt=0, description="Bodies in work at once; above it senders must wait.")
     max_series: int = Field(20_000, gt=0, description="Label sets per metric; above it they fold into `other`.")
     tenant_attributes: tuple[Named, ...] = Field(
@@ -84,6 +91,12 @@ class Sampling(Section):
         description="Memory for calls not sampled that feedback may still ask for, compressed as they came.",
     )
     ring_age: Seconds = Field(15 * 60.0, description="How long a call waits there.")
+    reasoning: bool = Field(False, description="Keep the model's reasoning too.")
+    attributes: tuple[Named, ...] = Field(
+        (),
+        max_length=32,
+        description="Span or resource attributes to keep with a sample, as redacted text of at most 256 characters.",
+    )
 
 
 class Redaction(Section):

@@ -1,33 +1,55 @@
-"""The conversation of a span in OTel's own convention straight from its bytes, without building the span.
+"""What a kept call's span has beside the call, in OTel's own convention, straight from its bytes: its conversation and
+the attributes that samples have. The span is not built.
 
 What is in no usual form is left to `normalise.read_conversation`, whose result is the same: the tests compare the two.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from mypy_extensions import i64
 from pydantic_core import from_json
 
+from exporters.traces.conventions import particulars
 from exporters.traces.core.interning import NameTable
 from exporters.traces.decode import attributes
-from exporters.traces.decode.protobuf import length, skip_field
+from exporters.traces.decode.protobuf import any_value, length, skip_field
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import places
 from telltale.conversation import Conversation
 
-_NAMES: Final = (*places.MESSAGES, *places.SYSTEM, *places.TOOLS, *places.DOCUMENTS)
-_KEYS: Final = NameTable({name.encode(): code for code, name in enumerate(_NAMES, 1)})
+CONTENT: Final[tuple[str, ...]] = (*places.MESSAGES, *places.SYSTEM, *places.TOOLS, *places.DOCUMENTS)
 _STRING: Final = 0x0A
 _BRACKET: Final = 0x5B
 
 
-def read_conversation(body: bytes, pos: i64, end: i64) -> Conversation | None:
-    """The conversation of a span in OTel's own convention, None when what it says is not all in JSON lists.
+class Names:
+    """The attributes that are read, by their codes: those of content first."""
 
-    Raises Malformed, IndexError.
+    __slots__ = ("names", "table")
+
+    def __init__(self, wanted: Iterable[str] = ()) -> None:
+        """`wanted` are those to keep beside the usual ones."""
+        self.names = tuple(dict.fromkeys((*CONTENT, *particulars.NAMES, *wanted)))
+        self.table = NameTable({name.encode(): code for code, name in enumerate(self.names, 1)})
+
+
+class Content(NamedTuple):
+    """A conversation, and the attributes of `particulars` and those wanted besides."""
+
+    said: Conversation
+    others: dict[str, Value]
+
+
+def read(body: bytes, pos: i64, end: i64, names: Names) -> Content | None:
+    """The content of a span in OTel's own convention, None when its conversation is not all in JSON lists.
+
+    Raises Malformed, IndexError, UnicodeDecodeError.
     """
+    table = names.table
+    others: dict[str, Value] = {}
     values: dict[str, Value] = {}
     while pos < end:
         tag: i64 = body[pos]
@@ -42,18 +64,23 @@ def read_conversation(body: bytes, pos: i64, end: i64) -> Conversation | None:
         at += 2 + name_size
         if at > pos:
             return None
-        code = _KEYS.code(body, at - name_size, name_size)
+        code = table.code(body, at - name_size, name_size)
         if code == 0:
             continue
         if at + 2 > pos or body[at] != 0x12:
             return None
         size, at = length(body, at + 1)
+        if code > len(CONTENT):
+            if at + size != pos:
+                return None
+            others[names.names[code - 1]] = any_value(body, at, pos, 0)
+            continue
         if at + size != pos or size < 2 or body[at] != _STRING:
             return None
         size, at = length(body, at + 1)
         if at + size != pos or size == 0 or body[at] != _BRACKET or size > attributes.LONG:
             return None
-        name = _NAMES[code - 1]
+        name = CONTENT[code - 1]
         if name in values:
             return None
         try:
@@ -62,4 +89,4 @@ def read_conversation(body: bytes, pos: i64, end: i64) -> Conversation | None:
             # Normalisation knows what else it may be.
             return None
     found = places.of_span(values)
-    return found if found.is_asked and found.is_answered else None
+    return Content(found, others) if found.is_asked and found.is_answered else None

@@ -145,14 +145,15 @@ def loose(value: Value) -> Value:
             parsed = json.loads(value)
         except (ValueError, RecursionError):
             return _repr(value)
-        if _is_deep(parsed):
+        if is_deep(parsed):
             return value
     return parsed
 
 
-def _is_deep(root: Value) -> bool:
+def is_deep(root: Value, levels: int = MAX_LEVELS) -> bool:
+    """Whether objects and lists are nested in more levels than that."""
     level = [root]
-    for _ in range(MAX_LEVELS):
+    for _ in range(levels):
         inner = [list(value.values()) if isinstance(value, dict) else value for value in level]
         level = [item for value in inner if isinstance(value, list) for item in value]
         if not level:

@@ -9,6 +9,7 @@ from typing import Final
 
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.log_content import SpanKey
+from exporters.traces.conventions.particulars import NOTHING, Particulars
 from exporters.traces.core.journal import Journal
 
 WAIT_S: Final = 60.0
@@ -23,6 +24,7 @@ class PendingSample:
     probability: float | None
     promoted_by: str | None
     since: float
+    particulars: Particulars = NOTHING
 
 
 class PendingSamples:

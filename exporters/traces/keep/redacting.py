@@ -6,38 +6,50 @@ hundreds of milliseconds. Short ones are done at once, because handing them over
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from prometheus_client import Counter
 
-from exporters.traces.keep.presidio import Presidio
+from exporters.traces.keep.drafting import Draft
+from exporters.traces.keep.known_texts import KnownTexts
+from exporters.traces.keep.presidio import Presidio, Unavailable
+from telltale.conversation import Conversation, texts
 from telltale.records import Sample
-from telltale.redaction import BEYOND, Redactor, pseudonym, within
+from telltale.redaction import BEYOND, Counts, Redactor, pseudonym, within
 from telltale.settings import Settings
 
 # Characters of a request's samples from which on a thread redacts them: a few milliseconds of the costliest text.
 MOST_AT_ONCE: Final = 100_000
 # They may wait for Presidio.
 WORKERS: Final = 4
+# Characters of a name, of a value of `sampling.attributes`, and of the hash of a user.
+MOST_OF_A_NAME: Final = 128
+MOST_OF_AN_ATTRIBUTE: Final = 256
+HASH: Final = 32
+# With four numbers it looks like an address.
+_VERSION: Final = re.compile(r"v?\d{1,5}(?:\.\d{1,5}){3}")
 
 
 class SampleRedactor:
     """Makes what may be stored of samples; a sample that Presidio could not look at is left out."""
 
     def __init__(self, settings: Settings, key: bytes, failed: Counter) -> None:
-        """`key` is that of pseudonyms for names of conversations; `failed` counts samples that are left out."""
-        self._limit = settings.collector.max_text_bytes
-        self._redactor = Redactor(settings.redaction.rules)
+        """`key` is that of pseudonyms for users and conversations; `failed` counts samples that are left out."""
+        self._most_a_text = settings.collector.max_text_bytes
+        self._most = settings.collector.max_conversation_bytes
+        self._reasoning = settings.sampling.reasoning
+        self._texts = KnownTexts(Redactor(settings.redaction.rules))
         self._key = key
-        self._presidio = Presidio(settings.redaction, failed) if settings.redaction.presidio_url else None
+        self._failed = failed
+        self._presidio = Presidio(settings.redaction) if settings.redaction.presidio_url else None
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="redact")
 
     def redact(self, samples: list[Sample]) -> list[Sample]:
         """What may be stored of these samples."""
-        redacted = [self._redact(sample) for sample in samples]
-        return self._presidio.redact(redacted) if self._presidio is not None else redacted
+        return self._finish(samples, [self._draft(sample) for sample in samples])
 
     def save(
         self,
@@ -46,23 +58,69 @@ class SampleRedactor:
         write: Callable[[list[Sample]], int],
     ) -> Future[int]:
         """Redact samples and store them: at once through `submit`, or in a thread through `write`, which waits."""
-        characters = 0
-        for sample in samples:
-            characters += len(sample.prompt) + len(sample.response)
-        if self._presidio is None and characters <= MOST_AT_ONCE:
-            return submit(self.redact(samples))
-        return self._pool.submit(lambda: write(self.redact(samples)))
+        drafts = [self._draft(sample) for sample in samples]
+        if self._presidio is None and sum([draft.characters for draft in drafts]) <= MOST_AT_ONCE:
+            return submit(self._finish(samples, drafts))
+        # What waits for a thread must not hold what is not kept.
+        waiting = [sample._replace(conversation=None) for sample in samples]
+        return self._pool.submit(lambda: write(self._finish(waiting, drafts)))
 
-    def _redact(self, sample: Sample) -> Sample:
-        limit = self._limit
-        prompt, response, conversation = sample.prompt, sample.response, sample.conversation_id or ""
-        texts, removed = self._redactor.redact(prompt[: limit + BEYOND], response[: limit + BEYOND], conversation)
-        if texts[2] != conversation:
-            # Somebody's name, under which the conversation must still hold together.
-            conversation = pseudonym(self._key, f"{sample.tenant}\0{conversation}")
-        return sample._replace(
-            prompt=within(texts[0], len(prompt), limit),
-            response=within(texts[1], len(response), limit),
-            conversation_id=conversation or None,
-            redactions=removed,
+    def _draft(self, sample: Sample) -> Draft:
+        draft = Draft(self._most_a_text, self._most, self._reasoning)
+        draft.take(sample.conversation or Conversation())
+        return draft
+
+    def _finish(self, samples: list[Sample], drafts: list[Draft]) -> list[Sample]:
+        made: list[Sample] = []
+        for sample, draft in zip(samples, drafts, strict=True):
+            try:
+                made.append(self._redact(sample, draft))
+            except Unavailable as error:
+                self._failed.inc()
+                error.log()
+        return made
+
+    def _redact(self, sample: Sample, draft: Draft) -> Sample:
+        counts: Counts = {}
+        slots = draft.slots
+        originals = [slot.text for slot in slots]
+        names = (
+            *(sample.conversation_id or "", sample.app or "", sample.environment or "", sample.agent_name or ""),
+            *(sample.agent_version or "", sample.prompt_name or "", sample.prompt_version or ""),
         )
+        values = [text[: MOST_OF_AN_ATTRIBUTE + BEYOND] for text in sample.attributes.values()]
+        redacted = self._texts.redact([*originals, *names, *values], counts)
+        said, others = redacted[: len(slots)], redacted[len(slots) :]
+        if self._presidio is not None:
+            said = self._presidio.redact(said, counts)
+        for slot, text in zip(slots, said, strict=True):
+            slot.put(self._same(sample.tenant, slot.text, text) if slot.key == "id" else text)
+        conversation = draft.finish()
+        derived = texts.of(conversation)
+        tenant = sample.tenant
+        return sample._replace(
+            prompt=derived.prompt,
+            response=derived.response,
+            conversation=conversation,
+            conversation_id=self._same(tenant, names[0], others[0]) or None,
+            app=others[1][:MOST_OF_A_NAME] or None,
+            environment=others[2][:MOST_OF_A_NAME] or None,
+            user=pseudonym(self._key, f"user\0{tenant}\0{sample.user}")[:HASH] if sample.user else None,
+            agent_name=others[3][:MOST_OF_A_NAME] or None,
+            agent_version=_version(names[4], others[4]),
+            prompt_name=others[5][:MOST_OF_A_NAME] or None,
+            prompt_version=_version(names[6], others[6]),
+            attributes={
+                name: within(text, len(whole), MOST_OF_AN_ATTRIBUTE)
+                for (name, whole), text in zip(sample.attributes.items(), others[len(names) :], strict=True)
+            },
+            redactions=counts,
+        )
+
+    def _same(self, tenant: str, name: str, redacted: str) -> str:
+        """A name under which things must still hold together, though it may be somebody's."""
+        return name if redacted == name else pseudonym(self._key, f"{tenant}\0{name}")
+
+
+def _version(name: str, redacted: str) -> str | None:
+    return (name if _VERSION.fullmatch(name) else redacted)[:MOST_OF_A_NAME] or None

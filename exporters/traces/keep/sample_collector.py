@@ -15,10 +15,12 @@ from exporters.traces.calls import fast_content, normalise
 from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.calls.log_content import LogContentBuffer, Logged, SpanKey
-from exporters.traces.conventions import otel
+from exporters.traces.conventions import otel, particulars
+from exporters.traces.conventions.particulars import Particulars
 from exporters.traces.core.journal import Journal
 from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
+from exporters.traces.decode.spans import Span
 from exporters.traces.keep.coverage import Coverage
 from exporters.traces.keep.forced import ForcedReasons
 from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
@@ -26,10 +28,9 @@ from exporters.traces.keep.rate_sampler import RateSampler
 from exporters.traces.keep.tally import Tally
 from exporters.traces.keep.unsampled import UnsampledBuffer, unpack
 from exporters.traces.messages.joining import complete
-from telltale.conversation import Conversation, texts
+from telltale.conversation import Conversation, Message
 from telltale.metrics import Metrics
 from telltale.records import Sample
-from telltale.redaction import BEYOND
 from telltale.settings import Settings
 
 FORCED_PER_MINUTE: Final = 20.0
@@ -40,8 +41,9 @@ class SampleCollector:
 
     def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         self._settings = settings
-        # One character more than redaction looks at says that a text went on.
-        self._most = settings.collector.max_text_bytes + BEYOND + 1
+        # Content is kept as content.
+        self._wanted = tuple([name for name in settings.sampling.attributes if name not in fast_content.CONTENT])
+        self._names = fast_content.Names(self._wanted)
         self._sampler = RateSampler(settings.sampling.per_minute)
         self._forced = RateSampler(FORCED_PER_MINUTE)
         self._reasons = ForcedReasons()
@@ -68,26 +70,26 @@ class SampleCollector:
                 tally.unsampled.append(ref)
                 return None
         try:
-            found = _conversation(ref)
+            found, about = self._content(ref)
         except Malformed:
             # As in `promote`. The request holds others' calls too, and would be taken if this one were not sampled.
-            found = Conversation()
+            found, about = Conversation(), particulars.NOTHING
         is_whole = found.is_asked and found.is_answered
         if is_whole and self._log_content.bytes == 0:
             # Most calls, where no content comes in logs: no key is needed.
-            return self._make(call, found, probability, forced_reason, tally)
+            return self._make(call, found, about, probability, forced_reason, tally)
         span = (call.trace_id, call.span_id)
         logged = None if is_whole else self._log_content.find(span, journal)
         if logged is not None:
             found = complete(found, logged)
         is_empty = not (found.is_asked or found.is_answered)
         if is_empty or (logged is not None and not found.is_answered and call.status == "ok"):
-            self._pending.add(span, PendingSample(call, probability, forced_reason, now), journal)
+            self._pending.add(span, PendingSample(call, probability, forced_reason, now, about), journal)
             if self._pending.is_full:
                 self.expire(now)
             return None
         self._log_content.pop(span, journal)
-        return self._make(call, found, probability, forced_reason, tally)
+        return self._make(call, found, about, probability, forced_reason, tally)
 
     def complete(self, ref: CallRef, first: SpanKey, journal: Journal, tally: Tally) -> Sample | None:
         """The sample of a call whose `first` span was sampled without content, which this other span may hold."""
@@ -97,13 +99,14 @@ class SampleCollector:
             tally.unsampled.append(ref)
             return None
         try:
-            found = _conversation(ref)
+            found, about = self._content(ref)
         except Malformed:
             return None
         if not (found.is_answered or (found.is_asked and ref.call.status != "ok")):
             return None
         self._pending.remove(first, journal)
-        return self._make(ref.call, found, pending.probability, pending.promoted_by, tally)
+        about = particulars.joined(about, pending.particulars)
+        return self._make(ref.call, found, about, pending.probability, pending.promoted_by, tally)
 
     def join(self, span: SpanKey, logged: Logged, journal: Journal, tally: Tally) -> Sample | None:
         """The sample of a call that waited for this content of a log record, once its response is here."""
@@ -113,7 +116,7 @@ class SampleCollector:
             return None
         self._pending.remove(span, journal)
         self._log_content.pop(span, journal)
-        return self._make(pending.call, known, pending.probability, pending.promoted_by, tally)
+        return self._make(pending.call, known, pending.particulars, pending.probability, pending.promoted_by, tally)
 
     def promote(self, trace_ids: list[bytes], reason: str, journal: Journal, tally: Tally) -> list[Sample]:
         """Unsampled calls that were asked for, as samples outside the statistics."""
@@ -127,7 +130,7 @@ class SampleCollector:
             read = self._read(group, unsampled.tenant)
             if read is None:
                 continue
-            call, said = read
+            call, said, about = read
             if call.trace_id not in wanted:
                 continue
             logged = self._log_content.pop((call.trace_id, call.span_id), journal)
@@ -136,7 +139,7 @@ class SampleCollector:
             # Two spans may have reported it, both with its content.
             if (said.is_asked or said.is_answered) and known.find(call) is None:
                 known.add(call)
-                found.append(self._make(call, said, None, reason, tally))
+                found.append(self._make(call, said, about, None, reason, tally))
         return found
 
     def detach(self, tally: Tally) -> None:
@@ -164,8 +167,24 @@ class SampleCollector:
             if _is_ordinary(pending.call):
                 self._coverage.add(0.0)
 
-    def _read(self, group: Group, tenant: str) -> tuple[Call, Conversation] | None:
-        """The call of a group's only span, with its conversation; None if it cannot be read."""
+    def _content(self, ref: CallRef) -> tuple[Conversation, Particulars]:
+        """What a call's span tells of its conversation, and what a sample has besides. Raises Malformed."""
+        group, index, convention = ref.group, ref.index, ref.call.convention
+        if convention == otel.CONVENTION.name:
+            try:
+                found = fast_content.read(group.body, group.starts[index], group.ends[index], self._names)
+            except (IndexError, UnicodeDecodeError) as error:
+                raise Malformed(CUT_OFF) from error
+            if found is not None:
+                return found.said, particulars.read(group.source.resource, found.others, self._wanted, convention)
+        return self._of_span(group.span(index), ref.call)
+
+    def _of_span(self, span: Span, call: Call) -> tuple[Conversation, Particulars]:
+        said = normalise.read_conversation(span, call.operation)
+        return said, particulars.read(span.resource, span.attributes, self._wanted, call.convention)
+
+    def _read(self, group: Group, tenant: str) -> tuple[Call, Conversation, Particulars] | None:
+        """The call of a group's only span, with its content; None if it cannot be read."""
         try:
             span = group.span(0)
         except Malformed:
@@ -174,25 +193,26 @@ class SampleCollector:
         call = normalise.call(span, normalise.Context(tenant, (), self._settings.collector.service_models))
         if call is None:
             return None
-        return call, normalise.read_conversation(span, call.operation)
+        said, about = self._of_span(span, call)
+        return call, said, about
 
     def _make(
         self,
         call: Call,
         said: Conversation,
+        about: Particulars,
         probability: float | None,
         promoted_by: str | None,
         tally: Tally,
     ) -> Sample:
-        """The sample of a call, not redacted yet."""
+        """The sample of a call, neither bounded nor redacted yet; its texts are derived after that."""
         if promoted_by is None:
             tally.sampled += 1
         else:
             tally.forced += 1
         if _is_ordinary(call):
             tally.with_content += 1
-        prompt, response = texts.of(said)
-        return _sample(call, prompt[: self._most], response[: self._most], probability, promoted_by)
+        return _sample(call, _with_reasons(said, call.finish_reasons), about, probability, promoted_by)
 
 
 def _is_ordinary(call: Call) -> bool:
@@ -200,26 +220,28 @@ def _is_ordinary(call: Call) -> bool:
     return call.layer != "server" and call.status == "ok"
 
 
-def _conversation(ref: CallRef) -> Conversation:
-    """What a call's span tells of its conversation. Raises Malformed."""
-    group, index = ref.group, ref.index
-    if ref.call.convention == otel.CONVENTION.name:
-        try:
-            found = fast_content.read_conversation(group.body, group.starts[index], group.ends[index])
-        except IndexError as error:
-            raise Malformed(CUT_OFF) from error
-        if found is not None:
-            return found
-    return normalise.read_conversation(group.span(index), ref.call.operation)
+def _with_reasons(said: Conversation, reasons: tuple[str, ...]) -> Conversation:
+    """With the reasons why answers ended where their messages do not say so, if it is plain which is whose."""
+    choices = said.choices
+    if len(reasons) != len(choices) or all("finish_reason" in choice for choice in choices):
+        return said
+    # Others may still hold these messages.
+    made: list[Message] = []
+    for choice, reason in zip(choices, reasons, strict=True):
+        made.append(choice if "finish_reason" in choice else {**choice, "finish_reason": reason})
+    return Conversation(said.system, said.messages, made, said.tools, said.documents)
 
 
 def _sample(
     call: Call,
-    prompt: str,
-    response: str,
+    said: Conversation,
+    about: Particulars,
     probability: float | None,
     promoted_by: str | None,
 ) -> Sample:
+    reason = call.finish_reasons[0] if call.finish_reasons else None
+    if reason is None and said.choices:
+        reason = said.choices[0].get("finish_reason")
     return Sample(
         trace_id=call.trace_id.hex(),
         span_id=call.span_id.hex(),
@@ -230,15 +252,25 @@ def _sample(
         layer=call.layer,
         operation=call.operation,
         status=call.status,
-        prompt=prompt,
-        response=response,
+        prompt="",
+        response="",
         inclusion_probability=probability,
         promoted_by=promoted_by,
         conversation_id=call.conversation_id,
-        finish_reason=call.finish_reasons[0] if call.finish_reasons else None,
+        finish_reason=reason,
         error_type=call.error_type,
         duration_s=call.duration_s,
         ttft_s=call.ttft_s,
         input_tokens=call.input_tokens,
         output_tokens=call.output_tokens,
+        app=about.app,
+        environment=about.environment,
+        user=about.user,
+        agent_name=about.agent_name,
+        agent_version=about.agent_version,
+        prompt_name=about.prompt_name,
+        prompt_version=about.prompt_version,
+        parameters=about.parameters,
+        attributes=about.attributes,
+        conversation=said,
     )

@@ -18,7 +18,7 @@ from support.collector_process import chat
 
 from exporters.traces.calls import fast_content, fast_path, normalise
 from exporters.traces.calls.call import Call
-from exporters.traces.conventions import MARKS, NAMES
+from exporters.traces.conventions import MARKS, NAMES, particulars
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE
 from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
 from exporters.traces.decode import otlp_protobuf, protobuf, spans
@@ -30,6 +30,8 @@ CONTEXT = normalise.Context(None, NAMES_OF_TENANTS, {"vllm": "mistral-7b"})
 NOT_COMPARED = ("set_ids", "tokens", "set_tokens", "token_counts", "label_fingerprint")
 COMPARED = [name for name in dir(Call()) if not name.startswith("_") and name not in NOT_COMPARED]
 TABLE = fast_path.attribute_table(NAMES_OF_TENANTS)
+WANTED = ("server.port", "error.type")
+CONTENT = fast_content.Names(WANTED)
 PROMPT, RESPONSE = "gen_ai.input.messages", "gen_ai.output.messages"
 
 KEYS = sorted(
@@ -55,6 +57,7 @@ VALUES = (
 )
 # Names that mark a call are frequent, or hardly any span would be a call.
 PAIRS = st.builds(KeyValue, key=st.sampled_from(KEYS), value=VALUES)
+PARTICULARS = st.builds(KeyValue, key=st.sampled_from(particulars.NAMES), value=VALUES)
 CHAT = st.just(KeyValue(key="gen_ai.operation.name", value=AnyValue(string_value="chat")))
 SPANS = st.builds(
     Span,
@@ -165,7 +168,7 @@ def test_the_same_calls_as_full_decoding(spans: list[Span], scope: str, resource
 @settings(deadline=None, max_examples=400)
 @given(
     st.lists(st.tuples(st.sampled_from([PROMPT, RESPONSE, RESPONSE]), RAW_MESSAGES, st.booleans()), max_size=3),
-    st.lists(PAIRS, max_size=3),
+    st.lists(PAIRS | PARTICULARS, max_size=5, unique_by=lambda pair: pair.key),
 )
 def test_the_same_content_as_full_decoding(messages: list[tuple[str, bytes, bool]], more: list[KeyValue]) -> None:
     body = Span(
@@ -175,18 +178,21 @@ def test_the_same_content_as_full_decoding(messages: list[tuple[str, bytes, bool
         value = AnyValue(bytes_value=raw).SerializeToString()
         # A string's bytes may be invalid UTF-8, which protobuf's own writer rejects.
         body += field(0x4A, field(0x0A, key.encode()) + field(0x12, value if as_bytes else b"\x0a" + value[1:]))
-    found = fast_content.read_conversation(body, 0, len(body))
+    found = fast_content.read(body, 0, len(body), CONTENT)
     if found is not None:
-        assert found == normalise.read_conversation(span_alone(body))
+        span = span_alone(body)
+        assert found.said == normalise.read_conversation(span)
+        fast, full = (particulars.read({}, values, WANTED) for values in (found.others, span.attributes))
+        assert fast == full
 
 
 def test_ordinary_content_takes_the_fast_path() -> None:
     for prompt, response in (("Capital of France?", "Paris."), ("수도는?", "파리입니다 😀"), ("?", "x" * 5000)):
         body = span_with_content(prompt, response)
-        found = fast_content.read_conversation(body, 0, len(body))
+        found = fast_content.read(body, 0, len(body), CONTENT)
         assert found is not None
-        assert found == normalise.read_conversation(span_alone(body))
-        assert texts.of(found) == (prompt, response)
+        assert found.said == normalise.read_conversation(span_alone(body))
+        assert texts.of(found.said) == (prompt, response)
 
 
 @given(st.integers(0, 400), st.integers(0, 255))
@@ -196,10 +202,10 @@ def test_broken_content_is_left_to_full_decoding_or_refused(at: int, byte: int) 
     body[at % len(body)] = byte
     for broken in (bytes(body), whole[: at % len(whole)]):
         try:
-            found = fast_content.read_conversation(broken, 0, len(broken))
-        except (protobuf.Malformed, IndexError):
+            found = fast_content.read(broken, 0, len(broken), CONTENT)
+        except (protobuf.Malformed, IndexError, UnicodeDecodeError):
             continue
-        assert found is None or all(isinstance(text, str) for text in texts.of(found))
+        assert found is None or all(isinstance(text, str) for text in texts.of(found.said))
 
 
 @settings(deadline=None, max_examples=200)

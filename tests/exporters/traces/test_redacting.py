@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from exporters.traces.keep.redacting import MOST_AT_ONCE, SampleRedactor
+from telltale.conversation import Conversation, text
 from telltale.records import Sample
 from telltale.redaction import BEYOND
 from telltale.settings import Settings
@@ -21,9 +22,13 @@ def redactor(**collector: int) -> SampleRedactor:
 
 
 def sample(prompt: str = "hi", conversation: str | None = None) -> Sample:
+    said = Conversation(
+        messages=[{"role": "user", "parts": [text(prompt)]}],
+        choices=[{"role": "assistant", "parts": [text("Sure.")]}],
+    )
     return Sample(
-        "t" * 32, "s" * 16, 1.0, "acme", "m", "v", "client", "chat", "ok", prompt, "Sure.", 1.0,
-        conversation_id=conversation,
+        "t" * 32, "s" * 16, 1.0, "acme", "m", "v", "client", "chat", "ok", "", "", 1.0,
+        conversation_id=conversation, conversation=said,
     )  # fmt: skip
 
 
@@ -70,8 +75,8 @@ def test_a_conversation_named_after_a_person_is_kept_together_without_the_name()
 @pytest.mark.parametrize(("size", "at_once"), [(10, True), (MOST_AT_ONCE + 1, False)])
 def test_long_texts_hold_nobody_up(size: int, at_once: bool) -> None:
     stored = Stored()
-    texts = "mail mina@example.com, " + "x" * size
-    assert redactor(max_text_bytes=1 << 20).save([sample(texts)], stored.submit, stored.write).result(10) == 1
+    asked = "mail mina@example.com, " + "x" * size
+    assert redactor(max_text_bytes=1 << 20).save([sample(asked)], stored.submit, stored.write).result(10) == 1
     assert (stored.thread is threading.main_thread()) == at_once
     assert stored.samples[0].prompt.startswith("mail [EMAIL], ")
 
