@@ -85,8 +85,8 @@ class Sampling(Section):
     per_minute: float = Field(
         10.0,
         gt=0,
-        description="Samples kept per minute for each model, tenant and layer; errors come on top. 10 give the rows that "
-        "a window of an hour is judged by (monitor.max_rows).",
+        description="Samples kept per minute for each model, tenant and layer; errors come on top. 10 give the rows "
+        "that a window of an hour is judged by (monitor.max_rows).",
     )
     ring_bytes: int = Field(
         16 << 20,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import sqlite3
 import subprocess
@@ -87,7 +88,9 @@ def test_people_and_keys_from_the_command(tmp_path: Path) -> None:
 
 def test_db_status_prints_the_revision(tmp_path: Path) -> None:
     assert telltale("db", "upgrade", cwd=tmp_path).returncode == 0
-    assert f"revision {HEAD}, newest {HEAD}" in telltale("db", "status", cwd=tmp_path).stdout
+    status = telltale("db", "status", cwd=tmp_path).stdout
+    assert f"revision {HEAD}, newest {HEAD}" in status
+    assert re.search(r"^0 samples, [0-9,]+ bytes in use of store.max_bytes = [0-9,]+$", status, re.MULTILINE)
 
 
 def test_an_unreachable_store_is_reported(tmp_path: Path) -> None:
