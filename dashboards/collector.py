@@ -1,4 +1,4 @@
-"""For Telltale's operators: what the trace collector accepts, refuses and keeps."""
+"""For Telltale's operators: what the trace collector accepts, refuses and keeps, and the store that it looks after."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ KEPT = 'sum(rate(telltale_samples_total{outcome="kept"}[$__rate_interval]))'
 REFUSED = f"sum(rate(telltale_collector_rejected_total[$__rate_interval])) or 0 * {SPANS}"
 DROPPED = f"sum(rate(telltale_collector_dropped_total[$__rate_interval])) or 0 * {SPANS}"
 LAG = "telltale_collector_lag_seconds{}"
+STORED = "max(telltale_store_bytes)"
+LIMIT = "max(telltale_store_max_bytes)"
 TWICE = f"sum(rate(telltale_collector_duplicates_total[$__rate_interval])) or 0 * {SPANS}"
 
 
@@ -23,9 +25,9 @@ def build(pages_url: str) -> Json:
     return dashboard(
         UID,
         "Telltale: collector",
-        "Traces received, refused and sampled.",
+        "Traces received, refused and sampled, and how full the store is.",
         (),
-        (Row("", _headlines()), Row("From span to sample", _lines())),
+        (Row("", _headlines()), Row("From span to sample", _lines()), Row("Store", [*_fill(), *_store()])),
         pages_url,
     )
 
@@ -163,5 +165,80 @@ def _lines() -> list[Json]:
             Look("cps"),
             Query("sum by (kind) (rate(telltale_collector_dropped_total[$__rate_interval]))", "{{kind}}"),
             Query(DROPPED, "all"),
+        ),
+    ]
+
+
+def _fill() -> list[Json]:
+    return [
+        stat(
+            "Part of the limit in use",
+            About(
+                "Bytes of the store in use, of store.max_bytes.", "at 100 % the oldest samples make room for new ones."
+            ),
+            Look("percentunit", none="No limit", decimals=0),
+            Query(share(STORED, LIMIT)),
+            width=5,
+        ),
+        stat(
+            "Goes back",
+            About("Age of the oldest kept call.", "less than you need: StoreLimitReached's runbook."),
+            Look("s", none="No samples", decimals=1),
+            Query("time() - min(telltale_store_oldest_sample_timestamp_seconds)"),
+            width=5,
+        ),
+        stat(
+            "Deleted for the limit",
+            About(
+                "Samples deleted in 6 hours because of store.max_bytes, before store.retention was over.",
+                "above 0 StoreLimitReached opens a ticket.",
+            ),
+            Look("short", style.any_is_bad(), decimals=0),
+            Query('sum(increase(telltale_store_deleted_samples_total{reason="max_bytes"}[6h]))'),
+            width=5,
+        ),
+        stat(
+            "Looked after",
+            About(
+                "Time since the store's last upkeep: retention, size limit, merging of blocks.",
+                "above 15 minutes StoreUpkeepStale opens a ticket.",
+            ),
+            Look("s", style.over(300, 900), decimals=0),
+            Query("time() - max(telltale_store_upkeep_last_success_timestamp_seconds)"),
+            width=5,
+        ),
+        stat(
+            "To move",
+            About(
+                "Samples of an older version whose texts are not in compressed blocks yet.",
+                "falls to 0 by itself while the collector serves; stands still: see Looked after.",
+            ),
+            Look("short", decimals=0),
+            Query("max(telltale_store_rows_to_move)"),
+            width=4,
+        ),
+    ]
+
+
+def _store() -> list[Json]:
+    return [
+        lines(
+            "Size of the store",
+            About(
+                "Bytes of the store in use, and store.max_bytes where there is one.",
+                "three days before it reaches the limit StoreFillsUp opens a ticket.",
+            ),
+            Look("bytes", overrides=[style.dashed("limit")]),
+            Query(STORED, "in use"),
+            Query(LIMIT, "limit"),
+        ),
+        lines(
+            "Samples deleted",
+            About(
+                "Samples deleted per second, by age (retention) or for the limit on the store's size (max_bytes).",
+                "max_bytes: StoreLimitReached's runbook.",
+            ),
+            Look("cps"),
+            Query("sum by (reason) (rate(telltale_store_deleted_samples_total[$__rate_interval]))", "{{reason}}"),
         ),
     ]

@@ -59,9 +59,14 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="ticket",
             lane="ops",
             component="collector",
-            expr=f"time() - max(telltale_store_upkeep_last_success_timestamp_seconds) > {STALE_S}",
+            # A collector whose every round failed since it started has no time of the last one.
+            expr=(
+                f"time() - max(telltale_store_upkeep_last_success_timestamp_seconds) > {STALE_S}\n"
+                'or max(up{job="telltale-collector"}) == 1\n'
+                "  unless max(telltale_store_upkeep_last_success_timestamp_seconds)"
+            ),
             hold_s=300.0,
-            summary="Nobody has looked after the store for {{ $value | humanizeDuration }}",
+            summary="Nobody looks after the store",
             description=(
                 "The collector could not finish the store's upkeep: nothing is deleted by age or because of the limit "
                 "on its size, and what is stored stays in small blocks. The store grows until its disk is full."
