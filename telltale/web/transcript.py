@@ -12,6 +12,7 @@ from telltale.conversation import Conversation, texts
 MOST_TURNS: Final = 20
 MOST_BESIDE: Final = 5
 MOST_TOOLS: Final = 30
+MOST_IN_NAME: Final = 100
 MOST_CHARACTERS: Final = 4_000
 _NAMES: Final = {"system": "System instructions", "user": "User", "assistant": "Model", "tool": "Tool"}
 
@@ -45,7 +46,7 @@ def transcript(said: Conversation) -> Transcript:
         turns=[turn for turn in turns if turn.text],
         hidden=len(said.messages) - len(newest),
         omitted=said.omitted,
-        tools=[tool["name"] for tool in said.tools[:MOST_TOOLS]],
+        tools=[tool["name"][:MOST_IN_NAME] for tool in said.tools[:MOST_TOOLS]],
         is_more=len(said.messages) > 1 or len(said.choices) > 1 or bool(said.system or said.tools or said.documents),
     )
 
