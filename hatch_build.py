@@ -41,7 +41,7 @@ _REDACTION = (
 )
 MODULES = (
     *(f"telltale/redaction/{name}" for name in _REDACTION),
-    *(f"telltale/conversation/{name}" for name in ("message", "redacting", "texts")),
+    *(f"telltale/conversation/{name}" for name in ("message", "texts")),
     *(f"exporters/traces/{name}" for name in _TRACES),
 )
 SETUP = """

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from telltale.conversation import Conversation, Message, Part, Tool, Value, texts
 
@@ -85,6 +85,8 @@ def _function(tool: Tool) -> dict[str, Any]:
 def _asked(conversation: Conversation) -> _Turns:
     if conversation.omitted:
         raise Unfit("cut")
+    # Also the last one, where there was no room for others.
+    _refuse_cut([cast("Part", tool) for tool in conversation.tools])
     turns = _Turns()
     system: Message = {"role": "system", "parts": conversation.system}
     for message in (system, *conversation.messages):

@@ -69,4 +69,8 @@ def _rows(connection: Connection, events: list[Feedback]) -> list[Row]:
     known = feedback.load(connection, trace_ids=traces)
     about = match(known, samples.load(connection, trace_ids=traces))
     standing = set(current(known, about))
-    return [Row(event, about.get(event), event.kind != "retract" and event not in standing) for event in events]
+    ids = {event: about[event].id for event in events if event in about}
+    calls = {call.id: call for call in samples.load(connection, ids=[id for id in ids.values() if id], whole=True)}
+    return [
+        Row(event, calls.get(ids.get(event)), event.kind != "retract" and event not in standing) for event in events
+    ]

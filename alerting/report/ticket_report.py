@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 from sqlalchemy import Connection
@@ -195,7 +195,10 @@ def _negative(connection: Connection, examples: Sequence[Sample], model: str) ->
         for vote in votes(events, about)
         if vote.is_negative and vote.call.model == model
     ]
-    return sorted(negative, key=lambda vote: (vote.comment is None, -vote.event.received_at))[:MAX_EXAMPLES]
+    shown = sorted(negative, key=lambda vote: (vote.comment is None, -vote.event.received_at))[:MAX_EXAMPLES]
+    ids = [vote.call.id for vote in shown if vote.call.id]
+    calls = {call.id: call for call in samples.load(connection, ids=ids, whole=True)}
+    return [replace(vote, call=calls.get(vote.call.id, vote.call)) for vote in shown]
 
 
 def _series_labels(alert: TicketAlert) -> Mapping[str, str]:

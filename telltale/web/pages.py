@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 from telltale.records import Feedback
 from telltale.web.router import Router
 from telltale.web.state import state
+from telltale.web.transcript import transcript
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -34,12 +35,13 @@ def make_templates(parts: Iterable[Router], clock: Callable[[], float]) -> Envir
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Callable[..., str]] = {
+    filters: dict[str, Callable[..., object]] = {
         "when": when,
         "ago": lambda seconds: ago(seconds, clock()),
         "number": number,
         "percent": percent,
         "summary": summary,
+        "transcript": transcript,
     }
     for part in parts:
         filters |= part.filters
@@ -52,7 +54,8 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
     """The page that `template` makes of `context`, in the common layout.
 
     Every template also has `principal` (None before sign-in), `nav`, `path`, `status_code`; the filters `when`
-    (a time), `ago`, `number`, `percent`, `summary` (feedback in a word) and those of the parts; `static(name)`; and
+    (a time), `ago`, `number`, `percent`, `summary` (feedback in a word), `transcript` (a
+    conversation) and those of the parts; `static(name)`; and
     `link(name, **values)`, the address that a part gave that name, or None.
     """
     here = state(request)

@@ -23,6 +23,8 @@ from support import signed_in
 from alerting import runbook
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
+from telltale import conversation as said
+from telltale.conversation import Conversation, Message
 from telltale.evidence.scores import Details, Examples, Persistence, WordChange, WordChanges
 from telltale.records import Feedback, Sample, Score, ScoreState
 from telltale.store import Store, audit, evidence, feedback, samples, scores, tickets
@@ -61,6 +63,9 @@ def story(store: Store) -> Story:
         Sample(f"{i:032x}", "b" * 16, now - 600 + i, *shown, f"prompt number {i} {SCRIPT}", f"reply {i} {SCRIPT}", 0.5)  # type: ignore[arg-type]  # a layer and a status
         for i in range(1, 6)
     ]
+    asked: Message = {"role": "user", "parts": [said.text(rows[0].prompt)]}
+    answer: Message = {"role": "assistant", "parts": [said.text(rows[0].response)]}
+    rows[0] = rows[0]._replace(conversation=Conversation([said.text(f"Be kind. {SCRIPT}")], [asked], [answer]))
     vote = Feedback(now - 300, "shop", f"{1:032x}", None, "thumb", "helpful", 0.0, "user", "k", f"wrong {SCRIPT}")
 
     def write(c: Connection) -> Story:
@@ -115,6 +120,8 @@ def test_the_page_shows_what_since_when_why_and_what_to_do(browser: httpx.Client
         "Mitigation",
         '<svg class="chart"',
         "wrong &lt;script&gt;",
+        "The whole conversation",
+        "<pre>Be kind. &lt;script&gt;",
     ):
         assert expected in page, expected
     assert "<script" not in page

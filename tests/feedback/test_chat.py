@@ -142,6 +142,7 @@ CUT: Part = {"type": "text", "content": "Weath", "truncated": True}
         (said(ASK, omitted=1), "cut"),
         (said(turn("user", CUT)), "cut"),
         (said(ASK, system=[CUT]), "cut"),
+        (said(ASK, tools=[{"name": "weather", "truncated": True}]), "cut"),
         (said(ASK, answers=[turn("assistant", CUT)]), "cut"),
         (said(ASK, answers=[]), "no_answer"),
         (said(ASK, answers=[turn("assistant", finish_reason="stop")]), "no_answer"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 from support import signed_in
 
+from telltale.conversation import Conversation, Part, text
 from telltale.records import Sample
 
 PATH = "/api/v1/feedback"
@@ -99,3 +101,80 @@ def test_a_vote_of_another_tenant_is_not_shown_beside_the_response(
 
     assert "bank&#39;s response" not in page
     assert "The call was not sampled." in page
+
+
+def said(content: str, role: str = "user", **more: Any) -> Any:
+    return {"role": role, "parts": [{"type": "text", "content": content, **more}]}
+
+
+def test_the_whole_conversation_is_shown_folded(service: Any, make_sample: Callable[..., Sample]) -> None:
+    call: Part = {"type": "tool_call", "name": "track", "arguments": {"n": 7}}
+    conversation = Conversation(
+        system=[text("Be brief.")],
+        messages=[
+            said("Where is my parcel?"),
+            {"role": "assistant", "parts": [call]},
+            {"role": "tool", "parts": [{"type": "tool_call_response", "response": "부산"}]},
+            said("And now?"),
+        ],
+        choices=[said("In Busan.", "assistant"), said("In Seoul.", "assistant")],
+        tools=[{"name": "track"}],
+        documents=[{"content": "Parcel 7 left Busan."}],
+        omitted=3,
+    )
+    make_sample(f"{1:032x}", conversation=conversation)
+    make_sample(f"{2:032x}")
+    say(service, 0)
+    say(service, 1)
+
+    page = look(service, "/feedback").text
+
+    # The other call is one question and one answer.
+    assert page.count("The whole conversation") == 1
+    talk = page[page.index("The whole conversation") :]
+    speakers = re.findall(r"<h4>(.*?)</h4>", talk)
+    assert speakers == [
+        *("System instructions", "User", "Model", "Tool", "User", "Retrieved", "Response", "Response, alternative 2"),
+    ]
+    for told in (
+        "Be brief.",
+        "track: {&#34;n&#34;: 7}",
+        "부산",
+        "Parcel 7 left Busan.",
+        "In Seoul.",
+        "The 3 oldest turns",
+    ):
+        assert told in talk
+
+
+def test_a_long_conversation_is_shown_in_part_and_said_so(service: Any, make_sample: Callable[..., Sample]) -> None:
+    turns = [said(f"turn-{number}-", "user" if number % 2 else "assistant") for number in range(2_000)]
+    conversation = Conversation(system=[text("x" * 50_000)], messages=turns, choices=[said("yes", "assistant")])
+    make_sample(f"{1:032x}", conversation=conversation)
+    say(service, 0)
+
+    page = look(service, "/feedback").text
+
+    assert len(page) < 20_000
+    assert "1,980 earlier turns are kept and not shown here." in page
+    assert "46,000 more characters." in page
+    assert "turn-1999-" in page
+    assert "turn-1979-" not in page
+
+
+def test_scripts_anywhere_in_a_conversation_stay_text(service: Any, make_sample: Callable[..., Sample]) -> None:
+    call: Part = {"type": "tool_call", "name": SCRIPT, "arguments": {SCRIPT: SCRIPT}}
+    conversation = Conversation(
+        system=[text(SCRIPT)],
+        messages=[said(SCRIPT, SCRIPT), {"role": "", "parts": [call]}],
+        choices=[said(f"</pre></details>{SCRIPT}", "assistant")],
+        tools=[{"name": SCRIPT}],
+        documents=[SCRIPT],
+    )
+    make_sample(f"{1:032x}", conversation=conversation)
+    say(service, 0)
+
+    page = look(service, "/feedback").text
+
+    assert "<script" not in page.lower()
+    assert page.count("&lt;script&gt;") > 6

@@ -16,6 +16,7 @@ from support import signed_in
 
 import alerting.report.pages
 import feedback.routes
+from telltale.conversation import Conversation, Message, Part, text
 from telltale.records import Feedback, Sample, Score, Ticket
 from telltale.store import Store, access, samples, scores, tickets
 from telltale.store import feedback as store_feedback
@@ -64,6 +65,23 @@ def sign_in(page: Page, store: Store, url: str) -> None:
     page.context.add_cookies([{"name": n, "value": v, "url": url} for n, v in signed_in.session(store).items()])
 
 
+def turn(role: str, *said: str) -> Message:
+    return {"role": role, "parts": [text(one) for one in said]}
+
+
+CALL: Part = {"type": "tool_call", "name": "track_" * 40, "arguments": {"number": "7" * 300}}
+TALK = Conversation(
+    system=[text(f"짧고 친절하게 답하세요. {'긴낱말' * 100}")],
+    messages=[
+        *(turn(role, f"{number} {SCRIPT}") for number in range(20) for role in ("user", "assistant")),
+        {"role": "assistant", "parts": [CALL]},
+        turn("user", f"Where is my parcel? {SCRIPT}"),
+    ],
+    choices=[turn("assistant", f"It is on its way. {SCRIPT}")],
+    tools=[{"name": f"track_{number}" * 20} for number in range(4)],
+)
+
+
 @pytest.fixture
 def history(store: Store) -> None:
     """One model in trouble, one well, a ticket and some feedback with hostile text."""
@@ -71,7 +89,7 @@ def history(store: Store) -> None:
     rows = [
         Sample(
             TRACE, "00f067aa0ba902b7", now - 90, "shop", "support-chat", "support-chat-2", "client", "chat", "ok",
-            f"Where is my parcel? {SCRIPT}", f"It is on its way. {SCRIPT}", 0.5,
+            f"Where is my parcel? {SCRIPT}", f"It is on its way. {SCRIPT}", 0.5, conversation=TALK,
         ),
         Sample(
             "1" * 32, "00f067aa0ba902b7", now - 30, "bank", "translate", "translate-7", "client", "chat", "ok",
@@ -210,6 +228,7 @@ def test_no_page_is_wider_than_its_window(serve: Serve, store: Store, page: Page
         sign_in(page, store, url)
         for path in ("/", "/feedback", "/audit", "/nothing", "/first-start"):
             page.goto(url + path)
+            page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -1,0 +1,71 @@
+"""A conversation as pages show it: its turns as text, so many and so long as a page can bear."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final, NamedTuple
+
+from telltale.conversation import Conversation, texts
+
+MOST_TURNS: Final = 20
+MOST_BESIDE: Final = 5
+MOST_TOOLS: Final = 30
+MOST_IN_NAME: Final = 100
+MOST_CHARACTERS: Final = 4_000
+_NAMES: Final = {"system": "System instructions", "user": "User", "assistant": "Model", "tool": "Tool"}
+
+
+class Turn(NamedTuple):
+    """Who speaks, what is shown of it, and how many more characters there are."""
+
+    speaker: str
+    text: str
+    more: int
+
+
+class Transcript(NamedTuple):
+    """`turns` begin with the system instructions. `hidden` turns are kept and not shown, `omitted` ones were not kept.
+
+    `is_more` says whether there is anything beside one question and one answer.
+    """
+
+    turns: list[Turn]
+    hidden: int
+    omitted: int
+    tools: list[str]
+    is_more: bool
+
+
+def transcript(said: Conversation) -> Transcript:
+    """The newest turns up to the answers, with the system instructions and the names of the tools."""
+    newest = said.messages[-MOST_TURNS:]
+    turns = [*_system(said), *(_turn(_speaker(one["role"]), texts.of_message(one)) for one in newest), *_beside(said)]
+    return Transcript(
+        turns=[turn for turn in turns if turn.text],
+        hidden=len(said.messages) - len(newest),
+        omitted=said.omitted,
+        tools=[tool["name"][:MOST_IN_NAME] for tool in said.tools[:MOST_TOOLS]],
+        is_more=len(said.messages) > 1 or len(said.choices) > 1 or bool(said.system or said.tools or said.documents),
+    )
+
+
+def _system(said: Conversation) -> Iterator[Turn]:
+    yield _turn(_NAMES["system"], texts.of_message({"role": "system", "parts": said.system}))
+
+
+def _beside(said: Conversation) -> Iterator[Turn]:
+    for document in said.documents[:MOST_BESIDE]:
+        written = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False, default=str)
+        yield _turn("Retrieved", written)
+    for number, choice in enumerate(islice(said.choices, MOST_BESIDE), 1):
+        yield _turn("Response" if number == 1 else f"Response, alternative {number}", texts.of_message(choice))
+
+
+def _speaker(role: str) -> str:
+    return _NAMES.get(role, role) or "Unnamed"
+
+
+def _turn(speaker: str, text: str) -> Turn:
+    return Turn(speaker, text[:MOST_CHARACTERS], max(0, len(text) - MOST_CHARACTERS))
