@@ -68,7 +68,7 @@ class Collector(Section):
         description="Longest part of a message, document or definition kept; longer ones are cut.",
     )
     max_conversation_bytes: int = Field(
-        256 << 10, gt=0, description="Most text kept of one call; above it its oldest turns are left out first."
+        256 << 10, ge=1024, description="Most text kept of one call; above it its oldest turns are left out first."
     )
     max_in_flight_bytes: int = Field(64 << 20, gt=0, description="Bodies in work at once; above it senders must wait.")
     max_series: int = Field(20_000, gt=0, description="Label sets per metric; above it they fold into `other`.")

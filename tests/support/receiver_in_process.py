@@ -51,11 +51,12 @@ class InProcess:
         return self.registry.get_sample_value("telltale_collector_queue_bytes") or 0.0
 
 
-def make(folder: Path, busy_timeout: float = 5.0) -> InProcess:
-    """`busy_timeout`: seconds that the store waits for a lock."""
+def make(folder: Path, busy_timeout: float = 5.0, **sections: dict[str, object]) -> InProcess:
+    """`busy_timeout`: seconds that the store waits for a lock; `sections` of settings."""
+    settings = Settings.model_validate(sections)
     host, _, port = free_address().rpartition(":")
     store = open_store(f"sqlite:///{folder / 's.db'}", busy_timeout)
     registry = CollectorRegistry()
-    pipeline = Pipeline(Settings(), store, registry, time.time)
-    receiver = Receiver(Settings(), store, pipeline, registry, time.time)
+    pipeline = Pipeline(settings, store, registry, time.time)
+    receiver = Receiver(settings, store, pipeline, registry, time.time)
     return InProcess(receiver, pipeline, registry, store, host, int(port))

@@ -57,15 +57,13 @@ class Slot:
 
     def put(self, redacted: str) -> None:
         """Put the redacted text, or the JSON that it holds, in its place."""
-        is_cut = self.size > self.most or len(redacted) > self.most
-        if is_cut:
+        if self.size > self.most or len(redacted) > self.most:
             self.fields["truncated"] = True
-            redacted = within(redacted, self.size, self.most)
-        elif self.is_json:
-            if redacted is not self.text and redacted != self.text:
-                self.fields[self.key] = _parsed(redacted)
-            return
-        self.fields[self.key] = redacted
+            self.fields[self.key] = within(redacted, self.size, self.most)
+        elif not self.is_json:
+            self.fields[self.key] = redacted
+        elif redacted is not self.text and redacted != self.text:
+            self.fields[self.key] = _parsed(redacted)
 
 
 class Draft:
@@ -90,13 +88,11 @@ class Draft:
         """Take of a conversation what is kept."""
         said, most = self.said, self._left
         newest = _newest(given.messages)
-        asked = given.messages[newest : newest + 1] if newest >= 0 else []
         said.choices = self._messages(given.choices)
         spent = most - self._left
-        turn = self._messages(asked)
+        turn = self._message(given.messages[newest]) if newest >= 0 else None
         if self._is_cut:
-            self.slots.clear()
-            turn, said.choices = self._halves(asked, given.choices, most, spent)
+            turn, said.choices = self._halves(given, newest, most, spent)
         said.system = self._parts(given.system)
         said.tools = [cast("Tool", one) for one in self._each([cast("Part", tool) for tool in given.tools])]
         self._documents = self._each([{"": document} for document in given.documents])
@@ -112,21 +108,19 @@ class Draft:
             said.documents.append({"content": document, "truncated": True} if "truncated" in fields else document)
         return said
 
-    def _halves(
-        self, asked: list[Message], choices: list[Message], most: int, spent: int
-    ) -> tuple[list[Message], list[Message]]:
+    def _halves(self, given: Conversation, newest: int, most: int, spent: int) -> tuple[Message | None, list[Message]]:
         """Both cut: the answers to what the question leaves, but at least to half, the question to the rest."""
         self._left, self._is_cut = most, False
-        turn = self._messages(asked)
+        turn = self._message(given.messages[newest]) if newest >= 0 else None
         self.slots.clear()
         answers = min(spent, max(most // 2, self._left))
-        self._left, self._is_cut = answers, False
-        made = self._messages(choices)
-        self._left = most - answers
-        turn = self._messages(asked)
+        self._left = answers
+        made = self._messages(given.choices)
+        self._left += most - answers
+        turn = self._message(given.messages[newest]) if newest >= 0 else None
         return turn, made
 
-    def _turns(self, given: list[Message], newest: int, turn: list[Message]) -> tuple[list[Message], int]:
+    def _turns(self, given: list[Message], newest: int, turn: Message | None) -> tuple[list[Message], int]:
         """The turns that there is room for, and how many there were besides; `turn` is the one at `newest`."""
         # The newest first, each with where its slots begin.
         kept: list[tuple[Message, int]] = []
@@ -134,12 +128,13 @@ class Draft:
         place = len(given) - 1
         while place >= 0:
             left, start = self._left, len(self.slots)
-            found = turn if place == newest else self._messages(given[place : place + 1])
+            found = turn if place == newest else self._message(given[place])
             if self._is_cut:
                 self._left = left
                 del self.slots[start:]
                 break
-            kept += [(message, start) for message in found]
+            if found is not None:
+                kept.append((found, start))
             place -= 1
         omitted = place + 1
         if omitted:
@@ -147,25 +142,28 @@ class Draft:
                 # What a tool answered says little without its call.
                 del self.slots[kept.pop()[1] :]
                 omitted += 1
-            if newest <= place:
-                omitted -= len(turn)
-                kept += [(message, 0) for message in turn]
+            if newest <= place and turn is not None:
+                omitted -= 1
+                kept.append((turn, 0))
         return [message for message, _ in reversed(kept)], omitted
 
     def _messages(self, given: list[Message]) -> list[Message]:
-        made: list[Message] = []
-        for message in given:
-            if self._left < FIXED:
-                self._is_cut = True
-                break
-            fields = self._fields({key: value for key, value in cast("Part", message).items() if key != "parts"})
-            parts = self._parts(message["parts"])
-            if not parts and message["parts"] and "finish_reason" not in message:
-                # Nothing but reasoning.
-                continue
-            fields["parts"] = cast("Value", parts)
-            made.append(cast("Message", fields))
-        return made
+        return [made for message in given if (made := self._message(message)) is not None]
+
+    def _message(self, given: Message) -> Message | None:
+        """A turn or an answer; None for one that there is no room for, or that is nothing but reasoning."""
+        if self._left < FIXED:
+            self._is_cut = True
+            return None
+        role, parts = given["role"], given["parts"]
+        made: Message
+        if len(given) == 2 and role in _KNOWN:
+            self._left -= FIXED
+            made = {"role": role, "parts": self._parts(parts)}
+        else:
+            made = cast("Message", self._fields({k: v for k, v in cast("Part", given).items() if k != "parts"}))
+            made["parts"] = self._parts(parts)
+        return made if made["parts"] or not parts or "finish_reason" in given else None
 
     def _parts(self, given: list[Part]) -> list[Part]:
         given = given if self._reasoning else [part for part in given if part.get("type") != "reasoning"]
@@ -180,7 +178,15 @@ class Draft:
                 if made:
                     made[-1]["truncated"] = True
                 break
-            made.append(self._fields(fields))
+            content = fields.get("content")
+            if len(fields) == 2 and isinstance(content, str) and fields.get("type") == "text":
+                # Most.
+                self._left -= FIXED
+                part: Part = {"type": "text", "content": content}
+                self._add(part, "content", content, False)
+                made.append(part)
+            else:
+                made.append(self._fields(fields))
         return made
 
     def _fields(self, given: Mapping[str, Value]) -> Part:

@@ -87,6 +87,7 @@ class SampleRedactor:
         names = (
             *(sample.conversation_id or "", sample.app or "", sample.environment or "", sample.agent_name or ""),
             *(sample.agent_version or "", sample.prompt_name or "", sample.prompt_version or ""),
+            sample.finish_reason or "",
         )
         values = [text[: MOST_OF_AN_ATTRIBUTE + BEYOND] for text in sample.attributes.values()]
         redacted = self._texts.redact([*originals, *names, *values], counts)
@@ -110,6 +111,7 @@ class SampleRedactor:
             agent_version=_version(names[4], others[4]),
             prompt_name=others[5][:MOST_OF_A_NAME] or None,
             prompt_version=_version(names[6], others[6]),
+            finish_reason=others[7] or None,
             attributes={
                 name: within(text, len(whole), MOST_OF_AN_ATTRIBUTE)
                 for (name, whole), text in zip(sample.attributes.items(), others[len(names) :], strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
-from exporters.traces.messages import envelopes, parts
+from exporters.traces.messages import envelopes, media, parts
 from exporters.traces.messages.joining import new_parts
 from telltale.conversation import Conversation, Message, Part, Tool, text
 
@@ -48,8 +48,7 @@ def request(value: Value) -> Conversation:
     for fields in inner:
         found.system += system(next((fields[name] for name in _SYSTEM if fields.get(name)), None))
         found.tools += tools(next((fields[name] for name in _TOOLS if fields.get(name)), None))
-    documents = next((body[name] for name in _DOCUMENTS if isinstance(body.get(name), list)), None)
-    found.documents = documents if isinstance(documents, list) else []
+    found.documents = documents(next((body[name] for name in _DOCUMENTS if isinstance(body.get(name), list)), None))
     return lifted(found)
 
 
@@ -118,6 +117,12 @@ def tools(value: Value) -> list[Tool]:
     if not isinstance(parsed, list):
         return []
     return [tool for item in parsed for tool in tools(item)]
+
+
+def documents(value: Value) -> list[Value]:
+    """Retrieved passages as their sender wrote them, without media and vectors."""
+    parsed = attributes.loose(value)
+    return [media.without_media(item) for item in parsed] if isinstance(parsed, list) else []
 
 
 def lifted(found: Conversation) -> Conversation:
@@ -208,7 +213,7 @@ def _tool(definition: Fields) -> Tool | None:
     if isinstance(schema, dict) and schema.keys() == {"json"}:
         schema = schema["json"]
     if schema is not None:
-        made["schema"] = attributes.loose(schema)
+        made["schema"] = media.without_media(attributes.loose(schema))
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -47,7 +48,8 @@ def without_media(value: Value) -> Value:
         if len(value) > MOST_NUMBERS and all(isinstance(item, int | float) for item in value):
             return "[vector]"
         return [without_media(item) for item in value]
-    return value
+    # JSON has no such number.
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 _HOLDERS = ("data", "source", "content", "uri", "url", "image_url", "file", "file_id", "input_audio", "file_data")

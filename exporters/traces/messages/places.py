@@ -221,9 +221,8 @@ def _beside(found: Conversation, a: Attributes) -> Conversation:
         if not found.tools and key in a:
             found.tools = bodies.tools(a[key])
     for key in DOCUMENTS:
-        documents = attributes.loose(a.get(key))
-        if not found.documents and isinstance(documents, list):
-            found.documents = documents
+        if not found.documents and key in a:
+            found.documents = bodies.documents(a[key])
     return found
 
 
