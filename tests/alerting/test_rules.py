@@ -22,6 +22,9 @@ ALL = [rule for group in rules.catalogue(Settings()) for rule in group.rules]
 # Metrics of Prometheus and Alertmanager themselves; all others are in our catalogue.
 FOREIGN = re.compile(r"up|ALERTS|prometheus_\w+|alertmanager_\w+")
 KEYWORDS = {
+    *("sum", "max", "min", "count", "rate", "increase", "delta"),
+    *("time", "vector", "by", "on", "and", "or", "unless"),
+}
     *("sum", "max", "min", "count", "rate", "increase", "delta", "time", "vector"),
     "by",
     "on",
