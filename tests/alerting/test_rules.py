@@ -25,13 +25,6 @@ KEYWORDS = {
     *("sum", "max", "min", "count", "rate", "increase", "delta"),
     *("time", "vector", "by", "on", "and", "or", "unless"),
 }
-    *("sum", "max", "min", "count", "rate", "increase", "delta", "time", "vector"),
-    "by",
-    "on",
-    "and",
-    "or",
-    "unless",
-}
 
 
 def test_the_committed_file_is_what_the_defaults_give() -> None:
