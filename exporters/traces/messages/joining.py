@@ -34,7 +34,7 @@ def new_parts(known: list[Part], more: list[Part]) -> list[Part]:
 
     Takes time in proportion to their number, which a sender chooses.
     """
-    if not known and len(more) < 2:
+    if len(more) < 2 and not (known and more):
         return more
     seen = {attributes.canonical(part) for part in known}
     found: list[Part] = []
