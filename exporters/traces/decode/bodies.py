@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import deflate
 import zstandard
@@ -19,13 +19,15 @@ Request = TypeVar("Request", bound=Message)
 
 GZIP_WINDOW = 31
 # DEFLATE without optional fields: ten bytes.
-GZIP_PLAIN_HEADER = b"\x1f\x8b\x08\0"
+GZIP_MAGIC = b"\x1f\x8b\x08"
+GZIP_PLAIN_HEADER = GZIP_MAGIC + b"\0"
 # The largest ratio by which a DEFLATE stream can expand.
 MOST_RATIO = 1032
 # Bytes of a body that is decompressed in one call, which holds it twice for a moment.
 MOST_AT_ONCE = 4 << 20
 # Bytes that go into a stream, or come out of it, at once.
 PIECE = 1 << 18
+FIRST_PIECE = 512
 # Bytes of a zstd body decompressed at once: four may expand to 128 KiB, so the limit is exceeded by at most 8 MiB.
 ZSTD_PIECE = 256
 # Even an empty frame takes time; senders' libraries write one frame, or one per chunk.
@@ -52,6 +54,9 @@ class Refused(Exception):
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """The body as it was before `Content-Encoding`. Raises Refused, also when it exceeds `limit` bytes."""
+    if encoding == "x-gzip":
+        # RFC 9110, 8.4.1.3.
+        encoding = "gzip"
     try:
         if encoding in ("", "identity"):
             plain = body
@@ -79,6 +84,9 @@ def _at_once(body: bytes, limit: int) -> bytes | None:
     size = int.from_bytes(body[-4:], "little")
     if not body.startswith(GZIP_PLAIN_HEADER) or not 0 < size <= min(limit, len(body) * MOST_RATIO, MOST_AT_ONCE):
         return None
+    if body.find(GZIP_MAGIC, len(GZIP_PLAIN_HEADER)) > 0:
+        # Perhaps another member, which may have the same trailer.
+        return None
     try:
         plain = bytes(deflate.deflate_decompress(memoryview(body)[10:-8], size))
     except deflate.DeflateError:
@@ -88,24 +96,42 @@ def _at_once(body: bytes, limit: int) -> bytes | None:
 
 
 def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
-    """The content of a gzip or zlib stream, or its first `limit` bytes and one. Raises Refused and zlib.error."""
-    engine = zlib.decompressobj(GZIP_WINDOW if encoding == "gzip" else zlib.MAX_WBITS)
+    """The content of a zlib stream or of all members of a gzip body (RFC 1952), or its first `limit` bytes and one.
+
+    Raises Refused and zlib.error.
+    """
     # It grows in place, and its content is not copied in the end; zlib's own pieces would be joined into a second copy.
     plain, view = io.BytesIO(), memoryview(body)
-    for at in range(0, len(body), PIECE):
-        rest: bytes | memoryview = view[at : at + PIECE]
+    at = 0
+    for _ in range(MOST_FRAMES):
+        engine = zlib.decompressobj(GZIP_WINDOW if encoding == "gzip" else zlib.MAX_WBITS)
+        at = _inflate(engine, view, at, plain, limit)
+        if plain.tell() > limit:
+            return plain.getvalue()
+        if not engine.eof:
+            raise Refused("malformed", f"the {encoding} body is cut off")
+        if at == len(body):
+            return plain.getvalue()
+        if encoding != "gzip":
+            raise Refused("malformed", f"something follows the end of the {encoding} body")
+    raise Refused("malformed", f"the gzip body has more than {MOST_FRAMES} members")
+
+
+def _inflate(engine: Any, body: memoryview, at: int, plain: io.BytesIO, limit: int) -> int:
+    """Write the content of the stream that begins there, at most to `limit` bytes and one. Returns where it ends."""
+    # Little at first: what follows a member is copied, which of many small ones would be all the others.
+    piece = FIRST_PIECE
+    while at < len(body) and not engine.eof:
+        rest: bytes | memoryview = body[at : at + piece]
+        at, piece = at + len(rest), min(2 * piece, PIECE)
         while wanted := min(PIECE, limit + 1 - plain.tell()):
             found = plain.write(engine.decompress(rest, wanted))
             rest = engine.unconsumed_tail
             if engine.eof or (not rest and found < wanted):
                 break
         else:
-            return plain.getvalue()
-        if engine.unused_data or (engine.eof and at + PIECE < len(body)):
-            raise Refused("malformed", f"something follows the end of the {encoding} body")
-    if not engine.eof:
-        raise Refused("malformed", f"the {encoding} body is cut off")
-    return plain.getvalue()
+            return at
+    return at - len(engine.unused_data)
 
 
 def _zstd(body: bytes, limit: int) -> bytes:

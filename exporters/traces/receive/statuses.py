@@ -28,8 +28,9 @@ STATUSES: dict[Reason, Status] = {
     "too_large": Status(413, codes.RESOURCE_EXHAUSTED),
     "content_type": Status(415, codes.INVALID_ARGUMENT),
     "encoding": Status(415, codes.UNIMPLEMENTED),
-    "busy": Status(429, codes.RESOURCE_EXHAUSTED, is_retryable=True),
-    "store_busy": Status(429, codes.RESOURCE_EXHAUSTED, is_retryable=True),
+    # OTLP allows 429 too, which OpenTelemetry's SDK for Python takes as a final refusal before 1.45.
+    "busy": Status(503, codes.RESOURCE_EXHAUSTED, is_retryable=True),
+    "store_busy": Status(503, codes.RESOURCE_EXHAUSTED, is_retryable=True),
     "internal": Status(500, codes.INTERNAL),
     "store_unavailable": Status(503, codes.UNAVAILABLE, is_retryable=True),
 }

@@ -445,7 +445,7 @@ def test_a_response_stopped_by_a_guardrail_is_kept_beyond_the_budget(make_collec
 def test_requests_beyond_the_limit_are_asked_to_retry(make_collector: Callable[..., Collector]) -> None:
     collector = make_collector(TELLTALE_COLLECTOR__MAX_IN_FLIGHT_BYTES="100")
     response = collector.post(body())
-    assert (response.status_code, response.headers["retry-after"]) == (429, "1")
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     with grpc.insecure_channel(collector.grpc) as channel:
         call = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
         with pytest.raises(grpc.RpcError) as refused:
