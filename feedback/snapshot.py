@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from sqlalchemy import Connection
 
 from feedback import dataset
 from feedback.dataset import Format, LeftOut, Row
+from feedback.new_file import NewFile
 from telltale import __version__
 from telltale.conversation import texts
 from telltale.conversation.redacting import redacted
@@ -108,7 +107,7 @@ def _write(
 ) -> dict[str, Any]:
     paths, tally = files(output), Tally()
     with ExitStack() as undo:
-        rows, references = (_NewFile(path, undo) for path in paths[:2])
+        rows, references = (NewFile(path, undo) for path in paths[:2])
         for name, sample, row, reference in _rows(spec, read(connection, spec, rules, tally, progress), tally.left_out):
             rows.add(row)
             references.add(reference)
@@ -116,7 +115,7 @@ def _write(
         if not tally.rows:
             raise ExportRefused(_nothing(spec, tally))
         manifest = _manifest(spec, tally, rules, [rows.seal(), references.seal()])
-        last = _NewFile(paths[2], undo)
+        last = NewFile(paths[2], undo)
         last.text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         last.seal()
         undo.pop_all()
@@ -242,51 +241,3 @@ def _manifest(
         **dataset.features(spec.format, tally.columns),
         "files": list(written),
     }
-
-
-# What Python reads and writes as JSON, and others do not: one such number would make the whole file unreadable.
-_ODD = re.compile(r"NaN|Infinity|\d{19}")
-_MOST = 2**63 - 1
-
-
-def _line(row: Row) -> str:
-    """A row as JSON that everybody reads: a number that is none is null, one beyond 64 bits is its text."""
-    line = json.dumps(row, ensure_ascii=False, default=str)
-    if _ODD.search(line) is None:
-        return line
-    return json.dumps(json.loads(line, parse_constant=lambda _: None, parse_int=_whole), ensure_ascii=False)
-
-
-def _whole(digits: str) -> int | str:
-    number = int(digits)
-    return number if abs(number) <= _MOST else digits
-
-
-class _NewFile:
-    """A new file that only its owner may read, removed again unless the whole data set is written."""
-
-    def __init__(self, path: Path, undo: ExitStack) -> None:
-        self.path = path
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._file: IO[bytes] = os.fdopen(descriptor, "wb")
-        undo.callback(path.unlink)
-        undo.callback(self._file.close)
-        self._hash = hashlib.sha256()
-        self._size = 0
-
-    def add(self, row: Row) -> None:
-        self.text(_line(row) + "\n")
-
-    def text(self, text: str) -> None:
-        # Every text was redacted, which leaves no half surrogates, but names and ids were not.
-        data = text.encode("utf-8", "replace")
-        self._file.write(data)
-        self._hash.update(data)
-        self._size += len(data)
-
-    def seal(self) -> dict[str, object]:
-        """Make it durable; returns its entry in the manifest."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        return {"name": self.path.name, "bytes": self._size, "sha256": self._hash.hexdigest()}

@@ -1,4 +1,4 @@
-"""A real server with the feedback API, over a real store, with API keys of two tenants."""
+"""A real server with the feedback API, over a real store, with API keys of tenants."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ from telltale.records import Sample
 from telltale.settings import Settings
 from telltale.store import Store, open_store, samples
 from telltale.web import create_app, people
+
+SCOPES = (
+    *((tenant, "feedback:write") for tenant in ("shop", "bank", "acme")),
+    ("tracer", "otlp:write"),
+)
 
 
 @dataclass
@@ -52,7 +57,7 @@ def serve(store: Store, tmp_path: Path) -> Callable[..., AbstractContextManager[
             tenant: people.add_key(
                 store, name=f"{tenant}-app", tenant=tenant, scopes=[scope], actor="test", now=time.time()
             )
-            for tenant, scope in (("shop", "feedback:write"), ("bank", "feedback:write"), ("tracer", "otlp:write"))
+            for tenant, scope in SCOPES
         }
         config = uvicorn.Config(create_app(settings, store, [router], clock), log_config=None, access_log=False)
         server = uvicorn.Server(config)
