@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -16,7 +17,8 @@ from exporters.traces.core.journal import Journals
 from exporters.traces.decode import otlp_protobuf
 from exporters.traces.keep.sample_collector import SampleCollector
 from exporters.traces.keep.tally import Tally
-from telltale.conversation import Conversation, text
+from exporters.traces.messages import places
+from telltale.conversation import Conversation, Message, text
 from telltale.records import Sample
 from telltale.settings import Settings
 
@@ -91,7 +93,7 @@ def known(sample: Sample | None) -> dict[str, object]:
     return {name: getattr(sample, name) for name in KNOWN}
 
 
-def body(*, content: bool = True, **attributes: object) -> bytes:
+def body(*, content: bool = True, **attributes: Any) -> bytes:
     made = encode_spans(chat(resource=RESOURCE, **SENT, **attributes))
     if not content:
         span = made.resource_spans[0].scope_spans[0].spans[0]
@@ -102,7 +104,7 @@ def body(*, content: bool = True, **attributes: object) -> bytes:
 
 
 @pytest.mark.parametrize("mark", [{}, {"gen_ai.is_streaming": False}])
-def test_a_sample_has_what_its_span_and_resource_tell(mark: dict[str, object]) -> None:
+def test_a_sample_has_what_its_span_and_resource_tell(mark: dict[str, Any]) -> None:
     """By the fast path, and by full decoding of what another convention writes."""
     assert known(decide(SampleCollector(KEEPING, CollectorRegistry()), ref(body(**mark)))) == KNOWN
 
@@ -119,6 +121,25 @@ def test_so_has_one_whose_content_comes_in_logs() -> None:
     assert joined.conversation is not None
     assert joined.conversation.choices[0]["finish_reason"] == "stop"
     assert "finish_reason" not in said.choices[0], "others may hold it"
+
+
+@pytest.mark.parametrize("name", ["", places.DETAILS])
+def test_tools_that_stand_in_the_span_are_kept_with_messages_in_logs(name: str) -> None:
+    collector = SampleCollector(KEEPING, CollectorRegistry())
+    tools = {
+        "gen_ai.tool.definitions": json.dumps([{"name": "look_up", "description": "Looks up."}]),
+        "gen_ai.system_instructions": json.dumps([{"type": "text", "content": "Be terse."}]),
+    }
+    pending = ref(body(content=False, **tools))
+    assert decide(collector, pending) is None
+    span = (pending.call.trace_id, pending.call.span_id)
+    answer: list[Message] = [{"role": "assistant", "parts": [text("!")]}]
+    said = Conversation([text("Be terse.")], [{"role": "user", "parts": [text("?")]}], answer)
+    sample = collector.join(span, Logged(name, said, 10), Journals().begin(), Tally())
+    assert sample is not None
+    assert sample.conversation is not None
+    assert sample.conversation.tools == [{"name": "look_up", "description": "Looks up."}]
+    assert (sample.conversation.system, sample.conversation.messages) == (said.system, said.messages)
 
 
 def test_and_one_that_somebody_voted_on() -> None:
