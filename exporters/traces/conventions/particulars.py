@@ -63,7 +63,9 @@ LONGEST_REQUEST: Final = 64 << 10
 
 # These write what an API does by default where nothing was asked for, and nobody can tell one from the other.
 _GUESSING: Final = frozenset(("openlit", "langfuse"))
-_DEFAULTS: Final = {"temperature": 1.0, "top_p": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0}
+_DEFAULTS: Final = {"temperature": 1.0, "top_p": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0, "seed": 0}
+# LiteLLM writes it unless it is told another one, whatever the resource's environment is.
+_GUESSED_ENVIRONMENT: Final = ("litellm", "production")
 _MAY_BE_NEGATIVE: Final = frozenset(("seed", "top_k", "frequency_penalty", "presence_penalty"))
 # Larger integers are none that JSON's readers agree about.
 _MOST: Final = 1 << 53
@@ -119,9 +121,10 @@ def read(resource: Attributes, span: Attributes, wanted: Iterable[str] = (), con
             _add_request(attributes.tree(_within(span[key])), numbers, found)
     if convention in _GUESSING:
         numbers = {name: number for name, number in numbers.items() if _DEFAULTS.get(name) != number}
+    environment = found.get("environment") or _first(resource, _TEXTS["environment"])
     return Particulars(
         _text(resource.get("service.name")) or _text(span.get("service.name")),
-        found.get("environment") or _first(resource, _TEXTS["environment"]),
+        None if (convention, environment) == _GUESSED_ENVIRONMENT else environment,
         found.get("user") or _first(resource, _TEXTS["user"]),
         found.get("agent_name"),
         found.get("agent_version"),

@@ -84,6 +84,11 @@ class SampleCollector:
             found = complete(found, logged)
         is_empty = not (found.is_asked or found.is_answered)
         if is_empty or (logged is not None and not found.is_answered and call.status == "ok"):
+            if found.tools or found.system or found.documents:
+                # What stands beside the messages does not come again with them.
+                beside = Conversation(found.system, tools=found.tools, documents=found.documents)
+                size = ref.group.ends[ref.index] - ref.group.starts[ref.index]
+                self._log_content.add(span, Logged("", beside, int(size)), journal)
             self._pending.add(span, PendingSample(call, probability, forced_reason, now, about), journal)
             if self._pending.is_full:
                 self.expire(now)

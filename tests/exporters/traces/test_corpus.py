@@ -20,6 +20,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from exporters.traces.calls import fast_path, log_content, normalise
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.conventions import particulars
+from exporters.traces.conventions.particulars import Particulars
 from exporters.traces.decode import bodies, spans
 from exporters.traces.messages import places
 from exporters.traces.messages.joining import complete
@@ -40,6 +42,9 @@ UNKNOWABLE = {
     ("openlit-tools", "turns"),
     ("openlit-n2", "answers"),
 }
+USER = "user-42"
+LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+PARAMETERS = ("temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty")
 # More messages than an SDK's default of 128 attributes holds.
 MANY = 60
 CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
@@ -52,6 +57,7 @@ class Decoded:
 
     calls: list[Call] = field(default_factory=list)
     said: dict[bytes, Conversation] = field(default_factory=dict)
+    about: dict[bytes, Particulars] = field(default_factory=dict)
     duplicates: int = 0
 
 
@@ -84,6 +90,7 @@ def read_case(manifest: dict[str, Any], case: str) -> Decoded:
         decoded.calls.append(call)
         said = normalise.read_conversation(span)
         decoded.said[call.span_id] = complete(said, from_logs[call.trace_id, call.span_id])
+        decoded.about[call.span_id] = particulars.read(span.resource, span.attributes, (), call.convention)
     if not case.startswith("emulated"):
         decoded.calls.sort(key=lambda call: call.start_unix_s)
     return decoded
@@ -100,7 +107,7 @@ def requests(truth: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-def verdicts(call: Call, said: Conversation, truth: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def verdicts(call: Call, said: Conversation, about: Particulars, truth: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(what, right | wrong | absent) for all that the sender knew."""
     failed = truth.get("status", 200) != 200
     ended_well = not failed and not truth.get("aborted")
@@ -130,6 +137,25 @@ def verdicts(call: Call, said: Conversation, truth: dict[str, Any]) -> Iterator[
         yield "finish", _finish(call, truth["finish_reason"])
     yield from _content(texts.of(said), truth, ended_well)
     yield from _messages(said, truth, ended_well)
+    yield from _particulars(about, truth)
+
+
+def _particulars(about: Particulars, truth: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The service and its environment, which each case has, and what the request was sent with."""
+    yield "app", "absent" if not about.app else "right" if about.app.startswith(("svc-", "litellm-")) else "wrong"
+    yield "environment", _same(about.environment, "lab")
+    sent = truth.get("params")
+    if sent is None:
+        return
+    limit = next((sent[name] for name in LIMITS if sent.get(name) is not None), None)
+    asked = {name: sent.get(name) for name in PARAMETERS} | {"max_tokens": limit}
+    for name, value in asked.items():
+        mine = about.parameters.get(name)
+        if value is not None or mine is not None:
+            yield "parameters", "absent" if mine is None else "right" if mine == value else "wrong"
+    if sent.get("user") or about.user:
+        # Some cases name their user to the instrumentation, not in the request.
+        yield "user", "absent" if about.user is None else "right" if about.user == USER else "wrong"
 
 
 def _ttft(call: Call, truth: dict[str, Any]) -> str:
@@ -258,12 +284,13 @@ def judge(manifest: dict[str, Any]) -> tuple[dict[str, dict[str, Counter[str]]],
         if len(decoded.calls) != len(truth):
             continue
         for call, one in zip(decoded.calls, truth, strict=True):
-            for what, verdict in verdicts(call, decoded.said[call.span_id], one):
+            about_it = decoded.about[call.span_id]
+            for what, verdict in verdicts(call, decoded.said[call.span_id], about_it, one):
                 if (case, what) in UNKNOWABLE:
                     continue
                 row[what][verdict] += 1
                 if verdict == "wrong":
-                    wrong.append(f"{case}: {what}: {_brief(call, decoded.said[call.span_id])}")
+                    wrong.append(f"{case}: {what}: {_brief(call, decoded.said[call.span_id])} {about_it}")
     return table, wrong
 
 

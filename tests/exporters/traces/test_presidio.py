@@ -18,7 +18,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from support.collector_process import Collector, chat, send, until
 from support.ports import free_address
 
-from exporters.traces.keep.presidio import without_overlap
+from exporters.traces.keep.presidio import Presidio, without_overlap
+from telltale.settings import Redaction
 
 NAMES = ("Ada Lovelace", "Grace Hopper")
 
@@ -114,6 +115,31 @@ def test_a_password_in_its_address_is_for_the_service_alone(
     log = collector.log.read_text()
     assert is_there or f"redaction.presidio_url = {address}: " in log
     assert not any(secret in log for secret in ("p%40ss", "p@ss", "w0rd"))
+
+
+def test_every_text_is_looked_at_in_few_requests(analyzer: str) -> None:
+    presidio = Presidio(Redaction(presidio_url=analyzer))
+    texts = ["Ada Lovelace", "", "nobody", '{"by": "Grace Hopper"}', *["x" * 100] * 1000, "Ada Lovelace" + "x" * 20_000]
+    counts: dict[str, int] = {}
+    Analyzer.authorized.clear()
+    redacted = presidio.redact(texts, counts)
+    assert redacted[:4] == ["[PERSON]", "", "nobody", '{"by": "[PERSON]"}']
+    assert redacted[4:] == [*["x" * 100] * 1000, "[PERSON]" + "x" * 20_000]
+    assert counts == {"person": 3}
+    assert len(Analyzer.authorized) <= 15
+
+
+def test_a_finding_across_two_texts_is_removed_from_both(analyzer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    presidio = Presidio(Redaction(presidio_url=analyzer))
+    monkeypatch.setattr(presidio, "_analyse", lambda text: [(4, len(text) - 4, "PERSON")])
+    assert presidio.redact(["for Ada", "Lovelace asks"], {}) == ["for [PERSON]", "[PERSON]asks"]
+
+
+def test_a_number_that_it_finds_in_json_leaves_it_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    presidio = Presidio(Redaction(presidio_url="http://nobody.example"))
+    monkeypatch.setattr(presidio, "_analyse", lambda _: [(6, 11, "US_SSN")])
+    [redacted] = presidio.redact(['{"a": 12345, "b": 1}'], {})
+    assert json.loads(redacted) == {"a": "[US_SSN]", "b": 1}
 
 
 @given(st.lists(st.tuples(st.integers(-5, 50), st.integers(-5, 50), st.sampled_from("AB"))), st.integers(0, 40))

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from exporters.traces.keep.redacting import MOST_AT_ONCE, SampleRedactor
-from telltale.conversation import Conversation, text
+from telltale.conversation import Conversation, Part, text, texts
 from telltale.records import Sample
 from telltale.redaction import BEYOND
 from telltale.settings import Settings
@@ -93,3 +93,74 @@ def test_what_cannot_be_stored_is_told_to_whoever_waits(size: int) -> None:
 
     with pytest.raises(OSError, match="disk full"):
         redactor().save([sample("x" * size)], refuse_later, refuse).result(10)
+
+
+def whole(said: Conversation, **fields: object) -> Sample:
+    return sample()._replace(conversation=said, **fields)  # type: ignore[arg-type]
+
+
+def test_the_texts_that_monitors_compare_are_those_of_what_is_kept() -> None:
+    said = Conversation(
+        messages=[{"role": "user", "parts": [text("mail mina@example.com " + "x" * 5000), text("again")]}],
+        choices=[
+            {"role": "assistant", "parts": [{"type": "tool_call", "name": "f", "arguments": {"to": "a@b.example"}}]}
+        ],
+    )
+    [kept] = redactor(max_text_bytes=1024).redact([whole(said)])
+    assert kept.conversation is not None
+    assert texts.of(kept.conversation) == (kept.prompt, kept.response)
+    assert kept.prompt.startswith("mail [EMAIL] x")
+    assert kept.prompt.endswith("x\nagain")
+    assert kept.response == '[tool call f: {"to": "[EMAIL]"}]'
+    assert kept.redactions == {"email": 2}
+
+
+def test_a_user_is_kept_as_a_hash_that_only_the_key_can_make() -> None:
+    made = [
+        sample()._replace(tenant=tenant, user=user)
+        for tenant, user in (("a", "mina"), ("a", "mina"), ("b", "mina"), ("a", "lee"), ("a", None))
+    ]
+    first, again, elsewhere, other, none = [kept.user for kept in redactor().redact(made)]
+    assert first == again
+    assert len({first, elsewhere, other}) == 3
+    assert none is None
+    assert first is not None
+    assert len(first) == 32
+    assert set(first) <= set("0123456789abcdef")
+
+
+def test_names_and_attributes_are_redacted_and_bounded() -> None:
+    [kept] = redactor().redact(
+        [
+            sample()._replace(
+                app="a" * 200, environment="prod", agent_name="for mina@example.com", agent_version="1.2.3.4",
+                prompt_name="n" * 120 + " mina@example.com", prompt_version="mina@example.com",
+                attributes={"long": "x" * 250 + " mina@example.com", "short": "eu"},
+            )
+        ]
+    )  # fmt: skip
+    assert (kept.app, kept.environment, kept.agent_name) == ("a" * 128, "prod", "for [EMAIL]")
+    assert (kept.agent_version, kept.prompt_version) == ("1.2.3.4", "[EMAIL]")
+    assert kept.prompt_name == "n" * 120 + " [EMAIL]"
+    assert kept.attributes == {"long": "x" * 250 + " [EMAI", "short": "eu"}
+
+
+def test_calls_of_tools_keep_to_their_answers_whatever_their_ids_are() -> None:
+    called: Part = {"type": "tool_call", "id": "mina@example.com", "name": "f", "arguments": None}
+    other: Part = {"type": "tool_call", "id": "lee@example.com", "name": "f", "arguments": None}
+    answered: Part = {"type": "tool_call_response", "id": "mina@example.com", "response": "18"}
+    said = Conversation(
+        messages=[{"role": "assistant", "parts": [called, other]}, {"role": "tool", "parts": [answered]}]
+    )
+    [kept] = redactor().redact([whole(said)])
+    assert kept.conversation is not None
+    (first, second), (third,) = (message["parts"] for message in kept.conversation.messages)
+    assert first["id"] == third["id"] != second["id"]
+    assert "@" not in str(kept)
+
+
+def test_all_that_is_redacted_counts_for_a_thread() -> None:
+    stored = Stored()
+    said = Conversation(system=[text("x" * 30_000)] * 4, messages=[{"role": "user", "parts": [text("hi")]}])
+    assert redactor().save([whole(said)], stored.submit, stored.write).result(10) == 1
+    assert stored.thread is not threading.main_thread()

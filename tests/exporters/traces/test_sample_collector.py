@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from prometheus_client import CollectorRegistry
@@ -9,10 +12,13 @@ from support.collector_process import chat
 
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import CallRef
+from exporters.traces.calls.log_content import Logged
 from exporters.traces.core.journal import Journals
 from exporters.traces.decode import otlp_protobuf
 from exporters.traces.keep.sample_collector import SampleCollector
 from exporters.traces.keep.tally import Tally
+from exporters.traces.messages import places
+from telltale.conversation import Conversation, Message, text
 from telltale.records import Sample
 from telltale.settings import Settings
 
@@ -69,3 +75,103 @@ def test_what_a_guardrail_stopped_is_kept_whoever_writes_it(reason: str, promote
     not_drawn = [sample for sample in decided if sample is None or sample.inclusion_probability is None]
     assert not_drawn
     assert {sample.promoted_by if sample else None for sample in not_drawn} == {promoted_by}
+
+
+KEEPING = Settings.model_validate({"sampling": {"per_minute": 1000, "attributes": ["cart.size", "host.name"]}})
+SENT = {
+    "gen_ai.agent.name": "geo", "gen_ai.prompt.version": 3, "user.id": "mina", "gen_ai.request.seed": 7, "cart.size": 2,
+}  # fmt: skip
+KNOWN = {
+    "app": "app", "environment": "prod", "user": "mina", "agent_name": "geo", "prompt_version": "3",
+    "parameters": {"seed": 7}, "attributes": {"cart.size": "2", "host.name": "h"},
+}  # fmt: skip
+RESOURCE = {"deployment.environment.name": "prod", "host.name": "h"}
+
+
+def known(sample: Sample | None) -> dict[str, object]:
+    assert sample is not None
+    return {name: getattr(sample, name) for name in KNOWN}
+
+
+def body(*, content: bool = True, **attributes: Any) -> bytes:
+    made = encode_spans(chat(resource=RESOURCE, **SENT, **attributes))
+    if not content:
+        span = made.resource_spans[0].scope_spans[0].spans[0]
+        kept = [pair for pair in span.attributes if not pair.key.endswith(".messages")]
+        del span.attributes[:]
+        span.attributes.extend(kept)
+    return made.SerializeToString()
+
+
+@pytest.mark.parametrize("mark", [{}, {"gen_ai.is_streaming": False}])
+def test_a_sample_has_what_its_span_and_resource_tell(mark: dict[str, Any]) -> None:
+    """By the fast path, and by full decoding of what another convention writes."""
+    assert known(decide(SampleCollector(KEEPING, CollectorRegistry()), ref(body(**mark)))) == KNOWN
+
+
+def test_so_has_one_whose_content_comes_in_logs() -> None:
+    collector = SampleCollector(KEEPING, CollectorRegistry())
+    pending = ref(body(content=False))
+    assert decide(collector, pending) is None
+    said = Conversation([], [{"role": "user", "parts": [text("?")]}], [{"role": "assistant", "parts": [text("!")]}])
+    span = (pending.call.trace_id, pending.call.span_id)
+    joined = collector.join(span, Logged("", said, 10), Journals().begin(), Tally())
+    assert known(joined) == KNOWN
+    assert joined is not None
+    assert joined.conversation is not None
+    assert joined.conversation.choices[0]["finish_reason"] == "stop"
+    assert "finish_reason" not in said.choices[0], "others may hold it"
+
+
+@pytest.mark.parametrize("name", ["", places.DETAILS])
+def test_tools_that_stand_in_the_span_are_kept_with_messages_in_logs(name: str) -> None:
+    collector = SampleCollector(KEEPING, CollectorRegistry())
+    tools = {
+        "gen_ai.tool.definitions": json.dumps([{"name": "look_up", "description": "Looks up."}]),
+        "gen_ai.system_instructions": json.dumps([{"type": "text", "content": "Be terse."}]),
+    }
+    pending = ref(body(content=False, **tools))
+    assert decide(collector, pending) is None
+    span = (pending.call.trace_id, pending.call.span_id)
+    answer: list[Message] = [{"role": "assistant", "parts": [text("!")]}]
+    said = Conversation([text("Be terse.")], [{"role": "user", "parts": [text("?")]}], answer)
+    sample = collector.join(span, Logged(name, said, 10), Journals().begin(), Tally())
+    assert sample is not None
+    assert sample.conversation is not None
+    assert sample.conversation.tools == [{"name": "look_up", "description": "Looks up."}]
+    assert (sample.conversation.system, sample.conversation.messages) == (said.system, said.messages)
+
+
+def test_and_one_that_somebody_voted_on() -> None:
+    collector = SampleCollector(KEEPING, CollectorRegistry())
+    unsampled = ref(body())
+    collector.unsampled.add(unsampled, 1.0)
+    [promoted] = collector.promote([unsampled.call.trace_id], "feedback", Journals().begin(), Tally())
+    assert known(promoted) == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("reasons", "of_choices", "wanted"),
+    [
+        (["stop"], [None], ["stop"]),
+        (["stop", "length"], [None, None], ["stop", "length"]),
+        (["stop", "length"], ["tool_calls", None], ["tool_calls", "length"]),
+        # Whose it is, nobody says.
+        (["stop"], [None, None], [None, None]),
+        ([], ["length"], ["length"]),
+    ],
+)
+def test_an_answer_says_why_it_ended(
+    reasons: list[str], of_choices: list[str | None], wanted: list[str | None]
+) -> None:
+    choices = [
+        {"role": "assistant", "parts": [{"type": "text", "content": "!"}]}
+        | ({"finish_reason": reason} if reason else {})
+        for reason in of_choices
+    ]
+    attributes = {"gen_ai.response.finish_reasons": reasons, "gen_ai.output.messages": json.dumps(choices)}
+    sample = decide(SampleCollector(KEEPING, CollectorRegistry()), ref(body(**attributes)))
+    assert sample is not None
+    assert sample.conversation is not None
+    assert [choice.get("finish_reason") for choice in sample.conversation.choices] == wanted
+    assert sample.finish_reason == (reasons or wanted)[0]
