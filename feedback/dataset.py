@@ -18,10 +18,9 @@ from typing import Any, Literal
 
 from feedback import chat
 from feedback.chat import Chat, ChatMessage
-from telltale.conversation import Conversation
+from telltale.conversation import Conversation, texts
 from telltale.feedback import author, is_negative, is_person, is_positive, is_vote
 from telltale.records import Feedback, Sample
-from telltale.store.contents.form import of_texts
 
 Format = Literal["kto", "sft", "prompts", "jsonl"]
 Row = Mapping[str, object]
@@ -157,7 +156,7 @@ def features(format: Format, columns: Iterable[str]) -> Row:
 
 def conversation(sample: Sample) -> Conversation:
     """All that was said; of a sample without a conversation, its two texts."""
-    return sample.conversation or of_texts(sample.prompt, sample.response)
+    return sample.conversation or texts.conversation(sample.prompt, sample.response)
 
 
 def reference(sample: Sample, rated: RatedResponse | None = None) -> Row:

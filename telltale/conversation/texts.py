@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from telltale.conversation.message import Conversation, Message, Part, Value, content_of
+from telltale.conversation.message import Conversation, Message, Part, Value, content_of, text
 
 
 class Texts(NamedTuple):
@@ -19,6 +19,14 @@ class Texts(NamedTuple):
 def of(conversation: Conversation) -> Texts:
     """Both."""
     return Texts(prompt(conversation), response(conversation))
+
+
+def conversation(prompt: str, response: str) -> Conversation:
+    """The conversation that two texts are: what older versions kept of a call."""
+    return Conversation(
+        messages=[{"role": "user", "parts": [text(prompt)]}] if prompt else [],
+        choices=[{"role": "assistant", "parts": [text(response)]}] if response else [],
+    )
 
 
 def prompt(conversation: Conversation) -> str:

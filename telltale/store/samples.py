@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import CTE, Connection, CursorResult, Row, Select, delete, func, select, tuple_
 
+from telltale.conversation import texts
 from telltale.records import Sample
 from telltale.store import contents, sample_traces
-from telltale.store.contents import Places, Said, form
+from telltale.store.contents import Places, Said
 from telltale.store.schema import samples, unhex
 
 # Fields of a Sample that are columns under the same name.
@@ -251,7 +252,7 @@ def _records(connection: Connection, query: Select[Any], whole: bool) -> list[Sa
 
 def _of_older(row: Row[tuple[Any, ...]], whole: bool) -> Said:
     """What an older version kept, which is not moved into a block yet."""
-    return Said(row.prompt, row.response, form.of_texts(row.prompt, row.response) if whole else None)
+    return Said(row.prompt, row.response, texts.conversation(row.prompt, row.response) if whole else None)
 
 
 def _record(row: Row[tuple[Any, ...]], said: Said) -> Sample:

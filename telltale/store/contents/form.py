@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from telltale.conversation import Conversation, Message, content_of, text, texts
+from telltale.conversation import Conversation, Message, content_of, texts
 from telltale.records import Sample
 
 HASH_BYTES: Final = 16
@@ -38,7 +38,7 @@ class Packed(NamedTuple):
 
 def pack(sample: Sample) -> Packed:
     """The content of a sample; of one without a conversation, its two texts."""
-    said = sample.conversation or of_texts(sample.prompt, sample.response)
+    said = sample.conversation or texts.conversation(sample.prompt, sample.response)
     known = _answered(said.messages)
     newest = said.messages[known:]
     own: dict[str, Any] = {"messages": newest, "choices": said.choices}
@@ -59,14 +59,6 @@ def pack(sample: Sample) -> Packed:
         _hash(sample.tenant.encode("utf-8", "replace"), frame) if frame is not None else b"",
         history,
         _turns(sample.tenant, said.messages, history),
-    )
-
-
-def of_texts(prompt: str, response: str) -> Conversation:
-    """The conversation that two texts are: what older versions kept of a call."""
-    return Conversation(
-        messages=[{"role": "user", "parts": [text(prompt)]}] if prompt else [],
-        choices=[{"role": "assistant", "parts": [text(response)]}] if response else [],
     )
 
 
