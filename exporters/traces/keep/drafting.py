@@ -138,7 +138,8 @@ class Draft:
             place -= 1
         omitted = place + 1
         if omitted:
-            while len(kept) > 1 and kept[-1][0]["role"] == "tool":
+            has_calls = any(message["role"] == "assistant" for message, _ in kept)
+            while has_calls and kept[-1][0]["role"] == "tool":
                 # What a tool answered says little without its call.
                 del self.slots[kept.pop()[1] :]
                 omitted += 1
@@ -209,7 +210,7 @@ class Draft:
     def _add(self, made: Part, key: str, text: str, is_json: bool) -> None:
         most = self._most_a_text if key in _TEXTS or is_json else MOST_OF_A_NAME
         size = len(text)
-        if is_json and text.count("{") + text.count("[") > MOST_LEVELS and attributes.is_deep(made[key], MOST_LEVELS):
+        if is_json and MOST_LEVELS < size <= most and _may_be_deep(text) and attributes.is_deep(made[key], MOST_LEVELS):
             made[key], is_json = text, False
         if min(size, most) > self._left:
             self._is_cut = True
@@ -217,6 +218,10 @@ class Draft:
         slot = Slot(made, key, text, most, is_json)
         self._left -= min(size, most)
         self.slots.append(slot)
+
+
+def _may_be_deep(text: str) -> bool:
+    return text.count("{") + text.count("[") > MOST_LEVELS
 
 
 def _newest(turns: list[Message]) -> int:

@@ -87,6 +87,12 @@ def test_the_question_stays_where_a_loop_of_tools_follows_it() -> None:
     assert said.omitted == len(loop) - len(said.messages) > 20
 
 
+def test_answers_of_tools_whose_calls_nobody_sent_are_turns_like_others() -> None:
+    said = kept(Conversation(messages=[turn("user", "?"), *[turn("tool", "t" * SIZE)] * 20]), most=5 * SIZE)
+    assert [message["role"] for message in said.messages] == ["user", *["tool"] * 4]
+    assert said.omitted == 16
+
+
 @pytest.mark.parametrize(("question", "answer"), [(50, 1), (1, 50), (50, 50), (9, 9)])
 def test_a_question_and_an_answer_share_what_there_is(question: int, answer: int) -> None:
     said = kept(
