@@ -572,3 +572,20 @@ def test_a_requests_records_of_a_span_are_joined_at_once() -> None:
     [(_, logged)] = log_content.read(request)
     assert time.process_time() - began < 8
     assert (len(logged.said.system), len(logged.said.messages)) == (MANY // 2, MANY // 2)
+
+
+def test_tools_that_stand_in_attributes_of_their_own_are_read() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    inner = {"type": "function", "function": {"name": "find", "description": "Finds.", "parameters": schema}}
+    openinference = {
+        "llm.tools.1.tool.json_schema": '{"name": "book", "input_schema": {}}',
+        "llm.tools.0.tool.json_schema": json.dumps(inner),
+    }
+    openllmetry = {
+        "llm.request.functions.0.name": "find",
+        "llm.request.functions.0.description": "Finds.",
+        "llm.request.functions.0.parameters": json.dumps(schema),
+    }
+    found = {"name": "find", "description": "Finds.", "schema": schema}
+    assert places.of_span(openinference).tools == [found, {"name": "book", "schema": {}}]
+    assert places.of_span(openllmetry).tools == [found]
