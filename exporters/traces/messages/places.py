@@ -69,6 +69,7 @@ TOOLS: Final[tuple[str, ...]] = (
     "gen_ai.request.tools",
     "mlflow.chat.tools",
 )
+_INDEXED_TOOLS: Final = (("llm.tools.", "tool."), ("llm.request.functions.", ""))
 DOCUMENTS: Final[tuple[str, ...]] = ("gen_ai.retrieval.documents",)
 
 
@@ -220,6 +221,11 @@ def _beside(found: Conversation, a: Attributes) -> Conversation:
     for key in TOOLS:
         if not found.tools and key in a:
             found.tools = bodies.tools(a[key])
+    for prefix, infix in _INDEXED_TOOLS:
+        # Most have none, and to find those of a number takes a look at every attribute.
+        if not found.tools and any(f"{prefix}0.{infix}{key}" in a for key in ("json_schema", "name")):
+            rows = envelopes.indexed(a, prefix, infix)
+            found.tools = bodies.tools([row.get("json_schema", row) for row in rows if isinstance(row, dict)])
     for key in DOCUMENTS:
         if not found.documents and key in a:
             found.documents = bodies.documents(a[key])

@@ -209,6 +209,12 @@ def _messages(said: Conversation, truth: dict[str, Any], ended_well: bool) -> It
     if ended_well and truth.get("completion"):
         answers = {_text(choice["parts"]) for choice in said.choices} - {""}
         yield "answers", "absent" if not answers else "right" if answers == {truth["completion"]} else "wrong"
+    if truth.get("tool_calls"):
+        # Each case that calls a tool offers this one alone.
+        right = [tool["name"] for tool in said.tools] == ["get_weather"] and "city" in str(
+            said.tools[0].get("schema", "city")
+        )
+        yield "tools", "absent" if not said.tools else "right" if right else "wrong"
     if ended_well and truth.get("tool_calls"):
         calls = [
             (part["name"], part["arguments"])
