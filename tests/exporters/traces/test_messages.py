@@ -435,6 +435,22 @@ def test_spans(name: str) -> None:
     assert places.of_span(attributes, events) == WHOLE
 
 
+def test_tools_stand_in_flat_attributes_too() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    definition = {"name": "look_up", "description": "Looks up.", "parameters": schema}
+    openinference = {
+        "llm.tools.0.tool.json_schema": json.dumps({"type": "function", "function": definition}),
+        "llm.tools.1.tool.json_schema": json.dumps({**definition, "name": "other"}),
+    }
+    litellm = {
+        "llm.request.functions.0.name": "look_up", "llm.request.functions.0.description": "Looks up.",
+        "llm.request.functions.0.parameters": json.dumps(schema), "llm.request.functions.1.name": "other",
+    }  # fmt: skip
+    read = places.of_span(openinference).tools
+    assert read == [{"name": name, "description": "Looks up.", "schema": schema} for name in ("look_up", "other")]
+    assert places.of_span(litellm).tools == [read[0], {"name": "other"}]
+
+
 def test_vercels_answer_has_its_parts_in_attributes_of_their_own() -> None:
     calls = json.dumps([{"toolCallId": "call_1", "toolName": "weather", "input": {"city": "Busan"}}])
     found = places.of_span(
