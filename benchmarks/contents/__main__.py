@@ -130,7 +130,7 @@ def _median(job: Callable[[], object]) -> float:
     return statistics.median(spent) * 1e3
 
 
-def report(traffic: Traffic, source: texts.Texts, number: int) -> None:
+def report(traffic: Traffic, source: texts.Texts, number: int, commits: Sequence[int]) -> None:
     """Measure one kind of traffic, and print it."""
     rows = calls.calls(traffic, source, number, seed=1)
     if not rows:
@@ -142,14 +142,14 @@ def report(traffic: Traffic, source: texts.Texts, number: int) -> None:
         # The first statements are prepared, which is nobody's cost.
         for store in measure(rows[:WARM_UP], 1, Path(folder))[1:]:
             store.close()
-    for together in COMMITS:
+    for together in commits:
         with tempfile.TemporaryDirectory() as folder:
             found, ours, columns = measure(rows, together, Path(folder))
             print(
                 f"  {together:3} a commit: in columns {found.plain.against(text)}; stored {found.stored.against(text)};"
                 f" merged {found.merged.against(text)}"
             )
-            if together == COMMITS[-1]:
+            if together == commits[-1]:
                 print("  of that: " + ", ".join(f"{part} {size:,.0f}" for part, size in found.parts.items()))
                 for what, (here, there) in reading(rows, ours, columns).items():
                     print(f"  reading {what}: {here:,.1f} ms, from columns {there:,.1f} ms")
@@ -163,12 +163,13 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2000, help="how many of each kind (2000)")
     parser.add_argument("--texts", type=Path, nargs="+", help="JSONL files with texts; without they are made up")
     parser.add_argument("--field", action="append", help="a field of theirs with text (prompt, response); repeatable")
+    parser.add_argument("--together", type=int, nargs="+", default=COMMITS, help="calls a commit (1 10 100)")
     options = parser.parse_args()
     fields = options.field or ["prompt", "response"]
     print(f"texts: {', '.join(path.name for path in options.texts or ()) or 'made up'}\n")
     for number, traffic in enumerate(calls.TRAFFIC):
         made = texts.of_files(options.texts, fields) if options.texts else texts.made(number)
-        report(traffic, texts.Texts(made), options.calls)
+        report(traffic, texts.Texts(made), options.calls, options.together)
 
 
 if __name__ == "__main__":
