@@ -2,9 +2,9 @@
 
     python -m benchmarks.contents [--calls 2000] [--texts FILE.jsonl… --field prompt --field response]
 
-Each kind of traffic is stored 1, 10 and 100 calls a commit, and looked after until its blocks are merged; and stored in
-plain columns of the same kind of file, as before contents were compressed, but with the whole conversation. Bytes are
-those of pages in use, without those of an empty store; CPU is this process', and only ratios of one run hold.
+Each kind of traffic is stored 1, 10 and 100 calls a commit, and looked after until its blocks are merged; and in plain
+columns, as before contents were compressed, but with the whole conversation. Bytes are those of pages in use, without
+those of an empty store; CPU is this process', and only ratios of one run hold.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from telltale.store.upkeep import Upkeep
 COMMITS = (1, 10, 100)
 WINDOW = 500
 READS = 5
+WARM_UP = 10
 FOREVER_S = 1e12
 # What the database's trees are for.
 PARTS = {
@@ -59,7 +60,6 @@ class Stored(NamedTuple):
 def measure(rows: Sequence[Sample], together: int, folder: Path) -> tuple[Stored, Store, Store]:
     """Store all rows in both ways. Returns the two stores too, the plain one last."""
     empty, ours, columns = (open_store(f"sqlite:///{folder}/{name}.db") for name in ("empty", "ours", "columns"))
-    columns.write(plain.create)
     unused = trees(empty)
     number = len(rows)
 
@@ -102,15 +102,15 @@ def reading(rows: Sequence[Sample], ours: Store, columns: Store) -> dict[str, tu
     jobs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         f"texts of {window} calls": (
             lambda: _read(ours, lambda c: samples.load(c, model=calls.MODEL, since=since)),
-            lambda: _read(columns, lambda c: plain.since(c, calls.MODEL, since)),
+            lambda: _read(columns, lambda c: samples.load(c, model=calls.MODEL, since=since)),
         ),
         "one whole conversation": (
             lambda: _read(ours, lambda c: samples.load(c, trace_ids=ends[:1], whole=True)),
-            lambda: _read(columns, lambda c: plain.of_traces(c, ends[:1])),
+            lambda: _read(columns, lambda c: plain.conversations(c, ends[:1])),
         ),
         f"{len(ends)} whole conversations": (
             lambda: _read(ours, lambda c: samples.load(c, trace_ids=ends, whole=True)),
-            lambda: _read(columns, lambda c: plain.of_traces(c, ends)),
+            lambda: _read(columns, lambda c: plain.conversations(c, ends)),
         ),
     }
     return {what: (_median(here), _median(there)) for what, (here, there) in jobs.items()}
@@ -130,7 +130,7 @@ def _median(job: Callable[[], object]) -> float:
     return statistics.median(spent) * 1e3
 
 
-def report(traffic: Traffic, source: texts.Texts, number: int) -> None:
+def report(traffic: Traffic, source: texts.Texts, number: int, commits: Sequence[int]) -> None:
     """Measure one kind of traffic, and print it."""
     rows = calls.calls(traffic, source, number, seed=1)
     if not rows:
@@ -138,14 +138,18 @@ def report(traffic: Traffic, source: texts.Texts, number: int) -> None:
         return
     text = statistics.fmean(calls.size(row.conversation) for row in rows if row.conversation)
     print(f"{traffic.name}: {len(rows):,} calls, {text:,.0f} bytes of redacted text each")
-    for together in COMMITS:
+    with tempfile.TemporaryDirectory() as folder:
+        # The first statements are prepared, which is nobody's cost.
+        for store in measure(rows[:WARM_UP], 1, Path(folder))[1:]:
+            store.close()
+    for together in commits:
         with tempfile.TemporaryDirectory() as folder:
             found, ours, columns = measure(rows, together, Path(folder))
             print(
                 f"  {together:3} a commit: in columns {found.plain.against(text)}; stored {found.stored.against(text)};"
                 f" merged {found.merged.against(text)}"
             )
-            if together == COMMITS[-1]:
+            if together == commits[-1]:
                 print("  of that: " + ", ".join(f"{part} {size:,.0f}" for part, size in found.parts.items()))
                 for what, (here, there) in reading(rows, ours, columns).items():
                     print(f"  reading {what}: {here:,.1f} ms, from columns {there:,.1f} ms")
@@ -159,12 +163,13 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2000, help="how many of each kind (2000)")
     parser.add_argument("--texts", type=Path, nargs="+", help="JSONL files with texts; without they are made up")
     parser.add_argument("--field", action="append", help="a field of theirs with text (prompt, response); repeatable")
+    parser.add_argument("--together", type=int, nargs="+", default=COMMITS, help="calls a commit (1 10 100)")
     options = parser.parse_args()
     fields = options.field or ["prompt", "response"]
     print(f"texts: {', '.join(path.name for path in options.texts or ()) or 'made up'}\n")
     for number, traffic in enumerate(calls.TRAFFIC):
         made = texts.of_files(options.texts, fields) if options.texts else texts.made(number)
-        report(traffic, texts.Texts(made), options.calls)
+        report(traffic, texts.Texts(made), options.calls, options.together)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,21 @@ def test_attacks_are_carried_out_on_real_parts() -> None:
     assert [row[0].partition(":")[0] for row in rows[2:]] == ["web", "collector", "collector, gRPC"]
     # Of each attack: somebody was asked meanwhile.
     assert all(int(row[5]) > 0 for row in rows[2:])
+
+
+def test_contents_take_a_part_of_their_text_in_the_store() -> None:
+    """Bytes do not depend on the machine, unlike times, so that they can be judged."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.contents", "--calls", "200", "--together", "10", "100"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    kinds = re.findall(r"^(.+): [\d,]+ calls, ", done.stdout, re.M)
+    bounds = {"calls of 1 KB": 0.8, "calls of 5 KB": 0.5, "all calls": 0.15, "the last call": 0.5, "agents' loops": 0.2}
+    for kind, (name, bound) in zip(kinds, bounds.items(), strict=True):
+        assert name in kind
+        rows = done.stdout.partition(kind)[2].splitlines()[1:3]
+        for row in rows:
+            in_columns, stored, merged = (float(ratio) for ratio in re.findall(r"\((\d+\.\d+)x\)", row))
+            assert merged <= stored < in_columns, row
+            assert merged <= bound, row
