@@ -120,3 +120,15 @@ def test_the_cases_notice_every_change_of_a_rule(binary: Callable[[Component], P
     alive, number = survivors(binary("promtool"), CASES, Settings())
     assert number > 100
     assert [f"{mutant.name}: {mutant.change}" for mutant in alive] == []
+
+
+def test_every_setting_that_a_runbook_names_exists() -> None:
+    sections = {name: field.annotation for name, field in Settings.model_fields.items()}
+    named = {
+        (section, key)
+        for path in runbook.RUNBOOKS.glob("*.md")
+        for section, key in re.findall(r"`([a-z]+)\.([a-z_]+)`", path.read_text())
+        if section in sections
+    }
+    assert named
+    assert [one for one in sorted(named) if one[1] not in getattr(sections[one[0]], "model_fields", {})] == []
