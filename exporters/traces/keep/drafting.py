@@ -198,13 +198,14 @@ class Draft:
             if isinstance(value, str):
                 if value not in _KNOWN:
                     self._add(made, key, value, False)
-            elif isinstance(value, dict | list):
+            elif isinstance(value, bytes):
+                made[key] = "[media]"
+            elif value is not None and not isinstance(value, bool) and key != "size":
+                # Numbers too: a tool may answer with a card's.
                 text, is_plain = _written(value)
                 if not is_plain:
                     made[key] = _parsed(text)
                 self._add(made, key, text, True)
-            elif isinstance(value, float | bytes):
-                made[key] = value if isinstance(value, float) and abs(value) < float("inf") else str(value)[:FIXED]
         return made
 
     def _add(self, made: Part, key: str, text: str, is_json: bool) -> None:

@@ -186,6 +186,7 @@ def test_secrets_are_removed_wherever_they_stand(receiving: Receiving) -> None:
         {"type": "text", "content": mail},
         {"type": "tool_call", "name": mail, "arguments": {mail: {"card": int(card)}, "password": "hunter2!x"}},
         {"type": "tool_call_response", "response": [mail, {"deep": [mail]}]},
+        {"type": "tool_call_response", "response": int(card)},
         {"type": "refusal", "content": mail},
         {"type": mail, "content": mail},
         {"type": "reasoning", "content": mail},
@@ -197,7 +198,7 @@ def test_secrets_are_removed_wherever_they_stand(receiving: Receiving) -> None:
         **{
             "gen_ai.system_instructions": json.dumps([{"type": "text", "content": mail}]),
             "gen_ai.tool.definitions": json.dumps([{"name": mail, "description": mail, "parameters": {"e": mail}}]),
-            "gen_ai.retrieval.documents": json.dumps([{"content": mail, "metadata": {"by": mail}}, mail]),
+            "gen_ai.retrieval.documents": json.dumps([{"content": mail, "metadata": {"by": mail}}, mail, int(card)]),
             "gen_ai.agent.name": mail, "gen_ai.prompt.name": mail, "user.id": mail, "gen_ai.conversation.id": mail,
             "gen_ai.agent.version": mail, "deployment.environment": mail,
         },
