@@ -138,11 +138,12 @@ class Draft:
             place -= 1
         omitted = place + 1
         if omitted:
-            has_calls = any(message["role"] == "assistant" for message, _ in kept)
-            while has_calls and kept[-1][0]["role"] == "tool":
-                # What a tool answered says little without its call.
-                del self.slots[kept.pop()[1] :]
-                omitted += 1
+            # Not as a condition of the loop, which mypyc makes no C of.
+            if any(message["role"] == "assistant" for message, _ in kept):
+                while kept[-1][0]["role"] == "tool":
+                    # What a tool answered says little without its call.
+                    del self.slots[kept.pop()[1] :]
+                    omitted += 1
             if newest <= place and turn is not None:
                 omitted -= 1
                 kept.append((turn, 0))
