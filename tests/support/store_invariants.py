@@ -55,5 +55,7 @@ def _stored(connection: Connection, found: list[str]) -> dict[int, bytes]:
 
 
 def _of_traces(connection: Connection, ids: list[int]) -> list[str]:
-    present, known = set(ids), Counter(connection.scalars(select(entries.c.sample_id)).all())
-    return [f"sample {one} has {known[one]} entries by trace" for one in {*ids, *known} if known[one] != (one in present)]
+    present = set(ids)
+    known = Counter(connection.scalars(select(entries.c.sample_id)).all())
+    wrong = [one for one in {*present, *known} if known[one] != (one in present)]
+    return [f"sample {one} has {known[one]} entries by trace" for one in wrong]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, text
-
 from support.store_invariants import violations
+
 from telltale.conversation import Conversation, Message, texts
 from telltale.conversation import text as part
 from telltale.records import Sample
