@@ -209,6 +209,8 @@ def count(connection: Connection) -> int:
 
 def remove(connection: Connection, ids: Sequence[int]) -> int:
     """Delete these samples, and what they alone said, for good. Returns how many there were."""
+    # Before they are looked at: another process may be deleting or moving them.
+    contents.claim(connection)
     these = samples.c.id.in_(ids)
     columns = select(*(samples.c[name] for name in _PLACES))
     places = [Places(*row) for row in connection.execute(columns.where(these))]

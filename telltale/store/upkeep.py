@@ -53,33 +53,33 @@ class Upkeep:
         self._max_bytes = max_bytes
         self._clock = clock
         self._stopped = False
+        self._until = 0.0
         # Blocks up to this one are merged as far as they can be.
         self._merged = 0
         self._warned = False
 
     def round(self, now: float) -> Report:
         """Do what is due. `now` is in Unix seconds. Blocks. Raises StoreUnavailable."""
-        until, report, before = self._clock() + ROUND_S, Report(), now - self._retention
-
-        def is_time() -> bool:
-            return not self._stopped and self._clock() < until
-
-        while is_time() and (deleted := self._store.write(lambda c: samples.prune(c, before))):
+        self._until, report, before = self._clock() + ROUND_S, Report(), now - self._retention
+        while self._is_time() and (deleted := self._store.write(lambda c: samples.prune(c, before))):
             report.expired += deleted
         # Scores first: they point to their evidence.
         self._store.write(lambda c: scores.prune(c, before) + evidence.prune(c, before))
-        while is_time() and (deleted := self._shrink(report.over_limit > 0)):
+        while self._is_time() and (deleted := self._shrink(report.over_limit > 0)):
             report.over_limit += deleted
-        while is_time() and self._merge():
+        while self._is_time() and self._merge():
             pass
-        while is_time() and self._move():
+        while self._is_time() and self._move():
             pass
-        report.is_done = is_time()
+        report.is_done = self._is_time()
         return report
 
     def stop(self) -> None:
         """End the round that is under way after its current step, and do nothing from now on."""
         self._stopped = True
+
+    def _is_time(self) -> bool:
+        return not self._stopped and self._clock() < self._until
 
     def _shrink(self, has_begun: bool) -> int:
         """Delete some of the oldest samples if the store is too large, then a little more than it must."""
@@ -94,10 +94,16 @@ class Upkeep:
     def _merge(self) -> bool:
         """Merge blocks of the next stretch. Returns whether there are more."""
         with self._store.read() as connection:
+            if blocks.last_id(connection) < self._merged:
+                # All were deleted, and SQLite began to count anew.
+                self._merged = 0
             found = blocks.sizes(connection, self._merged, BLOCKS_AT_ONCE)
-        groups, self._merged = to_merge(found, self._merged)
+        groups, merged = to_merge(found, self._merged)
         for group in groups:
+            if not self._is_time():
+                return False
             self._store.write(partial(blocks.merge, block_ids=group))
+        self._merged = merged
         return len(found) == BLOCKS_AT_ONCE
 
     def _move(self) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 import zstandard
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, delete, func, select, text, update
 
 from telltale.store.schema import content_blocks
 
@@ -111,16 +111,16 @@ def remove(connection: Connection, content_ids: Collection[int]) -> None:
 
 
 def merge(connection: Connection, block_ids: Collection[int]) -> None:
-    """Put the contents of blocks that are next to each other into one; nothing if one of them is there no longer."""
+    """Put the contents of blocks into one; nothing if they are not, or no longer, all that are next to each other."""
     claim(connection)
-    query = select(content_blocks.c.body).where(content_blocks.c.id.in_(block_ids))
-    bodies = connection.scalars(query).all()
-    if len(bodies) < len(block_ids):
-        return
     last = max(block_ids)
+    query = select(content_blocks.c.id, content_blocks.c.body)
+    found = connection.execute(query.where(content_blocks.c.id.between(min(block_ids), last))).all()
+    if {row.id for row in found} != set(block_ids):
+        return
     contents: dict[int, bytes] = {}
-    for body in bodies:
-        contents |= _contents(body)
+    for row in found:
+        contents |= _contents(row.body)
     connection.execute(delete(content_blocks).where(content_blocks.c.id.in_(set(block_ids) - {last})))
     _put(connection, last, dict(sorted(contents.items())))
 
@@ -129,6 +129,11 @@ def sizes(connection: Connection, after: int, most: int) -> list[tuple[int, int]
     """(id, bytes of contents) of the blocks after that one, at most so many."""
     query = select(content_blocks.c.id, content_blocks.c.raw_bytes).where(content_blocks.c.id > after)
     return [(key, size) for key, size in connection.execute(query.order_by(content_blocks.c.id).limit(most))]
+
+
+def last_id(connection: Connection) -> int:
+    """The last block's id; 0 when there is none."""
+    return connection.execute(select(func.max(content_blocks.c.id))).scalar() or 0
 
 
 def _find(connection: Connection, number: int) -> Block | None:

@@ -260,6 +260,16 @@ def test_writers_that_meet_share_pieces_and_lose_nothing(url: str) -> None:
         store.close()
 
 
+def test_blocks_with_another_between_them_are_not_merged(store: Store) -> None:
+    calls = chat(3)
+    for number, said in enumerate(calls):
+        save(store, [sample(number, said)])
+    with store.read() as connection:
+        ids = [block_id for block_id, _ in blocks.sizes(connection, 0, 1000)]
+    store.write(lambda connection: blocks.merge(connection, [ids[0], ids[2]]))
+    assert [row.conversation for row in load(store)] == calls
+
+
 def test_a_reader_sees_one_state_whatever_is_deleted_meanwhile(store: Store) -> None:
     calls = chat(3)
     for number, said in enumerate(calls):

@@ -190,3 +190,46 @@ def test_a_round_that_is_stopped_does_nothing_more(store: Store) -> None:
     keeper.stop()
     assert not keeper.round(now=100.0).is_done
     assert len(load(store)) == 1
+
+
+class Watch:
+    """A clock that moves by a second for each of a store's blocks that is gone."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._first = number_of_blocks(store)
+
+    def __call__(self) -> float:
+        return float(self._first - number_of_blocks(self._store))
+
+
+def test_a_round_is_over_between_two_merges_and_the_next_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [sample(number, 60_000) for number in range(40)]
+    for row in rows:
+        save(store, [row])
+    monkeypatch.setattr(upkeep, "ROUND_S", 1.0)
+    keeper = Upkeep(store, retention=1e9, max_bytes=0, clock=Watch(store))
+    assert not keeper.round(now=300.0).is_done
+    assert 30 < number_of_blocks(store) < 40
+    rounds = 1
+    while not keeper.round(now=300.0).is_done:
+        rounds += 1
+    assert rounds > 5
+    assert number_of_blocks(store) < 12
+    assert load(store) == rows
+
+
+def test_blocks_are_merged_after_all_that_were_merged_before_are_gone(store: Store) -> None:
+    keeper = Upkeep(store, retention=1e9, max_bytes=0)
+    for number in range(40):
+        save(store, [sample(number, 60_000)])
+    keeper.round(now=300.0)
+    with store.read() as connection:
+        ids = samples.oldest(connection)
+    store.write(lambda connection: samples.remove(connection, ids))
+    rows = [sample(number) for number in range(20)]
+    for row in rows:
+        save(store, [row])
+    keeper.round(now=301.0)
+    assert number_of_blocks(store) == 1
+    assert load(store) == rows
