@@ -23,6 +23,8 @@ from telltale.settings import Settings
 
 # Characters of a request's samples from which on a thread redacts them: a few milliseconds of the costliest text.
 MOST_AT_ONCE: Final = 100_000
+# Characters of one call from which on it may have been much longer.
+LONG: Final = 16_000
 # They may wait for Presidio.
 WORKERS: Final = 4
 # Characters of a name, of a value of `sampling.attributes`, and of the hash of a user.
@@ -61,8 +63,11 @@ class SampleRedactor:
         drafts = [self._draft(sample) for sample in samples]
         if self._presidio is None and sum([draft.characters for draft in drafts]) <= MOST_AT_ONCE:
             return submit(self._finish(samples, drafts))
-        # What waits for a thread must not hold what is not kept.
-        waiting = [sample._replace(conversation=None) for sample in samples]
+        # What waits for a thread must not hold megabytes that are not kept.
+        waiting = [
+            sample._replace(conversation=None) if draft.characters > LONG else sample
+            for sample, draft in zip(samples, drafts, strict=True)
+        ]
         return self._pool.submit(lambda: write(self._finish(waiting, drafts)))
 
     def _draft(self, sample: Sample) -> Draft:

@@ -164,3 +164,16 @@ def test_all_that_is_redacted_counts_for_a_thread() -> None:
     said = Conversation(system=[text("x" * 30_000)] * 4, messages=[{"role": "user", "parts": [text("hi")]}])
     assert redactor().save([whole(said)], stored.submit, stored.write).result(10) == 1
     assert stored.thread is not threading.main_thread()
+
+
+@pytest.mark.parametrize("reasoning", [True, False])
+def test_reasoning_is_kept_redacted_where_the_operator_asks_for_it(reasoning: bool) -> None:
+    thought: Part = {"type": "reasoning", "content": "mina@example.com asks"}
+    said = Conversation(choices=[{"role": "assistant", "parts": [thought, text("Yes.")]}])
+    failed = Counter("failed", "Samples left out.", registry=CollectorRegistry())
+    keeping = SampleRedactor(Settings.model_validate({"sampling": {"reasoning": reasoning}}), b"key", failed)
+    [kept] = keeping.redact([whole(said)])
+    assert kept.conversation is not None
+    [answer] = kept.conversation.choices
+    assert [part["content"] for part in answer["parts"]] == [*["[EMAIL] asks"] * reasoning, "Yes."]
+    assert kept.response == "Yes."
