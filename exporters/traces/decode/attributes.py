@@ -177,13 +177,16 @@ def canonical(value: Value) -> str:
     return json.dumps(value, default=str, sort_keys=True)
 
 
+def _named(value: object) -> str:
+    return "[media]" if isinstance(value, bytes) else str(value)
+
+
 def _repr(value: str) -> Value:
     if len(value) > MAX_REPR:
         return value
     try:
-        parsed: Value = ast.literal_eval(value)
-        # Python has keys and integers that JSON has not, and that nothing could write.
-        canonical(parsed)
+        # Python has tuples, keys and integers that JSON has not: what nothing could write is no value.
+        parsed: Value = json.loads(json.dumps(ast.literal_eval(value), default=_named))
     except (TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
         return value
     return parsed

@@ -56,7 +56,14 @@ class Receiving:
         reply = asyncio.run(export())
         assert not isinstance(reply, Refused), reply
         assert not reply.ListFields(), "nothing of it was rejected"
+        self._compare()
         return list(self.stored)
+
+    def _compare(self) -> None:
+        """What the store has of these samples is what it was given."""
+        with self.inside.store.read() as connection:
+            read = samples.load(connection, trace_ids=[sample.trace_id for sample in self.stored], whole=True)
+        assert [sample._replace(id=None) for sample in read] == self.stored
 
 
 @pytest.fixture
