@@ -7,7 +7,7 @@ Of a call at most a number of characters is kept. What is left out first, and wh
 3. definitions of tools, the same with each call of an application, and system instructions, which say what was wanted.
 4. of the newest user turn and of the answers what exceeds it all, each at least half of it.
 
-It takes time in proportion to what is kept, not to what was sent.
+It takes time in proportion to what is kept, not to what was sent; only a tool's JSON is written out to be measured.
 """
 
 from __future__ import annotations
