@@ -3,8 +3,8 @@
     python -m benchmarks.contents [--calls 2000] [--texts FILE.jsonl… --field prompt --field response]
 
 Each kind of traffic is stored 1, 10 and 100 calls a commit, and looked after until its blocks are merged; and in plain
-columns, as before contents were compressed, but with the whole conversation. Bytes are those of pages in use, without
-those of an empty store; CPU is this process', and only ratios of one run hold.
+columns, as before contents were compressed, but with the whole conversation. Bytes are those of whole pages, with which
+figures of few calls are rough; CPU is this process', and only ratios of one run hold.
 """
 
 from __future__ import annotations
@@ -59,25 +59,20 @@ class Stored(NamedTuple):
 
 def measure(rows: Sequence[Sample], together: int, folder: Path) -> tuple[Stored, Store, Store]:
     """Store all rows in both ways. Returns the two stores too, the plain one last."""
-    empty, ours, columns = (open_store(f"sqlite:///{folder}/{name}.db") for name in ("empty", "ours", "columns"))
-    unused = trees(empty)
+    ours, columns = (open_store(f"sqlite:///{folder}/{name}.db") for name in ("ours", "columns"))
     number = len(rows)
 
     def cost(work: Callable[[], object], store: Store) -> Cost:
         begin = time.process_time()
         work()
         spent = time.process_time() - begin
-        return Cost((sum(trees(store).values()) - sum(unused.values())) / number, spent / number * 1e6)
+        return Cost(sum(sizes(store).values()) / number, spent / number * 1e6)
 
     groups = [rows[first : first + together] for first in range(0, number, together)]
     in_columns = cost(lambda: [columns.write(lambda c, group=group: plain.save(c, group)) for group in groups], columns)
     stored = cost(lambda: [ours.write(lambda c, group=group: samples.save(c, group, 0.0)) for group in groups], ours)
     merged = cost(lambda: look_after(ours), ours)
-    found = trees(ours)
-    parts = {
-        part: sum(found.get(tree, 0) - unused.get(tree, 0) for tree in names) / number for part, names in PARTS.items()
-    }
-    empty.close()
+    parts = {part: size / number for part, size in sizes(ours).items()}
     return Stored(in_columns, stored, merged, parts), ours, columns
 
 
@@ -87,10 +82,12 @@ def look_after(store: Store) -> None:
         pass
 
 
-def trees(store: Store) -> dict[str, int]:
-    """Bytes of the pages of each table and index."""
+def sizes(store: Store) -> dict[str, float]:
+    """Bytes by what they are for: of each tree's last page, half is taken as free."""
+    query = "SELECT name, sum(pgsize) - max(pgsize) / 2 FROM dbstat GROUP BY name HAVING sum(ncell) > 0"
     with store.read() as connection:
-        return dict(connection.exec_driver_sql("SELECT name, sum(pgsize) FROM dbstat GROUP BY name").all())
+        found = dict(connection.exec_driver_sql(query).all())
+    return {part: sum(found.get(tree, 0.0) for tree in trees) for part, trees in PARTS.items()}
 
 
 def reading(rows: Sequence[Sample], ours: Store, columns: Store) -> dict[str, tuple[float, float]]:

@@ -49,7 +49,13 @@ def test_contents_take_a_part_of_their_text_in_the_store() -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     kinds = re.findall(r"^(.+): [\d,]+ calls, ", done.stdout, re.M)
-    bounds = {"calls of 1 KB": 0.8, "calls of 5 KB": 0.5, "all calls": 0.15, "the last call": 0.5, "agents' loops": 0.2}
+    bounds = {
+        "calls of 1 KB": 0.85,
+        "calls of 5 KB": 0.55,
+        "all calls": 0.2,
+        "the last call": 0.6,
+        "agents' loops": 0.2,
+    }
     for kind, (name, bound) in zip(kinds, bounds.items(), strict=True):
         assert name in kind
         rows = done.stdout.partition(kind)[2].splitlines()[1:3]
