@@ -281,6 +281,22 @@ def test_a_reader_sees_one_state_whatever_is_deleted_meanwhile(store: Store) -> 
     assert load(store) == []
 
 
+def nested(levels: int) -> Any:
+    value: Any = "deep"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", [nested(400), 2**200, float("inf"), {"a\nb": "c\nd\0"}], ids=lambda _: "")
+def test_odd_values_do_not_hide_what_stands_beside_them(store: Store, value: Any) -> None:
+    asked = message("user", "Which hotels?")
+    odd = {"role": "assistant", "parts": [{"type": "tool_call", "name": "find", "arguments": value}]}
+    calls = [Conversation(messages=[asked], choices=[odd]), Conversation(messages=[asked, odd, asked])]
+    save(store, [sample(number, said) for number, said in enumerate([*calls, *chat(1)])])
+    assert [row.conversation for row in load(store)] == [*calls, *chat(1)]
+
+
 def test_half_a_surrogate_is_kept_as_what_it_is_not(store: Store) -> None:
     said = Conversation(messages=[message("user", "half \ud800 of it")])
     assert save(store, [sample(1, said)._replace(prompt="")]) == 1
