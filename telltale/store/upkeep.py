@@ -127,21 +127,21 @@ class Upkeep:
 def to_merge(sizes: Sequence[tuple[int, int]], merged: int) -> tuple[list[list[int]], int]:
     """Which blocks to merge, of (id, bytes) in order of ids, and up to which one there is nothing left to look at.
 
-    Blocks next to each other that fill one are merged, or that are many; of a block that is half full already nothing
-    would be gained. So a content is merged some three times at most, however slowly contents come.
+    Blocks next to each other that make a large one are merged, or that are many; with a block that is half as large
+    already little would be gained. So a content is merged some three times at most, however slowly contents come.
     """
     groups: list[list[int]] = []
     run: list[int] = []
     total = 0
     for block_id, size_of in sizes:
-        if size_of >= blocks.FULL_BYTES // 2:
-            if len(run) >= MANY or total >= blocks.FULL_BYTES // 2:
+        if size_of >= blocks.MERGED_BYTES // 2:
+            if len(run) >= MANY or total >= blocks.MERGED_BYTES // 2:
                 groups.append(run)
             run, total, merged = [], 0, block_id
             continue
         run.append(block_id)
         total += size_of
-        if total >= blocks.FULL_BYTES:
+        if total >= blocks.MERGED_BYTES:
             groups.append(run)
             run, total, merged = [], 0, block_id
     if len(run) >= MANY:

@@ -62,9 +62,6 @@ reference_votes = 60
 alpha = 0.001
 persistence = [2, 3]
 
-[sampling]
-per_minute = 60
-
 [alerts]
 hold = "4s"
 keep = "60s"

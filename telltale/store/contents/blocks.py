@@ -17,11 +17,15 @@ from sqlalchemy import Connection, delete, func, select, text, update
 from telltale.store.schema import content_blocks
 
 FULL_BYTES: Final = 256 << 10
-"""Bytes of contents from which on a block is full. Larger ones would compress better, and take longer to read."""
+"""Bytes of contents from which on a new block is full."""
+MERGED_BYTES: Final = 1 << 20
+"""Bytes of contents of blocks that are merged: they compress better, and take a millisecond longer to read."""
 PLACES: Final = 1024
 # Of one content alone; the collector keeps less of a call.
 MAX_BYTES: Final = 1 << 30
+# Contents are compressed quickly while their sender waits, and well once they are merged.
 LEVEL: Final = 3
+MERGED_LEVEL: Final = 9
 _LOCK: Final = 0x7E11_7A1F
 _local = threading.local()
 
@@ -153,8 +157,11 @@ def _put(connection: Connection, block_id: int, contents: dict[int, bytes]) -> N
 
 def _packed(contents: dict[int, bytes]) -> tuple[int, bytes]:
     """(bytes of contents, the block's body)."""
+    size = sum(map(len, contents.values()))
     lines = [json.dumps(list(contents), separators=(",", ":")).encode(), *contents.values()]
-    return sum(map(len, contents.values())), _compressor().compress(b"\n".join(lines))
+    # Of more than a new block has, it was merged.
+    level = LEVEL if size < 2 * FULL_BYTES else MERGED_LEVEL
+    return size, _compressor(level).compress(b"\n".join(lines))
 
 
 def _contents(body: bytes) -> dict[int, bytes]:
@@ -162,13 +169,16 @@ def _contents(body: bytes) -> dict[int, bytes]:
     return dict(zip(json.loads(ids), lines, strict=True))
 
 
-def _compressor() -> zstandard.ZstdCompressor:
+def _compressor(level: int) -> zstandard.ZstdCompressor:
     """One for each thread: making one takes longer than compressing a short text, and threads must not share one."""
-    found = getattr(_local, "compressor", None)
+    found = getattr(_local, "compressors", None)
     if found is None:
-        found = _local.compressor = zstandard.ZstdCompressor(level=LEVEL)
-    assert isinstance(found, zstandard.ZstdCompressor)
-    return found
+        found = _local.compressors = {}
+    if level not in found:
+        found[level] = zstandard.ZstdCompressor(level=level)
+    compressor = found[level]
+    assert isinstance(compressor, zstandard.ZstdCompressor)
+    return compressor
 
 
 def _next_id(connection: Connection) -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, delete, select
 
 from telltale.conversation import Message
 from telltale.store.contents import blocks, form
@@ -58,11 +58,11 @@ class PieceWriter:
     def close(self) -> None:
         """Write what is new, and what is used more often than before."""
         new = [
-            {"content_id": content_id, "hash": hashed, "before_id": before, "uses": self._uses.pop(content_id)}
+            (content_id, hashed, before, self._uses.pop(content_id))
             for content_id, (hashed, before) in self._new.items()
         ]
         if new:
-            self._connection.execute(insert(pieces), new)
+            self._connection.exec_driver_sql(_marked(self._connection, _INSERT), new)
         _change_uses(self._connection, self._uses)
 
     def _add(self, hashed: bytes, content: bytes, before: int | None) -> int:
@@ -111,19 +111,30 @@ def histories(connection: Connection, ids: Iterable[int]) -> dict[int, list[Mess
     return found
 
 
+# As text: every stored call runs these, and building them would take as long as all the rest.
+_INSERT = "INSERT INTO content_pieces (content_id, hash, before_id, uses) VALUES (%s, %s, %s, %s)"
+_USE = "UPDATE content_pieces SET uses = uses + %s WHERE content_id = %s"
+_FIND = "SELECT hash, content_id FROM content_pieces WHERE hash IN "
+
+
 def _find(connection: Connection, hashes: Iterable[bytes]) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for portion in _portions(hashes):
-        query = select(pieces.c.hash, pieces.c.content_id).where(pieces.c.hash.in_(portion))
-        found |= {bytes(hashed): content_id for hashed, content_id in connection.execute(query)}
+        query = _marked(connection, f"{_FIND}({', '.join(['%s'] * len(portion))})")
+        rows = connection.exec_driver_sql(query, tuple(portion))
+        found |= {bytes(hashed): content_id for hashed, content_id in rows}
     return found
 
 
 def _change_uses(connection: Connection, changes: Mapping[int, int]) -> None:
-    rows = [{"id": content_id, "change": change} for content_id, change in sorted(changes.items()) if change]
+    rows = [(change, content_id) for content_id, change in sorted(changes.items()) if change]
     if rows:
-        query = update(pieces).where(pieces.c.content_id == bindparam("id"))
-        connection.execute(query.values(uses=pieces.c.uses + bindparam("change")), rows)
+        connection.exec_driver_sql(_marked(connection, _USE), rows)
+
+
+def _marked(connection: Connection, statement: str) -> str:
+    """The statement with its parameters marked as the database's driver wants them."""
+    return statement.replace("%s", "?") if connection.dialect.name == "sqlite" else statement
 
 
 def _portions(values: Iterable[T]) -> Iterable[list[T]]:
