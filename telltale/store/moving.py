@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from telltale.store import contents
+from telltale.store.contents import Places
 from telltale.store.samples import without_place
 from telltale.store.schema import content_move, samples
 
@@ -32,24 +34,17 @@ def move(connection: Connection) -> bool:
     ids = list(connection.scalars(query))
     old = without_place(connection, ids)
     if old:
-        places = contents.save(connection, old)
-        changes = [
-            {"row": row.id, "own": own, "frame": frame, "history": history}
-            for row, (own, frame, history) in zip(old, places, strict=True)
-        ]
-        statement = (
-            update(samples)
-            .where(samples.c.id == bindparam("row"))
-            .values(
-                content_id=bindparam("own"),
-                frame_id=bindparam("frame"),
-                history_id=bindparam("history"),
-                prompt="",
-                response="",
-            )
-        )
-        connection.execute(statement, changes)
+        _put(connection, dict(zip([row.id or 0 for row in old], contents.save(connection, old), strict=True)))
     connection.execute(
         update(content_move).values(next_id=ids[-1] - 1) if len(ids) == AT_ONCE else delete(content_move)
     )
     return len(ids) == AT_ONCE
+
+
+def _put(connection: Connection, places: Mapping[int, Places]) -> None:
+    """Write rows anew, by id, without their texts. A row that only becomes shorter leaves SQLite its page as it was."""
+    these = samples.c.id.in_(places)
+    rows = connection.execute(select(samples).where(these)).all()
+    connection.execute(delete(samples).where(these))
+    emptied = {"prompt": "", "response": ""}
+    connection.execute(insert(samples), [row._asdict() | emptied | places[row.id]._asdict() for row in rows])

@@ -95,7 +95,7 @@ samples = Table(
     Column("agent_version", Text),
     Column("prompt_name", Text),
     Column("prompt_version", Text),
-    Column("attributes", JSON),
+    Column("attributes", JSON(none_as_null=True)),
     # What was said: places in `content_blocks`.
     Column("content_id", BigInteger),
     Column("frame_id", BigInteger),

@@ -152,6 +152,17 @@ def test_texts_of_older_versions_are_read_all_the_time_while_they_are_moved(stor
     assert [turn["role"] for turn in typed.conversation.messages] == ["user"]
 
 
+def test_a_store_whose_texts_are_moved_is_smaller_than_before(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    rows = old_rows(store, 3000)
+    before = in_use(store)
+    while store.write(moving.move):
+        pass
+    assert in_use(store) < 0.7 * before
+    assert load(store) == rows
+    store.close()
+
+
 def test_moving_goes_on_where_it_was_broken_off(url: str) -> None:
     first = open_store(url)
     rows = old_rows(first, 2 * moving.AT_ONCE)
