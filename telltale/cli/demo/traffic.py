@@ -41,6 +41,7 @@ class Model:
 
     name: str
     version: str
+    instructions: str
     topics: Sequence[Topic]
     new_topics: Sequence[Topic] = ()
     new_topic_share: float = 0.0
@@ -48,9 +49,9 @@ class Model:
 
 
 MODELS = (
-    Model("support", "support-8b-2026-10", texts.SUPPORT),
-    Model("coder", "coder-14b-2026-09", texts.CODE),
-    Model("office", "office-8b-2026-08", texts.OFFICE),
+    Model("support", "support-8b-2026-10", "You help the customers of a shop. Be brief and polite.", texts.SUPPORT),
+    Model("coder", "coder-14b-2026-09", "You help programmers. Name the file and the line that you mean.", texts.CODE),
+    Model("office", "office-8b-2026-08", "You help people at the office with their papers.", texts.OFFICE),
 )
 
 
@@ -117,26 +118,40 @@ class Traffic:
         is_new = self._random.random() < model.new_topic_share
         topics = [self._random.choice(model.new_topics if is_new else model.topics)]
         conversation = f"{self._random.getrandbits(64):016x}"
+        earlier: list[_Turn] = []
         for _ in range(self._random.randint(1, 3)):
-            self._call(tenant, model, topics, conversation)
+            exchange = self._call(tenant, model, topics, conversation, earlier)
+            if not exchange.failed:
+                earlier = [*exchange.turns, _turn("assistant", exchange.response)]
 
-    def _call(self, tenant: str, model: Model, topics: Sequence[Topic], conversation: str) -> None:
+    def _call(
+        self, tenant: str, model: Model, topics: Sequence[Topic], conversation: str, earlier: list[_Turn]
+    ) -> _Exchange:
         random = self._random
         evades = random.random() < model.evasive_share
-        exchange = _Exchange.draw(model, topics, conversation, random, evades=evades)
+        exchange = _Exchange.draw(model, topics, conversation, earlier, random, evades=evades)
         trace_id = _send(self._providers[tenant], self._server, exchange)
         if not exchange.failed and random.random() < VOTE_SHARE:
             down = random.random() < (EVASION_THUMBS_DOWN if evades else THUMBS_DOWN)
             comment = "It did not answer my question." if down and random.random() < 0.3 else None
             self._feedback.add(tenant, trace_id, 0.0 if down else 1.0, comment, delay=random.uniform(0.5, 4.0))
+        return exchange
+
+
+_Turn = dict[str, object]
+
+
+def _turn(role: str, text: str) -> _Turn:
+    return {"role": role, "parts": [{"type": "text", "content": text}]}
 
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """One prompt and its response, with the seconds that the model took."""
+    """One prompt and its response, with the seconds that the model took. `turns` end with the prompt."""
 
     model: Model
     conversation: str
+    turns: Sequence[_Turn]
     prompt: str
     response: str
     duration_s: float
@@ -145,14 +160,23 @@ class _Exchange:
 
     @classmethod
     def draw(
-        cls, model: Model, topics: Sequence[Topic], conversation: str, random: Random, *, evades: bool
+        cls,
+        model: Model,
+        topics: Sequence[Topic],
+        conversation: str,
+        earlier: Sequence[_Turn],
+        random: Random,
+        *,
+        evades: bool,
     ) -> _Exchange:
+        prompt = texts.prompt(topics, random)
         response = texts.evasive_response(topics, random) if evades else texts.response(topics, random)
         ttft = random.lognormvariate(-1.9, 0.5)
         return cls(
             model=model,
             conversation=conversation,
-            prompt=texts.prompt(topics, random),
+            turns=[*earlier, _turn("user", prompt)],
+            prompt=prompt,
             response=response,
             duration_s=ttft + 0.012 * _tokens(response) * random.uniform(0.8, 1.3),
             ttft_s=ttft,
@@ -192,8 +216,11 @@ def _request(exchange: _Exchange) -> dict[str, AttributeValue]:
         "gen_ai.provider.name": "vllm",
         "gen_ai.request.model": exchange.model.name,
         "gen_ai.request.stream": True,
+        "gen_ai.request.temperature": 0.2,
+        "gen_ai.prompt.name": exchange.model.name,
         "gen_ai.conversation.id": exchange.conversation,
-        "gen_ai.input.messages": _messages("user", exchange.prompt),
+        "gen_ai.system_instructions": json.dumps([{"type": "text", "content": exchange.model.instructions}]),
+        "gen_ai.input.messages": json.dumps(exchange.turns),
     }
 
 
@@ -205,7 +232,7 @@ def _response(exchange: _Exchange, request_id: str) -> dict[str, AttributeValue]
         "gen_ai.response.time_to_first_chunk": exchange.ttft_s,
         "gen_ai.usage.input_tokens": _tokens(exchange.prompt),
         "gen_ai.usage.output_tokens": _tokens(exchange.response),
-        "gen_ai.output.messages": _messages("assistant", exchange.response),
+        "gen_ai.output.messages": json.dumps([_turn("assistant", exchange.response)]),
     }
 
 
@@ -229,10 +256,6 @@ def _provider(resource: Mapping[str, str], endpoint: str, *, grpc: bool) -> Trac
     provider = TracerProvider(resource=Resource.create(resource))
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
     return provider
-
-
-def _messages(role: str, text: str) -> str:
-    return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]}])
 
 
 def _tokens(text: str) -> int:
