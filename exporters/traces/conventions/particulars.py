@@ -197,5 +197,4 @@ def _number(name: str, value: Value) -> float | None:
         return None
     if value < 0 and name not in _MAY_BE_NEGATIVE:
         return None
-    number = float(value)
-    return int(number) if number.is_integer() and name in ("seed", "top_k", "max_tokens") else number
+    return float(value)

@@ -88,9 +88,7 @@ def test_names(sent: dict[str, Any], wanted: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_parameters(sent: dict[str, Any]) -> None:
-    found = read({}, sent).parameters
-    assert found == ASKED
-    assert [name for name, value in found.items() if isinstance(value, int)] == ["max_tokens", "seed"]
+    assert read({}, sent).parameters == ASKED
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, True, "x", None, [], 1e300, 2**70, "NaN"])
