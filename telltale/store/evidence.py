@@ -10,6 +10,9 @@ from sqlalchemy import Connection, delete, select
 
 from telltale.store.schema import evidence
 
+# How many are deleted in one transaction: a document may be megabytes long, and others write in between.
+AT_ONCE = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -44,6 +47,7 @@ def get(connection: Connection, evidence_id: int) -> Evidence | None:
     return Evidence(content=gzip.decompress(values.pop("content_gzip")), **values)
 
 
-def prune(connection: Connection, before: float) -> int:
-    """Delete documents older than that. Returns how many."""
-    return connection.execute(delete(evidence).where(evidence.c.created_at < before)).rowcount
+def prune(connection: Connection, before: float, most: int = AT_ONCE) -> int:
+    """Delete documents older than that, at most so many. Returns how many."""
+    old = select(evidence.c.id).where(evidence.c.created_at < before).limit(most)
+    return connection.execute(delete(evidence).where(evidence.c.id.in_(old))).rowcount

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -177,6 +178,8 @@ monitor_references = Table(
     Index(None, "model", "direction"),
 )
 
+_HAS_EVIDENCE = text("evidence_id IS NOT NULL")
+
 scores = Table(
     "scores",
     metadata,
@@ -198,6 +201,8 @@ scores = Table(
     Column("evidence_id", BigInteger, ForeignKey("evidence.id")),
     UniqueConstraint("monitor", "signal", "direction", "model", "version", "tenant", "window_start"),
     Index(None, "model", "window_end"),
+    # Whoever deletes evidence asks for each document whether a score points to it.
+    Index(None, "evidence_id", sqlite_where=_HAS_EVIDENCE, postgresql_where=_HAS_EVIDENCE),
 )
 
 evidence = Table(

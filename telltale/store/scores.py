@@ -13,6 +13,8 @@ from telltale.evidence.scores import dump_details, load_details
 from telltale.records import Direction, Score
 from telltale.store.schema import scores
 
+# How many are deleted in one transaction: others write in between.
+AT_ONCE = 5000
 _COLUMNS = [scores.c[field.name] for field in fields(Score)]
 _SERIES = [scores.c[name] for name in ("monitor", "signal", "direction", "model", "version", "tenant")]
 
@@ -77,9 +79,10 @@ def attach_evidence(connection: Connection, score_id: int, evidence_id: int) -> 
     connection.execute(update(scores).where(scores.c.id == score_id).values(evidence_id=evidence_id))
 
 
-def prune(connection: Connection, before: float) -> int:
-    """Delete scores of windows that ended before that time. Returns how many."""
-    return connection.execute(delete(scores).where(scores.c.window_end < before)).rowcount
+def prune(connection: Connection, before: float, most: int = AT_ONCE) -> int:
+    """Delete scores of windows that ended before that time, at most so many. Returns how many."""
+    old = select(scores.c.id).where(scores.c.window_end < before).limit(most)
+    return connection.execute(delete(scores).where(scores.c.id.in_(old))).rowcount
 
 
 def _values(score: Score) -> dict[str, object]:

@@ -64,7 +64,10 @@ class Upkeep:
         while self._is_time() and (deleted := self._store.write(lambda c: samples.prune(c, before))):
             report.expired += deleted
         # Scores first: they point to their evidence.
-        self._store.write(lambda c: scores.prune(c, before) + evidence.prune(c, before))
+        while self._is_time() and self._store.write(lambda c: scores.prune(c, before)):
+            pass
+        while self._is_time() and self._store.write(lambda c: evidence.prune(c, before)):
+            pass
         while self._is_time() and (deleted := self._shrink(report.over_limit > 0)):
             report.over_limit += deleted
         while self._is_time() and self._merge():

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
-from telltale.records import Sample
-from telltale.store import Store, moving, open_store, samples, size, upkeep
+from telltale.records import Sample, Score
+from telltale.store import Store, evidence, moving, open_store, samples, scores, size, upkeep
 from telltale.store.contents import blocks
 from telltale.store.schema import content_blocks, content_move
 from telltale.store.schema import samples as table
@@ -104,6 +104,32 @@ def test_the_oldest_samples_go_when_the_store_is_too_large(store: Store) -> None
     left = load(store)
     assert left == rows[-len(left) :]
     assert len(left) == len(rows) - report.over_limit > 1000
+
+
+def test_old_evidence_goes_with_the_scores_that_point_to_it_a_portion_at_a_time(store: Store) -> None:
+    count = evidence.AT_ONCE + 5
+
+    def put(connection: Connection) -> None:
+        for at in range(count):
+            key = evidence.put(connection, b"report", kind="k", media_type="text/html", now=float(at))
+            ended = Score("length", "s", "prompt", "m", "v", at - 9.0, float(at), 50, "ok", evidence_id=key)
+            scores.save(connection, [ended])
+
+    store.write(put)
+    assert store.write(lambda connection: scores.prune(connection, 10.0, most=4)) == 4
+    assert Upkeep(store, retention=5.0, max_bytes=0).round(now=count + 3.0).is_done
+    with store.read() as connection:
+        left = [row.evidence_id for row in scores.load(connection)]
+        kept = [key for key in range(1, count + 1) if evidence.get(connection, key)]
+    assert left == kept == [count - 1, count]
+
+
+def test_deleting_evidence_reads_no_scores_but_its_own(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    with store.read() as connection:
+        plan = connection.execute(text("EXPLAIN QUERY PLAN SELECT id FROM scores WHERE evidence_id = :key"), {"key": 7})
+        assert "ix_scores_evidence_id" in str(plan.all())
+    store.close()
 
 
 def old_rows(store: Store, count: int) -> list[Sample]:
