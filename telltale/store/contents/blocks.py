@@ -24,7 +24,7 @@ PLACES: Final = 1024
 # Of one content alone; the collector keeps less of a call.
 MAX_BYTES: Final = 1 << 30
 # Contents are compressed quickly while their sender waits, and well once they are merged.
-LEVEL: Final = 3
+LEVEL: Final = 1
 MERGED_LEVEL: Final = 9
 _LOCK: Final = 0x7E11_7A1F
 _local = threading.local()
