@@ -6,14 +6,20 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-# A row of `samples` in PostgreSQL with its entries in indexes.
-_ROW_BYTES: Final = 450
+# Rows in PostgreSQL with their entries in indexes, those of `sample_traces` included.
+_SAMPLE_BYTES: Final = 450
+_PIECE_BYTES: Final = 180
+# What shrinks when samples and evidence go is counted by rows: the size of a table that was large once says nothing.
 _SERVER: Final = """
 SELECT (SELECT coalesce(sum(octet_length(body)), 0) * 1.05 FROM content_blocks)
+     + (SELECT coalesce(sum(octet_length(content_gzip)), 0) * 1.05 FROM evidence)
      + (SELECT coalesce(sum(n_live_tup), 0) FROM pg_stat_user_tables
-        WHERE relid = 'samples'::regclass) * :row_bytes
+        WHERE relid = 'samples'::regclass) * :sample_bytes
+     + (SELECT coalesce(sum(n_live_tup), 0) FROM pg_stat_user_tables
+        WHERE relid = 'content_pieces'::regclass) * :piece_bytes
      + (SELECT coalesce(sum(pg_total_relation_size(relid)), 0) FROM pg_stat_user_tables
-        WHERE relid NOT IN ('samples'::regclass, 'sample_traces'::regclass, 'content_blocks'::regclass))
+        WHERE relid NOT IN ('samples'::regclass, 'sample_traces'::regclass, 'content_blocks'::regclass,
+                            'content_pieces'::regclass, 'evidence'::regclass))
 """
 
 
@@ -25,4 +31,6 @@ def used(connection: Connection) -> int:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * page)
-    return int(connection.execute(text(_SERVER), {"row_bytes": _ROW_BYTES}).scalar_one())
+    return int(
+        connection.execute(text(_SERVER), {"sample_bytes": _SAMPLE_BYTES, "piece_bytes": _PIECE_BYTES}).scalar_one()
+    )

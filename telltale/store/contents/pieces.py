@@ -95,20 +95,34 @@ def release(connection: Connection, used: Iterable[int | None]) -> set[int]:
 
 def histories(connection: Connection, ids: Iterable[int]) -> dict[int, list[Message]]:
     """The messages of each of these pieces of history, with all that came before."""
-    before: dict[int, int | None] = {}
     wanted = set(ids)
-    while wanted:
-        for portion in _portions(wanted):
-            query = select(pieces.c.content_id, pieces.c.before_id).where(pieces.c.content_id.in_(portion))
-            before |= {row.content_id: row.before_id for row in connection.execute(query)}
-        wanted = {parent for parent in before.values() if parent is not None and parent not in before}
+    before = _before(connection, wanted)
     contents = {content_id: form.read(line) for content_id, line in blocks.read(connection, before).items()}
-    # In order of their ids: a piece is stored after the one that it goes on from.
-    found: dict[int, list[Message]] = {}
-    for content_id in sorted(before):
-        parent = before[content_id]
-        found[content_id] = [*(found.get(parent, []) if parent is not None else []), *contents.get(content_id, [])]
+    return {
+        content_id: [message for piece in _line(before, content_id) for message in contents.get(piece, [])]
+        for content_id in wanted
+    }
+
+
+def _before(connection: Connection, ids: Iterable[int]) -> dict[int, int | None]:
+    """Of these pieces and of all that came before them, the one that each goes on from."""
+    found: dict[int, int | None] = {}
+    for portion in _portions(ids):
+        query = select(pieces.c.content_id, pieces.c.before_id)
+        first = query.where(pieces.c.content_id.in_(portion)).cte("line", recursive=True)
+        line = first.union(query.where(pieces.c.content_id == first.c.before_id))
+        found |= {row.content_id: row.before_id for row in connection.execute(select(line))}
     return found
+
+
+def _line(before: Mapping[int, int | None], content_id: int) -> list[int]:
+    """A piece and all before it, the first one first."""
+    found: list[int] = []
+    at: int | None = content_id
+    while at is not None:
+        found.append(at)
+        at = before.get(at)
+    return found[::-1]
 
 
 # As text: every stored call runs these, and building them would take as long as all the rest.

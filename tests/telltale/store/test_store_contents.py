@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from telltale.conversation import Conversation, Message, text, texts
 from telltale.records import Sample
@@ -258,6 +258,21 @@ def test_writers_that_meet_share_pieces_and_lose_nothing(url: str) -> None:
     assert (count_of(stores[0], content_blocks), count_of(stores[0], content_pieces)) == (0, 0)
     for store in stores:
         store.close()
+
+
+def test_a_long_conversation_is_read_with_few_statements(store: Store) -> None:
+    calls = chat(40)
+    for number, said in enumerate(calls):
+        save(store, [sample(number, said)])
+    with store.read() as connection:
+        ids = [block_id for block_id, _ in blocks.sizes(connection, 0, 1000)]
+    store.write(lambda connection: blocks.merge(connection, ids))
+    statements: list[str] = []
+    with store.read() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *given: statements.append(given[2]))
+        [last] = samples.load(connection, since=39.0, whole=True)
+    assert last.conversation == calls[-1]
+    assert len(statements) < 10
 
 
 def test_blocks_with_another_between_them_are_not_merged(store: Store) -> None:

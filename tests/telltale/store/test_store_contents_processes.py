@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import random
+import select
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, text
+from support import store_worker
 from support.store_invariants import violations
 
 from telltale.conversation import Conversation, Message, texts
@@ -110,3 +118,41 @@ def test_what_is_sent_again_while_it_is_deleted_is_whole_or_gone(url: str) -> No
     assert broken(one) == []
     one.close()
     two.close()
+
+
+@pytest.mark.timeout(180)
+def test_contents_stay_whole_whoever_is_killed_whenever(url: str) -> None:
+    store = open_store(url)
+    draw = random.Random(1)
+    for turn in range(3):
+        # One worker goes on all the time; the other is killed at some moment, twice a turn.
+        steady = start(url, 100 + turn)
+        for life in range(2):
+            killed = start(url, 10 * turn + life)
+            assert killed.stdout is not None
+            killed.stdout.readline()
+            select.select([], [], [], draw.uniform(0, 0.3))
+            killed.kill()
+            killed.wait()
+            killed.stdout.close()
+        steady.kill()
+        steady.wait()
+        assert steady.stdout is not None
+        steady.stdout.close()
+        assert broken(store) == []
+    with store.read() as connection:
+        rows = samples.load(connection, whole=True)
+    expected = [store_worker.call(int(row.observed_at)).conversation for row in rows]
+    assert [row.conversation for row in rows] == expected
+    assert rows
+    store.close()
+
+
+def start(url: str, seed: int) -> subprocess.Popen[str]:
+    worker = Path(store_worker.__file__)
+    return subprocess.Popen(
+        [sys.executable, worker, url, str(seed), "60"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(worker.parents[2])},
+    )

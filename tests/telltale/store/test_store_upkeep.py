@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, bindparam, delete, func, select, text, update
 
+from telltale.conversation import Conversation, Message
+from telltale.conversation import text as part
 from telltale.records import Sample, Score
 from telltale.store import Store, evidence, moving, open_store, samples, scores, size, upkeep
 from telltale.store.contents import blocks
@@ -104,6 +107,29 @@ def test_the_oldest_samples_go_when_the_store_is_too_large(store: Store) -> None
     left = load(store)
     assert left == rows[-len(left) :]
     assert len(left) == len(rows) - report.over_limit > 1000
+
+
+def test_what_is_deleted_is_in_use_no_longer_though_the_server_gives_nothing_back(store: Store) -> None:
+    empty = in_use(store)
+    asked: Message = {"role": "user", "parts": [part("question")]}
+    # Each has a history of its own, so that there are many pieces.
+    for first in range(0, 6000, 500):
+        rows = [
+            sample(number)._replace(
+                conversation=Conversation(messages=[{"role": "assistant", "parts": [part(f"answer {number}")]}, asked])
+            )
+            for number in range(first, first + 500)
+        ]
+        save(store, rows)
+    assert in_use(store) > empty + 300_000
+    while store.write(lambda connection: samples.remove(connection, samples.oldest(connection))):
+        pass
+    until = time.monotonic() + 30
+    while in_use(store) > empty + 200_000:
+        assert time.monotonic() < until, (in_use(store), empty)
+        # PostgreSQL counts rows when it has the time, after a transaction.
+        time.sleep(0.5)
+        store.write(lambda connection: connection.execute(text("DELETE FROM samples")))
 
 
 def test_old_evidence_goes_with_the_scores_that_point_to_it_a_portion_at_a_time(store: Store) -> None:
