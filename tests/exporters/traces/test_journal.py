@@ -26,11 +26,13 @@ from support.collector_process import messages
 
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import Call
+from exporters.traces.calls.owners import SpanKey
 from exporters.traces.core.journal import Journals
 from exporters.traces.decode import bodies, otlp_protobuf
 from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
 from exporters.traces.keep.unsampled import unpack
 from exporters.traces.pipeline import Batch, Pipeline
+from telltale.records import NO_TENANT
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, open_store
 from telltale.store.engine import parse_url
@@ -204,7 +206,7 @@ class Collecting:
         for sent in SPANS:
             for ref in normalise.read(otlp_protobuf.split(body([sent]), 1)[0], CONTEXT, TABLE).calls:
                 prior = dedup.find(ref.call)
-                known = prior and (prior.ids, prior.is_resent(ref.call), prior.has_content, prior.has_tokens)
+                known = prior and (prior.span_key, prior.is_resent(ref.call), prior.has_content, prior.has_tokens)
                 priors[sent[1].span_id] = known
         text = generate_latest(self.registry).decode() + pipeline.page(openmetrics=False)
         return {
@@ -223,7 +225,8 @@ class Collecting:
             "bytes of log content": collector._log_content.bytes,
             "stream waits": {asked: sorted(waits) for asked, waits in pipeline._waits._by_asked.items()},
             "unsampled": sorted(
-                group.body for _, group in unpack(collector.unsampled.remove({sent.trace_id for _, sent in SPANS}))
+                group.body
+                for _, group in unpack(collector.unsampled.remove({sent.trace_id: {NO_TENANT} for _, sent in SPANS}))
             ),
         }
 
@@ -377,7 +380,7 @@ def test_a_request_that_waits_keeps_its_plain_bytes_no_longer(store: DelayedStor
     assert kept < 1_000_000
     store.end(0, is_stored=True)
     collecting.pipeline.commit(batch)
-    unsampled = collecting.pipeline._collector.unsampled.remove({sent.trace_id for _, sent in many})
+    unsampled = collecting.pipeline._collector.unsampled.remove({sent.trace_id: {NO_TENANT} for _, sent in many})
     assert len(list(unpack(unsampled))) == batch.tally.not_sampled > 50
 
 
@@ -385,11 +388,13 @@ def test_pending_samples_come_back_at_once_and_the_oldest_is_given_up_first() ->
     journals, pending = Journals(), PendingSamples()
     first = journals.begin()
     for number in range(5000):
-        pending.add((b"", number.to_bytes(2)), PendingSample(Call(), 1.0, None, float(number)), first)
+        pending.add(
+            SpanKey("acme", True, b"", number.to_bytes(2)), PendingSample(Call(), 1.0, None, float(number)), first
+        )
     journals.commit(first)
     joined = journals.begin()
     for number in range(2000):
-        pending.remove((b"", number.to_bytes(2)), joined)
+        pending.remove(SpanKey("acme", True, b"", number.to_bytes(2)), joined)
     start = time.perf_counter()
     journals.rollback(joined)
     # Each by itself put into its place took a millisecond and a half.
