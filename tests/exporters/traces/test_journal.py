@@ -7,7 +7,7 @@ import gzip
 import time
 import tracemalloc
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -224,11 +224,16 @@ class Collecting:
             "log content": dict(collector._log_content._content),
             "bytes of log content": collector._log_content.bytes,
             "stream waits": {asked: sorted(waits) for asked, waits in pipeline._waits._by_asked.items()},
-            "unsampled": sorted(
-                group.body
-                for _, group in unpack(collector.unsampled.remove({sent.trace_id: {NO_TENANT} for _, sent in SPANS}))
-            ),
+            "unsampled": sorted(group.body for _, group in unpack(collector.unsampled.remove(voted(SPANS)))),
         }
+
+
+def voted(spans: Iterable[Sent]) -> dict[bytes, set[str]]:
+    return {sent.trace_id: {NO_TENANT} for _, sent in spans}
+
+
+def key(number: int) -> SpanKey:
+    return SpanKey("acme", True, b"", number.to_bytes(2))
 
 
 TABLE = fast_path.attribute_table(())
@@ -380,7 +385,7 @@ def test_a_request_that_waits_keeps_its_plain_bytes_no_longer(store: DelayedStor
     assert kept < 1_000_000
     store.end(0, is_stored=True)
     collecting.pipeline.commit(batch)
-    unsampled = collecting.pipeline._collector.unsampled.remove({sent.trace_id: {NO_TENANT} for _, sent in many})
+    unsampled = collecting.pipeline._collector.unsampled.remove(voted(many))
     assert len(list(unpack(unsampled))) == batch.tally.not_sampled > 50
 
 
@@ -388,13 +393,11 @@ def test_pending_samples_come_back_at_once_and_the_oldest_is_given_up_first() ->
     journals, pending = Journals(), PendingSamples()
     first = journals.begin()
     for number in range(5000):
-        pending.add(
-            SpanKey("acme", True, b"", number.to_bytes(2)), PendingSample(Call(), 1.0, None, float(number)), first
-        )
+        pending.add(key(number), PendingSample(Call(), 1.0, None, float(number)), first)
     journals.commit(first)
     joined = journals.begin()
     for number in range(2000):
-        pending.remove(SpanKey("acme", True, b"", number.to_bytes(2)), joined)
+        pending.remove(key(number), joined)
     start = time.perf_counter()
     journals.rollback(joined)
     # Each by itself put into its place took a millisecond and a half.
