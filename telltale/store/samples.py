@@ -65,19 +65,20 @@ def _save_once(connection: Connection, rows: Sequence[Sample], now: float) -> tu
         unused: list[Places] = []
         for row, place in zip(rows, places, strict=True):
             before = _stored_as(connection, row)
-            if before is None or before.content_id != place.content_id:
+            if before is None or before[0] != place.content_id:
                 unused.append(place)
-                if before is not None and before.tenant != row.tenant:
+                if before is not None and before[1] != row.tenant:
                     others.append(row._replace(observed_at=nextafter(row.observed_at, inf)))
         contents.remove(connection, unused)
     sample_traces.merge_due(connection, newest, new)
     return new, others
 
 
-def _stored_as(connection: Connection, row: Sample) -> Row[Any] | None:
+def _stored_as(connection: Connection, row: Sample) -> tuple[int | None, str] | None:
     """The content and the tenant of the sample that has this one's place; None where it was just removed."""
     same = (samples.c[name] == getattr(row, name) for name in ("model", "observed_at", "trace_id", "span_id"))
-    return connection.execute(select(samples.c.content_id, samples.c.tenant).where(*same)).first()
+    found = connection.execute(select(samples.c.content_id, samples.c.tenant).where(*same)).first()
+    return None if found is None else (found.content_id, found.tenant)
 
 
 def _save(connection: Connection, columns: Columns) -> tuple[int, int]:

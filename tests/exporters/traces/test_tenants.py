@@ -132,27 +132,32 @@ class Collecting:
 
     def send(self, sent: Sequence[Sent]) -> None:
         """One request each for its spans and its records; keys are one a request, attributes one a resource."""
-        for tenants in [(tenant,) for tenant in TENANTS] if self.by_key else [TENANTS]:
-            traces, logs = ExportTraceServiceRequest(), ExportLogsServiceRequest()
-            for tenant, what in sent:
-                resource = [] if self.by_key else pairs({"tenant.id": tenant})
-                if tenant not in tenants:
-                    continue
-                if what[0] == "span":
-                    of_resource = traces.resource_spans.add()
-                    of_resource.resource.attributes.extend(resource)
-                    scope = of_resource.scope_spans.add(spans=[span(what[1], tenant)])
-                    scope.scope.name = SCOPES.get(what[1], "app")
-                elif what[0] != "vote":
-                    about = logs.resource_logs.add()
-                    about.resource.attributes.extend(resource)
-                    about.scope_logs.add(log_records=[record(what, tenant)])
-                else:
-                    self._vote(tenant, what[1])
-            key = tenants[0] if self.by_key else None
-            self._traces(traces, key)
-            if logs.resource_logs:
-                self._end(self.pipeline.ingest_logs(logs, key))
+        for tenant, what in sent:
+            if what[0] == "vote":
+                self._vote(tenant, what[1])
+        if not self.by_key:
+            self.request([(tenant, tenant, what) for tenant, what in sent], None)
+            return
+        for tenant in TENANTS:
+            self.request([(owner, None, what) for owner, what in sent if owner == tenant], tenant)
+
+    def request(self, sent: Sequence[tuple[str, str | None, What]], key: str | None) -> None:
+        """`sent`: whose words, the tenant that attributes claim, and what; `key`: the tenant of the key."""
+        traces, logs = ExportTraceServiceRequest(), ExportLogsServiceRequest()
+        for whose, claimed, what in sent:
+            resource = pairs({"tenant.id": claimed}) if claimed else []
+            if what[0] == "span":
+                of_resource = traces.resource_spans.add()
+                of_resource.resource.attributes.extend(resource)
+                scope = of_resource.scope_spans.add(spans=[span(what[1], whose)])
+                scope.scope.name = SCOPES.get(what[1], "app")
+            elif what[0] != "vote":
+                about = logs.resource_logs.add()
+                about.resource.attributes.extend(resource)
+                about.scope_logs.add(log_records=[record(what, whose)])
+        self._traces(traces, key)
+        if logs.resource_logs:
+            self._end(self.pipeline.ingest_logs(logs, key))
 
     def promote(self) -> None:
         for self.now in (0.0, SECOND_LOOK_S):
@@ -178,6 +183,20 @@ class Collecting:
         if batch.commit is not None:
             batch.commit.result(10)
         self.pipeline.commit(batch)
+
+    def responses(self) -> list[tuple[str, str]]:
+        """Whose each sample is, and what its response is."""
+        with self.store.read() as connection:
+            return sorted((one.tenant, one.response) for one in samples.load(connection))
+
+    def counted(self, name: str) -> dict[str, float]:
+        """A counter or sum by tenant."""
+        found: dict[str, float] = {}
+        for family in text_string_to_metric_families(self.pipeline.page(openmetrics=False)):
+            for one in family.samples:
+                if one.name == name:
+                    found[one.labels["tenant"]] = found.get(one.labels["tenant"], 0) + one.value
+        return found
 
     def state(self, tenant: str) -> dict[str, object]:
         """All that the tenant can see."""
@@ -262,3 +281,56 @@ def test_two_tenants_with_the_same_ids_end_as_if_each_had_been_alone(
             alone.send([(owner, what) for owner, what in request if owner == tenant])
         alone.promote()
         assert found[tenant] == alone.state(tenant)
+
+
+@pytest.fixture
+def collecting(store: Store) -> Collecting:
+    return Collecting(store, by_key=False, keeps_all=True)
+
+
+LOGGED: list[What] = [("prompt", 5), ("answer", 5)]
+
+
+@pytest.mark.parametrize("is_log_first", [True, False])
+@pytest.mark.parametrize(("of_span", "of_log"), [("acme", None), (None, "acme"), ("acme", "acme"), (None, None)])
+def test_without_keys_one_of_two_may_name_the_tenant(
+    collecting: Collecting, of_span: str | None, of_log: str | None, is_log_first: bool
+) -> None:
+    parts: list[list[tuple[str, str | None, What]]] = [
+        [("acme", of_log, what) for what in LOGGED],
+        [("acme", of_span, ("span", 5))],
+    ]
+    for sent in parts if is_log_first else reversed(parts):
+        collecting.request(sent, None)
+    assert collecting.responses() == [(of_span or "unknown", "Acme reads")]
+
+
+@pytest.mark.parametrize("claimed", [None, "acme"])
+@pytest.mark.parametrize("is_key_first", [True, False])
+def test_what_came_without_a_key_is_no_part_of_what_a_key_proves(
+    collecting: Collecting, claimed: str | None, is_key_first: bool
+) -> None:
+    without: list[tuple[str, str | None, What]] = [("globex", claimed, what) for what in LOGGED]
+    without += [("globex", claimed, ("span", number)) for number in (1, 3, 8)]
+    under: list[tuple[str, str | None, What]] = [("acme", None, ("span", number)) for number in (1, 2, 3, 4, 5, 9)]
+    for sent, key in ((under, "acme"), (without, None)) if is_key_first else ((without, None), (under, "acme")):
+        collecting.request(sent, key)
+    collecting.request([("acme", None, what) for what in LOGGED], "acme")
+    said = sorted(response for _, response in collecting.responses())
+    if claimed is None:
+        assert said == ["Acme hears", "Acme hears", "Acme reads", "Globex hears"]
+    else:
+        # The store knows names alone: of two of one name with the same ids and the same end it keeps the first.
+        assert (len(said), "Acme reads" in said, "Globex reads" in said) == (3, True, False)
+    requests = collecting.counted("telltale_requests_total")
+    assert (requests["acme"], sum(requests.values())) == ((4, 6) if claimed is None else (6, 6))
+    # Its wait came without a key.
+    assert collecting.counted("gen_ai_client_operation_duration_seconds_count")["acme"] == (3 if claimed is None else 5)
+
+
+@pytest.mark.parametrize("key", ["acme", None])
+def test_a_judge_finds_a_call_by_its_response_with_a_key_and_without(collecting: Collecting, key: str | None) -> None:
+    claimed = None if key else "acme"
+    collecting.request([("acme", claimed, ("span", 3)), ("acme", claimed, ("judged", 3))], key)
+    [(_, trace_id, span_id, _)] = collecting.state("acme")["feedback"]  # type: ignore[misc]  # a list
+    assert (trace_id, span_id) == (trace_of(3).hex(), (3).to_bytes(8).hex())
