@@ -5,6 +5,7 @@ PYTEST := $(BIN)/pytest -n auto --dist loadgroup
 
 # What others' instrumentations need does not go with what we need.
 EMITTERS := .telltale/emitters
+OLDER_SDK := .telltale/sdk-1.44
 DRIVEN := tests/exporters/traces/emitters
 LOCK := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --python-version 3.11
 
@@ -52,17 +53,21 @@ e2e: .venv/ready
 	@touch $@
 
 # Real instrumentations, which the collector's tests drive.
-emitters: $(EMITTERS)/ready
+emitters: $(EMITTERS)/ready $(OLDER_SDK)/ready
 
-$(EMITTERS)/ready: $(DRIVEN)/requirements.lock | .venv/ready
-	$(BIN)/uv venv -q --allow-existing --python $(BIN)/python $(EMITTERS)
-	$(BIN)/uv pip sync -q --python $(EMITTERS)/bin/python --require-hashes $(DRIVEN)/requirements.lock
+$(EMITTERS)/ready: $(DRIVEN)/requirements.lock
+$(OLDER_SDK)/ready: $(DRIVEN)/sdk-1.44.lock
+
+$(EMITTERS)/ready $(OLDER_SDK)/ready: | .venv/ready
+	$(BIN)/uv venv -q --allow-existing --python $(BIN)/python $(@D)
+	$(BIN)/uv pip sync -q --python $(@D)/bin/python --require-hashes $<
 	@touch $@
 
 # Pins everything again; needs uv.
 lock:
 	$(LOCK) --extra dev pyproject.toml -o requirements.lock
 	$(LOCK) --override $(DRIVEN)/overrides.txt $(DRIVEN)/requirements.in -o $(DRIVEN)/requirements.lock
+	$(LOCK) $(DRIVEN)/sdk-1.44.in -o $(DRIVEN)/sdk-1.44.lock
 
 clean:
 	rm -rf .venv .telltale dist build

@@ -28,7 +28,7 @@ _TRACES = (
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
     *("conventions/openllmetry", "conventions/particulars"),
     *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),
-    "calls/error_types",
+    *("calls/error_types", "calls/owners"),
     *("keep/forced", "keep/metrics", "keep/pending_samples", "keep/rate_sampler", "keep/sample_collector"),
     *("keep/drafting", "keep/known_texts", "keep/redacting"),
     *("keep/tally", "keep/unsampled"),

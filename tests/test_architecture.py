@@ -197,7 +197,10 @@ def test_every_metric_of_the_catalogue_is_used() -> None:
     assert [metric.name for metric in METRICS if not series_of(metric) & used] == []
 
 
-@pytest.mark.parametrize("path", ["requirements.lock", "tests/exporters/traces/emitters/requirements.lock"])
+EMITTERS = "tests/exporters/traces/emitters"
+
+
+@pytest.mark.parametrize("path", ["requirements.lock", f"{EMITTERS}/requirements.lock", f"{EMITTERS}/sdk-1.44.lock"])
 def test_no_index_address_in_a_lock(path: str) -> None:
     lock = (ROOT / path).read_text()
     assert "://" not in lock

@@ -18,7 +18,8 @@ from exporters.traces.calls import evaluations, fast_path, log_content, normalis
 from exporters.traces.calls.call import CallRef
 from exporters.traces.calls.call_index import PriorCall
 from exporters.traces.calls.dedup import VENDOR, CallDeduplicator, note_content, note_tokens, vendor_last
-from exporters.traces.calls.log_content import Logged, SpanKey
+from exporters.traces.calls.log_content import Logged
+from exporters.traces.calls.owners import SpanKey
 from exporters.traces.calls.stream_waits import StreamWaits
 from exporters.traces.core.journal import Journal, Journals
 from exporters.traces.decode.otlp_protobuf import Group
@@ -27,6 +28,7 @@ from exporters.traces.keep.redacting import SampleRedactor
 from exporters.traces.keep.sample_collector import SampleCollector
 from exporters.traces.keep.span_metrics import SpanMetrics
 from exporters.traces.keep.tally import Tally
+from exporters.traces.keep.unsampled import Wanted
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
@@ -74,9 +76,7 @@ class Pipeline:
 
     def decode(self, found: list[Group], tenant: str | None) -> normalise.DecodedCalls:
         """The calls among these spans; nothing changes, so any thread may do it. Raises protobuf.Malformed."""
-        settings = self._settings.collector
-        context = normalise.Context(tenant, settings.tenant_attributes, settings.service_models)
-        return normalise.read(found, context, self._table)
+        return normalise.read(found, self._context(tenant), self._table)
 
     def ingest_traces(self, decoded: normalise.DecodedCalls, refused: int = 0, reason: str = "") -> Batch:
         """Queue the samples of a request with these calls, `refused` spans of which were left out for that `reason`.
@@ -93,9 +93,9 @@ class Pipeline:
                 raise
         return batch
 
-    def decode_logs(self, request: ExportLogsServiceRequest) -> list[tuple[SpanKey, Logged]]:
+    def decode_logs(self, request: ExportLogsServiceRequest, tenant: str | None) -> list[tuple[SpanKey, Logged]]:
         """What these records tell of conversations; nothing changes, so any thread may do it."""
-        return list(log_content.read(request))
+        return list(log_content.read(request, self._context(tenant)))
 
     def ingest_logs(
         self,
@@ -105,7 +105,7 @@ class Pipeline:
     ) -> Batch:
         """Join content in logs with calls that wait for it, and take evaluations as feedback; otherwise as above."""
         if logged is None:
-            logged = self.decode_logs(request)
+            logged = self.decode_logs(request, tenant)
         with self._lock:
             batch = Batch(self._journals.begin())
             try:
@@ -136,13 +136,13 @@ class Pipeline:
         with self._lock:
             self._journals.rollback(batch.journal)
 
-    def promote(self, trace_ids: list[bytes], reason: str) -> list[Sample]:
-        """Unsampled calls that were asked for since, as samples outside the statistics."""
+    def promote(self, wanted: Wanted, reason: str) -> list[Sample]:
+        """Unsampled calls that their tenants asked for since, as samples outside the statistics."""
         with self._lock:
             now, tally = self._clock(), Tally()
             self._collector.expire(now)
             # Nobody undoes it: the caller has the samples from here on.
-            found = self._collector.promote(trace_ids, reason, Journals().begin(), tally)
+            found = self._collector.promote(wanted, reason, Journals().begin(), tally)
             self._collector.count(tally, now)
         return self._redactor.redact(found)
 
@@ -150,6 +150,11 @@ class Pipeline:
         """The metrics of calls in the text format that is asked for."""
         with self._lock:
             return self._calls.registry.page(openmetrics)
+
+    def _context(self, tenant: str | None) -> normalise.Context:
+        """How to read what comes with a key of this tenant, or without a key."""
+        settings = self._settings.collector
+        return normalise.Context(tenant, settings.tenant_attributes, settings.service_models)
 
     def _sample_spans(self, decoded: normalise.DecodedCalls, batch: Batch) -> list[Sample]:
         journal, tally = batch.journal, batch.tally
@@ -188,7 +193,7 @@ class Pipeline:
             tally.tokens.append(call)
         if prior.has_content:
             return None
-        sample = self._collector.complete(ref, prior.ids, journal, tally)
+        sample = self._collector.complete(ref, prior.span_key, journal, tally)
         if sample is not None:
             note_content(prior, journal)
         return sample
@@ -203,12 +208,12 @@ class Pipeline:
 
     def _evaluations(self, request: ExportLogsServiceRequest, tenant: str | None, batch: Batch) -> list[Feedback]:
         """The evaluations in a request of logs, those that cannot be used counted as refused."""
-        context = normalise.Context(tenant, self._settings.collector.tenant_attributes, {})
+        context, by_key = self._context(tenant), bool(tenant)
         events = list(
             evaluations.read(
                 request,
                 lambda sources: normalise.tenant(context, sources),
-                lambda response_id, owner: self._span_of(response_id, owner, batch.journal),
+                lambda response_id, owner: self._span_of(response_id, owner, by_key, batch.journal),
                 self._clock(),
                 self._settings.redaction.rules,
             )
@@ -218,12 +223,13 @@ class Pipeline:
         batch.reason = evaluations.WHY if batch.refused else ""
         return usable
 
-    def _span_of(self, response_id: str, tenant: str, journal: Journal) -> SpanKey | None:
-        prior = self._dedup.by_response(response_id, tenant)
+    def _span_of(self, response_id: str, tenant: str, by_key: bool, journal: Journal) -> tuple[bytes, bytes] | None:
+        prior = self._dedup.by_response(response_id, tenant, by_key)
         if prior is None:
             return None
         journal.reads_call(prior.number)
-        return prior.ids
+        span = prior.span_key
+        return span.trace_id, span.span_id
 
     def _submit(self, batch: Batch, found: list[Sample], judged: list[Feedback]) -> None:
         """Hand what is to be stored to the store, redacted."""

@@ -21,6 +21,9 @@ POLL_S = 1.0
 SECOND_LOOK_S = 15.0
 MAX_MISSED = 10_000
 
+Vote = tuple[bytes, str]
+"""The trace that it is on, and the voter's tenant, whose calls alone it may promote."""
+
 
 class Promoter:
     """Looks for votes each second. One round at a time."""
@@ -33,8 +36,8 @@ class Promoter:
         self._pipeline = pipeline
         self._after = after
         self._clock = clock
-        # Traces that were voted on before their calls were here, and when to look for them once more.
-        self._missed: deque[tuple[float, bytes]] = deque(maxlen=MAX_MISSED)
+        # Votes that were here before their calls, and when to look for these once more.
+        self._missed: deque[tuple[float, Vote]] = deque(maxlen=MAX_MISSED)
         # Removed from the buffer but not stored yet. No more are promoted before these are stored, so they never exceed
         # the buffer's size.
         self._promoted: list[Sample] = []
@@ -72,14 +75,17 @@ class Promoter:
             events = feedback.load(connection, after_id=self._after)
         if events:
             self._after = events[-1].id or self._after
-        voted = {bytes.fromhex(event.trace_id) for event in events}
-        self._promoted = self._pipeline.promote([*voted, *self._due()], "feedback")
-        found = {bytes.fromhex(sample.trace_id) for sample in self._promoted}
-        self._missed.extend((self._clock() + SECOND_LOOK_S, trace) for trace in sorted(voted - found))
+        voted = {(bytes.fromhex(event.trace_id), event.tenant) for event in events}
+        wanted: dict[bytes, set[str]] = {}
+        for trace, tenant in [*voted, *self._due()]:
+            wanted.setdefault(trace, set()).add(tenant)
+        self._promoted = self._pipeline.promote(wanted, "feedback")
+        found = {(bytes.fromhex(sample.trace_id), sample.tenant) for sample in self._promoted}
+        self._missed.extend((self._clock() + SECOND_LOOK_S, vote) for vote in sorted(voted - found))
         self._save()
 
-    def _due(self) -> list[bytes]:
-        due: list[bytes] = []
+    def _due(self) -> list[Vote]:
+        due: list[Vote] = []
         while self._missed and self._missed[0][0] <= self._clock():
             due.append(self._missed.popleft()[1])
         return due

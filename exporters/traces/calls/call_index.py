@@ -1,8 +1,9 @@
-"""Recent calls in packed columns, found by trace, span and response id.
+"""Recent calls in packed columns, found by trace, span and response id of their tenant.
 
-Machine words stand here, outside `core`, because every call is looked up: a row has 115 bytes and shared texts, where
+Machine words stand here, outside `core`, because every call is looked up: a row has 116 bytes and shared texts, where
 tens of thousands of `Call`s with their parts would be cold memory to allocate, search and free. What the index finds is
-compared: traces and spans whole, response ids by a keyed hash of 64 bits.
+compared: tenants, traces and spans whole, response ids by a keyed hash of 64 bits. What came under a key stands in rows
+of its tenant's alone, so that no other tenant makes them long.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Final
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
-from exporters.traces.calls.call import NO_TENANT, Call
+from exporters.traces.calls.call import Call
+from exporters.traces.calls.owners import SpanKey, may_be_one
 from exporters.traces.core.interning import id_bytes, spread
 
 KEPT: Final = 10_000
@@ -53,6 +55,7 @@ class CallIndex:
         self._starts: vec[float] = vec[float](capacity=KEPT)
         self._ends: vec[float] = vec[float](capacity=KEPT)
         self._forgotten: vec[bool] = vec[bool](capacity=KEPT)
+        self._by_key: vec[bool] = vec[bool](capacity=KEPT)
         self.with_content: vec[bool] = vec[bool](capacity=KEPT)
         self.with_tokens: vec[bool] = vec[bool](capacity=KEPT)
         self.conventions: list[str] = []
@@ -75,10 +78,10 @@ class CallIndex:
         response: i64 = 0
         older: i64 = _NONE
         if call.response_id is not None:
-            response = response_mark(call.layer, call.response_id)
+            response = response_mark(call.layer, call.response_id, call.key_mark)
             older = self._put(response, place)
         self._older = append(self._older, older)
-        self._before = append(self._before, self._put(trace_mark(high, low), place))
+        self._before = append(self._before, self._put(trace_mark(high, low, call.key_mark), place))
         self._highs = append(self._highs, high)
         self._lows = append(self._lows, low)
         self._spans = append(self._spans, span)
@@ -87,6 +90,7 @@ class CallIndex:
         self._starts = append(self._starts, call.start_unix_s)
         self._ends = append(self._ends, call.end_unix_s)
         self._forgotten = append(self._forgotten, False)
+        self._by_key = append(self._by_key, call.key_mark != 0)
         self.with_content = append(self.with_content, False)
         self.with_tokens = append(self.with_tokens, call.has_usage)
         self.conventions.append(call.convention)
@@ -114,33 +118,34 @@ class CallIndex:
         """The place of the span that was counted of the call there."""
         return self._first.get(place, place) if self._first else place
 
-    def by_response(self, mark: i64, tenant: str, since: float, until: float) -> i64:
+    def by_response(self, mark: i64, tenant: str, by_key: bool, since: float, until: float) -> i64:
         """The place of the newest call with that response id, of that tenant and within that time; or less than 0."""
         place = self.of(mark)
         steps: i64 = 0
         while place >= 0 and steps < _MOST_OF_A_RESPONSE:
-            if self._responses[place] == mark and self._starts[place] <= until and since <= self._ends[place]:
-                known = self._tenants[place]
-                # One of the two spans may not name the tenant.
-                if (known == tenant or NO_TENANT in (known, tenant)) and not self._is_forgotten(place):
-                    return place
+            is_near = self._starts[place] <= until and since <= self._ends[place]
+            is_here = self._responses[place] == mark and not self._is_forgotten(place)
+            if is_near and is_here and self._may_be_of(place, tenant, by_key):
+                return place
             place = self._older[place]
             steps += 1
         return _NONE
 
-    def span(self, place: i64, high: i64, low: i64, span: i64) -> i64:
-        """The place of that span, given the newest of its trace; or less than 0."""
+    def span(self, place: i64, call: Call) -> i64:
+        """The place of a call's own span, given the newest of its trace; or less than 0."""
+        high, low, span = call.trace_high, call.trace_low, call.span
         steps: i64 = 0
         while place >= 0 and steps < _MOST_OF_A_TRACE:
-            if self.is_span(place, high, low, span) and not self._is_forgotten(place):
+            is_here = self._spans[place] == span and self._lows[place] == low and self._highs[place] == high
+            if is_here and self._is_of_tenant(place, call) and not self._is_forgotten(place):
                 return place
             place = self._before[place]
             steps += 1
         return _NONE
 
-    def nested(self, place: i64, high: i64, low: i64, span: i64, call: Call) -> i64:
+    def nested(self, place: i64, call: Call) -> i64:
         """The place of the same call's other span, within this one or around it; or less than 0."""
-        parent = call.parent
+        high, low, span, parent = call.trace_high, call.trace_low, call.span, call.parent
         steps: i64 = 0
         while place >= 0 and steps < _MOST_OF_A_TRACE:
             is_near = (span != 0 and self._parents[place] == span) or (parent != 0 and self._spans[place] == parent)
@@ -151,24 +156,34 @@ class CallIndex:
             steps += 1
         return _NONE
 
-    def is_span(self, place: i64, high: i64, low: i64, span: i64) -> bool:
-        return self._spans[place] == span and self._lows[place] == low and self._highs[place] == high
+    def is_span(self, place: i64, call: Call) -> bool:
+        """Whether the one there is that call's own span; whose it is was compared when it was found."""
+        is_here = self._lows[place] == call.trace_low and self._highs[place] == call.trace_high
+        return is_here and self._spans[place] == call.span
+
+    def _is_of_tenant(self, place: i64, call: Call) -> bool:
+        return self._may_be_of(place, call.tenant, call.key_mark != 0)
+
+    def _may_be_of(self, place: i64, tenant: str, by_key: bool) -> bool:
+        return may_be_one(self._tenants[place], self._by_key[place], tenant, by_key)
 
     def _is_forgotten(self, place: i64) -> bool:
         return self._forgotten[place] or self._forgotten[self.first(place)]
 
     def _is_one(self, place: i64, call: Call) -> bool:
-        """Whether a call and the one within it or around it are the same: of one layer, model and time."""
+        """Whether a call and the one within it or around it are the same: of one tenant, layer, model and time."""
         names = {self._requested[place], self._served[place]} & {call.model_requested, call.model_served} - {None}
         overlap = self._starts[place] < call.end_unix_s + SLACK_S and call.start_unix_s < self._ends[place] + SLACK_S
-        return self._layers[place] == call.layer and bool(names) and overlap
+        return self._layers[place] == call.layer and bool(names) and overlap and self._is_of_tenant(place, call)
 
-    def ids(self, place: i64) -> tuple[bytes, bytes]:
-        """The trace and the span of a call."""
+    def span_key(self, place: i64) -> SpanKey:
+        """The span of a call, and whose it is."""
+        tenant, by_key = self._tenants[place], self._by_key[place]
         ids = self._irregular_ids.get(place)
         if ids is not None:
-            return ids[0], ids[1]
-        return id_bytes(self._highs[place]) + id_bytes(self._lows[place]), id_bytes(self._spans[place])
+            return SpanKey(tenant, by_key, ids[0], ids[1])
+        trace_id = id_bytes(self._highs[place]) + id_bytes(self._lows[place])
+        return SpanKey(tenant, by_key, trace_id, id_bytes(self._spans[place]))
 
     def _put(self, mark: i64, place: i64) -> i64:
         """Put a place under a mark; returns the place that was there, or less than 0."""
@@ -235,28 +250,28 @@ class PriorCall:
         self.index.with_tokens[self.place] = value
 
     @property
-    def ids(self) -> tuple[bytes, bytes]:
-        """The trace and the span that were counted."""
-        return self.index.ids(self.place)
+    def span_key(self) -> SpanKey:
+        """The span that was counted, and whose it is."""
+        return self.index.span_key(self.place)
 
     def is_resent(self, call: Call) -> bool:
         """Whether this is the same span again."""
-        return self.index.is_span(self.found, call.trace_high, call.trace_low, call.span)
+        return self.index.is_span(self.found, call)
 
     def pair(self, call: Call) -> str:
         """The conventions of two spans of one call."""
         return "resent" if self.is_resent(call) else "+".join(sorted((self.convention, call.convention)))
 
 
-def trace_mark(high: i64, low: i64) -> i64:
-    """A hash of a trace id."""
-    return (spread(low) << 20) ^ spread(high ^ low) ^ (low >> 8)
+def trace_mark(high: i64, low: i64, key_mark: i64) -> i64:
+    """A hash of a trace id and of whose key it came under."""
+    return (spread(low) << 20) ^ spread(high ^ low) ^ (low >> 8) ^ key_mark
 
 
-def response_mark(layer: str, response_id: str) -> i64:
+def response_mark(layer: str, response_id: str, key_mark: i64) -> i64:
     first: i64 = hash(response_id)
     second: i64 = hash(layer)
-    mark = first ^ (second >> 1)
+    mark = first ^ (second >> 1) ^ (key_mark >> 2)
     if mark == 0:
         # 0 stands for calls without a response id.
         return 1

@@ -1,9 +1,9 @@
 """Calls reported lately, to find a second span of the same call: another instrumentation, another trace, a resend.
 
-Two spans of one layer are one call when they share the response id, tenant and time, or when one is the other's parent,
-both name the same model and their times overlap; also by way of a third. A failed call may be reported by both
-Anthropic's SDK and another instrumentation, in two traces and without an id: one of them lies within the other. Spans
-of different layers are different views, never duplicates.
+Two spans of one layer and tenant (see `owners`) are one call when they share the response id and the time, or when one
+is the other's parent, both name the same model and their times overlap; also by way of a third. A failed
+call may be reported by both Anthropic's SDK and another instrumentation, in two traces and without an id: one of them
+lies within the other. Spans of different layers are different views, never duplicates.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mypy_extensions import i64
 
 from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.call_index import KEPT, RESPONSE_SLACK_S, CallIndex, PriorCall, response_mark, trace_mark
+from exporters.traces.calls.owners import key_mark, may_be_one
 from exporters.traces.core.journal import Journal
 
 VENDOR: Final = "anthropic"
@@ -58,28 +59,27 @@ class CallDeduplicator:
 
     def find(self, call: Call) -> PriorCall | None:
         """The call already counted that this one repeats."""
-        high, low, span = call.trace_high, call.trace_low, call.span
-        mark = trace_mark(high, low)
+        mark = trace_mark(call.trace_high, call.trace_low, call.key_mark)
         new, old = self._new, self._old
         trace = new.of(mark)
-        place = new.span(trace, high, low, span)
+        place = new.span(trace, call)
         if place >= 0:
             return PriorCall(new, place)
         old_trace = old.of(mark)
-        place = old.span(old_trace, high, low, span)
+        place = old.span(old_trace, call)
         if place >= 0:
             return PriorCall(old, place)
         if call.response_id is not None:
             since, until = call.start_unix_s - RESPONSE_SLACK_S, call.end_unix_s + RESPONSE_SLACK_S
-            same = self._answered(call.layer, call.response_id, call.tenant, since, until)
+            same = self._answered(call.layer, call.response_id, call.tenant, call.key_mark, since, until)
             if same is not None:
                 return same
         if trace >= 0:
-            place = new.nested(trace, high, low, span, call)
+            place = new.nested(trace, call)
             if place >= 0:
                 return PriorCall(new, place)
         if old_trace >= 0:
-            place = old.nested(old_trace, high, low, span, call)
+            place = old.nested(old_trace, call)
             if place >= 0:
                 return PriorCall(old, place)
         return self._other_half(call) if _is_failed(call) else None
@@ -108,10 +108,11 @@ class CallDeduplicator:
         """The call that was remembered last."""
         return PriorCall(self._new, self._new.size - 1)
 
-    def by_response(self, response_id: str, tenant: str) -> PriorCall | None:
+    def by_response(self, response_id: str, tenant: str, by_key: bool) -> PriorCall | None:
         """A tenant's call with that response id, as the client, else the gateway or the server reported it."""
+        mark = key_mark(tenant) if by_key else 0
         for layer in ("client", "gateway", "server"):
-            prior = self._answered(layer, response_id, tenant, 0.0, math.inf)
+            prior = self._answered(layer, response_id, tenant, mark, 0.0, math.inf)
             if prior is not None:
                 return prior
         return None
@@ -129,12 +130,14 @@ class CallDeduplicator:
     def _forget_all(self, journal: Journal) -> None:
         self.forget(journal.first, journal.end)
 
-    def _answered(self, layer: str, response_id: str, tenant: str, since: float, until: float) -> PriorCall | None:
-        mark = response_mark(layer, response_id)
-        place = self._new.by_response(mark, tenant, since, until)
+    def _answered(
+        self, layer: str, response_id: str, tenant: str, key: i64, since: float, until: float
+    ) -> PriorCall | None:
+        mark = response_mark(layer, response_id, key)
+        place = self._new.by_response(mark, tenant, key != 0, since, until)
         if place >= 0:
             return PriorCall(self._new, place)
-        place = self._old.by_response(mark, tenant, since, until)
+        place = self._old.by_response(mark, tenant, key != 0, since, until)
         return PriorCall(self._old, place) if place >= 0 else None
 
     def _make_room(self) -> None:
@@ -195,7 +198,10 @@ def _are_halves(first: Call, second: Call) -> bool:
     if (first.convention == VENDOR) == (second.convention == VENDOR):
         return False
     inner, outer = (first, second) if first.convention == VENDOR else (second, first)
-    same = (first.layer, first.tenant, first.model_requested) == (second.layer, second.tenant, second.model_requested)
-    return same and (
-        outer.start_unix_s - STEP_S <= inner.start_unix_s and inner.end_unix_s <= outer.end_unix_s + STEP_S
+    same = (first.layer, first.model_requested) == (second.layer, second.model_requested)
+    is_ours = may_be_one(first.tenant, first.key_mark != 0, second.tenant, second.key_mark != 0)
+    return (
+        same
+        and is_ours
+        and (outer.start_unix_s - STEP_S <= inner.start_unix_s and inner.end_unix_s <= outer.end_unix_s + STEP_S)
     )

@@ -14,22 +14,27 @@ from typing import NamedTuple
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
+from exporters.traces.calls.normalise import tenant
+from exporters.traces.calls.owners import SpanKey, place
+from exporters.traces.conventions.convention import Context
 from exporters.traces.core.journal import Journal
 from exporters.traces.decode.spans import Value, plain, value
 from exporters.traces.messages import places
 from exporters.traces.messages.joining import complete, join
 from telltale.conversation import Conversation
-
-SpanKey = tuple[bytes, bytes]
-"""Trace and span id."""
+from telltale.records import NO_TENANT
 
 
 class Logged(NamedTuple):
-    """What records tell of a conversation. `name` is that of records that tell all of it; `size` is in bytes."""
+    """What records tell of a conversation. `name` is that of records that tell all of it; `size` is in bytes.
+
+    `tenant` is whose it is, as far as that is known.
+    """
 
     name: str
     said: Conversation
     size: int
+    tenant: str
 
 
 @dataclass(slots=True)
@@ -41,13 +46,14 @@ class _Records:
     size: int = 0
 
 
-def read(request: ExportLogsServiceRequest) -> Iterator[tuple[SpanKey, Logged]]:
-    """The content of all GenAI events that belong to a span.
+def read(request: ExportLogsServiceRequest, context: Context) -> Iterator[tuple[SpanKey, Logged]]:
+    """The content of all GenAI events that belong to a span, whose tenant is that of a span with these attributes.
 
     Those of a span are joined at once: one after the other, thousands would be copied thousands of times.
     """
     found: dict[SpanKey, _Records] = {}
     for resource in request.resource_logs:
+        about = plain(resource.resource.attributes)
         for scope in resource.scope_logs:
             for record in scope.log_records:
                 if not record.span_id:
@@ -56,12 +62,14 @@ def read(request: ExportLogsServiceRequest) -> Iterator[tuple[SpanKey, Logged]]:
                 name = event_name(record, values)
                 said = places.of_record(name, values, value(record.body))
                 if said.is_asked or said.is_answered or said.system:
-                    records = found.setdefault((record.trace_id, record.span_id), _Records())
+                    owner = tenant(context, (about, values))
+                    span = SpanKey(owner, bool(context.tenant), record.trace_id, record.span_id)
+                    records = found.setdefault(span, _Records())
                     (records.wholes if name == places.DETAILS else records.turns).append(said)
                     records.size += record.ByteSize()
     for span, records in found.items():
         said = complete(join(*records.turns), *records.wholes)
-        yield span, Logged("" if records.turns else places.DETAILS, said, records.size)
+        yield span, Logged("" if records.turns else places.DETAILS, said, records.size, span.tenant)
 
 
 def event_name(record: LogRecord, values: dict[str, Value]) -> str:
@@ -79,28 +87,34 @@ class LogContentBuffer:
 
     def add(self, span: SpanKey, more: Logged, journal: Journal) -> Conversation:
         """What is known of the span's content with these records."""
-        before = self._remove(span)
+        at = self._place(span)
+        before = self._remove(at)
         joined = more
         if before is not None:
             said = places.follow(before.said, more.name, more.said)
-            joined = Logged(more.name, said, before.size + more.size)
-        self._put(span, joined)
-        journal.changes(("content", span), partial(self._restore, span, before))
+            owner = before.tenant if more.tenant == NO_TENANT else more.tenant
+            joined = Logged(more.name, said, before.size + more.size, owner)
+        self._put(at, joined)
+        journal.changes(("content", span.shared), partial(self._restore, at, before))
         return joined.said
 
     def find(self, span: SpanKey, journal: Journal) -> Conversation | None:
         """What is known of the span's content."""
-        journal.reads(("content", span))
-        known = self._content.get(span)
+        journal.reads(("content", span.shared))
+        known = self._content.get(self._place(span))
         return None if known is None else known.said
 
     def pop(self, span: SpanKey, journal: Journal) -> Conversation | None:
         """What was known of the span's content, which is stored now."""
-        known = self._remove(span)
+        at = self._place(span)
+        known = self._remove(at)
         if known is None:
             return None
-        journal.changes(("content", span), partial(self._restore, span, known))
+        journal.changes(("content", span.shared), partial(self._restore, at, known))
         return known.said
+
+    def _place(self, span: SpanKey) -> SpanKey:
+        return place(self._content, span, _tenant_of)
 
     def _put(self, span: SpanKey, known: Logged) -> None:
         self._content[span] = known
@@ -118,6 +132,10 @@ class LogContentBuffer:
         self._remove(span)
         if before is not None:
             self._put(span, before)
+
+
+def _tenant_of(known: Logged) -> str:
+    return known.tenant
 
 
 def _size(known: Logged) -> int:

@@ -14,6 +14,7 @@ from mypy_extensions import i64
 from exporters.traces import conventions
 from exporters.traces.calls import error_types, fast_path
 from exporters.traces.calls.call import NO_TENANT, Call, CallRef, seconds
+from exporters.traces.calls.owners import key_mark
 from exporters.traces.calls.stream_waits import Wait
 from exporters.traces.conventions.convention import Context, Convention, Found
 from exporters.traces.conventions.fields import (
@@ -77,6 +78,7 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
     model = context.service_models.get(str(resource.get("service.name"))) if context.service_models else None
     fast = none = 0
     tenant_mark: i64 = hash(known_tenant) & 0xFFFFFFFF
+    mark = key_mark(context.tenant)
     for index in range(i64(len(starts))):
         found: Call | None = None
         if may_be_fast:
@@ -89,6 +91,7 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
                 continue
         if found is not None:
             found.tenant = found.tenant or NO_TENANT
+            found.key_mark = mark
             finalise(found, False, False, False, model)
             found.label_fingerprint ^= tenant_mark
             fast += 1
@@ -100,7 +103,7 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
             if found is None:
                 none += 1
                 if conventions.of(span).is_stream_wait(span):
-                    decoded.waits.append(Wait(request_hash(span), span.start_ns / 1e9, span.end_ns / 1e9))
+                    decoded.waits.append(_wait(span, context))
                 continue
             decoded.conventions[found.convention] = decoded.conventions.get(found.convention, 0) + 1
         decoded.calls.append(CallRef(found, group, index))
@@ -117,11 +120,16 @@ def call(span: Span, context: Context) -> Call | None:
     return _call(span, convention, convention.read(span), context)
 
 
-def request_hash(span: Span) -> int:
-    """The same for two spans of one process about the same request to a model."""
+def _wait(span: Span, context: Context) -> Wait:
+    asked, owner = request_hash(span, context), tenant(context, (span.resource, span.attributes))
+    return Wait(asked, span.start_ns / 1e9, span.end_ns / 1e9, owner)
+
+
+def request_hash(span: Span, context: Context) -> int:
+    """The same for two spans of one process, sent with one key or without any, about one request to a model."""
     service = (span.resource.get("service.name"), span.resource.get("service.instance.id"))
     request = tuple(span.attributes.get(name) for name in ("request_data", "gen_ai.input.messages"))
-    return hash(repr((service, request)))
+    return hash(repr((context.tenant, service, request)))
 
 
 def read_conversation(span: Span, operation: str = "chat") -> Conversation:
@@ -137,6 +145,7 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.set_ids(span.trace_id, span.span_id, span.parent_span_id)
     call.convention = convention.name
     call.tenant = tenant(context, (span.resource, span.attributes))
+    call.key_mark = key_mark(context.tenant)
     call.layer = found["layer"]
     call.operation = attributes.label(found["operation"])
     call.start_unix_s = (span.start_ns or span.end_ns) / 1e9
@@ -146,7 +155,7 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.duration_s = seconds(duration)
     stream_s = found.get("stream_s")
     if stream_s is not None:
-        call.request_hash, call.stream_s, call.duration_s = request_hash(span), stream_s, None
+        call.request_hash, call.stream_s, call.duration_s = request_hash(span, context), stream_s, None
     call.provider = _label(found["provider"])
     call.model_requested = _label(found["model_requested"])
     call.model_served = _label(found["model_served"])

@@ -1,7 +1,7 @@
 """The wait for a streamed response, where its sender reports it in a span of its own that nothing links to the call's.
 
-Both spans hold the same question, and where one ends the other begins: they are joined by that. Without its wait a
-call's start is not known, and neither is its duration.
+Both spans are of one tenant and hold the same question, and where one ends the other begins. They are joined
+by that. Without its wait a call's start is not known, and neither is its duration.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from exporters.traces.calls.call import Call
+from exporters.traces.calls.owners import may_be_one
 from exporters.traces.core.journal import Journal
 
 MOST: Final = 10_000
@@ -21,11 +22,15 @@ GAP_S: Final = 0.1
 
 
 class Wait(NamedTuple):
-    """From the request to the response's headers, in Unix seconds; `asked` is a hash of who asked for what."""
+    """From the request to the response's headers, in Unix seconds; `asked` is a hash of who asked for what.
+
+    Of a key that is its tenant's, so that only what attributes claim is compared.
+    """
 
     asked: int
     start: float
     end: float
+    tenant: str
 
 
 class StreamWaits:
@@ -52,7 +57,11 @@ class StreamWaits:
         begun = end - call.stream_s
         journal.reads(("wait", call.request_hash))
         alike = self._by_asked.get(call.request_hash, ())
-        near = [wait for wait in alike if abs(wait.end - begun) <= GAP_S]
+        near = [
+            wait
+            for wait in alike
+            if abs(wait.end - begun) <= GAP_S and may_be_one(wait.tenant, False, call.tenant, False)
+        ]
         if near:
             call.start_unix_s = min(near, key=lambda wait: abs(wait.end - begun)).start
             call.duration_s = max(0.0, end - call.start_unix_s)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from exporters.traces.calls.call import Call
-from exporters.traces.calls.log_content import SpanKey
+from exporters.traces.calls.owners import SpanKey, place
 from exporters.traces.conventions.particulars import NOTHING, Particulars
 from exporters.traces.core.journal import Journal
 
@@ -40,18 +40,20 @@ class PendingSamples:
 
     def add(self, span: SpanKey, sample: PendingSample, journal: Journal) -> None:
         """Add a sample that waits for its content."""
-        before = self._pending.get(span)
-        self._pending[span] = sample
-        journal.changes(("pending", span), partial(self._restore, span, before))
+        at = place(self._pending, span, _tenant_of)
+        before = self._pending.get(at)
+        self._pending[at] = sample
+        journal.changes(("pending", span.shared), partial(self._restore, at, before))
 
     def find(self, span: SpanKey, journal: Journal) -> PendingSample | None:
         """The sample that waits for content of this span."""
-        journal.reads(("pending", span))
-        return self._pending.get(span)
+        journal.reads(("pending", span.shared))
+        return self._pending.get(place(self._pending, span, _tenant_of))
 
     def remove(self, span: SpanKey, journal: Journal) -> None:
         """Remove a sample: its content has arrived."""
-        journal.changes(("pending", span), partial(self._restore, span, self._pending.pop(span, None)))
+        at = place(self._pending, span, _tenant_of)
+        journal.changes(("pending", span.shared), partial(self._restore, at, self._pending.pop(at, None)))
 
     def expire(self, now: float) -> list[PendingSample]:
         """Remove samples that waited too long or are too many. Returns them."""
@@ -75,3 +77,7 @@ class PendingSamples:
         self._pending[span] = sample
         # Not in its place: only the oldest are looked at when it is time to give up.
         self._is_ordered = False
+
+
+def _tenant_of(sample: PendingSample) -> str:
+    return sample.call.tenant

@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, Counter
 from exporters.traces.calls import fast_content, normalise
 from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.dedup import CallDeduplicator
-from exporters.traces.calls.log_content import LogContentBuffer, Logged, SpanKey
+from exporters.traces.calls.log_content import LogContentBuffer, Logged
+from exporters.traces.calls.owners import SpanKey
 from exporters.traces.conventions import otel, particulars
 from exporters.traces.conventions.particulars import Particulars
 from exporters.traces.core.journal import Journal
@@ -26,7 +27,7 @@ from exporters.traces.keep.forced import ForcedReasons
 from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
 from exporters.traces.keep.rate_sampler import RateSampler
 from exporters.traces.keep.tally import Tally
-from exporters.traces.keep.unsampled import UnsampledBuffer, unpack
+from exporters.traces.keep.unsampled import UnsampledBuffer, Wanted, unpack
 from exporters.traces.messages.joining import complete
 from telltale.conversation import Conversation, Message
 from telltale.metrics import Metrics
@@ -78,7 +79,7 @@ class SampleCollector:
         if is_whole and self._log_content.bytes == 0:
             # Most calls, where no content comes in logs: no key is needed.
             return self._make(call, found, about, probability, forced_reason, tally)
-        span = (call.trace_id, call.span_id)
+        span = call.span_key
         logged = None if is_whole else self._log_content.find(span, journal)
         if logged is not None:
             found = complete(found, logged)
@@ -88,7 +89,7 @@ class SampleCollector:
                 # What stands beside the messages does not come again with them.
                 beside = Conversation(found.system, tools=found.tools, documents=found.documents)
                 size = ref.group.ends[ref.index] - ref.group.starts[ref.index]
-                self._log_content.add(span, Logged("", beside, int(size)), journal)
+                self._log_content.add(span, Logged("", beside, int(size), call.tenant), journal)
             self._pending.add(span, PendingSample(call, probability, forced_reason, now, about), journal)
             if self._pending.is_full:
                 self.expire(now)
@@ -123,22 +124,21 @@ class SampleCollector:
         self._log_content.pop(span, journal)
         return self._make(pending.call, known, pending.particulars, pending.probability, pending.promoted_by, tally)
 
-    def promote(self, trace_ids: list[bytes], reason: str, journal: Journal, tally: Tally) -> list[Sample]:
-        """Unsampled calls that were asked for, as samples outside the statistics."""
+    def promote(self, wanted: Wanted, reason: str, journal: Journal, tally: Tally) -> list[Sample]:
+        """Unsampled calls that their tenants ask for, as samples outside the statistics."""
         found: list[Sample] = []
-        wanted = set(trace_ids)
         if not wanted:
             # Each second of a quiet day.
             return found
         known = CallDeduplicator()
         for unsampled, group in unpack(self.unsampled.remove(wanted)):
-            read = self._read(group, unsampled.tenant)
+            read = self._read(group, unsampled.key_tenant)
             if read is None:
                 continue
             call, said, about = read
             if call.trace_id not in wanted:
                 continue
-            logged = self._log_content.pop((call.trace_id, call.span_id), journal)
+            logged = self._log_content.pop(call.span_key, journal)
             if logged is not None:
                 said = complete(said, logged)
             # Two spans may have reported it, both with its content.
@@ -188,14 +188,15 @@ class SampleCollector:
         said = normalise.read_conversation(span, call.operation)
         return said, particulars.read(span.resource, span.attributes, self._wanted, call.convention)
 
-    def _read(self, group: Group, tenant: str) -> tuple[Call, Conversation, Particulars] | None:
+    def _read(self, group: Group, key_tenant: str | None) -> tuple[Call, Conversation, Particulars] | None:
         """The call of a group's only span, with its content; None if it cannot be read."""
         try:
             span = group.span(0)
         except Malformed:
             # The metrics need less of a span than a sample does.
             return None
-        call = normalise.call(span, normalise.Context(tenant, (), self._settings.collector.service_models))
+        settings = self._settings.collector
+        call = normalise.call(span, normalise.Context(key_tenant, settings.tenant_attributes, settings.service_models))
         if call is None:
             return None
         said, about = self._of_span(span, call)

@@ -7,13 +7,14 @@ all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Final
 
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
 from exporters.traces.calls.call import CallRef
+from exporters.traces.calls.owners import may_be_one
 from exporters.traces.core.interning import trace_words
 from exporters.traces.decode import bodies
 from exporters.traces.decode.otlp_protobuf import Group, Source, alone
@@ -24,23 +25,26 @@ _FIXED: Final = 64
 _BODY: Final = 400
 _REMOVED: Final = -1
 
+Wanted = Mapping[bytes, Set[str]]
+"""Traces that somebody asks for, each with the tenants that do."""
+
 
 class UnsampledCall:
-    """Where a call's span is, and whose call it is."""
+    """Where a call's span is, and the tenant of the key that it came under, if it came under one."""
 
-    __slots__ = ("end", "source", "start", "tenant")
+    __slots__ = ("end", "key_tenant", "source", "start")
 
-    def __init__(self, source: Source, start: i64, end: i64, tenant: str) -> None:
+    def __init__(self, source: Source, start: i64, end: i64, key_tenant: str | None) -> None:
         self.source = source
         self.start = start
         self.end = end
-        self.tenant = tenant
+        self.key_tenant = key_tenant
 
 
 class _Generation:
     """Calls in columns, without an object for each."""
 
-    __slots__ = ("ends", "since", "size", "sources", "starts", "tenants", "traces")
+    __slots__ = ("by_key", "ends", "since", "size", "sources", "starts", "tenants", "traces")
 
     def __init__(self, since: float) -> None:
         self.since = since
@@ -51,15 +55,22 @@ class _Generation:
         self.ends: vec[i64] = vec[i64]()
         self.sources: list[Source] = []
         self.tenants: list[str] = []
+        self.by_key: vec[bool] = vec[bool]()
 
-    def remove(self, traces: set[int]) -> list[UnsampledCall]:
+    def remove(self, wanted: Mapping[int, Set[str]]) -> list[UnsampledCall]:
         found: list[UnsampledCall] = []
         for place in range(i64(len(self.sources))):
             start = self.starts[place]
-            if start != _REMOVED and self.traces[place] in traces:
-                found.append(UnsampledCall(self.sources[place], start, self.ends[place], self.tenants[place]))
+            if start != _REMOVED and self.traces[place] in wanted and self._is_of(place, wanted[self.traces[place]]):
+                key_tenant = self.tenants[place] if self.by_key[place] else None
+                found.append(UnsampledCall(self.sources[place], start, self.ends[place], key_tenant))
                 self.starts[place] = _REMOVED
         return found
+
+    def _is_of(self, place: i64, tenants: Set[str]) -> bool:
+        """Whether one of these tenants may ask for the call there."""
+        known, by_key = self.tenants[place], self.by_key[place]
+        return any(may_be_one(known, by_key, tenant, by_key) for tenant in tenants)
 
 
 class UnsampledBuffer:
@@ -125,18 +136,19 @@ class UnsampledBuffer:
         newest.ends = append(newest.ends, group.ends[index])
         newest.sources.append(source)
         newest.tenants.append(ref.call.tenant)
+        newest.by_key = append(newest.by_key, ref.call.key_mark != 0)
 
     def _is_large(self, source: Source) -> bool:
         """Whether a body is too large to be kept whole for its calls."""
         return _FIXED + _BODY + len(source.body) + source.resource_size > self._bytes_each
 
-    def remove(self, trace_ids: set[bytes]) -> list[UnsampledCall]:
-        """The calls of these traces, oldest first, which leave the buffer. By chance another may be among them."""
-        traces: set[int] = set()
-        for trace_id in trace_ids:
+    def remove(self, wanted: Wanted) -> list[UnsampledCall]:
+        """The calls that are asked for, oldest first, which leave the buffer. By chance another may be among them."""
+        by_mark: dict[int, set[str]] = {}
+        for trace_id, tenants in wanted.items():
             high, low = trace_words(trace_id)
-            traces.add(int(_mark(high, low)))
-        return [unsampled for generation in self._generations for unsampled in generation.remove(traces)]
+            by_mark.setdefault(int(_mark(high, low)), set()).update(tenants)
+        return [unsampled for generation in self._generations for unsampled in generation.remove(by_mark)]
 
     def expire(self, now: float) -> None:
         """Drop calls that are too old or exceed the byte limit."""

@@ -147,7 +147,7 @@ class Receiver:
         limit, most = self._settings.max_decompressed_bytes, self._settings.max_spans
         if request.signal == "logs":
             logs = bodies.logs(body, encoding, content_type, limit, most, plain)
-            logged = self._pipeline.decode_logs(logs)
+            logged = self._pipeline.decode_logs(logs, tenant)
             return lambda: self._pipeline.ingest_logs(logs, tenant, logged)
         found, seen = bodies.spans(body, encoding, content_type, limit, most, plain)
         try:

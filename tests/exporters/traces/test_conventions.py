@@ -24,7 +24,7 @@ S = 1_000_000_000
 WORKED_OUT = {
     *("trace_id", "span_id", "parent_span_id", "input_tokens", "output_tokens", "cached_input_tokens"),
     *("cache_write_input_tokens", "reasoning_output_tokens", "has_usage", "model", "version", "end_unix_s"),
-    *("set_ids", "tokens", "set_tokens"),
+    *("set_ids", "span_key", "tokens", "set_tokens"),
 }
 FIELDS = [name for name in dir(Call()) if not name.startswith("_") and name not in WORKED_OUT]
 TRACE = bytes.fromhex("0af7651916cd43dd8448eb211c80319c")

@@ -72,8 +72,9 @@ def read_case(manifest: dict[str, Any], case: str) -> Decoded:
         encoding = payload.get("content_encoding") or ""
         if payload["signal"] == "logs":
             plain = bodies.decompress(body, encoding, 1 << 26)
-            for key, logged in log_content.read(ExportLogsServiceRequest.FromString(plain)):
-                from_logs[key] = places.follow(from_logs[key], logged.name, logged.said)
+            for key, logged in log_content.read(ExportLogsServiceRequest.FromString(plain), CONTEXT):
+                ids = (key.trace_id, key.span_id)
+                from_logs[ids] = places.follow(from_logs[ids], logged.name, logged.said)
             continue
         groups, _ = bodies.spans(body, encoding, "application/x-protobuf", 1 << 26, 100_000)
         found.extend(

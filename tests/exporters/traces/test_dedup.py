@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.call_index import RESPONSE_SLACK_S, SLACK_S
 from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.calls.owners import key_mark
 from exporters.traces.conventions.fields import INPUT
 
 # Few ids, so that they collide; some are too short.
@@ -25,21 +28,26 @@ def calls(draw: st.DrawFn) -> Call:
     made.convention = draw(st.sampled_from(["otel", "openinference"]))
     made.model_requested = draw(st.sampled_from(["m", "n", None]))
     made.tenant = draw(st.sampled_from(["acme", "globex", "unknown"]))
+    made.key_mark = draw(st.sampled_from([0, 0, key_mark(made.tenant)]))
     made.start_unix_s, made.duration_s = draw(st.sampled_from([100.0, 101.0, 102.5, 500.0])), 2.0
     made.set_tokens(INPUT, draw(st.sampled_from([None, 5])))
     return made
 
 
-def is_same_tenant(first: str, second: str) -> bool:
-    return first == second or "unknown" in (first, second)
+def is_same_tenant(first: Call, tenant: str, by_key: bool) -> bool:
+    if (first.key_mark != 0) != by_key:
+        return False
+    return first.tenant == tenant or (not by_key and "unknown" in (first.tenant, tenant))
 
 
 def repeats(first: Call, second: Call) -> bool:
+    if not is_same_tenant(first, second.tenant, second.key_mark != 0):
+        return False
     if (first.trace_id, first.span_id) == (second.trace_id, second.span_id):
         return True
     if first.response_id is not None and (first.layer, first.response_id) == (second.layer, second.response_id):
         apart = max(first.start_unix_s, second.start_unix_s) - min(first.end_unix_s, second.end_unix_s)
-        if apart <= RESPONSE_SLACK_S and is_same_tenant(first.tenant, second.tenant):
+        if apart <= RESPONSE_SLACK_S:
             return True
     is_near = first.trace_id == second.trace_id and (
         (any(second.span_id) and first.parent_span_id == second.span_id)
@@ -72,25 +80,26 @@ def test_the_same_as_a_search_through_all_calls(sent: list[tuple[Call, bool]]) -
             assert seen.is_resent(call) == is_resent
             pairs = {"+".join(sorted((first.convention, call.convention))) for _, first in same}
             assert seen.pair(call) in ({"resent"} if is_resent else pairs)
-            assert any(seen.ids == (first.trace_id, first.span_id) for _, first in same)
+            assert any(seen.span_key == first.span_key for _, first in same)
             if is_resent:
                 continue
             recent.add_again(call, seen)
-            [first] = {id(first): first for _, first in same if seen.ids == (first.trace_id, first.span_id)}.values()
+            # Two that name different tenants may have the same ids.
+            first = next(first for _, first in same if seen.span_key == first.span_key)
             known.append((call, first))
         if is_forgotten:
             recent.forget(number, recent.next_number)
             known = [(span, first) for span, first in known if span is not call and first is not call]
             found = recent.find(call)
             assert (found is not None) == any(repeats(span, call) for span, _ in known)
-        for response in ("r-1", "r-2"):
+        for response, by_key in itertools.product(("r-1", "r-2"), (False, True)):
             owners = [
-                (first.trace_id, first.span_id)
+                first.span_key
                 for span, first in known
-                if span.response_id == response and is_same_tenant(span.tenant, "acme")
+                if span.response_id == response and is_same_tenant(span, "acme", by_key)
             ]
-            found = recent.by_response(response, "acme")
-            assert (found and found.ids) in (owners or [None])
+            found = recent.by_response(response, "acme", by_key)
+            assert (found and found.span_key) in (owners or [None])
 
 
 def test_a_trace_of_many_calls_is_searched_only_so_far() -> None:

@@ -11,7 +11,7 @@ from exporters.traces.calls.dedup import CallDeduplicator
 def failed(convention: str, start: float, seconds: float, **values: object) -> Call:
     made = Call()
     made.set_ids(f"{convention}{start}".encode(), f"{start}".encode(), b"")
-    made.convention, made.provider, made.model_requested = convention, "anthropic", "m"
+    made.convention, made.provider, made.model_requested, made.tenant = convention, "anthropic", "m", "acme"
     made.status, made.start_unix_s, made.duration_s = "error", start, seconds
     for name, value in values.items():
         setattr(made, name, value)
@@ -39,7 +39,7 @@ def test_two_tries_one_after_the_other_are_two_calls() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"model_requested": "n"}, {"tenant": "other"}, {"status": "ok"}, {"layer": "gateway"}]
+    "values", [{"model_requested": "n"}, {"tenant": "other"}, {"key_mark": 7}, {"status": "ok"}, {"layer": "gateway"}]
 )
 def test_another_call_is_another_call(values: dict[str, object]) -> None:
     recent = CallDeduplicator()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import gzip
+import itertools
 import time
 import tracemalloc
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -26,18 +27,19 @@ from support.collector_process import messages
 
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import Call
+from exporters.traces.calls.owners import SpanKey
 from exporters.traces.core.journal import Journals
 from exporters.traces.decode import bodies, otlp_protobuf
 from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
 from exporters.traces.keep.unsampled import unpack
 from exporters.traces.pipeline import Batch, Pipeline
+from telltale.records import NO_TENANT
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, open_store
 from telltale.store.engine import parse_url
 
 T = TypeVar("T")
 NOW = 1_790_000_000.0
-CONTEXT = normalise.Context(None, (), {})
 BARE: dict[str, str | int] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
 TOKENS: dict[str, str | int] = {"gen_ai.usage.input_tokens": 20, "gen_ai.usage.output_tokens": 11}
 CONTENT: dict[str, str | int] = {
@@ -52,6 +54,11 @@ LOGFIRE = "logfire.openai"
 
 Sent = tuple[str, Span]
 """A span and the scope that it comes in."""
+
+Owner = tuple[str | None, str | None]
+"""The tenant of the key, and the one that attributes claim."""
+NOBODY: Owner = (None, None)
+OWNERS: tuple[Owner, ...] = (NOBODY, (None, "acme"), (None, "globex"), ("acme", None), ("globex", None))
 
 
 def span(number: int, attributes: dict[str, str | int], scope: str = "app", parent: int = 0, start: float = 0.0,
@@ -173,16 +180,19 @@ class Collecting:
         self.pipeline = Pipeline(made, store, self.registry, lambda: NOW)
         self.open: list[tuple[Request, Batch]] = []
 
-    def ingest(self, request: Request) -> None:
-        self.open.append((request, self._ingest(*request)))
+    def ingest(self, request: Request, owner: Owner = NOBODY) -> None:
+        self.open.append((request, self._ingest(*request, *owner)))
 
-    def _ingest(self, spans: list[Sent], records: list[LogRecord]) -> Batch:
+    def _ingest(self, spans: list[Sent], records: list[LogRecord], key: str | None, claimed: str | None) -> Batch:
         if records:
             logs = ExportLogsServiceRequest()
-            logs.resource_logs.add().scope_logs.add().log_records.extend(records)
-            return self.pipeline.ingest_logs(logs, None)
-        found, _ = otlp_protobuf.split(body(spans), 100)
-        return self.pipeline.ingest_traces(self.pipeline.decode(found, None))
+            about = logs.resource_logs.add()
+            if claimed:
+                about.resource.attributes.add(key="tenant.id").value.string_value = claimed
+            about.scope_logs.add().log_records.extend(records)
+            return self.pipeline.ingest_logs(logs, key)
+        found, _ = otlp_protobuf.split(body(spans, claimed), 100)
+        return self.pipeline.ingest_traces(self.pipeline.decode(found, key))
 
     def finish(self, place: int) -> Request | None:
         """Finish a request as the receiver does, if its commit is done. Returns it if it was committed."""
@@ -201,11 +211,12 @@ class Collecting:
         pipeline = self.pipeline
         collector, dedup = pipeline._collector, pipeline._dedup
         priors = {}
-        for sent in SPANS:
-            for ref in normalise.read(otlp_protobuf.split(body([sent]), 1)[0], CONTEXT, TABLE).calls:
+        for sent, owner in itertools.product(SPANS, OWNERS):
+            context = normalise.Context(owner[0], TENANT, {})
+            for ref in normalise.read(otlp_protobuf.split(body([sent], owner[1]), 1)[0], context, TABLE).calls:
                 prior = dedup.find(ref.call)
-                known = prior and (prior.ids, prior.is_resent(ref.call), prior.has_content, prior.has_tokens)
-                priors[sent[1].span_id] = known
+                known = prior and (prior.span_key, prior.is_resent(ref.call), prior.has_content, prior.has_tokens)
+                priors[sent[1].span_id, owner] = known
         text = generate_latest(self.registry).decode() + pipeline.page(openmetrics=False)
         return {
             "metrics": {
@@ -222,19 +233,29 @@ class Collecting:
             "log content": dict(collector._log_content._content),
             "bytes of log content": collector._log_content.bytes,
             "stream waits": {asked: sorted(waits) for asked, waits in pipeline._waits._by_asked.items()},
-            "unsampled": sorted(
-                group.body for _, group in unpack(collector.unsampled.remove({sent.trace_id for _, sent in SPANS}))
-            ),
+            "unsampled": sorted(group.body for _, group in unpack(collector.unsampled.remove(voted(SPANS)))),
         }
 
 
-TABLE = fast_path.attribute_table(())
+def voted(spans: Iterable[Sent]) -> dict[bytes, set[str]]:
+    return {sent.trace_id: {NO_TENANT, "acme", "globex"} for _, sent in spans}
 
 
-def body(spans: list[Sent]) -> bytes:
+def key(number: int) -> SpanKey:
+    return SpanKey("acme", True, b"", number.to_bytes(2))
+
+
+TENANT = ("tenant.id",)
+TABLE = fast_path.attribute_table(TENANT)
+
+
+def body(spans: list[Sent], claimed: str | None = None) -> bytes:
     request = ExportTraceServiceRequest()
     for scope, one in spans:
-        scope_spans = request.resource_spans.add().scope_spans.add()
+        of_resource = request.resource_spans.add()
+        if claimed:
+            of_resource.resource.attributes.add(key="tenant.id").value.string_value = claimed
+        scope_spans = of_resource.scope_spans.add()
         scope_spans.scope.name = scope
         scope_spans.spans.append(one)
     return request.SerializeToString()
@@ -266,20 +287,35 @@ STEPS = st.tuples(st.sampled_from(["come", "come", "come", "store", "refuse", "f
     requests=[([SPANS[1]], []), ([SPANS[0]], [])],
     steps=[("come", 0), ("finish", 0), ("come", 0), ("refuse", 0), ("finish", 0)],
     keeps_all=True,
+    owners=[NOBODY] * 6,
 )
 @example(  # So does the other half of a failed call.
     requests=[([SPANS[6]], []), ([SPANS[7], EXTRA], [])],
     steps=[("come", 0), ("finish", 0), ("come", 0), ("refuse", 0), ("finish", 0)],
     keeps_all=True,
+    owners=[NOBODY] * 6,
 )
 @example(  # What builds on a refused request is refused with it, though it was stored itself.
     requests=[([SPANS[2], EXTRA], []), ([SPANS[3]], [])],
     steps=[("come", 0), ("come", 0), ("store", 1), ("finish", 1), ("refuse", 0), ("finish", 0), ("finish", 0)],
     keeps_all=True,
+    owners=[NOBODY] * 6,
 )
-@given(requests=requests_of_a_story(), steps=st.lists(STEPS, max_size=24), keeps_all=st.booleans())
+@given(
+    requests=requests_of_a_story(),
+    steps=st.lists(STEPS, max_size=24),
+    keeps_all=st.booleans(),
+    owners=st.one_of(
+        st.sampled_from(OWNERS).map(lambda owner: [owner] * 6),
+        st.lists(st.sampled_from(OWNERS), min_size=6, max_size=6),
+    ),
+)
 def test_what_is_left_is_what_the_committed_requests_alone_leave(
-    store: DelayedStore, requests: list[Request], steps: list[tuple[str, int]], keeps_all: bool
+    store: DelayedStore,
+    requests: list[Request],
+    steps: list[tuple[str, int]],
+    keeps_all: bool,
+    owners: list[Owner],
 ) -> None:
     per_minute = 1e9 if keeps_all else 1e-6
     real = Collecting(store, per_minute)
@@ -300,7 +336,7 @@ def test_what_is_left_is_what_the_committed_requests_alone_leave(
         if step == "come" and coming:
             number, request = coming.popleft()
             numbers.append(number)
-            real.ingest(request)
+            real.ingest(request, owners[number])
         elif step == "finish" and real.open:
             finish(choice % len(real.open))
         elif step in ("store", "refuse") and store.queued:
@@ -313,7 +349,7 @@ def test_what_is_left_is_what_the_committed_requests_alone_leave(
     alone = Collecting(store, per_minute)
     spend_the_budget(alone)
     for number in sorted(committed):
-        alone.ingest(requests[number])
+        alone.ingest(requests[number], owners[number])
         while store.queued:
             store.end(0, is_stored=True)
         assert alone.finish(0) is not None
@@ -377,7 +413,7 @@ def test_a_request_that_waits_keeps_its_plain_bytes_no_longer(store: DelayedStor
     assert kept < 1_000_000
     store.end(0, is_stored=True)
     collecting.pipeline.commit(batch)
-    unsampled = collecting.pipeline._collector.unsampled.remove({sent.trace_id for _, sent in many})
+    unsampled = collecting.pipeline._collector.unsampled.remove(voted(many))
     assert len(list(unpack(unsampled))) == batch.tally.not_sampled > 50
 
 
@@ -385,11 +421,11 @@ def test_pending_samples_come_back_at_once_and_the_oldest_is_given_up_first() ->
     journals, pending = Journals(), PendingSamples()
     first = journals.begin()
     for number in range(5000):
-        pending.add((b"", number.to_bytes(2)), PendingSample(Call(), 1.0, None, float(number)), first)
+        pending.add(key(number), PendingSample(Call(), 1.0, None, float(number)), first)
     journals.commit(first)
     joined = journals.begin()
     for number in range(2000):
-        pending.remove((b"", number.to_bytes(2)), joined)
+        pending.remove(key(number), joined)
     start = time.perf_counter()
     journals.rollback(joined)
     # Each by itself put into its place took a millisecond and a half.

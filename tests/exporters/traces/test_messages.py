@@ -14,6 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 
 from exporters.traces.calls import log_content
+from exporters.traces.conventions.convention import Context
 from exporters.traces.decode.spans import Event
 from exporters.traces.messages import bodies, envelopes, parts, places
 from telltale.conversation import Conversation, Message, Part, texts
@@ -585,7 +586,7 @@ def test_a_requests_records_of_a_span_are_joined_at_once() -> None:
     ]
     request = ExportLogsServiceRequest(resource_logs=[ResourceLogs(scope_logs=[ScopeLogs(log_records=records)])])
     began = time.process_time()
-    [(_, logged)] = log_content.read(request)
+    [(_, logged)] = log_content.read(request, Context(None, (), {}))
     assert time.process_time() - began < 8
     assert (len(logged.said.system), len(logged.said.messages)) == (MANY // 2, MANY // 2)
 

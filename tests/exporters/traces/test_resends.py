@@ -194,7 +194,7 @@ def test_a_call_is_drawn_once_however_many_spans_it_has(tmp_path: Path, inner_fi
         bare, full = [span({**BARE, **one}) for one in ids], [span({**BARE, **one, **CONTENT}) for one in ids]
         for spans in (bare, full) if inner_first else (full, bare):
             collecting.send(*spans)
-    collecting.pipeline.promote([], "feedback")
+    collecting.pipeline.promote({}, "feedback")
     weights = [1 / sample.inclusion_probability for sample in collecting.samples() if sample.inclusion_probability]
     assert collecting.counted("telltale_requests_total") == 1500
     assert len(weights) == len(collecting.samples()) >= 20
@@ -215,7 +215,7 @@ def test_feedback_promotes_one_sample_of_a_call_with_two_spans(tmp_path: Path) -
         collecting.send(inner)
         collecting.send(outer)
         drawn = [sample for sample in collecting.samples() if sample.trace_id == inner.trace_id.hex()]
-        found = collecting.pipeline.promote([inner.trace_id], "feedback")
+        found = collecting.pipeline.promote({inner.trace_id: {"acme"}}, "feedback")
         assert [sample.response for sample in [*drawn, *found]] == ["Paris."]
     collecting.store.close()
 

@@ -30,6 +30,10 @@ def ref(body: bytes) -> CallRef:
     return found
 
 
+def voted(*refs: CallRef) -> dict[bytes, set[str]]:
+    return {ref.call.trace_id: {"acme"} for ref in refs}
+
+
 def decide(collector: SampleCollector, ref: CallRef) -> Sample | None:
     return collector.decide(ref, 1.0, Journals().begin(), Tally())
 
@@ -43,7 +47,7 @@ def test_a_call_that_cannot_be_read_in_full_does_not_stop_the_others() -> None:
     whole = ref(good.SerializeToString())
     for one in (broken, whole):
         collector.unsampled.add(one, 1.0)
-    [sample] = collector.promote([broken.call.trace_id, whole.call.trace_id], "feedback", Journals().begin(), Tally())
+    [sample] = collector.promote(voted(broken, whole), "feedback", Journals().begin(), Tally())
     assert (sample.trace_id, sample.tenant, sample.promoted_by) == (whole.call.trace_id.hex(), "acme", "feedback")
 
 
@@ -114,8 +118,8 @@ def test_so_has_one_whose_content_comes_in_logs() -> None:
     pending = ref(body(content=False))
     assert decide(collector, pending) is None
     said = Conversation([], [{"role": "user", "parts": [text("?")]}], [{"role": "assistant", "parts": [text("!")]}])
-    span = (pending.call.trace_id, pending.call.span_id)
-    joined = collector.join(span, Logged("", said, 10), Journals().begin(), Tally())
+    span = pending.call.span_key
+    joined = collector.join(span, Logged("", said, 10, "acme"), Journals().begin(), Tally())
     assert known(joined) == KNOWN
     assert joined is not None
     assert joined.conversation is not None
@@ -132,10 +136,10 @@ def test_tools_that_stand_in_the_span_are_kept_with_messages_in_logs(name: str) 
     }
     pending = ref(body(content=False, **tools))
     assert decide(collector, pending) is None
-    span = (pending.call.trace_id, pending.call.span_id)
+    span = pending.call.span_key
     answer: list[Message] = [{"role": "assistant", "parts": [text("!")]}]
     said = Conversation([text("Be terse.")], [{"role": "user", "parts": [text("?")]}], answer)
-    sample = collector.join(span, Logged(name, said, 10), Journals().begin(), Tally())
+    sample = collector.join(span, Logged(name, said, 10, "acme"), Journals().begin(), Tally())
     assert sample is not None
     assert sample.conversation is not None
     assert sample.conversation.tools == [{"name": "look_up", "description": "Looks up."}]
@@ -146,7 +150,7 @@ def test_and_one_that_somebody_voted_on() -> None:
     collector = SampleCollector(KEEPING, CollectorRegistry())
     unsampled = ref(body())
     collector.unsampled.add(unsampled, 1.0)
-    [promoted] = collector.promote([unsampled.call.trace_id], "feedback", Journals().begin(), Tally())
+    [promoted] = collector.promote(voted(unsampled), "feedback", Journals().begin(), Tally())
     assert known(promoted) == KNOWN
 
 

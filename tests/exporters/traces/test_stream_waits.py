@@ -94,9 +94,10 @@ def test_a_stream_whose_wait_is_not_here_has_no_duration(in_process: InProcess) 
 def test_of_many_alike_the_nearest_is_chosen(ends: list[float], gap: float) -> None:
     known = StreamWaits()
     for end in ends:
-        known.add(Wait(7, end - 1.0, end), JOURNAL)
+        known.add(Wait(7, end - 1.0, end, "acme"), JOURNAL)
     call = Call()
-    call.request_hash, call.stream_s, call.duration_s, call.start_unix_s = 7, 3.0, None, ends[-1] + gap + 3.0
+    call.tenant, call.request_hash = "acme", 7
+    call.stream_s, call.duration_s, call.start_unix_s = 3.0, None, ends[-1] + gap + 3.0
 
     known.complete(call, JOURNAL)
 
@@ -109,5 +110,5 @@ def test_waits_are_few_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(stream_waits, "MOST", 3)
     known = StreamWaits()
     for number in range(5):
-        known.add(Wait(number, time.time(), time.time()), JOURNAL)
+        known.add(Wait(number, time.time(), time.time(), "acme"), JOURNAL)
     assert list(known._by_asked) == [2, 3, 4]

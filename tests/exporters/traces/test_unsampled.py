@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from librt.vecs import append
 
 from exporters.traces.calls.call import Call, CallRef
+from exporters.traces.calls.owners import key_mark
 from exporters.traces.decode.otlp_protobuf import Group, Source
 from exporters.traces.keep.unsampled import GENERATIONS, UnsampledBuffer, UnsampledCall, unpack
 
@@ -28,8 +29,13 @@ def request(first: int, sizes: list[int], resource_size: int = 0, packed: bool =
         group.ends = append(group.ends, sum(sizes[: number + 1]))
         call = Call()
         call.set_ids((first + number).to_bytes(16), (first + number).to_bytes(8), b"")
+        call.tenant = "acme"
         refs.append(CallRef(call, group, number))
     return refs
+
+
+def wanted(*refs: CallRef) -> dict[bytes, set[str]]:
+    return {ref.call.trace_id: {"acme"} for ref in refs}
 
 
 def spans(found: list[UnsampledCall]) -> list[bytes]:
@@ -56,7 +62,7 @@ def test_all_bytes_that_it_keeps_alive_are_within_the_bound(
             buffer.add(ref, 1.0)
             known.append(ref)
     size = buffer.size
-    found = [(ref, unsampled) for ref in known for unsampled in buffer.remove({ref.call.trace_id})]
+    found = [(ref, unsampled) for ref in known for unsampled in buffer.remove(wanted(ref))]
     alive = sum(len(body) for body in {id(kept.source.body): kept.source.body for _, kept in found}.values())
     alive += resource_size * len({id(kept.source.resource) for _, kept in found})
     assert alive <= size <= BYTES + BYTES // GENERATIONS
@@ -67,11 +73,11 @@ def test_all_bytes_that_it_keeps_alive_are_within_the_bound(
 def test_a_call_is_removed_when_it_is_promoted() -> None:
     buffer, made = UnsampledBuffer(BYTES, 60.0), request(1, [100, 200])
     for ref in made:
-        ref.call.tenant = "acme"
+        ref.call.key_mark = key_mark("acme")
         buffer.add(ref, 1.0)
-    [one] = buffer.remove({made[1].call.trace_id})
-    assert (spans([one]), one.tenant) == ([span(made[1])], "acme")
-    assert spans(buffer.remove({ref.call.trace_id for ref in made})) == [span(made[0])]
+    [one] = buffer.remove(wanted(made[1]))
+    assert (spans([one]), one.key_tenant) == ([span(made[1])], "acme")
+    assert spans(buffer.remove(wanted(*made))) == [span(made[0])]
 
 
 def test_nothing_stays_beyond_its_age() -> None:
@@ -80,14 +86,14 @@ def test_nothing_stays_beyond_its_age() -> None:
     buffer.expire(150.0)
     assert buffer.size > 0
     buffer.expire(161.0)
-    assert (buffer.size, buffer.remove({made[0].call.trace_id})) == (0, [])
+    assert (buffer.size, buffer.remove(wanted(made[0]))) == (0, [])
 
 
 def test_of_a_request_that_is_larger_than_a_part_of_it_single_calls_are_kept() -> None:
     buffer, made = UnsampledBuffer(BYTES, 60.0), request(1, [9_000, 50_000])
     for ref in made:
         buffer.add(ref, 1.0)
-    found = buffer.remove({ref.call.trace_id for ref in made})
+    found = buffer.remove(wanted(*made))
     assert [found[0].source.body] == spans(found) == [span(made[0])]
 
 
@@ -99,5 +105,5 @@ def test_calls_that_are_added_later_need_no_plain_bytes(packed: bool) -> None:
         buffer.add(ref, 1.0)
     # Of what is too large to be kept whole, as much as there is room for.
     assert sum(len(ref.group.body) for ref in detached) == 60_000 + 9_000 + 9_000 + 30_000
-    found = spans(buffer.remove({ref.call.trace_id for ref in [*small, *large]}))
+    found = spans(buffer.remove(wanted(*small, *large)))
     assert found == [one for one in expected if len(one) < BYTES // GENERATIONS]

@@ -63,6 +63,18 @@ def score(**changes: object) -> Score:
     return Score(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def test_a_call_of_another_tenant_is_another_call(store: Store) -> None:
+    """Ids are no secret, and two may be told to send what one of them sent."""
+    ours, theirs, third = (sample(tenant=tenant, prompt=tenant, observed_at=1.79e9) for tenant in ("a", "b", "c"))
+    for rows in ([ours], [theirs, ours, third], [third, theirs], [ours]):
+        store.write(lambda c, rows=rows: samples.save(c, rows, now=5.0))
+    with store.read() as connection:
+        found = samples.load(connection, trace_ids=[ours.trace_id])
+    assert [(one.tenant, one.prompt) for one in found] == [("a", "a"), ("b", "b"), ("c", "c")]
+    assert all(abs(one.observed_at - 1.79e9) < 1e-6 for one in found)
+    assert store.write(lambda c: samples.save(c, [theirs, sample(2)], now=5.0)) == 1
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(prompt=TEXT, response=TEXT, redactions=st.dictionaries(st.sampled_from(["email", "card"]), st.integers(1, 9)))
 def test_sample_comes_back_as_it_went_in(store: Store, prompt: str, response: str, redactions: dict[str, int]) -> None:
