@@ -33,6 +33,7 @@ TRACES = (
     "resends",
     "journal",
     "sample_collector",
+    "tenants",
     "http2",
     "otlp_json",
     "bounds",
