@@ -38,7 +38,7 @@ COLLECTOR = (
         "counter",
         "",
         ("model",),
-        "Calls with tokens of a model that the price table does not name.",
+        "Calls with tokens and without a cost: the table names no such model, or not all numbers are known.",
     ),
     Metric(
         "telltale_collector_queue_bytes",

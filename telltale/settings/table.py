@@ -126,7 +126,9 @@ def _day(value: str) -> str:
 class Price(Section):
     """USD per million tokens of one model, from a day on."""
 
-    model: Named = Field(description="Served or requested model id; a trailing * matches any ending.")
+    model: Named = Field(
+        description="Served or requested model id; a trailing * matches any ending. The closest one counts."
+    )
     input: float = Field(ge=0, description="USD per million input tokens.")
     output: float = Field(ge=0, description="USD per million output tokens.")
     cached_input: float | None = Field(None, ge=0, description="USD per million input tokens read from a cache.")

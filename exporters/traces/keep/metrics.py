@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -9,7 +10,7 @@ from typing import Final, NamedTuple
 from mypy_extensions import i64
 
 from exporters.traces.calls.call import Call
-from exporters.traces.conventions.fields import TOKEN_FIELDS
+from exporters.traces.conventions.fields import INPUT, OUTPUT, TOKEN_FIELDS
 from exporters.traces.core.interning import spread
 from exporters.traces.core.series import Counter, Histogram, Registry
 from telltale.settings import Price
@@ -179,15 +180,17 @@ class CallMetrics:
         return row
 
     def _price(self, call: Call, row: _Row) -> None:
-        # Embeddings have no output tokens.
-        if call.input_tokens is None or (call.output_tokens is None and call.operation != "embeddings"):
+        counts = call.token_counts
+        is_known = counts[INPUT] >= 0 and (counts[OUTPUT] >= 0 or call.operation == "embeddings")
+        if not is_known and not _has_tokens(call):
             return
         day = int(call.start_unix_s // DAY)
         if row.day != day or row.requested != call.model_requested or row.served != call.model_served:
             # Folded calls share a row, whatever their model is.
             row.day, row.requested, row.served = day, call.model_requested, call.model_served
             row.price = price(call, self._prices)
-        if row.price is None:
+        if row.price is None or not is_known:
+            # Whatever kind of tokens it has: what half of them cost is not what the call did.
             if row.unpriced is None:
                 row.unpriced = self.registry.counter("telltale_unpriced_calls_total", row.use[1])
             row.unpriced.value += 1
@@ -216,10 +219,28 @@ class CallMetrics:
 
 
 def price(call: Call, prices: tuple[Price, ...]) -> Price | None:
-    """The newest price of the call's model that was valid on its day (UTC)."""
+    """The price of a call on its day (UTC), whatever the table's order.
+
+    An exact name comes before a pattern and a longer pattern before a shorter one; of two that are alike the served
+    model's before the requested one's, then the newest.
+    """
     day = datetime.fromtimestamp(call.start_unix_s, UTC).date().isoformat()
-    valid = [found for found in prices if found.since <= day and _matches(found.model, call)]
-    return max(valid, key=lambda found: found.since) if valid else None
+    best: Price | None = None
+    rank = (0, 0, "")
+    for found in prices:
+        if found.since <= day:
+            name = _name_of(found.model, call)
+            if name > 0 and (best is None or (_closeness(found.model), name, found.since) > rank):
+                best, rank = found, (_closeness(found.model), name, found.since)
+    return best
+
+
+def _has_tokens(call: Call) -> bool:
+    counts = call.token_counts
+    for kind in range(i64(len(KINDS))):
+        if counts[kind] > 0:
+            return True
+    return False
 
 
 def cost(call: Call, price: Price) -> float:
@@ -234,11 +255,20 @@ def cost(call: Call, price: Price) -> float:
     return used / MILLION
 
 
-def _matches(pattern: str, call: Call) -> bool:
-    names = [name for name in (call.model_served, call.model_requested) if name]
-    if pattern.endswith("*"):
-        return any(name.startswith(pattern[:-1]) for name in names)
-    return pattern in names
+def _name_of(pattern: str, call: Call) -> int:
+    """Which of a call's names a price is for: 2 for the served model's, 1 for the requested one's, 0 for none."""
+    if call.model_served and _matches(pattern, call.model_served):
+        return 2
+    return 1 if call.model_requested and _matches(pattern, call.model_requested) else 0
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def _closeness(pattern: str) -> int:
+    """How closely a pattern describes a model: its length, and more than any for a name of no pattern."""
+    return len(pattern) if pattern.endswith("*") else sys.maxsize
 
 
 def _safe(labels: _Labels) -> _Labels:

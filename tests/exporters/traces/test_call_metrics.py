@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.traces.calls.call import Call
 from exporters.traces.conventions.fields import CACHE_WRITE_INPUT, CACHED_INPUT, INPUT, OUTPUT
-from exporters.traces.keep.metrics import OTHER, CallMetrics
+from exporters.traces.keep.metrics import OTHER, CallMetrics, price
 from telltale.settings import Price
 
 LABELS = st.fixed_dictionaries({
@@ -80,7 +82,7 @@ def test_embeddings_cost_their_input() -> None:
     measure.add(one)
     costs = [value for (name, _), value in page(measure).items() if name == "telltale_cost_usd_total"]
     unpriced = [value for (name, _), value in page(measure).items() if name == "telltale_unpriced_calls_total"]
-    assert (costs, unpriced) == ([2.0], [1.0])
+    assert (costs, unpriced) == ([2.0], [1.0, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -121,3 +123,48 @@ def test_each_call_beyond_the_bound_is_counted_as_folded() -> None:
         value for (name, about), value in found.items()
         if name == "telltale_requests_total" and ("tenant", OTHER) in about
     ) == 4  # fmt: skip
+
+
+def test_the_closest_price_counts_whatever_the_order_of_the_table() -> None:
+    rows = [
+        Price(model="*", input=9.0, output=0.0),
+        Price(model="gpt-4o*", input=2.5, output=0.0),
+        Price(model="gpt-4o-mini*", input=0.2, output=0.0, since="2026-01-01"),
+        Price(model="gpt-4o-mini", input=0.15, output=0.0),
+        Price(model="gpt-4o-mini", input=0.1, output=0.0, since="2026-06-01"),
+        Price(model="gpt-4o-mini-2024", input=0.12, output=0.0),
+    ]
+    expected = {
+        ("gpt-4o-mini", None): 0.1,
+        ("gpt-4o-mini", "gpt-4o-mini-2024"): 0.12,
+        ("gpt-4o-mini", "gpt-4o-2024"): 0.1,
+        ("auto", "gpt-4o-mini-2025"): 0.2,
+        ("gpt-4o", "gpt-4o-2024"): 2.5,
+        ("o1", None): 9.0,
+    }
+    for seed in range(20):
+        table = tuple(Random(seed).sample(rows, len(rows)))
+        for (requested, served), price_of_input in expected.items():
+            one = call({"model_requested": requested, "model_served": served}, 0)
+            one.start_unix_s = 1_790_000_000.0
+            found = price(one, table)
+            assert found is not None
+            assert found.input == price_of_input, (requested, served)
+
+
+def test_tokens_of_any_kind_without_a_price_are_counted() -> None:
+    measure = CallMetrics((Price(model="m", input=1.0, output=1.0),), 10)
+    for model, kind in (("n", OUTPUT), ("n", CACHED_INPUT), ("m", OUTPUT), ("n", INPUT)):
+        one = call({"model_requested": model}, 0)
+        one.set_tokens(INPUT, None)
+        one.set_tokens(kind, 5)
+        measure.add(one)
+    nothing = call({"model_requested": "n"}, 0)
+    nothing.set_tokens(INPUT, None)
+    measure.add(nothing)
+    unpriced = {
+        dict(labels)["model"]: value
+        for (name, labels), value in page(measure).items()
+        if name == "telltale_unpriced_calls_total"
+    }
+    assert unpriced == {"n": 3.0, "m": 1.0}
