@@ -237,7 +237,7 @@ def price(call: Call, prices: tuple[Price, ...]) -> Price | None:
 
 def _has_tokens(call: Call) -> bool:
     counts = call.token_counts
-    for kind in range(i64(len(KINDS))):
+    for kind in range(i64(len(KINDS))):  # noqa: SIM110 - mypyc makes plain C of the loop
         if counts[kind] > 0:
             return True
     return False
