@@ -13,6 +13,7 @@ from typing import Final
 
 from prometheus_client import Counter
 
+from exporters.traces.decode.attributes import MAX_WORD
 from exporters.traces.keep.drafting import Draft
 from exporters.traces.keep.known_texts import KnownTexts
 from exporters.traces.keep.presidio import Presidio, Unavailable
@@ -126,7 +127,8 @@ class SampleRedactor:
 
     def _same(self, tenant: str, name: str, redacted: str) -> str:
         """A name under which things must still hold together, though it may be somebody's."""
-        return name if redacted == name else pseudonym(self._key, f"{tenant}\0{name}")
+        # One as long as that was cut, and what is left of a secret is not recognised.
+        return name if redacted == name and len(name) < MAX_WORD else pseudonym(self._key, f"{tenant}\0{name}")
 
 
 def _version(name: str, redacted: str) -> str | None:

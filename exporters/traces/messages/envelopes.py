@@ -17,7 +17,6 @@ ROLES = {
     "AIMessageChunk": "assistant", "SystemMessage": "system", "ToolMessage": "tool", "FunctionMessage": "tool",
 }  # fmt: skip
 _OWN_ROLES = ("system", "user", "assistant", "tool")
-MAX_ROLE = 32
 # Items of OpenAI's Responses API, which stand beside messages and not in them.
 _ASSISTANT_ITEMS = ("function_call", "custom_tool_call", "reasoning", "mcp_call")
 _RESULT_ITEMS = ("function_call_output", "custom_tool_call_output")
@@ -81,7 +80,7 @@ def choice(value: Value) -> Message | None:
     if finish is None and inner is not value:
         finish = next((inner[name] for name in _FINISH if isinstance(inner.get(name), str)), None)
     if isinstance(finish, str) and finish:
-        message["finish_reason"] = finish[:MAX_ROLE]
+        message["finish_reason"] = finish
     return message if found or "finish_reason" in message else None
 
 
@@ -164,7 +163,7 @@ def _role(message: Fields, default: str) -> str:
         role = kind if isinstance(kind, str) and (kind in ROLES or kind in _OWN_ROLES) else None
     if not isinstance(role, str) or not role:
         return default
-    return ROLES.get(role, role)[:MAX_ROLE]
+    return ROLES.get(role, role)
 
 
 def _parts(message: Fields) -> list[Part]:
@@ -228,7 +227,7 @@ def _split(role: str, found: list[Part], message: Fields) -> list[Message]:
             last["name"] = name
         finish = message.get("finish_reason")
         if isinstance(finish, str) and finish:
-            last["finish_reason"] = finish[:MAX_ROLE]
+            last["finish_reason"] = finish
         made.append(last)
     return made
 

@@ -219,6 +219,26 @@ def test_secrets_are_removed_wherever_they_stand(receiving: Receiving) -> None:
     assert call["arguments"] == {"[EMAIL]": {"card": "[CARD]"}, "password": "[SECRET]"}
 
 
+@pytest.mark.parametrize("before", range(10, 260, 5))
+def test_no_secret_is_cut_in_two_before_it_is_looked_for(receiving: Receiving, before: int) -> None:
+    name = "x" * before + " mina.kim@example.com"
+    parts = [
+        *({"type": "text", "content": "hi"}, {"type": name, "content": "x"}, {"type": f"{name}_call", "input": {}}),
+        {"type": "blob", "mime_type": name, "content": "eA=="},
+        {"type": "uri", "modality": name, "uri": "https://example.com"},
+        {"type": "tool_call", "id": name, "name": name, "arguments": {}},
+    ]
+    said = [{"role": role, "name": name, "parts": parts} for role in ("user", name)]
+    answers = [{"role": "assistant", "content": "Sure.", "finish_reason": name}]
+    names = ("gen_ai.conversation.id", "gen_ai.agent.name", "gen_ai.prompt.version", "deployment.environment")
+    [sample] = receiving.send(request(json.dumps(said), json.dumps(answers), **dict.fromkeys(names, name)))
+    # A reason that only the attribute has.
+    more = {"gen_ai.response.finish_reasons": [name]}
+    [other] = receiving.send(request(json.dumps([user("Why?")]), ANSWER, **more))
+    assert "mina" not in repr(sample)
+    assert "mina" not in repr(other)
+
+
 TEXTS = st.sampled_from(
     ["hi", "\ud800", "a\0b", TYPED, "\U0001f600" * 50, "mina@example.com", "x" * 70_000, "{", '{"a":']
 ) | st.text(max_size=30)
