@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import parts
-from exporters.traces.messages.joining import new_parts
+from exporters.traces.messages.joining import beyond
 from telltale.conversation import Message, Part, text
 
 ROLES = {
@@ -74,7 +74,7 @@ def choice(value: Value) -> Message | None:
     inner = _plain(inner)
     found = _parts(inner)
     if inner is not value:
-        found += new_parts(found, _calls(_list(value.get("tool_calls"))))
+        found += beyond(found, _calls(_list(value.get("tool_calls"))))
     message: Message = {"role": _role(inner, "assistant"), "parts": found}
     finish = next((value[name] for name in _FINISH if isinstance(value.get(name), str)), None)
     if finish is None and inner is not value:
@@ -129,13 +129,13 @@ def written_parts(content: str, role: Value) -> Value:
     """Parts that a sender of flat attributes wrote as JSON; text where it may be what somebody typed.
 
     What a user types may look like parts. That is harmless of text and media, which stay with the user, and not of
-    tool calls and results, which only a model and a tool make.
+    tool calls and results, which only a model and a tool make, whatever their sender calls the others.
     """
     parsed = attributes.loose(content)
     if not isinstance(parsed, list) or not all(isinstance(item, dict) and _is_part(item) for item in parsed):
         return content
     read = parts.read(parsed)
-    spoken = role in ("user", "human", None)
+    spoken = _role({"role": role}, "user") not in ("assistant", "tool")
     return content if spoken and any(str(part["type"]).startswith(("tool_", "json")) for part in read) else parsed
 
 
@@ -192,7 +192,8 @@ def _parts(message: Fields) -> list[Part]:
         calls = attributes.loose(calls)
     old = message.get("function_call") or more.get("function_call")
     # Some write a call both as a part and beside the parts.
-    return found + new_parts(found, _calls([*_list(calls), *([old] if isinstance(old, dict) else [])]))
+    found += beyond(found, _calls(_list(calls)))
+    return found + beyond(found, _calls([old] if isinstance(old, dict) else []))
 
 
 def _calls(items: list[Value]) -> list[Part]:
