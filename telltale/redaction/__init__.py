@@ -55,6 +55,14 @@ def within(redacted: str, size: int, most: int) -> str:
     return (redacted[:-BEYOND] if size > most + BEYOND else redacted)[:most]
 
 
+def is_version(name: str) -> bool:
+    """Whether a name is a version of four numbers, which looks like an address."""
+    return _VERSION.fullmatch(name) is not None
+
+
+_VERSION = re.compile(r"v?\d{1,5}(?:\.\d{1,5}){3}", re.ASCII)
+
+
 def pseudonym(key: bytes, name: str) -> str:
     """A stable pseudonym for a name, which cannot be computed without the key."""
     return hmac.new(key, name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

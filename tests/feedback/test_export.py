@@ -487,6 +487,21 @@ def test_rules_added_since_are_applied(settings: Settings, call: Any, say: Any, 
     assert "E-54321" not in written
 
 
+def test_rules_added_since_reach_every_name(settings: Settings, call: Any, tmp_path: Path) -> None:
+    names = ("app", "environment", "agent_name", "agent_version", "prompt_name", "prompt_version")
+    call(0, **dict.fromkeys((*names, "conversation_id", "finish_reason"), "of E-12345"))
+    call(1, agent_version="1.2.3.4", prompt_version="v1.2.3.4", app="shop")
+    ruled = Settings(data_dir=tmp_path, redaction={"rules": {"badge": r"E-\d{5}"}})  # type: ignore[arg-type]  # pydantic
+
+    main(ruled, model="chat", format="jsonl", output=tmp_path / "x.jsonl")
+
+    named, plain = lines(tmp_path / "x.jsonl")
+    assert {named[name] for name in (*names, "conversation_id", "finish_reason")} == {"of [BADGE]"}
+    assert (plain["agent_version"], plain["prompt_version"], plain["app"]) == ("1.2.3.4", "v1.2.3.4", "shop")
+    assert "E-12345" not in "".join(path.read_text() for path in tmp_path.glob("x.jsonl*"))
+    assert json.loads((tmp_path / "x.jsonl.manifest.json").read_text())["redaction"]["removed"] == {"badge": 8}
+
+
 def test_more_than_a_page_is_read_whole_and_in_order(
     store: Store, settings: Settings, call: Any, say: Any, tmp_path: Path
 ) -> None:

@@ -6,7 +6,6 @@ hundreds of milliseconds. Short ones are done at once, because handing them over
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
@@ -19,7 +18,7 @@ from exporters.traces.keep.known_texts import KnownTexts
 from exporters.traces.keep.presidio import Presidio, Unavailable
 from telltale.conversation import Conversation, texts
 from telltale.records import Sample
-from telltale.redaction import BEYOND, Counts, Redactor, pseudonym, within
+from telltale.redaction import BEYOND, Counts, Redactor, is_version, pseudonym, within
 from telltale.settings import Settings
 
 # Characters of a request's samples from which on a thread redacts them: a few milliseconds of the costliest text.
@@ -32,8 +31,6 @@ WORKERS: Final = 4
 MOST_OF_A_NAME: Final = 128
 MOST_OF_AN_ATTRIBUTE: Final = 256
 HASH: Final = 32
-# With four numbers it looks like an address.
-_VERSION: Final = re.compile(r"v?\d{1,5}(?:\.\d{1,5}){3}")
 
 
 class SampleRedactor:
@@ -132,4 +129,4 @@ class SampleRedactor:
 
 
 def _version(name: str, redacted: str) -> str | None:
-    return (name if _VERSION.fullmatch(name) else redacted)[:MOST_OF_A_NAME] or None
+    return (name if is_version(name) else redacted)[:MOST_OF_A_NAME] or None
