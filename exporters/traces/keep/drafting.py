@@ -51,9 +51,18 @@ class Slot:
         self.most = most
         self.text = text if self.size <= most + BEYOND else text[: most + BEYOND]
         self.is_json = is_json
-        if is_json and self.size > most:
+        if self.size > most:
             # Nothing else must hold what may be megabytes.
             fields[key] = None
+
+    @property
+    def is_id(self) -> bool:
+        """Whether it only tells things apart, and what is in it does not matter."""
+        return self.key == "id" and self.most == MOST_OF_A_NAME
+
+    def name(self, name: str) -> None:
+        """Put a name in place of an id."""
+        self.fields[self.key] = name
 
     def put(self, redacted: str) -> None:
         """Put the redacted text, or the JSON that it holds, in its place."""

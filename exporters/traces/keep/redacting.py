@@ -98,7 +98,10 @@ class SampleRedactor:
         if self._presidio is not None:
             said = self._presidio.redact(said, counts)
         for slot, text in zip(slots, said, strict=True):
-            slot.put(self._same(sample.tenant, slot.text, text) if slot.key == "id" else text)
+            if slot.is_id:
+                slot.name(self._same(sample.tenant, slot.text, text))
+            else:
+                slot.put(text)
         conversation = draft.finish()
         derived = texts.of(conversation)
         tenant = sample.tenant
@@ -124,7 +127,7 @@ class SampleRedactor:
 
     def _same(self, tenant: str, name: str, redacted: str) -> str:
         """A name under which things must still hold together, though it may be somebody's."""
-        # One as long as that was cut, and what is left of a secret is not recognised.
+        # One as long as that may have been cut, and what is left of a secret is not recognised.
         return name if redacted == name and len(name) < MAX_WORD else pseudonym(self._key, f"{tenant}\0{name}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -121,6 +122,21 @@ def test_a_part_that_is_cut_says_so(part: Part) -> None:
     assert isinstance(made[key], str)
     assert len(str(made[key])) == 50
     assert "truncated" not in part
+
+
+@pytest.mark.parametrize("kind", ["text", "refusal", "widget", "arguments"])
+def test_a_draft_that_waits_holds_no_more_than_is_kept(kind: str) -> None:
+    tracemalloc.start()
+    try:
+        draft = Draft(1 << 16, 1 << 18, reasoning=False)
+        long = "x" * (10 << 20)
+        part = call(long) if kind == "arguments" else {"type": kind, "content": long}
+        draft.take(Conversation(messages=[{"role": "user", "parts": [part]}]))
+        del long, part
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1 << 20
 
 
 def test_reasoning_is_left_out_unless_it_is_asked_for() -> None:

@@ -159,6 +159,24 @@ def test_calls_of_tools_keep_to_their_answers_whatever_their_ids_are() -> None:
     assert "@" not in str(kept)
 
 
+@pytest.mark.parametrize("size", [255, 256, 257, 768, 769, 5000])
+def test_a_long_id_is_no_reason_to_call_a_call_cut(size: int) -> None:
+    """LiteLLM puts the signature of a thought of Gemini's into a call's id."""
+    name = "call_1__thought__".ljust(size, "A")
+    called: Part = {"type": "tool_call", "id": name, "name": "f", "arguments": {}}
+    other: Part = {"type": "tool_call", "id": "call_2" + name, "name": "f", "arguments": {}}
+    answered: Part = {"type": "tool_call_response", "id": name, "response": "18"}
+    said = Conversation(
+        messages=[{"role": "assistant", "parts": [called, other]}, {"role": "tool", "parts": [answered]}]
+    )
+    [kept] = redactor().redact([whole(said)])
+    assert kept.conversation is not None
+    (first, second), (third,) = (message["parts"] for message in kept.conversation.messages)
+    assert first["id"] == third["id"] != second["id"]
+    assert len(str(first["id"])) <= 256
+    assert "truncated" not in first.keys() | second.keys() | third.keys()
+
+
 def test_all_that_is_redacted_counts_for_a_thread() -> None:
     stored = Stored()
     said = Conversation(system=[text("x" * 30_000)] * 4, messages=[{"role": "user", "parts": [text("hi")]}])
