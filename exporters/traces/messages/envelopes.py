@@ -163,7 +163,11 @@ def _role(message: Fields, default: str) -> str:
         role = kind if isinstance(kind, str) and (kind in ROLES or kind in _OWN_ROLES) else None
     if not isinstance(role, str) or not role:
         return default
-    return ROLES.get(role, role)
+    known = ROLES.get(role)
+    if known is not None:
+        return known
+    small = role.lower()
+    return ROLES.get(small) or (small if small in _OWN_ROLES else role)
 
 
 def _parts(message: Fields) -> list[Part]:

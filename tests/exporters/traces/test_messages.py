@@ -627,3 +627,15 @@ def test_only_models_and_tools_write_calls_of_tools(role: str) -> None:
     said = places.of_span({**flat, "gen_ai.prompt.1.role": "user", "gen_ai.prompt.1.content": "hi"})
     parts_of_it = said.system or said.messages[0]["parts"]
     assert parts_of_it == [text(typed)]
+
+
+@pytest.mark.parametrize(
+    ("written", "role"),
+    [("USER", "user"), ("User", "user"), ("CHATBOT", "assistant"), ("Human", "user"), ("AI", "assistant"),
+     ("SYSTEM", "system"), ("Developer", "system"), ("TOOL", "tool"), ("Narrator", "Narrator")],
+)  # fmt: skip
+def test_roles_are_the_same_in_capitals(written: str, role: str) -> None:
+    """As Cohere's and Google's older APIs, and .NET's SDKs, write them."""
+    [made] = envelopes.of({"role": written, "content": "no"})
+    assert made["role"] == role
+    assert [made] == envelopes.of({"role": role, "content": "no"})
