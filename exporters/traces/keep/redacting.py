@@ -31,6 +31,8 @@ WORKERS: Final = 4
 MOST_OF_A_NAME: Final = 128
 MOST_OF_AN_ATTRIBUTE: Final = 256
 HASH: Final = 32
+# From as many characters on a user's name is found within other texts; a shorter one stands in many by chance.
+TELLING: Final = 4
 
 
 class SampleRedactor:
@@ -105,6 +107,11 @@ class SampleRedactor:
         conversation = draft.finish()
         derived = texts.of(conversation)
         tenant = sample.tenant
+        user = pseudonym(self._key, f"user\0{tenant}\0{sample.user}")[:HASH] if sample.user else None
+        about = others[len(names) :]
+        if sample.user and user:
+            # Senders repeat a user in other attributes, and name conversations after them.
+            others[0], *about = [_hashed(sample.user, user, text) for text in (others[0], *about)]
         return sample._replace(
             prompt=derived.prompt,
             response=derived.response,
@@ -112,7 +119,7 @@ class SampleRedactor:
             conversation_id=self._same(tenant, names[0], others[0]) or None,
             app=others[1][:MOST_OF_A_NAME] or None,
             environment=others[2][:MOST_OF_A_NAME] or None,
-            user=pseudonym(self._key, f"user\0{tenant}\0{sample.user}")[:HASH] if sample.user else None,
+            user=user,
             agent_name=others[3][:MOST_OF_A_NAME] or None,
             agent_version=_version(names[4], others[4]),
             prompt_name=others[5][:MOST_OF_A_NAME] or None,
@@ -120,7 +127,7 @@ class SampleRedactor:
             finish_reason=others[7] or None,
             attributes={
                 name: within(text, len(whole), MOST_OF_AN_ATTRIBUTE)
-                for (name, whole), text in zip(sample.attributes.items(), others[len(names) :], strict=True)
+                for (name, whole), text in zip(sample.attributes.items(), about, strict=True)
             },
             redactions=counts,
         )
@@ -129,6 +136,13 @@ class SampleRedactor:
         """A name under which things must still hold together, though it may be somebody's."""
         # One as long as that may have been cut, and what is left of a secret is not recognised.
         return name if redacted == name and len(name) < MAX_WORD else pseudonym(self._key, f"{tenant}\0{name}")
+
+
+def _hashed(user: str, hashed: str, text: str) -> str:
+    """A text with a user's hash in place of the user."""
+    if text == user:
+        return hashed
+    return text.replace(user, hashed) if len(user) >= TELLING else text
 
 
 def _version(name: str, redacted: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,16 +66,22 @@ class Receiving:
         assert [sample._replace(id=None) for sample in read] == self.stored
 
 
-@pytest.fixture
-def receiving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiving]:
-    inside = receiver_in_process.make(tmp_path, sampling={"per_minute": 1e9})
-    made, save = Receiving(inside), samples.save
+def noted(made: Receiving) -> Callable[[Connection, list[Sample], float], int]:
+    """What saves samples, and notes them."""
+    save = samples.save
 
     def note(connection: Connection, found: list[Sample], now: float) -> int:
         made.stored += found
         return save(connection, found, now)
 
-    monkeypatch.setattr(samples, "save", note)
+    return note
+
+
+@pytest.fixture
+def receiving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiving]:
+    inside = receiver_in_process.make(tmp_path, sampling={"per_minute": 1e9})
+    made = Receiving(inside)
+    monkeypatch.setattr(samples, "save", noted(made))
     yield made
     inside.store.close()
 
@@ -237,6 +243,20 @@ def test_no_secret_is_cut_in_two_before_it_is_looked_for(receiving: Receiving, b
     [other] = receiving.send(request(json.dumps([user("Why?")]), ANSWER, **more))
     assert "mina" not in repr(sample)
     assert "mina" not in repr(other)
+
+
+def test_a_user_is_kept_as_a_hash_whatever_the_operator_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = ["user.id", "enduser.id", "metadata", "tier"]
+    inside = receiver_in_process.make(tmp_path, sampling={"per_minute": 1e9, "attributes": wanted})
+    receiving = Receiving(inside)
+    monkeypatch.setattr(samples, "save", noted(receiving))
+    for asked in (json.dumps([user("Why?")]), [user("Why?")]):
+        more = {"user.id": "kim-42", "enduser.id": "lee-43", "metadata": '{"by": "kim-42"}', "tier": "gold"}
+        [sample] = receiving.send(request(asked, **more))
+        assert sample.attributes == {"metadata": f'{{"by": "{sample.user}"}}', "tier": "gold"}
+    inside.store.close()
 
 
 TEXTS = st.sampled_from(

@@ -129,6 +129,22 @@ def test_a_user_is_kept_as_a_hash_that_only_the_key_can_make() -> None:
     assert set(first) <= set("0123456789abcdef")
 
 
+def test_no_attribute_tells_who_the_user_is() -> None:
+    given = {"id": "kim-42", "metadata": '{"user": "kim-42", "tier": "gold"}', "tier": "gold", "short": "m 7"}
+    [kept, short] = redactor().redact(
+        [
+            sample(conversation="chat-of-kim-42")._replace(user="kim-42", attributes=given),
+            sample(conversation="7f")._replace(user="7", attributes={"id": "7", "count": "17"}),
+        ]
+    )
+    assert kept.attributes == {
+        **given, "id": kept.user, "metadata": f'{{"user": "{kept.user}", "tier": "gold"}}'
+    }  # fmt: skip
+    assert "kim" not in repr(kept._replace(conversation=None))
+    # Too short to be told from what else has this digit.
+    assert (short.attributes, short.conversation_id) == ({"id": short.user, "count": "17"}, "7f")
+
+
 def test_names_and_attributes_are_redacted_and_bounded() -> None:
     [kept] = redactor().redact(
         [
