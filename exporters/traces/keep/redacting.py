@@ -19,6 +19,7 @@ from exporters.traces.keep.presidio import Presidio, Unavailable
 from telltale.conversation import Conversation, texts
 from telltale.records import Sample
 from telltale.redaction import BEYOND, Counts, Redactor, is_version, pseudonym, within
+from telltale.redaction.writing import readable
 from telltale.settings import Settings
 
 # Characters of a request's samples from which on a thread redacts them: a few milliseconds of the costliest text.
@@ -98,7 +99,8 @@ class SampleRedactor:
         redacted = self._texts.redact([*originals, *names, *values], counts)
         said, others = redacted[: len(slots)], redacted[len(slots) :]
         if self._presidio is not None:
-            said = self._presidio.redact(said, counts)
+            # It knows no escapes.
+            said = self._presidio.redact([readable(text) for text in said], counts)
         for slot, text in zip(slots, said, strict=True):
             if slot.is_id:
                 slot.name(self._same(sample.tenant, slot.text, text))
