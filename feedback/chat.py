@@ -90,7 +90,7 @@ def _asked(conversation: Conversation) -> _Turns:
     turns = _Turns()
     system: Message = {"role": "system", "parts": conversation.system}
     for message in (system, *conversation.messages):
-        _refuse_cut(message["parts"])
+        _refuse_cut([cast("Part", message), *message["parts"]])
         turns.add(message)
     if not turns.messages or turns.messages[-1]["role"] == "system":
         raise Unfit("no_question")

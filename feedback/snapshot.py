@@ -25,11 +25,16 @@ from telltale.conversation import texts
 from telltale.conversation.redacting import redacted
 from telltale.feedback import current, match
 from telltale.records import Feedback, Sample
-from telltale.redaction import Redactor
+from telltale.redaction import Redactor, is_version
 from telltale.store import feedback, samples
 
 PAGE_ROWS = 500
 PROGRESS_EVERY = 5_000
+# What a sender named, beside all that was said.
+NAMES = (
+    *("conversation_id", "app", "environment", "agent_name", "agent_version", "prompt_name", "prompt_version"),
+    "finish_reason",
+)
 Progress = Callable[[str], None]
 Pair = tuple[Sample, list[Feedback]]
 
@@ -165,24 +170,27 @@ def _feedback_on(connection: Connection, page: Sequence[Sample], last_id: int) -
 
 
 def _clean(sample: Sample, redactor: Redactor) -> Sample:
-    names, values = list(sample.attributes), list(sample.attributes.values())
+    names = {name: text for name in NAMES if (text := getattr(sample, name)) and not is_version(text)}
+    values = [*names.values(), *sample.attributes.values()]
     removed = Counter(sample.redactions)
-    attributes: list[str] = []
+    beside: list[str] = []
 
     def redact(found: list[str]) -> list[str]:
         cleaned, counts = redactor.redact(*found, *values)
         removed.update(counts)
-        attributes[:] = cleaned[len(found) :]
+        beside[:] = cleaned[len(found) :]
         return cleaned[: len(found)]
 
     said = redacted(dataset.conversation(sample), redact)
     prompt, response = texts.of(said)
+    named: dict[str, Any] = dict(zip(names, beside, strict=False))
     return sample._replace(
         prompt=prompt,
         response=response,
         conversation=said,
-        attributes=dict(zip(names, attributes, strict=True)),
+        attributes=dict(zip(sample.attributes, beside[len(names) :], strict=True)),
         redactions=dict(removed),
+        **named,
     )
 
 

@@ -18,20 +18,28 @@ A field that nobody sent is absent. `truncated: true` says that it was longer th
 
 
 class Message(TypedDict):
-    """One turn. `role` is system, user, assistant or tool, else what the sender wrote."""
+    """One turn. `role` is system, user, assistant or tool, else what the sender wrote.
+
+    `truncated` says that its role, name or reason was longer, or that alternatives behind it were left out.
+    """
 
     role: str
     parts: list[Part]
     name: NotRequired[str]
     finish_reason: NotRequired[str]
+    truncated: NotRequired[bool]
 
 
 class Tool(TypedDict):
-    """A tool that the model may call. `schema` is the JSON schema of its arguments."""
+    """A tool that the model may call. `schema` is the JSON schema of its arguments.
+
+    `truncated` says that it was longer, or that others behind it were left out; where all were, one has no name.
+    """
 
     name: str
     description: NotRequired[str]
     schema: NotRequired[Value]
+    truncated: NotRequired[bool]
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ import re2
 from telltale.redaction.json_marks import quoted
 from telltale.redaction.rules import SHAPES
 from telltale.redaction.shape import Check, Shape, in_row
-from telltale.redaction.writing import BREAK, GONE, SIGN, hide, readable, show, visible
+from telltale.redaction.writing import BREAK, GONE, SIGN, hide, readable, show, stored, visible
 
 # How many characters past a length limit are also searched.
 BEYOND = 512
@@ -34,7 +34,8 @@ def redact(text: str, extra_rules: Mapping[str, str] | None = None) -> tuple[str
     """The text with `[KIND]` in place of what was found, and how many of each kind were removed.
 
     `extra_rules` maps a kind to an RE2 expression and runs before the built-in rules. Escapes such as `\\u0040` are
-    resolved first, or an escaped address would be missed; NUL and lone surrogates, invalid in any store, are replaced.
+    resolved first, or an escaped address would be missed; where nothing is found they stay as they were written. NUL
+    and lone surrogates, invalid in any store, are replaced.
     JSON stays valid: a number in it becomes a string. Raises ValueError for an expression that RE2 does not accept.
     """
     [redacted], counts = _redactor(tuple(sorted((extra_rules or {}).items()))).redact(text)
@@ -53,6 +54,14 @@ def within(redacted: str, size: int, most: int) -> str:
     Its last BEYOND characters are dropped if the text went on, because a match cut in two there was not recognised.
     """
     return (redacted[:-BEYOND] if size > most + BEYOND else redacted)[:most]
+
+
+def is_version(name: str) -> bool:
+    """Whether a name is a version of four numbers, which looks like an address."""
+    return _VERSION.fullmatch(name) is not None
+
+
+_VERSION = re.compile(r"v?\d{1,5}(?:\.\d{1,5}){3}", re.ASCII)
 
 
 def pseudonym(key: bytes, name: str) -> str:
@@ -100,7 +109,7 @@ class Redactor:
         """Like the function `redact`, for several texts: one search covers them all if none has anything to remove."""
         originals, counts = [readable(text) for text in texts], Counts()
         hidden = [hide(visible(text)) for text in originals]
-        encoded = [text.encode() for text, _ in hidden]
+        given = encoded = [text.encode() for text, _ in hidden]
         # Without what was removed, a rule may find what stood in a word with it, or in a row.
         for _ in range(PASSES):
             found = self._look(encoded)
@@ -110,11 +119,15 @@ class Redactor:
             encoded = self._remove(found, encoded, counts)
             if encoded == before:
                 break
+        written = [stored(text, seen) for text, seen in zip(texts, originals, strict=True)]
         if not counts:
-            return originals, counts
+            return written, counts
         marks = {rule.mark for rule in self._rules if rule.kind in counts}
         quoted_texts = [quoted(data, marks).decode("utf-8", "replace") for data in encoded]
-        return [show(text, written) for text, (_, written) in zip(quoted_texts, hidden, strict=True)], counts
+        shown = [show(text, places) for text, (_, places) in zip(quoted_texts, hidden, strict=True)]
+        # Where nothing was removed nothing changes, whatever was found in others.
+        unchanged = [before == after for before, after in zip(given, encoded, strict=True)]
+        return [kept if same else text for text, kept, same in zip(shown, written, unchanged, strict=True)], counts
 
     def _remove(self, found: list[int], texts: list[bytes], counts: Counts) -> list[bytes]:
         """The texts without what the rules find."""

@@ -20,6 +20,17 @@ def readable(text: str) -> str:
     return text if text.isascii() else _plain(_storable(text))
 
 
+def stored(text: str, seen: str) -> str:
+    """A text in which nothing was found, as it was written but for what no store takes; `seen` is it made readable."""
+    if text == seen or _HALF.search(text):
+        return seen
+    return _storable(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+
+
+# An escape that may be half a character, at which readers of JSON stop.
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+
+
 def _storable(text: str) -> str:
     # UTF-8 has no lone surrogates.
     try:

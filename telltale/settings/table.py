@@ -98,7 +98,8 @@ class Sampling(Section):
     attributes: tuple[Named, ...] = Field(
         (),
         max_length=32,
-        description="Span or resource attributes to keep with a sample, as redacted text of at most 256 characters.",
+        description="Span or resource attributes to keep with a sample, as redacted text of at most 256 characters; "
+        "a user stays a hash.",
     )
 
 

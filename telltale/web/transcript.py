@@ -46,7 +46,7 @@ def transcript(said: Conversation) -> Transcript:
         turns=[turn for turn in turns if turn.text],
         hidden=len(said.messages) - len(newest),
         omitted=said.omitted,
-        tools=[tool["name"][:MOST_IN_NAME] for tool in said.tools[:MOST_TOOLS]],
+        tools=[tool["name"][:MOST_IN_NAME] for tool in said.tools[:MOST_TOOLS] if tool["name"]],
         is_more=len(said.messages) > 1 or len(said.choices) > 1 or bool(said.system or said.tools or said.documents),
     )
 

@@ -144,6 +144,7 @@ CUT: Part = {"type": "text", "content": "Weath", "truncated": True}
         (said(ASK, system=[CUT]), "cut"),
         (said(ASK, tools=[{"name": "weather", "truncated": True}]), "cut"),
         (said(ASK, answers=[turn("assistant", CUT)]), "cut"),
+        (said(turn("tool", "5", name="weath", truncated=True), ASK), "cut"),
         (said(ASK, answers=[]), "no_answer"),
         (said(ASK, answers=[turn("assistant", finish_reason="stop")]), "no_answer"),
         (said(ASK, answers=[turn("assistant", CALL, RESULT)]), "no_answer"),

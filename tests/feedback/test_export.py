@@ -16,6 +16,8 @@ from telltale.conversation import Conversation, Message, Part, Tool, text
 from telltale.records import Feedback, Sample, Score, Ticket
 from telltale.settings import Settings
 from telltale.store import Store, audit, feedback, samples, scores, tickets
+from telltale.store.contents import blocks
+from telltale.store.upkeep import Upkeep
 
 START = 1_700_000_000.0
 Make = Callable[..., Sample]
@@ -162,6 +164,23 @@ def test_the_same_again_is_byte_identical(settings: Settings, call: Any, say: An
     say(0, value=1.0)
     assert repeat(settings, first.parent / "set.jsonl.manifest.json", third) == 0
     assert third.read_bytes() == first.read_bytes()
+
+
+@pytest.mark.parametrize("format", ["kto", "sft", "prompts", "jsonl"])
+def test_the_bytes_are_the_same_once_blocks_were_merged(
+    store: Store, settings: Settings, call: Any, say: Any, tmp_path: Path, format: str
+) -> None:
+    for number in range(150):
+        call(number, conversation=replace(AGENT, choices=[{"role": "assistant", "parts": [text(f"{number}")]}]))
+        say(number, value=float(number % 2))
+    with store.read() as connection:
+        before = blocks.sizes(connection, 0, 1000)
+    main(settings, model="chat", format=format, output=tmp_path / "a.jsonl")  # type: ignore[arg-type]  # a literal
+    Upkeep(store, retention=1e9, max_bytes=0).round(now=START + 200)
+    with store.read() as connection:
+        assert len(blocks.sizes(connection, 0, 1000)) < len(before)
+    assert repeat(settings, tmp_path / "a.jsonl.manifest.json", tmp_path / "b.jsonl") == 0
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 
 def test_a_repeat_without_its_rows_says_so(
@@ -485,6 +504,21 @@ def test_rules_added_since_are_applied(settings: Settings, call: Any, say: Any, 
     assert written.count("[BADGE]") == 10
     assert "E-12345" not in written
     assert "E-54321" not in written
+
+
+def test_rules_added_since_reach_every_name(settings: Settings, call: Any, tmp_path: Path) -> None:
+    names = ("app", "environment", "agent_name", "agent_version", "prompt_name", "prompt_version")
+    call(0, **dict.fromkeys((*names, "conversation_id", "finish_reason"), "of E-12345"))
+    call(1, agent_version="1.2.3.4", prompt_version="v1.2.3.4", app="shop")
+    ruled = Settings(data_dir=tmp_path, redaction={"rules": {"badge": r"E-\d{5}"}})  # type: ignore[arg-type]  # pydantic
+
+    main(ruled, model="chat", format="jsonl", output=tmp_path / "x.jsonl")
+
+    named, plain = lines(tmp_path / "x.jsonl")
+    assert {named[name] for name in (*names, "conversation_id", "finish_reason")} == {"of [BADGE]"}
+    assert (plain["agent_version"], plain["prompt_version"], plain["app"]) == ("1.2.3.4", "v1.2.3.4", "shop")
+    assert "E-12345" not in "".join(path.read_text() for path in tmp_path.glob("x.jsonl*"))
+    assert json.loads((tmp_path / "x.jsonl.manifest.json").read_text())["redaction"]["removed"] == {"badge": 8}
 
 
 def test_more_than_a_page_is_read_whole_and_in_order(

@@ -162,6 +162,13 @@ def test_a_long_conversation_is_shown_in_part_and_said_so(service: Any, make_sam
     assert "turn-1979-" not in page
 
 
+def test_a_name_that_turns_the_line_around_turns_itself_alone(service: Any) -> None:
+    """A right-to-left override (U+202E) in a tool's name would write the names behind it backwards."""
+    page = look(service, "/feedback").text
+    [style] = re.findall(r'href="([^"]+style\.[^"]*css[^"]*)"', page)
+    assert re.search(r"^code \{[^}]*unicode-bidi: isolate;", look(service, style).text, re.MULTILINE)
+
+
 def test_scripts_anywhere_in_a_conversation_stay_text(service: Any, make_sample: Callable[..., Sample]) -> None:
     call: Part = {"type": "tool_call", "name": SCRIPT, "arguments": {SCRIPT: SCRIPT}}
     conversation = Conversation(

@@ -425,3 +425,20 @@ def test_a_number_removed_from_json_leaves_it_valid(depth: int) -> None:
     for _ in range(depth):
         found = json.loads(found["arguments"])
     assert found == {"card": "[CARD]", "n": [1, "[CARD]"], "t": "a, [CARD], b"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r're.compile("[\u4e00-\u9fff]")',
+        r'{"a": "\u00e9"}',
+        "\uff11\uff12\uff13\uff14\uff15\uff16\uff17 \uff1a",
+        r"C:\users\u0041",
+        "zero\u200bwidth",
+    ],
+)
+def test_what_has_nothing_to_remove_stays_as_it_was_written(text: str) -> None:
+    """Code is written in escapes too, and a model learns from it."""
+    assert redact(text) == (text, {})
+    [kept, cleaned], counts = Redactor().redact(text, r"a\u0040example.com")
+    assert (kept, cleaned, counts) == (text, "[EMAIL]", {"email": 1})

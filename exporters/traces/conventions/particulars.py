@@ -78,6 +78,8 @@ _PARAMETER_OF: Final = {
     for name, keys in _PARAMETERS.items()
     for rank, (prefix, key) in enumerate((prefix, key) for prefix in _PREFIXES for key in keys)
 }
+USERS: Final = frozenset(_TEXTS["user"])
+"""The attributes that name a user, who is kept as a hash alone."""
 NAMES: Final[tuple[str, ...]] = (*_RANKS, *_PARAMETER_OF, *_REQUESTS, "service.name")
 """Every attribute that is read here."""
 

@@ -117,11 +117,14 @@ def truth(value: Value) -> bool | None:
 
 
 def texts(value: Value) -> tuple[str, ...] | None:
-    """A list of short texts, out of a list, a JSON list or a single text; None for an empty one."""
+    """A list of short texts, out of a list, a JSON list or a single text; None for an empty one.
+
+    A text that is not short is left out: cut in two, a secret in it could not be recognised any more.
+    """
     if isinstance(value, str):
         value = loose(value) if value[:1] in '["' else value
     items = value if isinstance(value, list) else [value]
-    return tuple([_storable(item) for item in items if isinstance(item, str) and item]) or None
+    return tuple([_storable(item) for item in items if isinstance(item, str) and 0 < len(item) <= MAX_WORD]) or None
 
 
 def _storable(text: str) -> str:

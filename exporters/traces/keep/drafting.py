@@ -51,9 +51,18 @@ class Slot:
         self.most = most
         self.text = text if self.size <= most + BEYOND else text[: most + BEYOND]
         self.is_json = is_json
-        if is_json and self.size > most:
+        if self.size > most:
             # Nothing else must hold what may be megabytes.
             fields[key] = None
+
+    @property
+    def is_id(self) -> bool:
+        """Whether it only tells things apart, and what is in it does not matter."""
+        return self.key == "id" and self.most == MOST_OF_A_NAME
+
+    def name(self, name: str) -> None:
+        """Put a name in place of an id."""
+        self.fields[self.key] = name
 
     def put(self, redacted: str) -> None:
         """Put the redacted text, or the JSON that it holds, in its place."""
@@ -95,6 +104,8 @@ class Draft:
             turn, said.choices = self._halves(given, newest, most, spent)
         said.system = self._parts(given.system)
         said.tools = [cast("Tool", one) for one in self._each([cast("Part", tool) for tool in given.tools])]
+        if given.tools and not said.tools:
+            said.tools.append({"name": "", "truncated": True})
         self._documents = self._each([{"": document} for document in given.documents])
         if given.documents and not self._documents:
             said.documents.append({"truncated": True})
@@ -150,7 +161,17 @@ class Draft:
         return [message for message, _ in reversed(kept)], omitted
 
     def _messages(self, given: list[Message]) -> list[Message]:
-        return [made for message in given if (made := self._message(message)) is not None]
+        """Alternatives that there is room for. The last one says that others were left out."""
+        made: list[Message] = []
+        for message in given:
+            if self._left < FIXED and made:
+                self._is_cut = True
+                made[-1]["truncated"] = True
+                break
+            one = self._message(message)
+            if one is not None:
+                made.append(one)
+        return made
 
     def _message(self, given: Message) -> Message | None:
         """A turn or an answer; None for one that there is no room for, or that is nothing but reasoning."""

@@ -6,19 +6,20 @@ hundreds of milliseconds. Short ones are done at once, because handing them over
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from prometheus_client import Counter
 
+from exporters.traces.decode.attributes import MAX_WORD
 from exporters.traces.keep.drafting import Draft
 from exporters.traces.keep.known_texts import KnownTexts
 from exporters.traces.keep.presidio import Presidio, Unavailable
 from telltale.conversation import Conversation, texts
 from telltale.records import Sample
-from telltale.redaction import BEYOND, Counts, Redactor, pseudonym, within
+from telltale.redaction import BEYOND, Counts, Redactor, is_version, pseudonym, within
+from telltale.redaction.writing import readable
 from telltale.settings import Settings
 
 # Characters of a request's samples from which on a thread redacts them: a few milliseconds of the costliest text.
@@ -31,8 +32,8 @@ WORKERS: Final = 4
 MOST_OF_A_NAME: Final = 128
 MOST_OF_AN_ATTRIBUTE: Final = 256
 HASH: Final = 32
-# With four numbers it looks like an address.
-_VERSION: Final = re.compile(r"v?\d{1,5}(?:\.\d{1,5}){3}")
+# From as many characters on a user's name is found within other texts; a shorter one stands in many by chance.
+TELLING: Final = 4
 
 
 class SampleRedactor:
@@ -98,12 +99,21 @@ class SampleRedactor:
         redacted = self._texts.redact([*originals, *names, *values], counts)
         said, others = redacted[: len(slots)], redacted[len(slots) :]
         if self._presidio is not None:
-            said = self._presidio.redact(said, counts)
+            # It knows no escapes.
+            said = self._presidio.redact([readable(text) for text in said], counts)
         for slot, text in zip(slots, said, strict=True):
-            slot.put(self._same(sample.tenant, slot.text, text) if slot.key == "id" else text)
+            if slot.is_id:
+                slot.name(self._same(sample.tenant, slot.text, text))
+            else:
+                slot.put(text)
         conversation = draft.finish()
         derived = texts.of(conversation)
         tenant = sample.tenant
+        user = pseudonym(self._key, f"user\0{tenant}\0{sample.user}")[:HASH] if sample.user else None
+        about = others[len(names) :]
+        if sample.user and user:
+            # Senders repeat a user in other attributes, and name conversations after them.
+            others[0], *about = [_hashed(sample.user, user, text) for text in (others[0], *about)]
         return sample._replace(
             prompt=derived.prompt,
             response=derived.response,
@@ -111,7 +121,7 @@ class SampleRedactor:
             conversation_id=self._same(tenant, names[0], others[0]) or None,
             app=others[1][:MOST_OF_A_NAME] or None,
             environment=others[2][:MOST_OF_A_NAME] or None,
-            user=pseudonym(self._key, f"user\0{tenant}\0{sample.user}")[:HASH] if sample.user else None,
+            user=user,
             agent_name=others[3][:MOST_OF_A_NAME] or None,
             agent_version=_version(names[4], others[4]),
             prompt_name=others[5][:MOST_OF_A_NAME] or None,
@@ -119,15 +129,23 @@ class SampleRedactor:
             finish_reason=others[7] or None,
             attributes={
                 name: within(text, len(whole), MOST_OF_AN_ATTRIBUTE)
-                for (name, whole), text in zip(sample.attributes.items(), others[len(names) :], strict=True)
+                for (name, whole), text in zip(sample.attributes.items(), about, strict=True)
             },
             redactions=counts,
         )
 
     def _same(self, tenant: str, name: str, redacted: str) -> str:
         """A name under which things must still hold together, though it may be somebody's."""
-        return name if redacted == name else pseudonym(self._key, f"{tenant}\0{name}")
+        # One as long as that may have been cut, and what is left of a secret is not recognised.
+        return name if redacted == name and len(name) < MAX_WORD else pseudonym(self._key, f"{tenant}\0{name}")
+
+
+def _hashed(user: str, hashed: str, text: str) -> str:
+    """A text with a user's hash in place of the user."""
+    if text == user:
+        return hashed
+    return text.replace(user, hashed) if len(user) >= TELLING else text
 
 
 def _version(name: str, redacted: str) -> str | None:
-    return (name if _VERSION.fullmatch(name) else redacted)[:MOST_OF_A_NAME] or None
+    return (name if is_version(name) else redacted)[:MOST_OF_A_NAME] or None

@@ -42,8 +42,9 @@ class SampleCollector:
 
     def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
         self._settings = settings
-        # Content is kept as content.
-        self._wanted = tuple([name for name in settings.sampling.attributes if name not in fast_content.CONTENT])
+        # Content is kept as content, and a user as a hash.
+        others = (*fast_content.CONTENT, *particulars.USERS)
+        self._wanted = tuple([name for name in settings.sampling.attributes if name not in others])
         self._names = fast_content.Names(self._wanted)
         self._sampler = RateSampler(settings.sampling.per_minute)
         self._forced = RateSampler(FORCED_PER_MINUTE)

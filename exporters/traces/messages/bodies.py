@@ -193,7 +193,7 @@ def _finished(made: list[Message], body: Fields) -> list[Message]:
         for name in ("finish_reason", "stop_reason", "stopReason", "done_reason"):
             reason = body.get(name)
             if isinstance(reason, str) and reason and "finish_reason" not in message:
-                message["finish_reason"] = reason[: envelopes.MAX_ROLE]
+                message["finish_reason"] = reason
     return made
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import parts
-from exporters.traces.messages.joining import new_parts
+from exporters.traces.messages.joining import beyond
 from telltale.conversation import Message, Part, text
 
 ROLES = {
@@ -17,7 +17,6 @@ ROLES = {
     "AIMessageChunk": "assistant", "SystemMessage": "system", "ToolMessage": "tool", "FunctionMessage": "tool",
 }  # fmt: skip
 _OWN_ROLES = ("system", "user", "assistant", "tool")
-MAX_ROLE = 32
 # Items of OpenAI's Responses API, which stand beside messages and not in them.
 _ASSISTANT_ITEMS = ("function_call", "custom_tool_call", "reasoning", "mcp_call")
 _RESULT_ITEMS = ("function_call_output", "custom_tool_call_output")
@@ -75,13 +74,13 @@ def choice(value: Value) -> Message | None:
     inner = _plain(inner)
     found = _parts(inner)
     if inner is not value:
-        found += new_parts(found, _calls(_list(value.get("tool_calls"))))
+        found += beyond(found, _calls(_list(value.get("tool_calls"))))
     message: Message = {"role": _role(inner, "assistant"), "parts": found}
     finish = next((value[name] for name in _FINISH if isinstance(value.get(name), str)), None)
     if finish is None and inner is not value:
         finish = next((inner[name] for name in _FINISH if isinstance(inner.get(name), str)), None)
     if isinstance(finish, str) and finish:
-        message["finish_reason"] = finish[:MAX_ROLE]
+        message["finish_reason"] = finish
     return message if found or "finish_reason" in message else None
 
 
@@ -130,13 +129,13 @@ def written_parts(content: str, role: Value) -> Value:
     """Parts that a sender of flat attributes wrote as JSON; text where it may be what somebody typed.
 
     What a user types may look like parts. That is harmless of text and media, which stay with the user, and not of
-    tool calls and results, which only a model and a tool make.
+    tool calls and results, which only a model and a tool make, whatever their sender calls the others.
     """
     parsed = attributes.loose(content)
     if not isinstance(parsed, list) or not all(isinstance(item, dict) and _is_part(item) for item in parsed):
         return content
     read = parts.read(parsed)
-    spoken = role in ("user", "human", None)
+    spoken = _role({"role": role}, "user") not in ("assistant", "tool")
     return content if spoken and any(str(part["type"]).startswith(("tool_", "json")) for part in read) else parsed
 
 
@@ -164,7 +163,11 @@ def _role(message: Fields, default: str) -> str:
         role = kind if isinstance(kind, str) and (kind in ROLES or kind in _OWN_ROLES) else None
     if not isinstance(role, str) or not role:
         return default
-    return ROLES.get(role, role)[:MAX_ROLE]
+    known = ROLES.get(role)
+    if known is not None:
+        return known
+    small = role.lower()
+    return ROLES.get(small) or (small if small in _OWN_ROLES else role)
 
 
 def _parts(message: Fields) -> list[Part]:
@@ -193,7 +196,8 @@ def _parts(message: Fields) -> list[Part]:
         calls = attributes.loose(calls)
     old = message.get("function_call") or more.get("function_call")
     # Some write a call both as a part and beside the parts.
-    return found + new_parts(found, _calls([*_list(calls), *([old] if isinstance(old, dict) else [])]))
+    found += beyond(found, _calls(_list(calls)))
+    return found + beyond(found, _calls([old] if isinstance(old, dict) else []))
 
 
 def _calls(items: list[Value]) -> list[Part]:
@@ -228,7 +232,7 @@ def _split(role: str, found: list[Part], message: Fields) -> list[Message]:
             last["name"] = name
         finish = message.get("finish_reason")
         if isinstance(finish, str) and finish:
-            last["finish_reason"] = finish[:MAX_ROLE]
+            last["finish_reason"] = finish
         made.append(last)
     return made
 

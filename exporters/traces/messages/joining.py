@@ -29,6 +29,14 @@ def complete(*said: Conversation) -> Conversation:
     )
 
 
+def beyond(known: list[Part], more: list[Part]) -> list[Part]:
+    """Of more parts those that are not known yet, as often as they come: a tool may be called twice alike."""
+    if not (known and more):
+        return more
+    seen = {attributes.canonical(part) for part in known}
+    return [part for part in more if attributes.canonical(part) not in seen]
+
+
 def new_parts(known: list[Part], more: list[Part]) -> list[Part]:
     """Of more parts those that are not known yet, each once: some senders repeat in one place what stands in another.
 

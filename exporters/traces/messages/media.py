@@ -14,7 +14,6 @@ KINDS: Final[tuple[str, ...]] = (
     *("image", "input_image", "image_url", "image_file", "audio", "input_audio", "video", "file", "input_file"),
     *("document", "blob", "uri", "media"),
 )
-MAX_NAME = 64
 MOST_NUMBERS = 16
 # Hashes and ids are shorter.
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{256,}={0,2}")
@@ -126,15 +125,15 @@ def _mime(fields: Fields, source: Value) -> str:
         for name in ("mime_type", "mimeType", "media_type", "mediaType", "format"):
             mime = found.get(name)
             if isinstance(mime, str) and mime:
-                return mime[:MAX_NAME]
+                return mime
     head = _HEAD.match(source) if isinstance(source, str) else None
-    return (head[1] or "")[:MAX_NAME] if head else ""
+    return (head[1] or "") if head else ""
 
 
 def _modality(fields: Fields, kind: str, mime: str) -> str:
     told = fields.get("modality")
     if isinstance(told, str) and told:
-        return told[:MAX_NAME]
+        return told
     for known in ("image", "audio", "video"):
         if known in kind or mime.startswith(known):
             return known

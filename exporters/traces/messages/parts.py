@@ -9,7 +9,6 @@ from exporters.traces.decode.spans import Value
 from exporters.traces.messages import media
 from telltale.conversation import Part, text
 
-MAX_KIND = 32
 # The Responses API has an id of the item too, which is not the call's.
 _IDS = ("call_id", "tool_use_id", "tool_call_id", "toolUseId", "toolCallId", "id")
 
@@ -125,7 +124,7 @@ def _other(kind: str, part: Fields) -> Part | None:
     if kind.endswith("_call"):
         return _server_tool_call(part)
     content = _first(part, "content", "text")
-    found: Part = {"type": kind[:MAX_KIND]}
+    found: Part = {"type": kind}
     if isinstance(content, str) and content:
         found["content"] = media.without(content)
     return found

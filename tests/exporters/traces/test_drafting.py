@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -123,6 +124,21 @@ def test_a_part_that_is_cut_says_so(part: Part) -> None:
     assert "truncated" not in part
 
 
+@pytest.mark.parametrize("kind", ["text", "refusal", "widget", "arguments"])
+def test_a_draft_that_waits_holds_no_more_than_is_kept(kind: str) -> None:
+    tracemalloc.start()
+    try:
+        draft = Draft(1 << 16, 1 << 18, reasoning=False)
+        long = "x" * (10 << 20)
+        part = call(long) if kind == "arguments" else {"type": kind, "content": long}
+        draft.take(Conversation(messages=[{"role": "user", "parts": [part]}]))
+        del long, part
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1 << 20
+
+
 def test_reasoning_is_left_out_unless_it_is_asked_for() -> None:
     thought: Part = {"type": "reasoning", "content": "Hm."}
     said = Conversation(
@@ -205,3 +221,32 @@ def test_whatever_it_holds_it_is_bounded_and_storable(
     thoughts = [message for message in said.messages if all(part["type"] == "reasoning" for part in message["parts"])]
     assert 0 <= len(said.messages) - len(made.messages) - made.omitted <= len(thoughts)
     assert repr(said) == before, "others may hold it"
+
+
+@pytest.mark.parametrize("most", range(224, 1700, 7))
+def test_what_is_left_out_is_said(most: int) -> None:
+    """Whatever there is no room for: a data set leaves such a call out, and would else say that it had no tools."""
+    called: Message = {"role": "assistant", "parts": [call({"q": 1})]}
+    answered: Message = {
+        "role": "tool",
+        "parts": [{"type": "tool_call_response", "id": "call_1", "response": "x" * 90}],
+    }
+    odd: Message = {"role": "narrator", "name": "n" * 40, "parts": [text("and so on")]}
+    beside: dict[str, Any] = {
+        "system": [text("S" * 100)],
+        "tools": [{"name": "f"}, {"name": "g", "description": "D" * 50}],
+        "documents": ["d" * 50, {"id": "d"}],
+        "choices": [{"role": "assistant", "parts": [text("a" * 100)], "finish_reason": "stop"}, turn("assistant", "b")],
+    }
+    asked: list[list[Message]] = [
+        [turn("user", "q" * 100)],
+        [odd],
+        [turn("user", "q" * 100), called, answered],
+        [turn("user", "first"), odd, turn("assistant", "A"), turn("user", "q" * 100), called, answered],
+    ]
+    for messages in asked:
+        for left in ([], ["system"], ["tools"], ["system", "tools"], ["documents"], ["tools", "documents"]):
+            held = {name: value for name, value in beside.items() if name == "choices" or name in left}
+            given = Conversation(messages=messages, **held)
+            made = kept(given, most=most)
+            assert made == given or made.omitted or '"truncated":true' in to_json(made).decode(), (given, made)

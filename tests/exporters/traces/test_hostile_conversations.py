@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,16 +66,22 @@ class Receiving:
         assert [sample._replace(id=None) for sample in read] == self.stored
 
 
-@pytest.fixture
-def receiving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiving]:
-    inside = receiver_in_process.make(tmp_path, sampling={"per_minute": 1e9})
-    made, save = Receiving(inside), samples.save
+def noted(made: Receiving) -> Callable[[Connection, list[Sample], float], int]:
+    """What saves samples, and notes them."""
+    save = samples.save
 
     def note(connection: Connection, found: list[Sample], now: float) -> int:
         made.stored += found
         return save(connection, found, now)
 
-    monkeypatch.setattr(samples, "save", note)
+    return note
+
+
+@pytest.fixture
+def receiving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiving]:
+    inside = receiver_in_process.make(tmp_path, sampling={"per_minute": 1e9})
+    made = Receiving(inside)
+    monkeypatch.setattr(samples, "save", noted(made))
     yield made
     inside.store.close()
 
@@ -217,6 +223,40 @@ def test_secrets_are_removed_wherever_they_stand(receiving: Receiving) -> None:
     assert {"card", "secret"} <= sample.redactions.keys()
     [call] = [p for p in sample.conversation.choices[0]["parts"] if p["type"] == "tool_call"]  # type: ignore[union-attr]
     assert call["arguments"] == {"[EMAIL]": {"card": "[CARD]"}, "password": "[SECRET]"}
+
+
+@pytest.mark.parametrize("before", range(10, 260, 5))
+def test_no_secret_is_cut_in_two_before_it_is_looked_for(receiving: Receiving, before: int) -> None:
+    name = "x" * before + " mina.kim@example.com"
+    parts = [
+        *({"type": "text", "content": "hi"}, {"type": name, "content": "x"}, {"type": f"{name}_call", "input": {}}),
+        {"type": "blob", "mime_type": name, "content": "eA=="},
+        {"type": "uri", "modality": name, "uri": "https://example.com"},
+        {"type": "tool_call", "id": name, "name": name, "arguments": {}},
+    ]
+    said = [{"role": role, "name": name, "parts": parts} for role in ("user", name)]
+    answers = [{"role": "assistant", "content": "Sure.", "finish_reason": name}]
+    names = ("gen_ai.conversation.id", "gen_ai.agent.name", "gen_ai.prompt.version", "deployment.environment")
+    [sample] = receiving.send(request(json.dumps(said), json.dumps(answers), **dict.fromkeys(names, name)))
+    # A reason that only the attribute has.
+    more = {"gen_ai.response.finish_reasons": [name]}
+    [other] = receiving.send(request(json.dumps([user("Why?")]), ANSWER, **more))
+    assert "mina" not in repr(sample)
+    assert "mina" not in repr(other)
+
+
+def test_a_user_is_kept_as_a_hash_whatever_the_operator_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = ["user.id", "enduser.id", "metadata", "tier"]
+    inside = receiver_in_process.make(tmp_path, sampling={"per_minute": 1e9, "attributes": wanted})
+    receiving = Receiving(inside)
+    monkeypatch.setattr(samples, "save", noted(receiving))
+    for asked in (json.dumps([user("Why?")]), [user("Why?")]):
+        more = {"user.id": "kim-42", "enduser.id": "lee-43", "metadata": '{"by": "kim-42"}', "tier": "gold"}
+        [sample] = receiving.send(request(asked, **more))
+        assert sample.attributes == {"metadata": f'{{"by": "{sample.user}"}}', "tier": "gold"}
+    inside.store.close()
 
 
 TEXTS = st.sampled_from(

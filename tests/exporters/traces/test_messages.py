@@ -606,3 +606,37 @@ def test_tools_that_stand_in_attributes_of_their_own_are_read() -> None:
     found = {"name": "find", "description": "Finds.", "schema": schema}
     assert places.of_span(openinference).tools == [found, {"name": "book", "schema": {}}]
     assert places.of_span(openllmetry).tools == [found]
+
+
+def test_a_tool_may_be_called_twice_alike() -> None:
+    """Gemini and Ollama give calls no ids."""
+    roll = {"function": {"name": "roll", "arguments": {}}}
+    call = {"type": "tool_call", "name": "roll", "arguments": {}}
+    assert envelopes.of({"role": "assistant", "tool_calls": [roll, roll]}) == [turn("assistant", call, call)]
+    # Once where a sender writes the same both as parts and beside them.
+    both = {"role": "assistant", "parts": [call, call], "tool_calls": [roll, roll], "function_call": roll["function"]}
+    assert envelopes.of(both) == [turn("assistant", call, call)]
+    message = {"content": None, "tool_calls": [roll, roll]}
+    assert envelopes.choice({"message": message, "tool_calls": [roll, roll]}) == turn("assistant", call, call)
+
+
+@pytest.mark.parametrize("role", ["user", "human", "HumanMessage", "User", "USER", "customer", "system", "developer"])
+def test_only_models_and_tools_write_calls_of_tools(role: str) -> None:
+    """Whoever else typed what looks like one, under whatever name their sender has for them."""
+    typed = '[{"type": "tool_call", "id": "c", "name": "pay", "arguments": {}}]'
+    flat = {"gen_ai.prompt.0.role": role, "gen_ai.prompt.0.content": typed}
+    said = places.of_span({**flat, "gen_ai.prompt.1.role": "user", "gen_ai.prompt.1.content": "hi"})
+    parts_of_it = said.system or said.messages[0]["parts"]
+    assert parts_of_it == [text(typed)]
+
+
+@pytest.mark.parametrize(
+    ("written", "role"),
+    [("USER", "user"), ("User", "user"), ("CHATBOT", "assistant"), ("Human", "user"), ("AI", "assistant"),
+     ("SYSTEM", "system"), ("Developer", "system"), ("TOOL", "tool"), ("Narrator", "Narrator")],
+)  # fmt: skip
+def test_roles_are_the_same_in_capitals(written: str, role: str) -> None:
+    """As Cohere's and Google's older APIs, and .NET's SDKs, write them."""
+    [made] = envelopes.of({"role": written, "content": "no"})
+    assert made["role"] == role
+    assert [made] == envelopes.of({"role": role, "content": "no"})

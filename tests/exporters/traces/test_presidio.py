@@ -67,6 +67,12 @@ def test_what_it_finds_goes_before_storage(make_collector: Callable[..., Collect
     assert stored.redactions == {"person": 2, "email": 1}
 
 
+def test_a_name_in_escapes_is_found_too(make_collector: Callable[..., Collector], analyzer: str) -> None:
+    collector = make_collector(TELLTALE_REDACTION__PRESIDIO_URL=analyzer)
+    assert send(collector, chat(prompt=r'{"by": "\u0041da Lovelace"}')) is SpanExportResult.SUCCESS
+    assert [stored.prompt for stored in collector.samples()] == ['{"by": "[PERSON]"}']
+
+
 def test_a_promoted_call_is_looked_at_too(make_collector: Callable[..., Collector], analyzer: str) -> None:
     from telltale.records import Feedback
     from telltale.store import feedback

@@ -129,6 +129,22 @@ def test_a_user_is_kept_as_a_hash_that_only_the_key_can_make() -> None:
     assert set(first) <= set("0123456789abcdef")
 
 
+def test_no_attribute_tells_who_the_user_is() -> None:
+    given = {"id": "kim-42", "metadata": '{"user": "kim-42", "tier": "gold"}', "tier": "gold", "short": "m 7"}
+    [kept, short] = redactor().redact(
+        [
+            sample(conversation="chat-of-kim-42")._replace(user="kim-42", attributes=given),
+            sample(conversation="7f")._replace(user="7", attributes={"id": "7", "count": "17"}),
+        ]
+    )
+    assert kept.attributes == {
+        **given, "id": kept.user, "metadata": f'{{"user": "{kept.user}", "tier": "gold"}}'
+    }  # fmt: skip
+    assert "kim" not in repr(kept._replace(conversation=None))
+    # Too short to be told from what else has this digit.
+    assert (short.attributes, short.conversation_id) == ({"id": short.user, "count": "17"}, "7f")
+
+
 def test_names_and_attributes_are_redacted_and_bounded() -> None:
     [kept] = redactor().redact(
         [
@@ -157,6 +173,24 @@ def test_calls_of_tools_keep_to_their_answers_whatever_their_ids_are() -> None:
     (first, second), (third,) = (message["parts"] for message in kept.conversation.messages)
     assert first["id"] == third["id"] != second["id"]
     assert "@" not in str(kept)
+
+
+@pytest.mark.parametrize("size", [255, 256, 257, 768, 769, 5000])
+def test_a_long_id_is_no_reason_to_call_a_call_cut(size: int) -> None:
+    """LiteLLM puts the signature of a thought of Gemini's into a call's id."""
+    name = "call_1__thought__".ljust(size, "A")
+    called: Part = {"type": "tool_call", "id": name, "name": "f", "arguments": {}}
+    other: Part = {"type": "tool_call", "id": "call_2" + name, "name": "f", "arguments": {}}
+    answered: Part = {"type": "tool_call_response", "id": name, "response": "18"}
+    said = Conversation(
+        messages=[{"role": "assistant", "parts": [called, other]}, {"role": "tool", "parts": [answered]}]
+    )
+    [kept] = redactor().redact([whole(said)])
+    assert kept.conversation is not None
+    (first, second), (third,) = (message["parts"] for message in kept.conversation.messages)
+    assert first["id"] == third["id"] != second["id"]
+    assert len(str(first["id"])) <= 256
+    assert "truncated" not in first.keys() | second.keys() | third.keys()
 
 
 def test_all_that_is_redacted_counts_for_a_thread() -> None:
