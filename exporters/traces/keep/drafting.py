@@ -133,8 +133,8 @@ class Draft:
 
     def _turns(self, given: list[Message], newest: int, turn: Message | None) -> tuple[list[Message], int]:
         """The turns that there is room for, and how many there were besides; `turn` is the one at `newest`."""
-        # The newest first, each with where its slots begin.
-        kept: list[tuple[Message, int]] = []
+        # The newest first, each with where its slots begin and which turn it is.
+        kept: list[tuple[Message, int, int]] = []
         self._is_cut = False
         place = len(given) - 1
         while place >= 0:
@@ -145,20 +145,25 @@ class Draft:
                 del self.slots[start:]
                 break
             if found is not None:
-                kept.append((found, start))
+                kept.append((found, start, place))
             place -= 1
         omitted = place + 1
         if omitted:
+            begin = min(_stepped(omitted, len(kept)), newest if newest > place else len(given) - 1)
             # Not as a condition of the loop, which mypyc makes no C of.
-            if any(message["role"] == "assistant" for message, _ in kept):
-                while kept[-1][0]["role"] == "tool":
-                    # What a tool answered says little without its call.
-                    del self.slots[kept.pop()[1] :]
-                    omitted += 1
+            has_call = any(message["role"] == "assistant" for message, _, _ in kept)
+            while len(kept) > 1:
+                oldest, start, at = kept[-1]
+                # What a tool answered says little without its call.
+                if at >= begin and not (has_call and oldest["role"] == "tool"):
+                    break
+                del self.slots[start:]
+                kept.pop()
+                omitted = at + 1
             if newest <= place and turn is not None:
                 omitted -= 1
-                kept.append((turn, 0))
-        return [message for message, _ in reversed(kept)], omitted
+                kept.append((turn, 0, newest))
+        return [message for message, _, _ in reversed(kept)], omitted
 
     def _messages(self, given: list[Message]) -> list[Message]:
         """Alternatives that there is room for. The last one says that others were left out."""
@@ -245,6 +250,15 @@ class Draft:
 
 def _may_be_deep(text: str) -> bool:
     return text.count("{") + text.count("[") > MOST_LEVELS
+
+
+def _stepped(omitted: int, kept: int) -> int:
+    """With which turn to begin where so many must be left out: a multiple of a quarter of those that are kept, or less.
+
+    So the next calls of a conversation begin with the same turn as this one, and what they repeat is stored once.
+    """
+    step = 1 << max(0, (kept // 4).bit_length() - 1)
+    return -(-omitted // step) * step
 
 
 def _newest(turns: list[Message]) -> int:

@@ -62,6 +62,18 @@ def test_the_oldest_turns_go_first_and_are_counted() -> None:
     )
 
 
+def test_calls_of_a_long_conversation_begin_with_the_same_turn() -> None:
+    """What they repeat is stored once only if it begins alike."""
+    lengths = range(61, 161, 2)
+    found = [kept(chat(length), most=44 * SIZE) for length in lengths]
+    begins = [said.omitted for said in found]
+    for length, said in zip(lengths, found, strict=True):
+        assert said.messages == chat(length).messages[said.omitted :]
+        assert len(said.messages) > 25
+    assert begins == sorted(begins)
+    assert len(set(begins)) <= len(begins) / 3
+
+
 @pytest.mark.parametrize(
     ("most", "left"),
     [
