@@ -272,7 +272,8 @@ def test_the_first_look_passes_over_nothing_that_a_rule_finds(text: str) -> None
     expected, removed = readable(text).encode(), dict[str, int]()
     for rule in redactor._rules * PASSES:
         expected, _ = _apply(rule, expected, removed)
-    assert (redacted, counts) == (expected.decode(), removed)
+    # Where nothing is found a text stays as it was written.
+    assert (redacted, counts) == (expected.decode() if removed else text, removed)
 
 
 @given(st.lists(st.sampled_from([secret for _, secret in PLANTED] + HARMLESS), max_size=6))
