@@ -358,11 +358,13 @@ def test_what_is_left_is_what_the_committed_requests_alone_leave(
 
 
 def spend_the_budget(collecting: Collecting) -> None:
-    """Where few are sampled, the first ones are all the same."""
-    collecting.ingest(([span(number, {**BARE, **CONTENT}) for number in range(100, 150)], []))
-    while collecting.store.queued:
-        collecting.store.end(0, is_stored=True)
-    collecting.finish(0)
+    """Where few are sampled, the first of each tenant are all the same, and a refused request spends its budget."""
+    for place, owner in enumerate(OWNERS):
+        first = 10_000 + 50 * place
+        collecting.ingest(([span(number, {**BARE, **CONTENT}) for number in range(first, first + 50)], []), owner)
+        while collecting.store.queued:
+            collecting.store.end(0, is_stored=True)
+        collecting.finish(0)
 
 
 def test_hundreds_of_requests_that_build_on_one_are_all_answered(store: DelayedStore) -> None:
