@@ -23,7 +23,7 @@ _HTTP2 = (
 _TRACES = (
     *("core/interning", "core/journal", "core/series"),
     *("decode/protobuf", "decode/otlp_protobuf", "decode/spans", "decode/attributes"),
-    *("decode/otlp_json", "decode/bounds"),
+    *("decode/otlp_json", "decode/bounds", "decode/faults"),
     *(f"messages/{name}" for name in ("joining", "media", "parts", "envelopes", "bodies", "places")),
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
     *("conventions/openllmetry", "conventions/particulars"),

@@ -7,8 +7,9 @@ changes.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from typing import NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from prometheus_client import CollectorRegistry
@@ -22,6 +23,7 @@ from exporters.traces.calls.log_content import Logged
 from exporters.traces.calls.owners import SpanKey
 from exporters.traces.calls.stream_waits import StreamWaits
 from exporters.traces.core.journal import Journal, Journals
+from exporters.traces.decode.faults import Faults
 from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.keep.metrics import CallMetrics
 from exporters.traces.keep.redacting import SampleRedactor
@@ -35,16 +37,28 @@ from telltale.settings import Settings
 from telltale.store import Store, access, feedback, samples
 
 
+class Refusal(NamedTuple):
+    """Items of a request that are refused: how many and why; `reason` is the counter's label."""
+
+    reason: str
+    number: int
+    why: str
+
+
 class Batch:
-    """A request in progress: how many of its items were refused and why, what it changed, and what it will count."""
+    """A request in progress: which of its items were refused, what it changed, and what it will count."""
 
-    __slots__ = ("journal", "reason", "refused", "tally")
+    __slots__ = ("journal", "refusals", "tally")
 
-    def __init__(self, journal: Journal, refused: int = 0, reason: str = "") -> None:
+    def __init__(self, journal: Journal, refusals: Iterable[Refusal] = ()) -> None:
         self.journal = journal
         self.tally = Tally()
-        self.refused = refused
-        self.reason = reason
+        self.refusals = [refusal for refusal in refusals if refusal.number]
+
+    @property
+    def refused(self) -> int:
+        """How many items were refused."""
+        return sum([refusal.number for refusal in self.refusals])
 
     @property
     def commit(self) -> Future[int] | None:
@@ -74,17 +88,20 @@ class Pipeline:
         self._journals = Journals()
         self._lock = threading.Lock()
 
-    def decode(self, found: list[Group], tenant: str | None) -> normalise.DecodedCalls:
-        """The calls among these spans; nothing changes, so any thread may do it. Raises protobuf.Malformed."""
-        return normalise.read(found, self._context(tenant), self._table)
+    def decode(self, found: list[Group], tenant: str | None, faults: Faults | None = None) -> normalise.DecodedCalls:
+        """The calls among these spans; nothing changes, so any thread may do it.
 
-    def ingest_traces(self, decoded: normalise.DecodedCalls, refused: int = 0, reason: str = "") -> Batch:
-        """Queue the samples of a request with these calls, `refused` spans of which were left out for that `reason`.
+        Spans that cannot be read go to `faults`; raises protobuf.Malformed for one where none are given.
+        """
+        return normalise.read(found, self._context(tenant), self._table, faults)
+
+    def ingest_traces(self, decoded: normalise.DecodedCalls, refusals: Iterable[Refusal] = ()) -> Batch:
+        """Queue the samples of a request with these calls, from which these spans were left out.
 
         `commit` or `rollback` follows. Raises StoreUnavailable when the store takes none.
         """
         with self._lock:
-            batch = Batch(self._journals.begin(), refused, reason)
+            batch = Batch(self._journals.begin(), refusals)
             try:
                 self._submit(batch, self._sample_spans(decoded, batch), [])
             except BaseException:
@@ -102,12 +119,13 @@ class Pipeline:
         request: ExportLogsServiceRequest,
         tenant: str | None,
         logged: list[tuple[SpanKey, Logged]] | None = None,
+        refusals: Iterable[Refusal] = (),
     ) -> Batch:
         """Join content in logs with calls that wait for it, and take evaluations as feedback; otherwise as above."""
         if logged is None:
             logged = self.decode_logs(request, tenant)
         with self._lock:
-            batch = Batch(self._journals.begin())
+            batch = Batch(self._journals.begin(), refusals)
             try:
                 found = self._sample_logs(logged, batch)
                 self._submit(batch, found, self._evaluations(request, tenant, batch))
@@ -219,8 +237,8 @@ class Pipeline:
             )
         )
         usable = [event for event in events if event is not None]
-        batch.refused = len(events) - len(usable)
-        batch.reason = evaluations.WHY if batch.refused else ""
+        if len(usable) < len(events):
+            batch.refusals.append(Refusal("evaluation", len(events) - len(usable), evaluations.WHY))
         return usable
 
     def _span_of(self, response_id: str, tenant: str, by_key: bool, journal: Journal) -> tuple[bytes, bytes] | None:

@@ -27,6 +27,7 @@ from exporters.traces.conventions.fields import (
 )
 from exporters.traces.core.interning import NameTable
 from exporters.traces.decode import attributes
+from exporters.traces.decode.faults import Faults
 from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.decode.spans import Span, Value
@@ -53,11 +54,14 @@ class DecodedCalls:
         self.waits: list[Wait] = []
 
 
-def read(groups: list[Group], context: Context, table: NameTable) -> DecodedCalls:
-    """The calls among these spans; `table` is `fast_path.attribute_table` of the context. Raises Malformed."""
+def read(groups: list[Group], context: Context, table: NameTable, faults: Faults | None = None) -> DecodedCalls:
+    """The calls among these spans; `table` is `fast_path.attribute_table` of the context.
+
+    Spans that cannot be read go to `faults`; raises Malformed for one where none are given.
+    """
     decoded = DecodedCalls()
     for group in groups:
-        _read(group, context, table, decoded)
+        _read(group, context, table, decoded, faults)
     if groups and decoded.calls:
         size: i64 = 0
         for ref in decoded.calls:
@@ -68,7 +72,7 @@ def read(groups: list[Group], context: Context, table: NameTable) -> DecodedCall
     return decoded
 
 
-def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCalls) -> None:
+def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCalls, faults: Faults | None) -> None:
     body, starts, ends = group.body, group.starts, group.ends
     resource = group.source.resource
     may_be_fast = conventions.is_plain(group.source.scope)
@@ -80,33 +84,38 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
     tenant_mark: i64 = hash(known_tenant) & 0xFFFFFFFF
     mark = key_mark(context.tenant)
     for index in range(i64(len(starts))):
-        found: Call | None = None
-        if may_be_fast:
-            try:
-                found = fast_path.read(body, starts[index], ends[index], table, known_tenant)
-            except (IndexError, UnicodeDecodeError) as error:
-                raise Malformed(CUT_OFF) from error
-            if found is fast_path.NO_CALL:
-                none += 1
-                continue
-        if found is not None:
-            found.tenant = found.tenant or NO_TENANT
-            found.key_mark = mark
-            finalise(found, False, False, False, model)
-            found.label_fingerprint ^= tenant_mark
-            fast += 1
-        else:
-            span = group.span(index)
-            decoded.dropped_attributes += span.dropped_attributes
-            decoded.dropped_events += span.dropped_events
-            found = call(span, context)
-            if found is None:
-                none += 1
-                if conventions.of(span).is_stream_wait(span):
-                    decoded.waits.append(_wait(span, context))
-                continue
-            decoded.conventions[found.convention] = decoded.conventions.get(found.convention, 0) + 1
-        decoded.calls.append(CallRef(found, group, index))
+        try:
+            found: Call | None = None
+            if may_be_fast:
+                try:
+                    found = fast_path.read(body, starts[index], ends[index], table, known_tenant)
+                except (IndexError, UnicodeDecodeError) as error:
+                    raise Malformed(CUT_OFF) from error
+                if found is fast_path.NO_CALL:
+                    none += 1
+                    continue
+            if found is not None:
+                found.tenant = found.tenant or NO_TENANT
+                found.key_mark = mark
+                finalise(found, False, False, False, model)
+                found.label_fingerprint ^= tenant_mark
+                fast += 1
+            else:
+                span = group.span(index)
+                decoded.dropped_attributes += span.dropped_attributes
+                decoded.dropped_events += span.dropped_events
+                found = call(span, context)
+                if found is None:
+                    none += 1
+                    if conventions.of(span).is_stream_wait(span):
+                        decoded.waits.append(_wait(span, context))
+                    continue
+                decoded.conventions[found.convention] = decoded.conventions.get(found.convention, 0) + 1
+            decoded.calls.append(CallRef(found, group, index))
+        except Malformed as error:
+            if faults is None:
+                raise
+            faults.add(str(error))
     for name, number in (("otel", fast), ("none", none)):
         if number:
             decoded.conventions[name] = decoded.conventions.get(name, 0) + number

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from exporters.traces.decode import bounds, otlp_json, otlp_protobuf, protobuf
+from exporters.traces.decode.faults import Faults
 from exporters.traces.decode.otlp_protobuf import Group
 
 Request = TypeVar("Request", bound=Message)
@@ -178,17 +179,23 @@ def small(body: bytes, encoding: str, most: int) -> bytes | None:
 
 
 def spans(
-    body: bytes, encoding: str, content_type: str, limit: int, most: int, plain: bytes | None = None
+    body: bytes,
+    encoding: str,
+    content_type: str,
+    limit: int,
+    most: int,
+    plain: bytes | None = None,
+    faults: Faults | None = None,
 ) -> tuple[list[Group], int]:
     """Where the first `most` spans of a request are, and how many it has. Raises Refused.
 
-    `plain` is the body decompressed, if that is done already.
+    `plain` is the body decompressed, if that is done already. Spans in JSON that are none go to `faults`, if given.
     """
     if plain is None:
         plain = decompress(body, encoding, limit)
     is_json = _media(content_type) == JSON
     if is_json:
-        plain = _json(plain, ExportTraceServiceRequest, most)
+        plain = _json(plain, ExportTraceServiceRequest, most, faults)
     try:
         bounds.spans(plain, ExportTraceServiceRequest, most)
         found, seen = otlp_protobuf.split(plain, most)
@@ -203,13 +210,19 @@ def spans(
 
 
 def logs(
-    body: bytes, encoding: str, content_type: str, limit: int, most: int, plain: bytes | None = None
+    body: bytes,
+    encoding: str,
+    content_type: str,
+    limit: int,
+    most: int,
+    plain: bytes | None = None,
+    faults: Faults | None = None,
 ) -> ExportLogsServiceRequest:
-    """A logs request of at most `most` records; `plain` as for `spans`. Raises Refused."""
+    """A logs request of at most `most` records; `plain` and `faults` as for `spans`. Raises Refused."""
     if plain is None:
         plain = decompress(body, encoding, limit)
     if _media(content_type) == JSON:
-        plain = _json(plain, ExportLogsServiceRequest, most)
+        plain = _json(plain, ExportLogsServiceRequest, most, faults)
     try:
         bounds.logs(plain, ExportLogsServiceRequest, most)
     except bounds.TooMany as error:
@@ -226,12 +239,12 @@ def _protobuf(body: bytes, kind: type[Request]) -> Request:
         raise Refused("malformed", f"the body is not an {kind.__name__}") from error
 
 
-def _json(body: bytes, kind: type[Message], most: int) -> bytes:
+def _json(body: bytes, kind: type[Message], most: int, faults: Faults | None) -> bytes:
     if len(body) > MAX_JSON:
         raise Refused("too_large", f"the body is larger than {MAX_JSON} bytes of JSON: send protobuf, or less at once")
     try:
         bounds.json(body, most)
-        return otlp_json.encode(body, kind)
+        return otlp_json.encode(body, kind, faults)
     except bounds.TooMany as error:
         raise Refused("too_large", f"{error} (from collector.max_spans)") from error
     except otlp_json.NotOtlp as error:

@@ -16,7 +16,11 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from pydantic_core import from_json
 
+from exporters.traces.decode.faults import Faults
+
 ID_FIELDS: Final = ("trace_id", "span_id", "parent_span_id")
+# What is refused by itself.
+ITEMS: Final = ("spans", "log_records")
 
 _MESSAGE: Final = 0
 _STRING: Final = 1
@@ -62,8 +66,8 @@ class _Field:
 _messages: Final[dict[str, dict[str, _Field]]] = {}
 
 
-def encode(body: bytes, kind: type[Message]) -> bytes:
-    """The body as a message of that type in protobuf.
+def encode(body: bytes, kind: type[Message], faults: Faults | None = None) -> bytes:
+    """The body as a message of that type in protobuf. Spans and log records that are none go to `faults`, if given.
 
     Raises NotOtlp if it is not such a message, ValueError or RecursionError if it is not JSON.
     """
@@ -75,7 +79,7 @@ def encode(body: bytes, kind: type[Message]) -> bytes:
     except ValueError:
         # As UTF-8 (RFC 8259, 8.1), as `bounds` counted it: from bytes, the library would guess other encodings.
         tree = json.loads(body.decode("utf-8-sig", "surrogatepass"))
-    return _message(tree, _messages[message.full_name], message.name)
+    return _message(tree, _messages[message.full_name], message.name, faults)
 
 
 def _learn(message: Any) -> None:
@@ -88,7 +92,7 @@ def _learn(message: Any) -> None:
             _learn(field.message_type)
 
 
-def _message(tree: object, fields: dict[str, _Field], name: str) -> bytes:
+def _message(tree: object, fields: dict[str, _Field], name: str, faults: Faults | None) -> bytes:
     if not isinstance(tree, dict):
         raise NotOtlp(f"{name} is no object")
     parts: list[bytes] = []
@@ -99,11 +103,17 @@ def _message(tree: object, fields: dict[str, _Field], name: str) -> bytes:
         if field.is_list and not isinstance(value, list):
             raise NotOtlp(f"{field.name} is no list")
         for item in value if field.is_list else (value,):
-            parts.append(field.tag)
-            if field.kind == _MESSAGE:
-                written = _message(item, _messages[field.message], field.name)
+            if faults is not None and field.name in ITEMS:
+                try:
+                    written = _message(item, _messages[field.message], field.name, None)
+                except NotOtlp as error:
+                    faults.add(str(error))
+                    continue
+            elif field.kind == _MESSAGE:
+                written = _message(item, _messages[field.message], field.name, faults)
             else:
                 written = _scalar(item, field)
+            parts.append(field.tag)
             if field.is_sized:
                 parts.append(varint(len(written)))
             parts.append(written)

@@ -19,9 +19,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from prometheus_client import CollectorRegistry
 
-from exporters.traces.decode import bodies, protobuf
+from exporters.traces.decode import bodies
 from exporters.traces.decode.bodies import Refused
-from exporters.traces.pipeline import Batch, Pipeline
+from exporters.traces.decode.faults import Faults
+from exporters.traces.pipeline import Batch, Pipeline, Refusal
 from exporters.traces.receive.keys import FEEDBACK_SCOPE, OTLP_SCOPE, KeyLookups, tenant
 from exporters.traces.receive.outage_log import OutageLog
 from exporters.traces.receive.score_intake import ScoreIntake, StoredScores
@@ -145,18 +146,23 @@ class Receiver:
         """
         body, encoding, content_type = request.body, request.encoding, request.content_type
         limit, most = self._settings.max_decompressed_bytes, self._settings.max_spans
+        faults = Faults()
         if request.signal == "logs":
-            logs = bodies.logs(body, encoding, content_type, limit, most, plain)
+            logs = bodies.logs(body, encoding, content_type, limit, most, plain, faults)
             logged = self._pipeline.decode_logs(logs, tenant)
-            return lambda: self._pipeline.ingest_logs(logs, tenant, logged)
-        found, seen = bodies.spans(body, encoding, content_type, limit, most, plain)
-        try:
-            decoded = self._pipeline.decode(found, tenant)
-        except protobuf.Malformed as error:
-            raise Refused("malformed", f"the body is not an ExportTraceServiceRequest: {error}") from error
-        refused = seen - sum(len(group.starts) for group in found)
-        reason = f"more than {seen - refused} spans in one request" if refused else ""
-        return lambda: self._pipeline.ingest_traces(decoded, refused, reason)
+            refusals = [Refusal("malformed", faults.count, f"a log record is malformed: {faults.why}")]
+            return lambda: self._pipeline.ingest_logs(logs, tenant, logged, refusals)
+        found, seen = bodies.spans(body, encoding, content_type, limit, most, plain, faults)
+        here = sum([len(group.starts) for group in found])
+        unwritten = faults.count
+        decoded = self._pipeline.decode(found, tenant, faults)
+        if faults.count and faults.count - unwritten == here:
+            raise Refused("malformed", f"the body is not an ExportTraceServiceRequest: {faults.why}")
+        refusals = [
+            Refusal("too_many_spans", seen - here, f"more than {here} spans in one request"),
+            Refusal("malformed", faults.count, f"a span is malformed: {faults.why}"),
+        ]
+        return lambda: self._pipeline.ingest_traces(decoded, refusals)
 
     def finish(self, batch: Batch, signal: Signal = "traces") -> Message:
         """The response to a request whose commit is done. Raises StoreUnavailable where the store did not take it."""
@@ -172,9 +178,10 @@ class Receiver:
         self._pipeline.commit(batch)
         self._requests[signal].inc()
         response = ExportLogsServiceResponse() if signal == "logs" else ExportTraceServiceResponse()
-        if batch.refused:
-            self._rejected.labels("evaluation" if signal == "logs" else "too_many_spans").inc(batch.refused)
-            response.partial_success.error_message = batch.reason
+        if batch.refusals:
+            for refusal in batch.refusals:
+                self._rejected.labels(refusal.reason).inc(refusal.number)
+            response.partial_success.error_message = "; ".join([refusal.why for refusal in batch.refusals])
             if isinstance(response, ExportLogsServiceResponse):
                 response.partial_success.rejected_log_records = batch.refused
             else:
