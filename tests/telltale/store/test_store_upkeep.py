@@ -246,6 +246,22 @@ def test_nothing_is_moved_while_the_disk_is_nearly_full(tmp_path: Path, monkeypa
     store.close()
 
 
+def test_nothing_is_deleted_for_a_limit_that_moving_makes_room_under(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a store of an older version, three times as large for the same calls, would lose most of them at an update."""
+    rows = old_rows(store, 2 * moving.AT_ONCE)
+    limit = 1_000
+    # As many as are not moved yet are too many; nothing else counts here.
+    monkeypatch.setattr(size, "used", lambda connection: limit * (1 + moving.left(connection)))
+    keeper = Upkeep(store, retention=1e9, max_bytes=limit)
+    monkeypatch.setattr(upkeep, "ROUND_S", 0.0)
+    assert keeper.round(now=1.0).over_limit == 0
+    monkeypatch.setattr(upkeep, "ROUND_S", 60.0)
+    assert keeper.round(now=2.0).over_limit == 0
+    assert load(store) == rows
+
+
 def test_a_round_that_is_stopped_does_nothing_more(store: Store) -> None:
     save(store, [sample(1)])
     keeper = Upkeep(store, retention=1.0, max_bytes=0)
