@@ -187,11 +187,12 @@ def walk(
         query = query.where(samples.c.observed_at < until)
     if last_id is not None:
         query = query.where(samples.c.id <= last_id)
-    rows = _records(connection, query, whole)
+    rows = connection.execute(query).all()
     while rows:
-        yield rows
+        if found := _of_rows(connection, rows, whole):
+            yield found
         last = (rows[-1].observed_at, rows[-1].id)
-        rows = _records(connection, query.where(tuple_(samples.c.observed_at, samples.c.id) > last), whole)
+        rows = connection.execute(query.where(tuple_(samples.c.observed_at, samples.c.id) > last)).all()
 
 
 def last_id(connection: Connection) -> int:
@@ -270,9 +271,17 @@ def first_end(connection: Connection) -> float | None:
 
 
 def _records(connection: Connection, query: Select[Any], whole: bool) -> list[Sample]:
-    rows = connection.execute(query).all()
+    return _of_rows(connection, connection.execute(query).all(), whole)
+
+
+def _of_rows(connection: Connection, rows: Sequence[Row[Any]], whole: bool) -> list[Sample]:
+    """The samples of these rows; one whose content is lost is left out, for nobody knows what it said."""
     said = contents.load(connection, [Places(*(getattr(row, name) for name in _PLACES)) for row in rows], whole)
-    return [_record(row, of_row or _of_older(row, whole)) for row, of_row in zip(rows, said, strict=True)]
+    return [
+        _record(row, of_row or _of_older(row, whole))
+        for row, of_row in zip(rows, said, strict=True)
+        if of_row is not None or row.content_id is None
+    ]
 
 
 def _of_older(row: Row[tuple[Any, ...]], whole: bool) -> Said:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, func, select
+from sqlalchemy import delete, event, func, select
 
 from telltale.conversation import Conversation, Message, text, texts
 from telltale.records import Sample
@@ -317,3 +317,17 @@ def test_half_a_surrogate_is_kept_as_what_it_is_not(store: Store) -> None:
     assert save(store, [sample(1, said)._replace(prompt="")]) == 1
     [row] = load(store)
     assert row.prompt == "half ? of it"
+
+
+def test_a_sample_whose_content_is_lost_is_left_out_and_not_empty(store: Store) -> None:
+    calls = chat(5)
+    for number, said in enumerate(calls):
+        save(store, [sample(number, said)])
+    with store.read() as connection:
+        ids = [block_id for block_id, _ in blocks.sizes(connection, 0, 10)]
+    lost = content_blocks.c.id == ids[-1]
+    store.write(lambda connection: connection.execute(delete(content_blocks).where(lost)))
+    with store.read() as connection:
+        pages = list(samples.walk(connection, model="m", page=1))
+        assert [row.trace_id for row in samples.load(connection)] == [row.trace_id for page in pages for row in page]
+    assert [len(page) for page in pages] == [1, 1, 1, 1]
