@@ -1,7 +1,7 @@
 """Payloads that real instrumentations sent, against what their provider knows it returned.
 
 The payloads are not part of the project: TELLTALE_TEST_CORPUS names a folder with `manifest.json` (cases with their
-truth, payloads with their headers) and the request bodies.
+truth, payloads with their headers) and the request bodies. Folders within it that have a manifest are corpora too.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ from exporters.traces.messages.joining import complete
 from telltale.conversation import Conversation, Part, content_of, texts
 
 CORPUS = Path(os.environ.get("TELLTALE_TEST_CORPUS", "/nonexistent"))
-needs_corpus = pytest.mark.skipif(
-    not (CORPUS / "manifest.json").is_file(), reason="set TELLTALE_TEST_CORPUS to a folder of captured payloads"
-)
+CORPORA = [path.parent for path in (*CORPUS.glob("manifest.json"), *sorted(CORPUS.glob("*/manifest.json")))]
+needs_corpus = pytest.mark.skipif(not CORPORA, reason="set TELLTALE_TEST_CORPUS to a folder of captured payloads")
 # Observations that the case's program made by hand, besides the calls that the provider saw.
 BY_HAND = {"langfuse5-observe-agent": ["llm"]}
 # Behind LiteLLM's proxy: what its client asked for; the upstream name is what it can know as served.
@@ -61,12 +60,12 @@ class Decoded:
     duplicates: int = 0
 
 
-def read_case(manifest: dict[str, Any], case: str) -> Decoded:
+def read_case(corpus: Path, manifest: dict[str, Any], case: str) -> Decoded:
     decoded, recent = Decoded(), CallDeduplicator()
     found: list[tuple[Call, spans.Span]] = []
     from_logs: dict[tuple[bytes, bytes], Conversation] = defaultdict(Conversation)
     for payload in (payload for payload in manifest["payloads"] if payload["case_id"] == case):
-        body = (CORPUS / payload["file"]).read_bytes()
+        body = (corpus / payload["file"]).read_bytes()
         if payload["signal"] not in ("traces", "logs"):
             continue
         encoding = payload.get("content_encoding") or ""
@@ -273,11 +272,12 @@ def _same(mine: object, truth: object) -> str:
     return "absent" if mine is None else "right" if mine == truth else "wrong"
 
 
-def judge(manifest: dict[str, Any]) -> tuple[dict[str, dict[str, Counter[str]]], list[str]]:
+def judge(corpus: Path) -> tuple[dict[str, dict[str, Counter[str]]], list[str]]:
+    manifest = json.loads((corpus / "manifest.json").read_text())
     table: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     wrong: list[str] = []
     for case, about in manifest["cases"].items():
-        decoded, truth = read_case(manifest, case), requests(about["truth"])
+        decoded, truth = read_case(corpus, manifest, case), requests(about["truth"])
         if about["emitter"] == "litellm_proxy":
             truth = [_behind_proxy(case, one) for one in truth]
             # A call that the proxy itself refused is a failed call of the gateway; no provider saw it.
@@ -329,7 +329,8 @@ def show(table: dict[str, dict[str, Counter[str]]]) -> str:
 
 
 @needs_corpus
-def test_nothing_is_wrong_where_the_sender_reported_enough() -> None:
-    table, wrong = judge(json.loads((CORPUS / "manifest.json").read_text()))
+@pytest.mark.parametrize("corpus", CORPORA, ids=lambda corpus: corpus.name)
+def test_nothing_is_wrong_where_the_sender_reported_enough(corpus: Path) -> None:
+    table, wrong = judge(corpus)
     print("\n" + show(table))
     assert not wrong, "\n".join(wrong)
