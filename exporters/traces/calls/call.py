@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
@@ -11,20 +11,22 @@ from exporters.traces.calls.owners import SpanKey
 from exporters.traces.conventions.fields import (
     CACHE_WRITE_INPUT,
     CACHED_INPUT,
+    COUNT_FIELDS,
     INPUT,
     OUTPUT,
     REASONING_OUTPUT,
-    TOKEN_FIELDS,
 )
 from exporters.traces.core.interning import id_bytes, span_word, trace_words
 from exporters.traces.decode.otlp_protobuf import Group
 from telltale.records import NO_TENANT as NO_TENANT
 from telltale.records import Layer, Status
 
+Cache = Literal["", "gateway"]
+
 MAX_TOKENS: Final = 1 << 53
 # No call lasts longer; a clock that was set does. One such time would stay in a histogram's sum for good.
 MAX_SECONDS: Final = 86_400.0
-_UNKNOWN: Final = vec[i64]([-1] * len(TOKEN_FIELDS))
+_UNKNOWN: Final = vec[i64]([-1] * len(COUNT_FIELDS))
 
 
 @mypyc_attr(acyclic=True)
@@ -35,7 +37,8 @@ class Call:
     a cache (`cached_input_tokens`) and written into one (`cache_write_input_tokens`), `output_tokens` includes
     reasoning tokens. `ttft_s` is set only when the call is known to have streamed, `tpot_s` only for servers. A span
     that covers only the stream gives a call with `stream_s`, how long it took, and `request_hash`, which finds the
-    wait before it (see `stream_waits`); its start is its end.
+    wait before it (see `stream_waits`); its start is its end. `cache` says whose cache the whole response came out of:
+    nothing was bought, and its tokens are none that a provider counted.
 
     Written out, not a dataclass: mypyc compiles this constructor, a dataclass's stays Python. Some machine words stand
     here, outside `core`, because every span has them:
@@ -44,13 +47,14 @@ class Call:
       request for each span; the properties make them when they are asked for.
     - `key_mark`, a hash of the tenant whose key it came under, 0 for a sender without one (see `owners`).
     - `label_fingerprint`, the same for calls with the same labels, 0 where it was not computed. It is never shown.
-    - `token_counts`, in the order of TOKEN_FIELDS, -1 for "not known": one array, so that a new kind is a row of that
-      table. It costs 20 ns, five plain optionals 55, of 1,000 that a span does, compiled. Only the path of every span
-      reads it (`fast_path`, `normalise.finalise`, `CallMetrics`); others read `tokens()` or the properties.
+    - `token_counts`, in the order of COUNT_FIELDS, -1 for "not known": one array, so that a new kind is a row of that
+      table. The last is what their sender says they add up to, until it was compared with them. It costs 20 ns, five
+      plain optionals 55, of 1,000 that a span does, compiled. Only the path of every span reads it (`fast_path`,
+      `normalise.finalise`, `CallMetrics`); others read `tokens()` or the properties.
     """
 
     __slots__ = (
-        "convention", "conversation_id", "duration_s", "error_type", "finish_reasons", "irregular_ids",
+        "cache", "convention", "conversation_id", "duration_s", "error_type", "finish_reasons", "irregular_ids",
         "key_mark", "label_fingerprint", "layer", "model_requested", "model_served", "operation", "parent", "provider",
         "request_hash", "response_id", "span", "start_unix_s", "status", "stream_s", "streaming", "tenant",
         "token_counts", "tpot_s", "trace_high", "trace_low", "ttft_s",
@@ -64,6 +68,7 @@ class Call:
         # Ids whose length is not the specification's, as they came.
         self.irregular_ids: tuple[bytes, bytes, bytes] | None = None
         self.convention = "otel"
+        self.cache: Cache = ""
         self.tenant = ""
         self.key_mark: i64 = 0
         self.layer: Layer = "client"
@@ -121,7 +126,7 @@ class Call:
         return SpanKey(self.tenant, self.key_mark != 0, self.trace_id, self.span_id)
 
     def tokens(self, kind: i64) -> int | None:
-        """How many tokens of a kind, which is a place in TOKEN_FIELDS."""
+        """How many tokens of a kind, which is a place in COUNT_FIELDS."""
         count = self.token_counts[kind]
         return int(count) if count >= 0 else None
 

@@ -16,9 +16,9 @@ from librt.strings import read_f64_le, read_i64_le
 from mypy_extensions import i64
 
 from exporters.traces.calls.call import MAX_SECONDS, Call, token_count
-from exporters.traces.conventions import MARKS, NAMES
+from exporters.traces.conventions import MARKS, NAMES, gateway_cache
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OPERATIONS
-from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
+from exporters.traces.conventions.fields import COUNT_FIELDS, FIELDS
 from exporters.traces.conventions.otel import ROUTE, SERVER
 from exporters.traces.core.interning import Interned, InternTable, NameTable
 from exporters.traces.decode import attributes
@@ -47,10 +47,10 @@ _CODES: Final = {
     "operation": _OPERATION, "provider": _PROVIDER, "model_requested": _REQUESTED, "model_served": _SERVED,
     "streaming": _STREAMING, "ttft_s": _TTFT, "finish_reasons": _FINISH, "response_id": _RESPONSE,
     "conversation_id": _CONVERSATION,
-    **{field.name: _TOKENS + kind for kind, field in enumerate(TOKEN_FIELDS)},
+    **{field.name: _TOKENS + kind for kind, field in enumerate(COUNT_FIELDS)},
 }  # fmt: skip
 # One bit per code marks attributes already seen.
-assert _TOKENS + len(TOKEN_FIELDS) < 63
+assert _TOKENS + len(COUNT_FIELDS) < 63
 # Makes the fingerprint of a gateway's labels another than its clients'.
 _GATEWAY_MARK: Final = 0x5DEECE66D
 # Names of spans that other conventions have.
@@ -79,6 +79,8 @@ def attribute_table(tenant_attributes: Sequence[str]) -> NameTable:
     for name in tenant_attributes:
         # A name that is also read for something else is left to full decoding.
         codes[name.encode()] = _LEAVE if name.encode() in codes else _TENANT
+    for mark in gateway_cache.MARKS:
+        codes[mark.encode()] = _LEAVE
     for mark, _ in MARKS:
         codes[mark.encode()] = _ROUTE if mark == ROUTE else _LEAVE
     return NameTable(codes)

@@ -1,7 +1,7 @@
 """From spans to `Call`s, whatever convention they are written in.
 
 What cannot be true is not known: a time to first token of a call that did not stream, or longer than the call; a NaN or
-negative count; more tokens out of a cache, or into one, than input tokens.
+negative count. What a call's numbers of tokens prove of each other is settled in `usage_evidence`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ from mypy_extensions import i64
 
 from exporters.traces import conventions
 from exporters.traces.calls import error_types, fast_path
-from exporters.traces.calls.call import NO_TENANT, Call, CallRef, seconds
+from exporters.traces.calls.call import NO_TENANT, Call, CallRef, seconds, token_count
 from exporters.traces.calls.owners import key_mark
 from exporters.traces.calls.stream_waits import Wait
+from exporters.traces.conventions import gateway_cache
 from exporters.traces.conventions.convention import Context, Convention, Found
 from exporters.traces.conventions.fields import (
     CACHE_WRITE_INPUT,
     CACHED_INPUT,
+    COUNT_FIELDS,
     INPUT,
     OUTPUT,
     REASONING_OUTPUT,
-    TOKEN_FIELDS,
+    TOTAL,
 )
+from exporters.traces.conventions.usage_evidence import INCLUSIVE, Counts, Way, is_plain, known_way, settled
 from exporters.traces.core.interning import NameTable
 from exporters.traces.decode import attributes
 from exporters.traces.decode.faults import Faults
@@ -156,6 +159,8 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.tenant = tenant(context, (span.resource, span.attributes))
     call.key_mark = key_mark(context.tenant)
     call.layer = found["layer"]
+    if gateway_cache.answered(span.attributes, found["cached_input_tokens"]):
+        call.cache = "gateway"
     call.operation = attributes.label(found["operation"])
     call.start_unix_s = (span.start_ns or span.end_ns) / 1e9
     duration = found["duration_s"]
@@ -171,8 +176,10 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.streaming = found["streaming"]
     call.ttft_s = seconds(found["ttft_s"])
     call.tpot_s = seconds(found.get("tpot_s") or None)
-    for kind, field in enumerate(TOKEN_FIELDS):
+    for kind, field in enumerate(COUNT_FIELDS):
         call.set_tokens(kind, found[field.name])
+    if "counting" in found:
+        _settle_tokens(call, found["counting"])
     call.finish_reasons = attributes.labels(found["finish_reasons"])
     call.response_id = found["response_id"]
     call.conversation_id = found["conversation_id"]
@@ -190,9 +197,9 @@ def _label(name: str | None) -> str | None:
 
 def finalise(call: Call, failed: bool, aborted: bool, native_ttft: bool, service_model: str | None) -> None:
     """Give a call its status, and remove what cannot be true. `service_model` is the settings' name of its model."""
+    _check_tokens(call)
     _set_status(call, failed, aborted)
     _check_times(call, native_ttft)
-    _check_tokens(call)
     if service_model is not None and (call.layer == "server" or call.model_requested is None):
         call.model_requested = service_model
 
@@ -224,15 +231,25 @@ def _check_times(call: Call, native_ttft: bool) -> None:
 
 def _check_tokens(call: Call) -> None:
     counts = call.token_counts
-    total, cached = counts[INPUT], counts[CACHED_INPUT]
-    if counts[OUTPUT] < 0:
-        counts[REASONING_OUTPUT] = -1
-    if cached > total:
-        cached = counts[CACHED_INPUT] = total
-    # Tokens read from the cache were not written into it.
-    fresh = total if cached < 0 else total - cached
-    if counts[CACHE_WRITE_INPUT] > fresh:
-        counts[CACHE_WRITE_INPUT] = fresh
+    if not is_plain(
+        counts[INPUT],
+        counts[OUTPUT],
+        counts[CACHED_INPUT],
+        counts[CACHE_WRITE_INPUT],
+        counts[REASONING_OUTPUT],
+        counts[TOTAL],
+    ):
+        _settle_tokens(call, INCLUSIVE)
+
+
+def _settle_tokens(call: Call, way: Way) -> None:
+    """Write the counts as OTel has them, given how their sender is known to count."""
+    counts = call.token_counts
+    known = known_way(call.provider, call.model_requested, call.model_served)
+    way = way._replace(hides_input=known.hides_input, hides_output=known.hides_output)
+    found = settled(Counts(*[int(counts[kind]) for kind in range(len(COUNT_FIELDS))]), way)
+    for kind in range(len(COUNT_FIELDS)):
+        counts[kind] = token_count(found[kind])
 
 
 def tenant(context: Context, sources: Sequence[Mapping[str, Value]]) -> str:

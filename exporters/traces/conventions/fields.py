@@ -67,19 +67,24 @@ FIELDS: Final = (
     _tokens(
         "cache_write_input_tokens",
         *("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens"),
-        *("gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.details.cache_write_tokens"),
+        *("gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.cache_write_input_tokens"),
+        "gen_ai.usage.details.cache_write_tokens",
     ),
     _tokens(
         "reasoning_output_tokens",
         *("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "llm.usage.reasoning_tokens"),
         "gen_ai.usage.details.reasoning_tokens",
     ),
+    # What its sender says they add up to: evidence of how it counts (see `usage_evidence`), and no kind of its own.
+    _tokens("total_tokens", "gen_ai.usage.total_tokens", "llm.usage.total_tokens"),
 )
 
-TOKEN_FIELDS: Final = tuple(field for field in FIELDS if field.unit == "tokens")
-# Places in TOKEN_FIELDS of those that a rule or a price names; literals, because compiled code has them inline.
+COUNT_FIELDS: Final = tuple(field for field in FIELDS if field.unit == "tokens")
+TOKEN_FIELDS: Final = COUNT_FIELDS[:-1]
+# Places in COUNT_FIELDS of those that a rule or a price names; literals, because compiled code has them inline.
 INPUT: Final = 0
 OUTPUT: Final = 1
 CACHED_INPUT: Final = 2
 CACHE_WRITE_INPUT: Final = 3
 REASONING_OUTPUT: Final = 4
+TOTAL: Final = 5

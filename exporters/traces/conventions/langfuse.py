@@ -6,6 +6,7 @@ from datetime import datetime
 
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found
+from exporters.traces.conventions.usage_evidence import known_way
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
@@ -21,7 +22,11 @@ def _refine(span: Span, found: Found) -> None:
     a = span.attributes
     found["operation"] = "embeddings" if a[_KIND] == "embedding" else "chat"
     used = attributes.tree(a.get("langfuse.observation.usage_details"))
-    found |= usage.tokens(used, flat_is_disjoint=True)
+    # Without any that can be read there may be OTel's attributes, or the whole response of an API.
+    if not usage.has_counts(used) and found["input_tokens"] is None and found["output_tokens"] is None:
+        used = usage.of_text(a.get("langfuse.observation.output"))
+    if usage.has_counts(used):
+        found |= usage.tokens(used, hint=known_way(found["provider"], found["model_served"]))
     failed = span.status == 2 or a.get("langfuse.observation.level") == "ERROR"
     if failed:
         # No model responded, so the name is the requested one.

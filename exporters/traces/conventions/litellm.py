@@ -9,7 +9,7 @@ from __future__ import annotations
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
 from exporters.traces.decode import attributes
-from exporters.traces.decode.spans import Span
+from exporters.traces.decode.spans import Span, Value
 
 _PROXY = "Received Proxy Server Request"
 # What only the proxy writes; the SDK leaves the first one empty.
@@ -57,15 +57,24 @@ def _names(span: Span, found: Found) -> tuple[str | None, str | None]:
 
 def _count(span: Span, found: Found) -> None:
     used = attributes.tree(span.attributes.get("metadata.usage_object"))
-    details = usage.tokens(used)
-    for name in usage.DETAILS:
-        if found[name] is None:
-            found[name] = details[name]
-    # Releases around 1.81 count tokens themselves when a stream was not asked for its usage. A provider's has details.
-    estimated = span.name == _PROXY and found["streaming"] and not used.get("prompt_tokens_details")
-    # Of a stream that broke off they count what came, and they write zeros for what nobody counted.
-    if estimated or span.status == 2 or not (found["input_tokens"] or found["output_tokens"]):
-        found["input_tokens"] = found["output_tokens"] = None
+    usage.complete(found, usage.tokens(used))
+    # Of a stream that broke off it counts what came, and it writes zeros for what nobody counted.
+    if (found["streaming"] and used and _is_its_own_count(used)) or span.status == 2:
+        found |= usage.NOTHING
+
+
+def _is_its_own_count(used: dict[str, Value]) -> bool:
+    """Whether LiteLLM counted the tokens itself, as it does when a stream tells none or its client left.
+
+    A provider's usage has details; those that LiteLLM adds say only what it knows itself.
+    """
+    of_input = attributes.tree(used.get("prompt_tokens_details"))
+    of_output = attributes.tree(used.get("completion_tokens_details"))
+    if any(value is not None and (name, value) != ("cached_tokens", 0) for name, value in of_input.items()):
+        return False
+    known = {"reasoning_tokens": 0, "text_tokens": used.get("completion_tokens")}
+    told = {name: value for name, value in of_output.items() if value is not None}
+    return told.items() <= known.items() and (bool(told) or not of_input)
 
 
 CONVENTION = Convention(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found, since_start
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
@@ -40,6 +41,8 @@ def _refine(span: Span, found: Found) -> None:
             found["ttft_s"] = None
         if not found["finish_reasons"]:
             found["finish_reasons"] = tuple(_REASON.findall(output)[:1])
+        if found["input_tokens"] is None and found["output_tokens"] is None:
+            usage.complete(found, usage.tokens(usage.of_text(output)))
 
 
 CONVENTION = Convention(
@@ -56,6 +59,7 @@ CONVENTION = Convention(
         "cached_input_tokens": ("llm.token_count.prompt_details.cache_read",),
         "cache_write_input_tokens": ("llm.token_count.prompt_details.cache_write",),
         "reasoning_output_tokens": ("llm.token_count.completion_details.reasoning",),
+        "total_tokens": ("llm.token_count.total",),
         "finish_reasons": ("llm.finish_reason",),
         "conversation_id": ("session.id",),
     },

@@ -56,9 +56,10 @@ def _refine(span: Span, found: Found) -> None:
     if found["ttft_s"] is not None:
         found["streaming"] = True
     otel.finish_of_messages(span, found)
-    details = usage.tokens(attributes.tree(a.get("gen_ai.usage.raw")))
-    for name in usage.DETAILS:
-        found[name] = details[name] if found[name] is None else found[name]
+    used = attributes.tree(a.get("gen_ai.usage.raw"))
+    if not used and found["input_tokens"] is None:
+        used = usage.of_body(attributes.tree(a.get("response_data")))
+    usage.complete(found, usage.tokens(used))
     # pydantic-ai writes nothing else about a response that broke off.
     nothing = not (found["model_served"] or found["finish_reasons"] or found["output_tokens"] or found["response_id"])
     found["aborted"] = nothing and span.scope.startswith("pydantic") and not any(name in a for name in _OUTPUT)

@@ -432,9 +432,11 @@ def test_streams_that_ended_early_are_aborted(attributes: dict[str, Any], status
 
 
 @pytest.mark.parametrize(
-    ("read", "written", "expected"), [(200, 200, (11, 11, 0)), (5, 9, (11, 5, 6)), (5, 6, (11, 5, 6))]
+    ("read", "written", "expected"), [(200, 200, (411, 200, 200)), (5, 9, (25, 5, 9)), (5, 6, (11, 5, 6))]
 )
-def test_cached_tokens_are_no_more_than_input_tokens(read: int, written: int, expected: tuple[int, ...]) -> None:
+def test_cached_tokens_that_are_more_than_input_tokens_are_no_part_of_them(
+    read: int, written: int, expected: tuple[int, ...]
+) -> None:
     cache = {"gen_ai.usage.cache_read.input_tokens": read, "gen_ai.usage.cache_write.input_tokens": written}
     found = call({**OTEL, "gen_ai.usage.input_tokens": 11, **cache})
     assert (found.input_tokens, found.cached_input_tokens, found.cache_write_input_tokens) == expected
