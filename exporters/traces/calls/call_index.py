@@ -77,7 +77,7 @@ class CallIndex:
         high, low, span = call.trace_high, call.trace_low, call.span
         response: i64 = 0
         older: i64 = _NONE
-        if call.response_id is not None:
+        if call.response_id is not None and not call.cache:
             response = response_mark(call.layer, call.response_id, call.key_mark)
             older = self._put(response, place)
         self._older = append(self._older, older)

@@ -3,7 +3,8 @@
 Two spans of one layer and tenant (see `owners`) are one call when they share the response id and the time, or when one
 is the other's parent, both name the same model and their times overlap; also by way of a third. A failed
 call may be reported by both Anthropic's SDK and another instrumentation, in two traces and without an id: one of them
-lies within the other. Spans of different layers are different views, never duplicates.
+lies within the other. Spans of different layers are different views, never duplicates; a response out of a gateway's
+cache has the id of the one that was bought, and is a call of its own.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class CallDeduplicator:
         place = old.span(old_trace, call)
         if place >= 0:
             return PriorCall(old, place)
-        if call.response_id is not None:
+        if call.response_id is not None and not call.cache:
             since, until = call.start_unix_s - RESPONSE_SLACK_S, call.end_unix_s + RESPONSE_SLACK_S
             same = self._answered(call.layer, call.response_id, call.tenant, call.key_mark, since, until)
             if same is not None:

@@ -30,7 +30,7 @@ _NAMES: Final = {
 }
 
 
-_Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str]
+_Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str, str]
 
 
 class _Labels(NamedTuple):
@@ -44,6 +44,7 @@ class _Labels(NamedTuple):
     layer: str
     error_type: str | None
     status: str
+    cache: str
 
 
 class _Row:
@@ -73,7 +74,7 @@ class _Row:
 class _CachedRow:
     """A row with the labels of its calls: found by their fingerprint, without building a key for the table."""
 
-    __slots__ = ("error", "layer", "operation", "provider", "requested", "row", "served", "status", "tenant")
+    __slots__ = ("cache", "error", "layer", "operation", "provider", "requested", "row", "served", "status", "tenant")
 
     def __init__(self, call: Call, row: _Row) -> None:
         self.operation = call.operation
@@ -84,6 +85,7 @@ class _CachedRow:
         self.layer: str = call.layer
         self.error = call.error_type
         self.status: str = call.status
+        self.cache: str = call.cache
         self.row = row
 
     def matches(self, call: Call) -> bool:
@@ -96,6 +98,7 @@ class _CachedRow:
             and self.status == call.status
             and self.layer == call.layer
             and self.error == call.error_type
+            and self.cache == call.cache
         )
 
 
@@ -157,7 +160,8 @@ class CallMetrics:
                 if counter is None:
                     counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])
                 counter.value += float(count)
-        if self._prices:
+        # What a gateway's cache held was bought before.
+        if self._prices and not call.cache:
             self._price(call, row)
 
     def _row(self, call: Call) -> _Row:
@@ -169,7 +173,7 @@ class CallMetrics:
         # In the order of `_Labels`, which equals such a tuple: made for each call, one by name would cost 0.4 us more.
         key: _Key = (
             *(call.operation, call.provider, call.model_requested, call.model_served),
-            *(call.tenant, call.layer, call.error_type, call.status),
+            *(call.tenant, call.layer, call.error_type, call.status, call.cache),
         )
         row = self._rows.get(key)
         if row is None:
@@ -196,7 +200,7 @@ class CallMetrics:
             row.unpriced.value += 1
         else:
             if row.cost is None:
-                row.cost = self.registry.counter("telltale_cost_usd_total", *row.use)
+                row.cost = self.registry.counter("telltale_cost_usd_total", *row.use[:-1])
             row.cost.value += cost(call, row.price)
 
     def _new(self, labels: _Labels) -> _Row:
@@ -297,6 +301,6 @@ def _call_labels(labels: _Labels) -> tuple[str, ...]:
 
 
 def _use_labels(labels: _Labels) -> tuple[str, ...]:
-    """In the order of the catalogue, for metrics of usage."""
+    """In the order of the catalogue, for metrics of usage; the last is no label of the cost."""
     model = labels.model_requested or labels.model_served or ""
-    return labels.tenant, model, labels.layer, labels.operation, labels.status
+    return labels.tenant, model, labels.layer, labels.operation, labels.status, labels.cache

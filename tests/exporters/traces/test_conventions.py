@@ -434,7 +434,7 @@ def test_streams_that_ended_early_are_aborted(attributes: dict[str, Any], status
 @pytest.mark.parametrize(
     ("read", "written", "expected"), [(200, 200, (411, 200, 200)), (5, 9, (25, 5, 9)), (5, 6, (11, 5, 6))]
 )
-def test_cached_tokens_that_are_more_than_input_tokens_are_no_part_of_them(
+def test_more_cached_tokens_than_input_tokens_are_no_part_of_them(
     read: int, written: int, expected: tuple[int, ...]
 ) -> None:
     cache = {"gen_ai.usage.cache_read.input_tokens": read, "gen_ai.usage.cache_write.input_tokens": written}
