@@ -27,7 +27,7 @@ _PLACES: Final[tuple[tuple[str, ...], ...]] = (
     *(("result", "usage"), ("llm_output", "token_usage"), ("response_metadata", "token_usage")),
     *(("message", "usage"), ("metadata", "usage")),
 )
-_NAMED: Final = re.compile(r"[uU]sage")
+_NAMED: Final = re.compile(r"(?i)usage|tokens")
 LONGEST_BODY: Final = 64 << 10
 # Objects within usage that hold the counts; Cohere's billed ones come first, as OTel has it.
 _INNER: Final = ("billed_units", "billedUnits", "tokens")
@@ -45,7 +45,7 @@ _CACHED: Final = (
     *("cached_content_token_count", "cachedInputTokens", "cached_input_tokens", "cacheReadTokens"),
     *("cache_read_tokens", "cachedTokens", "cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens"),
     *("input_cached_tokens", "input_cached", "input_cache_read", "input_cache_read_tokens", "cached_input"),
-    *("cache_read_input", "cached_input_read"),
+    *("cache_read_input", "cached_prompt_text_tokens"),
 )
 _WRITTEN: Final = (
     *("cache_creation_input_tokens", "cacheCreationInputTokens", "cache_write_input_tokens", "cacheWriteInputTokens"),
@@ -61,6 +61,8 @@ _REASONING: Final = (
     *("reasoning_tokens", "reasoningTokens", "thoughtsTokenCount", "thoughts_token_count", "thinking_tokens"),
     *("output_reasoning_tokens", "output_reasoning"),
 )
+# Perplexity's, whose output has neither these nor its reasoning, and whose total is the sum of two numbers.
+_CITED: Final = "citation_tokens"
 _OF_TOOLS: Final = ("toolUsePromptTokenCount", "tool_use_prompt_token_count")
 _INPUT_DETAILS: Final = (
     *("prompt_tokens_details", "promptTokensDetails", "input_tokens_details", "inputTokensDetails"),
@@ -88,11 +90,11 @@ def tokens(usage: Usage, *, hint: Way = INCLUSIVE, is_inclusive: bool = False) -
             return tokens({**_beside(usage), **inner}, hint=hint, is_inclusive=is_inclusive)
     is_flat = "input" in usage or "output" in usage
     read = _read(usage)
-    more_input, more_output = _flat_parts(usage, read) if is_flat else (0, 0)
-    way = INCLUSIVE if is_inclusive else _way(usage, is_flat)
-    way = way._replace(
-        hides_input=way.hides_input or hint.hides_input, hides_output=way.hides_output or hint.hides_output
-    )
+    more_input, more_output = _flat_parts(usage, read) if is_flat else (0, attributes.count(usage, _CITED) or 0)
+    way = _way(usage, hint, is_flat, is_inclusive)
+    if way.reasoning_apart and read.output < 0 <= read.reasoning:
+        # A response that ended with its thoughts.
+        read = read._replace(output=0)
     known = settled(
         read._replace(
             written=read.written if not more_input else max(read.written, 0) + more_input,
@@ -173,15 +175,21 @@ def _written(usage: Usage) -> int | None:
     return found
 
 
-def _way(usage: Usage, is_flat: bool) -> Way:
+def _way(usage: Usage, hint: Way, is_flat: bool, is_inclusive: bool) -> Way:
     """How an object of this shape counts, where nothing else tells."""
+    way = Way(hides_input=hint.hides_input, hides_output=hint.hides_output)
+    if is_inclusive:
+        return way
     if is_flat:
-        return Way(cache_apart=True, reasoning_apart=True)
+        return way._replace(cache_apart=True, reasoning_apart=True)
     if _GEMINI & usage.keys():
         return Way(reasoning_apart=True, hides_output=True)
+    if _CITED in usage:
+        return Way(reasoning_apart=True, has_total=False)
     if _APART & usage.keys() and not any(name in usage for name in _BY_OPENAI):
         return Way(cache_apart=True, hides_input=True)
-    return INCLUSIVE
+    # xAI's, in OpenAI's shape.
+    return way._replace(reasoning_apart=hint.reasoning_apart and "prompt_tokens" in usage)
 
 
 def _flat_parts(usage: Usage, read: Counts) -> tuple[int, int]:

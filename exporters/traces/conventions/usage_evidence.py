@@ -44,7 +44,8 @@ class Way(NamedTuple):
 INCLUSIVE: Final = Way()
 # By what stands in the name of a provider or a model: totals of Google and xAI include thoughts that their senders
 # often leave out; Bedrock's and Anthropic's include tokens of a cache.
-_THINKING: Final[tuple[str, ...]] = ("google", "gemini", "gcp", "vertex", "xai", "x_ai", "grok")
+_XAI: Final[tuple[str, ...]] = (" xai", " x_ai", " x-ai", "grok")
+_THINKING: Final[tuple[str, ...]] = ("google", "gemini", "gcp", "vertex", *_XAI)
 _CACHING: Final[tuple[str, ...]] = ("bedrock", "anthropic", "claude")
 
 
@@ -80,11 +81,12 @@ def settled(counts: Counts, way: Way = INCLUSIVE) -> Counts:
 
 
 def known_way(provider: str | None, *models: str | None) -> Way:
-    """How the senders of a provider's calls count what they do not name, by the names of provider and models."""
-    names = " ".join(name.lower() for name in (provider, *models) if name)
+    """How a provider's own API counts, as far as its shape does not tell, by the names of provider and models."""
+    names = "".join(f" {name.lower()}" for name in (provider, *models) if name)
     hides_input = any(word in names for word in _CACHING)
     # Google and Amazon serve Anthropic's models too.
-    return Way(hides_input=hides_input, hides_output=not hides_input and any(word in names for word in _THINKING))
+    hides_output = not hides_input and any(word in names for word in _THINKING)
+    return Way(False, any(word in names for word in _XAI), hides_input, hides_output)
 
 
 class _Reading(NamedTuple):
@@ -104,7 +106,8 @@ def _wholes(counts: Counts, way: Way) -> tuple[int, int]:
         total = counts.total
         exact = [reading for reading in readings if reading.input + reading.output == total]
         if exact:
-            return _agreed([reading[:2] for reading in exact])
+            known = [reading for reading in exact if all(reading.is_expected)]
+            return _agreed([reading[:2] for reading in known or exact])
         if not any(_leaves_out(reading, total) for reading in readings):
             return _with_hidden(counts, readings, way)
         readings = [reading for reading in readings if _leaves_out(reading, total)]
