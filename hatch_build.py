@@ -26,6 +26,7 @@ _TRACES = (
     *("decode/otlp_json", "decode/bounds", "decode/faults"),
     *(f"messages/{name}" for name in ("joining", "media", "parts", "envelopes", "bodies", "places")),
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
+    "conventions/usage_evidence",
     *("conventions/openllmetry", "conventions/particulars"),
     *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),
     *("calls/error_types", "calls/owners"),

@@ -108,7 +108,9 @@ def tokens(usage: Usage, *, hint: Way = INCLUSIVE, is_inclusive: bool = False) -
         # Details alone belong to numbers that stand elsewhere.
         "cached_input_tokens": _known(read.cached if known.input >= 0 or read.input < 0 else UNKNOWN),
         "cache_write_input_tokens": _known(read.written if known.input >= 0 or read.input < 0 else UNKNOWN),
-        "reasoning_output_tokens": _known(read.reasoning if known.output >= 0 or read.output < 0 else UNKNOWN),
+        "reasoning_output_tokens": _known(
+            read.reasoning if read.output < 0 or (more_output and known.output >= 0) else known.reasoning
+        ),
         "total_tokens": None,
     }
 

@@ -71,12 +71,16 @@ def settled(counts: Counts, way: Way = INCLUSIVE) -> Counts:
     if whole <= 0 and output <= 0:
         # Zeros in place of what nobody counted: a request has at least a token.
         return Counts()
+    reasoning = counts.reasoning
+    if reasoning < 0 <= counts.output < output:
+        # Only the total had them.
+        reasoning = output - counts.output
     return Counts(
         whole,
         output,
         counts.cached if whole >= 0 else UNKNOWN,
         counts.written if whole >= 0 else UNKNOWN,
-        counts.reasoning if output >= 0 else UNKNOWN,
+        reasoning if output >= 0 else UNKNOWN,
     )
 
 

@@ -134,7 +134,7 @@ def test_thoughts_that_only_the_total_has_are_output(fresh: int, cached: int, vi
     whole = fresh + cached
     for told in (Counts(whole, visible, cached), Counts(whole, visible)):
         found = settled(told._replace(total=whole + visible + thoughts), GEMINI)
-        assert (found.input, found.output) == (whole, visible + thoughts)
+        assert (found.input, found.output, found.reasoning) == (whole, visible + thoughts, thoughts)
 
 
 @given(some, some, some, some)
@@ -148,7 +148,7 @@ def test_tokens_of_a_cache_only_in_the_total_are_input(fresh: int, cached: int, 
 def test_nobody_knows_whose_the_rest_of_a_total_is_when_nothing_tells() -> None:
     assert settled(Counts(10, 5, total=100)) == Counts()
     # Gemini's as one sender writes it: the cache is told, so that the rest are thoughts.
-    assert settled(Counts(1000, 9, 800, total=1107)) == Counts(1000, 107, 800)
+    assert settled(Counts(1000, 9, 800, total=1107)) == Counts(1000, 107, 800, -1, 98)
 
 
 @pytest.mark.parametrize(

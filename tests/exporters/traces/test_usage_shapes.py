@@ -86,7 +86,7 @@ def bodies(draw: st.DrawFn, extractor: UsageExtractor) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_each_providers_usage_is_read_as_the_oracle_reads_it(name: str, data: st.DataObject) -> None:
     provider, extractor = BY_NAME[name]
@@ -116,7 +116,7 @@ GEMINI = {
         ({"promptTokenCount": 20, "toolUsePromptTokenCount": 5, "candidatesTokenCount": 3, "totalTokenCount": 28},
          (25, 3, None, None, None)),
         ({"promptTokenCount": 1000, "candidatesTokenCount": 9, "cachedContentTokenCount": 800, "totalTokenCount": 1107},
-         (1000, 107, 800, None, None)),
+         (1000, 107, 800, None, 98)),
         # Thoughts alone: the limit was reached before an answer.
         ({"promptTokenCount": 8, "thoughtsTokenCount": 98, "totalTokenCount": 106}, (8, 98, None, None, 98)),
         # OpenAI's, spelt by JavaScript's and Java's SDKs.
