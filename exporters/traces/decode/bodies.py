@@ -39,7 +39,7 @@ MAX_JSON = 16 << 20
 
 Reason = Literal[
     "malformed", "unauthenticated", "not_found", "method_not_allowed", "too_large", "content_type", "encoding",
-    "busy", "store_busy", "internal", "store_unavailable",
+    "busy", "store_busy", "internal", "store_unavailable", "probe",
 ]  # fmt: skip
 
 
