@@ -108,6 +108,8 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
                 decoded.dropped_attributes += span.dropped_attributes
                 decoded.dropped_events += span.dropped_events
                 found = call(span, context)
+                if found is not None and found.irregular_ids is not None:
+                    raise Malformed("an id has not its length")
                 if found is None:
                     none += 1
                     if conventions.of(span).is_stream_wait(span):

@@ -62,7 +62,7 @@ CHAT = st.just(KeyValue(key="gen_ai.operation.name", value=AnyValue(string_value
 SPANS = st.builds(
     Span,
     trace_id=st.binary(min_size=16, max_size=16), span_id=st.binary(min_size=8, max_size=8),
-    parent_span_id=st.binary(max_size=8), trace_state=st.just("") | st.text(max_size=5),
+    parent_span_id=st.just(b"") | st.binary(min_size=8, max_size=8), trace_state=st.just("") | st.text(max_size=5),
     flags=st.sampled_from([0, 1, 257]), name=st.sampled_from(["chat m", *NAMES]), kind=st.integers(0, 5),
     start_time_unix_nano=st.integers(0, 2**62), end_time_unix_nano=st.integers(0, 2**62),
     attributes=st.lists(CHAT | PAIRS, max_size=10), dropped_attributes_count=st.sampled_from([0, 0, 0, 3]),
