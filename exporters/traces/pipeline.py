@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -19,6 +20,7 @@ from exporters.traces.calls import evaluations, fast_path, log_content, normalis
 from exporters.traces.calls.call import CallRef
 from exporters.traces.calls.call_index import PriorCall
 from exporters.traces.calls.dedup import VENDOR, CallDeduplicator, note_content, note_tokens, vendor_last
+from exporters.traces.calls.evaluations import Judged
 from exporters.traces.calls.log_content import Logged
 from exporters.traces.calls.owners import SpanKey
 from exporters.traces.calls.stream_waits import StreamWaits
@@ -43,6 +45,13 @@ class Refusal(NamedTuple):
     reason: str
     number: int
     why: str
+
+
+class DecodedLogs(NamedTuple):
+    """What records tell of conversations, and evaluations, None for one without a result."""
+
+    logged: list[tuple[SpanKey, Logged]]
+    judged: list[Judged | None]
 
 
 class Batch:
@@ -110,25 +119,27 @@ class Pipeline:
                 raise
         return batch
 
-    def decode_logs(self, request: ExportLogsServiceRequest, tenant: str | None) -> list[tuple[SpanKey, Logged]]:
-        """What these records tell of conversations; nothing changes, so any thread may do it."""
-        return list(log_content.read(request, self._context(tenant)))
+    def decode_logs(self, request: ExportLogsServiceRequest, tenant: str | None) -> DecodedLogs:
+        """What these records tell; nothing changes, so any thread may do it."""
+        context, rules = self._context(tenant), self._settings.redaction.rules
+        judged = evaluations.read(request, partial(normalise.tenant, context), self._clock(), rules)
+        return DecodedLogs(list(log_content.read(request, context)), list(judged))
 
     def ingest_logs(
         self,
         request: ExportLogsServiceRequest,
         tenant: str | None,
-        logged: list[tuple[SpanKey, Logged]] | None = None,
+        decoded: DecodedLogs | None = None,
         refusals: Iterable[Refusal] = (),
     ) -> Batch:
         """Join content in logs with calls that wait for it, and take evaluations as feedback; otherwise as above."""
-        if logged is None:
-            logged = self.decode_logs(request, tenant)
+        if decoded is None:
+            decoded = self.decode_logs(request, tenant)
         with self._lock:
             batch = Batch(self._journals.begin(), refusals)
             try:
-                found = self._sample_logs(logged, batch)
-                self._submit(batch, found, self._evaluations(request, tenant, batch))
+                found = self._sample_logs(decoded.logged, batch)
+                self._submit(batch, found, self._evaluations(decoded.judged, bool(tenant), batch))
             except BaseException:
                 # As in `ingest_traces`.
                 self._journals.rollback(batch.journal)
@@ -191,8 +202,9 @@ class Pipeline:
             prior = self._dedup.merge(call, journal)
             if prior is None:
                 tally.calls.append(call)
+                late = len(tally.late)
                 sample = self._collector.decide(ref, now, journal, tally)
-                if sample is not None:
+                if sample is not None or len(tally.late) > late:
                     self._dedup.newest().has_content = True
             else:
                 sample = self._complete(ref, prior, batch)
@@ -211,8 +223,9 @@ class Pipeline:
             tally.tokens.append(call)
         if prior.has_content:
             return None
+        late = len(tally.late)
         sample = self._collector.complete(ref, prior.span_key, journal, tally)
-        if sample is not None:
+        if sample is not None or len(tally.late) > late:
             note_content(prior, journal)
         return sample
 
@@ -224,21 +237,19 @@ class Pipeline:
                 found.append(sample)
         return found
 
-    def _evaluations(self, request: ExportLogsServiceRequest, tenant: str | None, batch: Batch) -> list[Feedback]:
+    def _evaluations(self, judged: list[Judged | None], by_key: bool, batch: Batch) -> list[Feedback]:
         """The evaluations in a request of logs, those that cannot be used counted as refused."""
-        context, by_key = self._context(tenant), bool(tenant)
-        events = list(
-            evaluations.read(
-                request,
-                lambda sources: normalise.tenant(context, sources),
-                lambda response_id, owner: self._span_of(response_id, owner, by_key, batch.journal),
-                self._clock(),
-                self._settings.redaction.rules,
-            )
-        )
-        usable = [event for event in events if event is not None]
-        if len(usable) < len(events):
-            batch.refusals.append(Refusal("evaluation", len(events) - len(usable), evaluations.WHY))
+        usable: list[Feedback] = []
+        for one in judged:
+            event = None
+            if one is not None:
+                event = evaluations.placed(
+                    one, lambda response_id, owner: self._span_of(response_id, owner, by_key, batch.journal)
+                )
+            if event is not None:
+                usable.append(event)
+        if len(usable) < len(judged):
+            batch.refusals.append(Refusal("evaluation", len(judged) - len(usable), evaluations.WHY))
         return usable
 
     def _span_of(self, response_id: str, tenant: str, by_key: bool, journal: Journal) -> tuple[bytes, bytes] | None:
@@ -252,10 +263,12 @@ class Pipeline:
     def _submit(self, batch: Batch, found: list[Sample], judged: list[Feedback]) -> None:
         """Hand what is to be stored to the store, redacted."""
         stored: Future[int] | None = None
-        if found or judged:
-            now, store, tally = self._clock(), self._store, batch.tally
+        now, store, tally, collector = self._clock(), self._store, batch.tally, self._collector
+        if found or judged or tally.late:
             stored = self._redactor.save(
                 found,
+                tally.late,
+                lambda late: collector.read_late(late[0], late[1], tally),
                 lambda redacted: store.submit(_save(redacted, judged, now, tally)),
                 lambda redacted: store.write(_save(redacted, judged, now, tally)),
             )

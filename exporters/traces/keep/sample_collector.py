@@ -18,7 +18,7 @@ from exporters.traces.calls.log_content import LogContentBuffer, Logged
 from exporters.traces.calls.owners import SpanKey
 from exporters.traces.conventions import otel, particulars
 from exporters.traces.conventions.particulars import Particulars
-from exporters.traces.core.journal import Journal
+from exporters.traces.core.journal import Journal, Journals
 from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.decode.spans import Span
@@ -35,6 +35,9 @@ from telltale.records import Sample
 from telltale.settings import Settings
 
 FORCED_PER_MINUTE: Final = 20.0
+# Bytes of a request's kept spans whose content is read at once; the rest is read where nobody else's request waits for
+# it: thousands of turns take seconds.
+MOST_AT_ONCE: Final = 100_000
 
 
 class SampleCollector:
@@ -71,6 +74,9 @@ class SampleCollector:
                 tally.not_sampled += 1
                 tally.unsampled.append(ref)
                 return None
+        if _is_late(ref, tally):
+            tally.late.append((ref, PendingSample(call, probability, forced_reason, now)))
+            return None
         try:
             found, about = self._content(ref)
         except Malformed:
@@ -105,6 +111,10 @@ class SampleCollector:
             # Not sampled. Feedback may still ask for it.
             tally.unsampled.append(ref)
             return None
+        if _is_late(ref, tally):
+            self._pending.remove(first, journal)
+            tally.late.append((ref, pending))
+            return None
         try:
             found, about = self._content(ref)
         except Malformed:
@@ -113,6 +123,23 @@ class SampleCollector:
             return None
         self._pending.remove(first, journal)
         about = particulars.joined(about, pending.particulars)
+        return self._make(ref.call, found, about, pending.probability, pending.promoted_by, tally)
+
+    def read_late(self, ref: CallRef, pending: PendingSample, tally: Tally) -> Sample | None:
+        """The sample of a kept call whose content was left for later; None where its span has none.
+
+        Nothing else changes, so any thread may do it before the request's commit.
+        """
+        try:
+            found, about = self._content(ref)
+        except Malformed:
+            found, about = Conversation(), particulars.NOTHING
+        about = particulars.joined(about, pending.particulars)
+        if not (found.is_asked or found.is_answered):
+            tally.waiting.append(
+                PendingSample(pending.call, pending.probability, pending.promoted_by, pending.since, about)
+            )
+            return None
         return self._make(ref.call, found, about, pending.probability, pending.promoted_by, tally)
 
     def join(self, span: SpanKey, logged: Logged, journal: Journal, tally: Tally) -> Sample | None:
@@ -164,6 +191,9 @@ class SampleCollector:
             self._outcomes["promoted"].inc(tally.forced)
         for _ in range(tally.with_content):
             self._coverage.add(1.0)
+        for pending in tally.waiting:
+            # Nobody undoes it any more.
+            self._pending.add(pending.call.span_key, pending, Journals().begin())
 
     def expire(self, now: float) -> None:
         """Give up calls whose content did not come, and unsampled ones that are too old."""
@@ -220,6 +250,12 @@ class SampleCollector:
         if _is_ordinary(call):
             tally.with_content += 1
         return _sample(call, _with_reasons(said, call.finish_reasons), about, probability, promoted_by)
+
+
+def _is_late(ref: CallRef, tally: Tally) -> bool:
+    """Whether enough was read of this request."""
+    tally.read_bytes += int(ref.group.ends[ref.index] - ref.group.starts[ref.index])
+    return tally.read_bytes > MOST_AT_ONCE
 
 
 def _is_ordinary(call: Call) -> bool:

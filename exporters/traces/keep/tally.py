@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exporters.traces.calls.call import Call, CallRef
+from exporters.traces.keep.pending_samples import PendingSample
 from telltale.records import Feedback
 
 
@@ -11,8 +12,8 @@ class Tally:
 
     __slots__ = (
         *("calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "evaluations", "forced"),
-        "not_sampled",
-        *("sampled", "tokens", "unsampled", "with_content"),
+        *("late", "not_sampled", "read_bytes"),
+        *("sampled", "tokens", "unsampled", "waiting", "with_content"),
     )
 
     def __init__(self) -> None:
@@ -34,6 +35,10 @@ class Tally:
         # Calls without a sample, and their spans, for which feedback may still ask.
         self.not_sampled = 0
         self.unsampled: list[CallRef] = []
+        # Bytes of kept spans; spans whose content is read beside the loop, and those of them that have none.
+        self.read_bytes = 0
+        self.late: list[tuple[CallRef, PendingSample]] = []
+        self.waiting: list[PendingSample] = []
 
     def add_duplicate(self, pair: str) -> None:
         """Count a second span of a call."""
