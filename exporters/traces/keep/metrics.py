@@ -160,7 +160,8 @@ class CallMetrics:
                 if counter is None:
                     counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])
                 counter.value += float(count)
-        if self._prices:
+        # What a gateway's cache held was bought before.
+        if self._prices and not call.cache:
             self._price(call, row)
 
     def _row(self, call: Call) -> _Row:
@@ -183,9 +184,6 @@ class CallMetrics:
         return row
 
     def _price(self, call: Call, row: _Row) -> None:
-        if call.cache:
-            # What a gateway's cache held was bought before.
-            return
         counts = call.token_counts
         is_known = counts[INPUT] >= 0 and (counts[OUTPUT] >= 0 or call.operation == "embeddings")
         if not is_known and not _has_tokens(call):
