@@ -34,7 +34,8 @@ def _is_guess(span: Span, found: Found) -> bool:
     method = attributes.word(span.attributes, "rpc.method")
     if method is not None:
         return not method.startswith("Converse")
-    return not _CONVERSE.issuperset(found["finish_reasons"]) or not found["finish_reasons"]
+    reasons = attributes.texts(span.attributes.get("gen_ai.response.finish_reasons"))
+    return reasons is None or not _CONVERSE.issuperset(reasons)
 
 
 CONVENTION = Convention("botocore", otel.CONVENTION.is_call, refine=_refine)

@@ -25,10 +25,10 @@ _STATUSES: Final[tuple[str, ...]] = (
     *(f"http.response.header.{name}" for name in ("x-cache-status", "x-bifrost-cache-status")),
 )
 # LiteLLM's account of a call, as JSON or as Python's repr.
-_ACCOUNT: Final = "hidden_params"
+_ACCOUNTS: Final[tuple[str, ...]] = ("hidden_params", "metadata.hidden_params", "litellm.hidden_params")
 # Portkey tells an exact repetition from one that is only like it.
 _IS_HIT: Final = ("hit", "semantic hit", "semantic_hit", "cache hit", "cache_hit", "direct")
-MARKS: Final[tuple[str, ...]] = (*_FLAGS, *_EITHER, *_STATUSES, _ACCOUNT)
+MARKS: Final[tuple[str, ...]] = (*_FLAGS, *_EITHER, *_STATUSES, *_ACCOUNTS)
 """The attributes that may tell it."""
 _MARKS: Final = frozenset(MARKS)
 
@@ -39,7 +39,7 @@ def answered(span: Mapping[str, Value], cached: int | None) -> bool:
 
 
 def _tells(name: str, value: Value, cached: int | None) -> bool:
-    if name == _ACCOUNT:
+    if name in _ACCOUNTS:
         account = attributes.tree(value)
         if attributes.flag(account, "cache_hit"):
             return True

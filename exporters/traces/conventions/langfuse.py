@@ -21,7 +21,7 @@ def _is_call(span: Span) -> bool:
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
     found["operation"] = "embeddings" if a[_KIND] == "embedding" else "chat"
-    used = attributes.tree(a.get("langfuse.observation.usage_details"))
+    used = usage.of_object(attributes.tree(a.get("langfuse.observation.usage_details")))
     # Without any that can be read there may be OTel's attributes, or the whole response of an API.
     if not usage.has_counts(used) and found["input_tokens"] is None and found["output_tokens"] is None:
         used = usage.of_text(a.get("langfuse.observation.output"))

@@ -23,7 +23,7 @@ def _refine(span: Span, found: Found) -> None:
     found["model_served"] = found["model_served"] or attributes.word(response, "model")
     found["response_id"] = found["response_id"] or attributes.word(response, "id")
     found["streaming"] = attributes.flag(request, "stream") or (False if request else None)
-    used = attributes.tree(a.get("mlflow.chat.tokenUsage"))
+    used = usage.of_object(attributes.tree(a.get("mlflow.chat.tokenUsage")))
     hint = known_way(found["provider"], found["model_requested"], found["model_served"])
     if usage.has_counts(used):
         # MLflow names the buckets as Anthropic does, and counts as OTel does.

@@ -56,7 +56,7 @@ def _refine(span: Span, found: Found) -> None:
     if found["ttft_s"] is not None:
         found["streaming"] = True
     otel.finish_of_messages(span, found)
-    used = attributes.tree(a.get("gen_ai.usage.raw"))
+    used = usage.of_object(attributes.tree(a.get("gen_ai.usage.raw")))
     if not used and found["input_tokens"] is None:
         used = usage.of_body(attributes.tree(a.get("response_data")))
     usage.complete(found, usage.tokens(used))

@@ -29,6 +29,7 @@ _PLACES: Final[tuple[tuple[str, ...], ...]] = (
 )
 _NAMED: Final = re.compile(r"(?i)usage|tokens")
 LONGEST_BODY: Final = 64 << 10
+_MOST_EVENTS: Final = 5
 # Objects within usage that hold the counts; Cohere's billed ones come first, as OTel has it.
 _INNER: Final = ("billed_units", "billedUnits", "tokens")
 
@@ -115,6 +116,11 @@ def tokens(usage: Usage, *, hint: Way = INCLUSIVE, is_inclusive: bool = False) -
     }
 
 
+def of_object(told: Usage) -> Usage:
+    """The usage object that an object is or has in it."""
+    return told if has_counts(told) else of_body(told) or told
+
+
 def of_body(body: Usage) -> Usage:
     """The usage object in a response's body, whichever API's; an empty one if there is none."""
     for place in _PLACES:
@@ -130,7 +136,10 @@ def of_text(body: Value) -> Usage:
     """The same of a body as text, if that is short: a longer one is content, and costs more to read than it tells."""
     if not isinstance(body, str) or len(body) > LONGEST_BODY or not _NAMED.search(body):
         return {}
-    return of_body(attributes.tree(body))
+    parsed = attributes.loose(body)
+    # Of a stream that was kept as its events the last ones have it.
+    last = parsed[-_MOST_EVENTS:] if isinstance(parsed, list) else [parsed]
+    return next((found for event in reversed(last) if isinstance(event, dict) and (found := of_body(event))), {})
 
 
 def has_counts(usage: Usage) -> bool:

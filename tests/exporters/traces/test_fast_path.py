@@ -18,9 +18,9 @@ from support.collector_process import chat
 
 from exporters.traces.calls import fast_content, fast_path, normalise
 from exporters.traces.calls.call import Call
-from exporters.traces.conventions import MARKS, NAMES, particulars
+from exporters.traces.conventions import MARKS, NAMES, gateway_cache, particulars
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE
-from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
+from exporters.traces.conventions.fields import COUNT_FIELDS, FIELDS, TOKEN_FIELDS
 from exporters.traces.decode import otlp_protobuf, protobuf, spans
 from telltale.conversation import texts
 
@@ -38,7 +38,7 @@ KEYS = sorted(
     {key for field in FIELDS for key in field.keys}
     | {mark for mark, _ in MARKS}
     | {"gen_ai.aggregated_usage.input_tokens", "gen_ai.output.messages", "gen_ai.input.messages", "server.port"}
-    | {*NAMES_OF_TENANTS}
+    | {*NAMES_OF_TENANTS, *gateway_cache.MARKS}
 )
 TEXTS = st.sampled_from(
     [*sorted(INFERENCE | AGGREGATES), "gpt-4o", '"chat"', "None", "", "stop", '["stop"]', "-1", "20"]
@@ -206,6 +206,22 @@ def test_broken_content_is_left_to_full_decoding_or_refused(at: int, byte: int) 
         except (protobuf.Malformed, IndexError, UnicodeDecodeError):
             continue
         assert found is None or all(isinstance(text, str) for text in texts.of(found.said))
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from([field.keys[0] for field in COUNT_FIELDS]), st.integers(0, 12)),
+    st.sampled_from(["openai", "gcp.gemini", "aws.bedrock"]),
+)
+def test_the_same_numbers_of_tokens_whatever_they_prove(counts: dict[str, int], provider: str) -> None:
+    made = Span(trace_id=b"t" * 16, span_id=b"s" * 8, name="chat m", end_time_unix_nano=1)
+    made.attributes.add(key="gen_ai.operation.name", value=AnyValue(string_value="chat"))
+    made.attributes.add(key="gen_ai.provider.name", value=AnyValue(string_value=provider))
+    for key, count in counts.items():
+        made.attributes.add(key=key, value=AnyValue(int_value=count))
+    body = request([made], "app")
+    assert count_fast(body) == 1
+    assert decoded(body) == decoded_in_full(body)
 
 
 @settings(deadline=None, max_examples=200)

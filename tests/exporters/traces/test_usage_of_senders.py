@@ -102,6 +102,11 @@ def openinference(**counts: int) -> dict[str, Any]:
           "langfuse.observation.output": json.dumps({"usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 9,
                                                                        "candidatesTokenCount": 4}})},
          "langfuse-sdk", (5, 4, None, None, None)),
+        ({"langfuse.observation.type": "generation",
+          "langfuse.observation.usage_details": json.dumps({"usage": OPENAI})}, "langfuse-sdk",
+         (90, 20, 64, None, None)),
+        # An answer that happens to be a number.
+        ({**MLFLOW, "mlflow.spanOutputs": json.dumps({"output": 42})}, "mlflow", (None,) * 5),
         ({**MLFLOW, "mlflow.spanOutputs": json.dumps({"candidates": [], "usage_metadata": GEMINI})}, "mlflow",
          (12, 340, None, None, 300)),
         ({**MLFLOW, "mlflow.chat.tokenUsage": json.dumps({"input_tokens": 12, "output_tokens": 40,

@@ -176,6 +176,13 @@ def test_other_spellings_and_contradictions(told: dict[str, Any], counts: tuple[
         assert usage.tokens(usage.of_body(place)) == usage.tokens(told)
 
 
+def test_of_a_stream_kept_as_its_events_the_last_that_tells_counts() -> None:
+    events = [{"usage": {"prompt_tokens": 5, "completion_tokens": 1}}, {"usage": None}, {"usage": GEMINI}, {"id": "e"}]
+    assert usage.of_text(json.dumps(events)) == GEMINI
+    assert usage.of_text(json.dumps(events[3:])) == usage.of_text("[usage") == usage.of_text(None) == {}
+    assert usage.of_text(json.dumps({"usage": GEMINI, "text": "a" * usage.LONGEST_BODY})) == {}
+
+
 def test_what_a_provider_leaves_out_is_settled_by_its_name() -> None:
     told = {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135}
     assert usage.tokens(told)["output_tokens"] is None
