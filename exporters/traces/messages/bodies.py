@@ -58,7 +58,7 @@ def request(value: Value) -> Conversation:
             if wrapped:
                 return request(wrapped)
         # A body of no API that we know is kept whole, as text; one that names a model holds parameters alone.
-        if "model" not in body and "modelId" not in body:
+        if not any(name in body for name in ("model", "modelId", *_TURNS)):
             found.messages = [{"role": "user", "parts": made}] if (made := _written(body)) else []
         return found
     found.messages = _turns(turns)
@@ -98,8 +98,8 @@ def response(value: Value) -> list[Message]:
         inner = parsed.get(name)
         if isinstance(inner, dict | str) and inner:
             return response(inner)
-    made = _written(parsed)
-    return [{"role": "assistant", "parts": made}] if made else []
+    found = _written(parsed)
+    return [{"role": "assistant", "parts": found}] if found else []
 
 
 def _written(body: Fields) -> list[Part]:

@@ -93,7 +93,8 @@ def _joined(parts: list[Fields]) -> list[Value]:
     """Parts, of which pieces of one text are one."""
     found: list[Value] = []
     for is_text, run in groupby(parts, _is_text):
-        found += [{"text": "".join([str(part["text"]) for part in run])}] if is_text else list(run)
+        pieces = list(run)
+        found += [{"text": "".join([str(piece["text"]) for piece in pieces])}] if is_text else pieces
     return found
 
 

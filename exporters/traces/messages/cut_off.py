@@ -34,6 +34,8 @@ _MARK: Final = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_MARK: Final = 128
+# What programs write of nothing.
+_NOTHING: Final = ("null", "None", "undefined")
 
 
 def read(value: Value, *, answers: bool = False, typed: bool = False, by: str | None = None) -> Value:
@@ -46,10 +48,12 @@ def read(value: Value, *, answers: bool = False, typed: bool = False, by: str | 
     found = attributes.loose(value)
     if not isinstance(found, str) or found is not value:
         return found
+    if found in _NOTHING:
+        return None
     looks = _LOOKS.match(found)
     if looks is None:
         return _of_objects(found, _Marks(answers, by)) if _OBJECTS.match(found) else found
-    quote, key, closed = looks.groups()
+    key, closed = looks[2], looks[3]
     is_known = bool(key) and (key in _KEYS if closed else any(name.startswith(key) for name in _KEYS))
     if typed and not is_known:
         return found

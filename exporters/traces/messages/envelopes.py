@@ -9,7 +9,7 @@ from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import cut_off, parts
 from exporters.traces.messages.joining import beyond
-from telltale.conversation import Message, Part, text
+from telltale.conversation import Message, Part
 
 ROLES = {
     "developer": "system", "human": "user", "model": "assistant", "ai": "assistant", "bot": "assistant",
@@ -81,7 +81,7 @@ def choice(value: Value) -> Message | None:
         # Gemini's candidates hold the message as their content.
         inner = content if isinstance(content, dict) and "parts" in content else value
     inner = _plain(inner)
-    found = _parts(inner)
+    found = parts.without_thoughts(_parts(inner))
     if inner is not value:
         found += beyond(found, _calls(_list(value.get("tool_calls"))))
     message: Message = {"role": _role(inner, "assistant"), "parts": found}
@@ -185,6 +185,8 @@ def _of_pydantic(value: Fields) -> list[Message]:
 
 def _spoken(role: str, said: str) -> list[Message]:
     found = parts.read(said)
+    if role == "assistant":
+        found = parts.without_thoughts(found)
     return [{"role": role, "parts": found}] if found else []
 
 
@@ -266,6 +268,8 @@ def _answered(message: Fields) -> Value:
 
 def _split(role: str, found: list[Part], message: Fields) -> list[Message]:
     """Tool results in a message of their own, before what else its sender put beside them."""
+    if role == "assistant":
+        found = parts.without_thoughts(found)
     results = [part for part in found if part["type"] == "tool_call_response" and "server" not in part]
     rest = [part for part in found if not (part["type"] == "tool_call_response" and "server" not in part)]
     made: list[Message] = []

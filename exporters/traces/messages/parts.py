@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -11,6 +12,7 @@ from exporters.traces.messages import media
 from exporters.traces.messages.placeholders import hides, hides_all
 from telltale.conversation import Part, content_of, text
 
+_THOUGHT: Final = re.compile(r"\s*<(think|thinking)>(.*?)</\1>\s*", re.DOTALL)
 # Parts that are nothing but what somebody said.
 _SAID = ("text", "reasoning", "refusal")
 # The Responses API has an id of the item too, which is not the call's.
@@ -25,12 +27,22 @@ Fields = Mapping[str, Value]
 
 
 def read(value: Value) -> list[Part]:
-    """The parts that a message's content is: a text, one part or a list of them; empty for nothing, or what is hidden."""
+    """The parts that a message's content is: a text, one part or a list of them; what is hidden is none."""
     if isinstance(value, str):
         return [text(media.without(value))] if value and not hides(value) else []
     if isinstance(value, list):
         return [part for item in value for part in _one(item)]
     return _one(value)
+
+
+def without_thoughts(found: list[Part]) -> list[Part]:
+    """An answer's parts: the reasoning that open models write into its text, `<think>…</think>`, is one of its own."""
+    said = content_of(found[0]) if found and found[0]["type"] == "text" else ""
+    thought = _THOUGHT.match(said) if "<think" in said[:16] else None
+    if thought is None:
+        return found
+    rest: list[Part] = [{**found[0], "content": said[thought.end() :]}] if thought.end() < len(said) else []
+    return [{"type": "reasoning", "content": thought[2].strip()}, *rest, *found[1:]]
 
 
 def tool_call(name: Value, arguments: Value, identity: Value = None, *, server: bool = False) -> Part:

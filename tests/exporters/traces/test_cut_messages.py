@@ -133,9 +133,12 @@ def is_piece(part: Part, whole: Part) -> bool:
 
 @settings(max_examples=600, deadline=None)
 @given(
-    st.sampled_from(sorted(MESSAGES)), st.floats(0, 1), st.booleans(), st.sampled_from(MARKS),
+    st.sampled_from(sorted(MESSAGES)),
+    st.floats(0, 1),
+    st.booleans(),
+    st.sampled_from(MARKS),
     st.sampled_from([None, (",", ":")]),
-)  # fmt: skip
+)
 def test_messages_cut_anywhere_are_the_first_turns_or_nothing(
     name: str, where: float, escaped: bool, mark: str, separators: Any
 ) -> None:
@@ -168,17 +171,22 @@ def as_turn(said: Conversation) -> list[Message]:
 
 
 ANSWERS: dict[str, Any] = {
-    "otel": [
-        {"role": "assistant", "parts": [{"type": "text", "content": "Yes, here."}], "finish_reason": "stop"}
-    ],
+    "otel": [{"role": "assistant", "parts": [{"type": "text", "content": "Yes, here."}], "finish_reason": "stop"}],
     "chat": {"id": "x", "choices": [{"index": 0, "message": {"content": "Yes, here.", "role": "assistant"}}]},
-    "anthropic": {"id": "x", "content": [{"type": "thinking", "thinking": "hm"}, {"text": "Yes, here.", "type": "text"}]},
+    "anthropic": {
+        "id": "x",
+        "content": [{"type": "thinking", "thinking": "hm"}, {"text": "Yes, here.", "type": "text"}],
+    },
     "responses": {
         "id": "x",
         "output": [
             {"id": "r", "summary": [{"text": "hm", "type": "summary_text"}], "type": "reasoning"},
-            {"id": "m", "content": [{"annotations": [], "text": "Yes, here.", "type": "output_text"}],
-             "role": "assistant", "type": "message"},
+            {
+                "id": "m",
+                "content": [{"annotations": [], "text": "Yes, here.", "type": "output_text"}],
+                "role": "assistant",
+                "type": "message",
+            },
         ],
     },
     "converse": {"output": {"message": {"role": "assistant", "content": [{"text": "Yes, here."}]}}},
@@ -186,7 +194,7 @@ ANSWERS: dict[str, Any] = {
     "titan": {"results": [{"tokenCount": 4, "outputText": "Yes, here."}]},
     "completion": {"completion": "Yes, here."},
     "a state": {"messages": [{"role": "user", "content": ASK}, {"role": "assistant", "content": "Yes, here."}]},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -215,7 +223,7 @@ CUT = '[{"role": "user", "content": "Why is the sky'
         ({"langfuse.observation.input": CUT}, []),
         ({"langfuse.observation.input": '{"tools": [], "messages": ' + CUT}, []),
         ({"mlflow.spanInputs": '{"model": "m", "messages": ' + CUT}, []),
-        ({"gcp.vertex.agent.llm_request": '{"model": "m", "contents": [{"role": "user", "parts": [{"text": "Why is the sky'}, []),
+        ({"gcp.vertex.agent.llm_request": '{"contents": [{"role": "user", "parts": [{"text": "Why is the sky'}, []),
         ({"genkit:input": '{"messages": [{"role": "user", "content": [{"text": "Why is the sky'}, []),
         ({"lk.chat_ctx": '{"items": [{"id": "1", "type": "message", "role": "user", "content": ["Why is the sky'}, []),
         ({"events": '[{"event.name": "gen_ai.user.message", "role": "user", "content": "Why is the sky'}, []),
@@ -225,11 +233,14 @@ CUT = '[{"role": "user", "content": "Why is the sky'
         ({"gen_ai.prompt": CUT}, []),
         ({"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": '[{"type": "text", "text": "Why is the sky'}, []),
         ({}, [Event("gen_ai.user.message", 0, {"content": '[{"text": "Why is the sky'})]),
-        ({}, [Event("gen_ai.user.message", 0, {"gen_ai.event.content": '{"role": "user", "content": "Why is the sky'})]),
+        (
+            {},
+            [Event("gen_ai.user.message", 0, {"gen_ai.event.content": '{"role": "user", "content": "Why is the sky'})],
+        ),
         ({}, [Event(places.DETAILS, 0, {"gen_ai.input.messages": CUT})]),
         ({}, [Event("gen_ai.content.prompt", 0, {"gen_ai.prompt": CUT})]),
     ],
-)  # fmt: skip
+)
 def test_cut_messages_are_read_wherever_they_stand(attributes: dict[str, Any], events: list[Event]) -> None:
     found = places.of_span(attributes, events)
     [turn] = found.messages
@@ -240,10 +251,22 @@ def test_cut_messages_are_read_wherever_they_stand(attributes: dict[str, Any], e
 @pytest.mark.parametrize(
     "typed",
     [
-        "[hello] there", "[1, 2", "{foo: 1}", '{"a": 1} what is it?', "{", "[x for x in y]", '["a", "b"', "{{name}}, hi",
-        '{"colour": "red", "si', "(see above) and [below", "[INST] Hi [/INST]", '"quoted', "role='x", "print(role='user')",
+        "[hello] there",
+        "[1, 2",
+        "{foo: 1}",
+        '{"a": 1} what is it?',
+        "{",
+        "[x for x in y]",
+        '["a", "b"',
+        "{{name}}, hi",
+        '{"colour": "red", "si',
+        "(see above) and [below",
+        "[INST] Hi [/INST]",
+        '"quoted',
+        "role='x",
+        "print(role='user')",
     ],
-)  # fmt: skip
+)
 def test_what_somebody_typed_stays_a_text(typed: str) -> None:
     for key in ("langfuse.observation.input", "input.value", "gen_ai.prompt"):
         assert texts.prompt(places.of_span({key: typed})) == typed
