@@ -201,6 +201,18 @@ class SampleCollector:
 
     def _content(self, ref: CallRef) -> tuple[Conversation, Particulars]:
         """What a call's span tells of its conversation, and what a sample has besides. Raises Malformed."""
+        try:
+            return self._read_content(ref)
+        except Malformed:
+            # The metrics need less of a span than a sample does.
+            group, index = ref.group, ref.index
+            try:
+                said = fast_content.readable(group.body, group.starts[index], group.ends[index])
+            except IndexError as error:
+                raise Malformed(CUT_OFF) from error
+            return said, particulars.NOTHING
+
+    def _read_content(self, ref: CallRef) -> tuple[Conversation, Particulars]:
         group, index, convention = ref.group, ref.index, ref.call.convention
         if convention == otel.CONVENTION.name:
             try:

@@ -56,7 +56,8 @@ def test_content_that_cannot_be_read_refuses_no_request() -> None:
     settings = Settings.model_validate({"sampling": {"per_minute": 1000}})
     registry = CollectorRegistry()
     collector = SampleCollector(settings, registry)
-    broken = ref(encode_spans(chat(prompt="xyz")).SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
+    silent = {"gen_ai.input.messages": "", "gen_ai.output.messages": ""}
+    broken = ref(encode_spans(chat(**silent, junk="xyz")).SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
     whole = ref(encode_spans(chat()).SerializeToString())
     assert [decide(collector, one) is not None for one in (broken, whole)] == [False, True]
     collector.expire(1000.0)
@@ -179,6 +180,23 @@ def test_an_answer_says_why_it_ended(
     assert sample.conversation is not None
     assert [choice.get("finish_reason") for choice in sample.conversation.choices] == wanted
     assert sample.finish_reason == (reasons or wanted)[0]
+
+
+@pytest.mark.parametrize("key", ["gen_ai.output.messages", "gen_ai.input.messages", "junk"])
+def test_text_that_is_no_utf8_costs_no_other_text(key: str) -> None:
+    """As a limit on bytes leaves it, in the middle of a character."""
+    cut = '[{"role": "assistant", "parts": [{"type": "text", "content": "12 xyz'
+    attributes = {key: cut}
+    collector = SampleCollector(KEEPING, CollectorRegistry())
+    sample = decide(collector, ref(body(**attributes).replace(b"xyz", b"\xe2\x82\xe2")))
+    assert sample is not None
+    assert "\ufffd" not in sample.prompt + sample.response
+    said = sample.conversation
+    assert said is not None
+    cuts = [part for turn in (*said.messages, *said.choices) for part in turn["parts"] if "truncated" in part]
+    assert [part["content"] for part in cuts] == ([] if key == "junk" else ["12 "])
+    assert said.is_asked
+    assert said.is_answered
 
 
 ASKED = Conversation(messages=[{"role": "user", "parts": [text("Why?")]}])
