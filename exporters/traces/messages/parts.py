@@ -80,6 +80,9 @@ def _one(value: Value) -> list[Part]:
     kind = _first(value, *_KIND)
     if kind in _PROMPTS:
         return read(value.get("content"))
+    if kind is None and isinstance(value.get("parts"), list):
+        # Gemini's whole content in place of its parts.
+        return read(value["parts"])
     if isinstance(kind, str):
         # AWS' and Google's SDKs in JavaScript, and pydantic-ai, write the same kinds with a hyphen.
         reader = _TYPED.get(kind.replace("-", "_"))

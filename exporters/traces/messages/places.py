@@ -73,6 +73,7 @@ TOOLS: Final[tuple[str, ...]] = (
     "ai.prompt.tools",
     "gen_ai.request.tools",
     "mlflow.chat.tools",
+    "tools",
 )
 _INDEXED_TOOLS: Final = (("llm.tools.", "tool."), ("llm.request.functions.", ""))
 DOCUMENTS: Final[tuple[str, ...]] = ("gen_ai.retrieval.documents",)
@@ -178,6 +179,7 @@ def _answers(a: Attributes) -> Iterator[list[Message]]:
         if key in a:
             yield read(a[key])
     yield _vercel(a)
+    yield _livekit(a)
 
 
 def _other_answers(a: Attributes) -> Iterator[list[Message]]:
@@ -220,12 +222,24 @@ def _vercel(a: Attributes) -> list[Message]:
         if a.get("ai.response.reasoning")
         else []
     )
-    found += parts.read(a.get("ai.response.text")) or parts.read(a.get("ai.response.object"))
-    files, calls = cut_off.read(a.get("ai.response.files")), cut_off.read(a.get("ai.response.toolCalls"))
+    for name in ("ai.response.text", "ai.response.object", "ai.result.text", "ai.result.object"):
+        if name in a and (said := parts.read(a[name])):
+            found += said
+            break
+    files = cut_off.read(a.get("ai.response.files"))
+    calls = cut_off.read(a.get("ai.response.toolCalls") or a.get("ai.result.toolCalls"))
     found += parts.read(
         [{"type": "file", **file} for file in files if isinstance(file, dict)] if isinstance(files, list) else []
     )
     found += [call for item in (calls if isinstance(calls, list) else []) if (call := parts.called(item)) is not None]
+    return [{"role": "assistant", "parts": found}] if found else []
+
+
+def _livekit(a: Attributes) -> list[Message]:
+    """LiveKit has an answer's text and its calls of tools apart, of which each may be JSON of its own."""
+    calls = cut_off.read(a.get("lk.response.function_calls"))
+    items = [attributes.loose(call) for call in calls] if isinstance(calls, list) else []
+    found = parts.read(a.get("lk.response.text")) + [call for item in items if (call := parts.called(item)) is not None]
     return [{"role": "assistant", "parts": found}] if found else []
 
 
@@ -269,11 +283,15 @@ OTHER_INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
     ("request_data", bodies.request),
     ("pydantic_ai.all_messages", _plain),
     ("input.value", bodies.request),
+    ("braintrust.input_json", bodies.request),
     ("user_prompt", _typed),
     ("inputs", _typed),
     ("ai.value", _quoted),
     ("ai.values", _quoted),
     ("new_context", _typed),
+    ("lk.user_input", _typed),
+    # Of Pipecat, and of many by hand.
+    ("input", bodies.request),
 )
 OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
     ("gen_ai.output.messages", _output),
@@ -282,12 +300,13 @@ OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
     ("gcp.vertex.agent.llm_response", _answer),
     ("genkit:output", _answer),
     ("flue.turn.output", _answer),
-    ("lk.response.text", _said),
     ("events", _logged_output),
 )
 OTHER_OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
     ("gen_ai.completion", _answer),
     ("response_data", _answer),
     ("output.value", _answer),
+    ("braintrust.output_json", _answer),
     ("response.model_output", _said),
+    ("output", _answer),
 )

@@ -352,3 +352,52 @@ def test_all_prompts_of_claude_code_are_texts() -> None:
     attributes = {"user_prompt": ASK, "response.model_output": "Clear."}
     assert texts.of(places.of_span(attributes)) == (ASK, "Clear.")
     assert texts.of(places.of_span({**attributes, "user_prompt": "<REDACTED>"})) == ("", "Clear.")
+
+
+CHAT = json.dumps([{"role": "system", "content": SYSTEM}, {"role": "user", "content": ASK}])
+ANSWER = json.dumps([{"role": "assistant", "content": "Clear."}])
+PLACES: dict[str, dict[str, Any]] = {
+    "langfuse": {"langfuse.observation.input": CHAT, "langfuse.observation.output": ANSWER},
+    "mlflow": {"mlflow.spanInputs": json.dumps({"messages": json.loads(CHAT)}), "mlflow.spanOutputs": ANSWER},
+    "braintrust": {"braintrust.input_json": CHAT, "braintrust.output_json": ANSWER},
+    "pipecat": {"input": CHAT, "output": "Clear."},
+    "openrouter": {
+        "gen_ai.prompt": json.dumps({"messages": json.loads(CHAT)}),
+        "gen_ai.completion": json.dumps({"completion": "Clear.", "reasoning": "hm"}),
+    },
+    "langsmith": {
+        "gen_ai.prompt": json.dumps({"messages": [json.loads(CHAT)]}),
+        "gen_ai.completion": json.dumps({"generations": [[{"text": "Clear.", "type": "ChatGeneration"}]]}),
+    },
+    "vercel 3": {"ai.prompt.messages": CHAT, "ai.result.text": "Clear."},
+    "livekit": {
+        "lk.chat_ctx": json.dumps({"items": [{"type": "message", **turn} for turn in json.loads(CHAT)]}),
+        "lk.response.text": "Clear.",
+    },
+    "logfire": {
+        "request_data": json.dumps({"model": "m", "messages": json.loads(CHAT)}),
+        "response_data": json.dumps({"combined_chunk_content": "Clear.", "chunk_count": 2}),
+    },
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_places(name: str) -> None:
+    found = places.of_span(PLACES[name])
+    assert found.system == [{"type": "text", "content": SYSTEM}]
+    assert [(turn["role"], texts.of_message(turn)) for turn in found.messages] == [("user", ASK)]
+    assert [texts.of_message(choice) for choice in found.choices] == ["Clear."]
+
+
+def test_livekits_calls_stand_beside_its_text() -> None:
+    call = {"type": "function_call", "call_id": "c1", "name": "weather", "arguments": '{"city": "Busan"}'}
+    for calls in ([json.dumps(call)], json.dumps([call])):
+        [choice] = places.of_span({"lk.response.text": "I look.", "lk.response.function_calls": calls}).choices
+        assert choice["parts"] == [{"type": "text", "content": "I look."}, CALL]
+
+
+@pytest.mark.parametrize("wrap", [lambda content: content, lambda content: [content]])
+def test_geminis_content_in_place_of_a_text(wrap: Any) -> None:
+    """As OTel's instrumentation of Google's SDK logs what it is given."""
+    said = places.of_record("gen_ai.user.message", {}, {"content": wrap({"parts": [{"text": ASK}], "role": "user"})})
+    assert said.messages == [{"role": "user", "parts": [{"type": "text", "content": ASK}]}]
