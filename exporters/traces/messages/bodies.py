@@ -188,7 +188,7 @@ def lifted(found: Conversation) -> Conversation:
 
 
 def _turns(value: Value) -> list[Message]:
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+    if isinstance(value, list) and value and isinstance(value[0], str) and all(isinstance(item, str) for item in value):
         # LlamaIndex and others write each message as Python has it.
         read: list[Value] = [cut_off.read(item, typed=True) for item in value]
         if all(isinstance(item, dict) for item in read):

@@ -12,7 +12,7 @@ def read(value: Value) -> list[Message]:
 
     Empty for what is no such list: a conversation, or a vector, which is no input.
     """
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list) or not value or isinstance(value[0], dict):
         return []
     if all(isinstance(item, str) for item in value):
         found = [part for item in value for part in parts.read(item)]

@@ -20,8 +20,8 @@ _IDS = ("call_id", "tool_use_id", "tool_call_id", "toolUseId", "toolCallId", "id
 _NAMES = ("name", "toolName", "tool_name")
 _ARGUMENTS = ("arguments", "args", "input", "parameters")
 _RESULTS = ("response", "result", "content", "output")
-# What names a part's kind: LlamaIndex and pydantic-ai have words of their own for `type`.
-_KIND = ("type", "block_type", "part_kind")
+# What LlamaIndex and pydantic-ai have for `type`.
+_KINDS = ("block_type", "part_kind")
 
 Fields = Mapping[str, Value]
 
@@ -77,12 +77,14 @@ def _one(value: Value) -> list[Part]:
         return read(value)
     if not isinstance(value, dict):
         return []
-    kind = _first(value, *_KIND)
-    if kind in _PROMPTS:
-        return read(value.get("content"))
-    if kind is None and isinstance(value.get("parts"), list):
-        # Gemini's whole content in place of its parts.
-        return read(value["parts"])
+    kind = value.get("type")
+    if kind is None:
+        kind = _first(value, *_KINDS)
+        if kind in _PROMPTS:
+            return read(value.get("content"))
+        if kind is None and isinstance(value.get("parts"), list):
+            # Gemini's whole content in place of its parts.
+            return read(value["parts"])
     if isinstance(kind, str):
         # AWS' and Google's SDKs in JavaScript, and pydantic-ai, write the same kinds with a hyphen.
         reader = _TYPED.get(kind.replace("-", "_"))
