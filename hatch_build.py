@@ -25,6 +25,7 @@ _TRACES = (
     *("decode/protobuf", "decode/otlp_protobuf", "decode/spans", "decode/attributes"),
     *("decode/otlp_json", "decode/bounds", "decode/faults"),
     *(f"messages/{name}" for name in ("joining", "media", "parts", "envelopes", "bodies", "places")),
+    *(f"messages/{name}" for name in ("inputs", "placeholders")),
     *("conventions/__init__", "conventions/convention", "conventions/fields", "conventions/otel"),
     "conventions/usage_evidence",
     *("conventions/openllmetry", "conventions/particulars"),

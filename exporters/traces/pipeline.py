@@ -166,14 +166,17 @@ class Pipeline:
             self._journals.rollback(batch.journal)
 
     def promote(self, wanted: Wanted, reason: str) -> list[Sample]:
-        """Unsampled calls that their tenants asked for since, as samples outside the statistics."""
+        """Unsampled calls that their tenants asked for since, as samples outside the statistics.
+
+        With them come sampled calls that were given up, of which something is known: a prompt without its answer.
+        """
         with self._lock:
             now, tally = self._clock(), Tally()
-            self._collector.expire(now)
+            late = self._collector.expire(now)
             # Nobody undoes it: the caller has the samples from here on.
             found = self._collector.promote(wanted, reason, Journals().begin(), tally)
             self._collector.count(tally, now)
-        return self._redactor.redact(found)
+        return self._redactor.redact([*late, *found])
 
     def page(self, openmetrics: bool) -> str:
         """The metrics of calls in the text format that is asked for."""

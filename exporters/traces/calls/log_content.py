@@ -91,9 +91,12 @@ class LogContentBuffer:
         before = self._remove(at)
         joined = more
         if before is not None:
-            said = places.follow(before.said, more.name, more.said)
+            is_whole = before.name == places.DETAILS
+            # What told all turns at once is not told them again, one by one.
+            said = complete(before.said, more.said) if is_whole else places.follow(before.said, more.name, more.said)
+            name = before.name if is_whole and before.said.is_asked else more.name
             owner = before.tenant if more.tenant == NO_TENANT else more.tenant
-            joined = Logged(more.name, said, before.size + more.size, owner)
+            joined = Logged(name, said, before.size + more.size, owner)
         self._put(at, joined)
         journal.changes(("content", span.shared), partial(self._restore, at, before))
         return joined.said

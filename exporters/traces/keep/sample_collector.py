@@ -28,6 +28,7 @@ from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
 from exporters.traces.keep.rate_sampler import RateSampler
 from exporters.traces.keep.tally import Tally
 from exporters.traces.keep.unsampled import UnsampledBuffer, Wanted, unpack
+from exporters.traces.messages import places
 from exporters.traces.messages.joining import complete
 from telltale.conversation import Conversation, Message
 from telltale.metrics import Metrics
@@ -55,6 +56,8 @@ class SampleCollector:
         self.unsampled = UnsampledBuffer(settings.sampling.ring_bytes, settings.sampling.ring_age)
         self._log_content = LogContentBuffer(settings.sampling.ring_bytes // 4)
         self._pending = PendingSamples()
+        # Of calls that were given up, until somebody asks for them.
+        self._late: list[Sample] = []
         self._samples = Metrics(registry).counter("telltale_samples_total")
         self._outcomes = {name: self.outcome(name) for name in ("kept", "no_content", "promoted", "not_sampled")}
         self._coverage = Coverage(registry)
@@ -92,14 +95,11 @@ class SampleCollector:
             found = complete(found, logged)
         is_empty = not (found.is_asked or found.is_answered)
         if is_empty or (logged is not None and not found.is_answered and call.status == "ok"):
-            if found.tools or found.system or found.documents:
-                # What stands beside the messages does not come again with them.
-                beside = Conversation(found.system, tools=found.tools, documents=found.documents)
-                size = ref.group.ends[ref.index] - ref.group.starts[ref.index]
-                self._log_content.add(span, Logged("", beside, int(size), call.tenant), journal)
+            # What stands beside the messages does not come again with them.
+            self._remember(ref, span, found, journal)
             self._pending.add(span, PendingSample(call, probability, forced_reason, now, about), journal)
             if self._pending.is_full:
-                self.expire(now)
+                self._give_up(now)
             return None
         self._log_content.pop(span, journal)
         return self._make(call, found, about, probability, forced_reason, tally)
@@ -120,8 +120,12 @@ class SampleCollector:
         except Malformed:
             return None
         if not (found.is_answered or (found.is_asked and ref.call.status != "ok")):
+            self._remember(ref, first, found, journal)
             return None
         self._pending.remove(first, journal)
+        known = self._log_content.pop(first, journal)
+        if known is not None:
+            found = complete(found, known)
         about = particulars.joined(about, pending.particulars)
         return self._make(ref.call, found, about, pending.probability, pending.promoted_by, tally)
 
@@ -195,16 +199,50 @@ class SampleCollector:
             # Nobody undoes it any more.
             self._pending.add(pending.call.span_key, pending, Journals().begin())
 
-    def expire(self, now: float) -> None:
-        """Give up calls whose content did not come, and unsampled ones that are too old."""
+    def expire(self, now: float) -> list[Sample]:
+        """Give up waiting for content, and unsampled calls that are too old; returns samples of what had come by then.
+
+        A prompt without an answer is one: the answer may be in no form that is read.
+        """
         self.unsampled.expire(now)
+        self._give_up(now)
+        found, self._late = self._late, []
+        return found
+
+    def _give_up(self, now: float) -> None:
+        # Nobody undoes it: what comes afterwards is too late.
+        journal, tally = Journals().begin(), Tally()
         for pending in self._pending.expire(now):
+            said = self._log_content.pop(pending.call.span_key, journal)
+            if said is not None and (said.is_asked or said.is_answered):
+                about, probability = pending.particulars, pending.probability
+                self._late.append(self._make(pending.call, said, about, probability, pending.promoted_by, tally))
+                continue
             self._outcomes["no_content"].inc()
             if _is_ordinary(pending.call):
                 self._coverage.add(0.0)
+        self.count(tally, now)
+
+    def _remember(self, ref: CallRef, span: SpanKey, found: Conversation, journal: Journal) -> None:
+        """Keep what a span tells of a call until the rest has come, or is given up."""
+        if found.is_asked or found.tools or found.system or found.documents:
+            size = ref.group.ends[ref.index] - ref.group.starts[ref.index]
+            self._log_content.add(span, Logged(places.DETAILS, found, int(size), ref.call.tenant), journal)
 
     def _content(self, ref: CallRef) -> tuple[Conversation, Particulars]:
         """What a call's span tells of its conversation, and what a sample has besides. Raises Malformed."""
+        try:
+            return self._read_content(ref)
+        except Malformed:
+            # The metrics need less of a span than a sample does.
+            group, index = ref.group, ref.index
+            try:
+                said = fast_content.readable(group.body, group.starts[index], group.ends[index])
+            except IndexError as error:
+                raise Malformed(CUT_OFF) from error
+            return said, particulars.NOTHING
+
+    def _read_content(self, ref: CallRef) -> tuple[Conversation, Particulars]:
         group, index, convention = ref.group, ref.index, ref.call.convention
         if convention == otel.CONVENTION.name:
             try:
