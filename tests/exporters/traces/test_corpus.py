@@ -44,6 +44,8 @@ UNKNOWABLE = {
 USER = "user-42"
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 PARAMETERS = ("temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty")
+# How far a time to the first token may be off: what a clock tells twice, and an interpreter that loads modules then.
+CLOCK_S, LATE_S = 0.005, 1.5
 # More messages than an SDK's default of 128 attributes holds.
 MANY = 60
 CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
@@ -163,14 +165,19 @@ def _ttft(call: Call, truth: dict[str, Any]) -> str:
         return "right" if call.ttft_s is None else "wrong"
     if call.ttft_s is None:
         return "absent"
-    return "right" if truth["server_ttft_s"] - 0.03 <= call.ttft_s <= truth["server_ttft_s"] + 3 else "wrong"
+    # The client waited from its own start to the first token that the provider sent, by the clock of both.
+    sent = truth.get("t_start_ns", call.start_unix_s * 1e9) / 1e9 + truth["server_ttft_s"]
+    waited = sent - call.start_unix_s
+    return "right" if waited - CLOCK_S <= call.ttft_s <= waited + LATE_S else "wrong"
 
 
 def _finish(call: Call, reason: str) -> str:
     if not call.finish_reasons:
         return "absent"
     same = {
-        "tool_calls": ("tool_calls", "tool_call"),
+        # Strands says other providers' reasons in Bedrock's words.
+        "stop": ("stop", "end_turn"),
+        "tool_calls": ("tool_calls", "tool_call", "tool_use"),
         "end_turn": ("end_turn", "stop"),
         "tool_use": ("tool_use", "tool_call", "tool_calls"),
     }
