@@ -43,7 +43,10 @@ _MESSAGES: Final = 12
 _TENANT: Final = 13
 _ROUTE: Final = 14
 _API_TYPE: Final = 15
-_TOKENS: Final = 16
+# Nothing to read here, but of a call it takes full decoding: how it ended, or when its first token came. Spans of HTTP,
+# of which there are many more, have some of them too.
+_LOOK: Final = 16
+_TOKENS: Final = 17
 
 _CODES: Final = {
     "operation": _OPERATION, "provider": _PROVIDER, "model_requested": _REQUESTED, "model_served": _SERVED,
@@ -79,7 +82,7 @@ def attribute_table(tenant_attributes: Sequence[str]) -> NameTable:
     codes[b"gen_ai.aggregated_usage.input_tokens"] = _AGGREGATE
     codes[b"gen_ai.output.messages"] = _MESSAGES
     codes[first_token.API_TYPE.encode()] = _API_TYPE
-    codes |= {name.encode(): _LEAVE for name in (*outcome.NAMES, *first_token.NAMES)}
+    codes |= {name.encode(): _LOOK for name in (*outcome.NAMES, *first_token.NAMES)}
     for name in tenant_attributes:
         # A name that is also read for something else is left to full decoding.
         codes[name.encode()] = _LEAVE if name.encode() in codes else _TENANT
@@ -98,7 +101,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
     """
     call = Call()
     counts = call.token_counts
-    has_model = has_messages = has_api_type = is_aggregate = is_route = is_gateway = False
+    has_model = has_messages = has_api_type = needs_look = is_aggregate = is_route = is_gateway = False
     seen: i64 = 0
     start_ns: i64 = 0
     end_ns: i64 = 0
@@ -123,6 +126,10 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 return None
             code = table.code(body, pos + 2, name_size)
             if code == 0:
+                pos = stop
+                continue
+            if code == _LOOK:
+                needs_look = True
                 pos = stop
                 continue
             if code == _LEAVE or seen & (1 << code) or at + 2 > stop or body[at] != 0x12:
@@ -238,7 +245,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
         raise Malformed(TOO_LONG)
     if is_aggregate or not (seen & (1 << _OPERATION) or (has_model and not is_route)):
         return NO_CALL
-    if (has_messages and not call.finish_reasons) or ids_seen != 3:
+    if needs_look or (has_messages and not call.finish_reasons) or ids_seen != 3:
         return None
     if call.ttft_s is not None and (has_api_type or not _tells_stream(call)):
         # Whether its first event held a token takes a closer look.

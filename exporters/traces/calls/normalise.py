@@ -213,8 +213,14 @@ def finalise(call: Call, status: Status, ends_are_told: bool, native_ttft: bool,
 def end(call: Call, reasons: tuple[str, ...]) -> None:
     """Give a call the reasons why it ended that its span does not tell."""
     call.finish_reasons = reasons
+    call.status = status_of(call, reasons)
+
+
+def status_of(call: Call, reasons: tuple[str, ...]) -> Status:
+    """How a call ended that ended for these reasons: what failed is not judged by them."""
     if call.status == "ok" and finish.are_broken_off(reasons) and not outcome.is_limit(reasons, call.response_id):
-        call.status = "aborted"
+        return "aborted"
+    return call.status
 
 
 # These run for every call, so they read `token_counts`, whose -1 is "not known".

@@ -12,8 +12,9 @@ from exporters.traces.conventions.fields import FIELDS
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
-# In seconds, and only streams have a first chunk.
-_CHUNKS: Final = next(field.keys for field in FIELDS if field.name == "ttft_s")
+# Of the names in FIELDS, those of OTel's metrics: who writes them reports them of streams alone, and has no flag for
+# these. Beside OTel's attribute the span must say that it streamed.
+_METRICS: Final = next(field.keys[1:] for field in FIELDS if field.name == "ttft_s")
 # Seconds of one unit of other names. These senders only stream: LiveKit, Claude Code, Vercel's AI SDK.
 _OF_STREAMS: Final = {"lk.response.ttft": 1.0, "ttft_ms": 1e-3, "ai.response.msToFirstChunk": 1e-3}
 # These are of streams where the span says that it is one.
@@ -25,7 +26,9 @@ _OTHERS: Final = {
     "time_to_first_token_ms": 1e-3,
 }
 _SERVERS: Final = "gen_ai.server.time_to_first_token"
-NAMES: Final[tuple[str, ...]] = (*_OF_STREAMS, *_OTHERS)
+_PROVIDERS: Final[tuple[str, ...]] = ("ai.model.provider", "gen_ai.provider.name", "gen_ai.system")
+# What a span of a call in OTel's convention hardly ever has; then it takes a closer look.
+NAMES: Final[tuple[str, ...]] = (*_OF_STREAMS, *_OTHERS, _PROVIDERS[0])
 API_TYPE: Final = "openai.api.type"
 # OpenLIT takes the response's headers for the first token.
 _WRONG: Final = frozenset(("openlit",))
@@ -38,11 +41,11 @@ def refine(span: Span, found: Found, convention: str) -> None:
     """Complete `ttft_s` and `streaming`, and take back a time that is none to a first token."""
     if convention in _WRONG or (found["ttft_s"] is None and not _add(span, found)):
         return
-    if is_of_responses_api(span, found):
-        # Its first event, `response.created`, comes before the model has begun.
-        found["ttft_s"] = None
-    elif found["streaming"] is None and any(name in span.attributes for name in _CHUNKS):
+    if found["streaming"] is None and any(name in span.attributes for name in _METRICS):
         found["streaming"] = True
+    if is_of_responses_api(span, found) and not found.get("native_ttft"):
+        # Its first event, `response.created`, comes before the model has begun; but a server times its own tokens.
+        found["ttft_s"] = None
 
 
 def _add(span: Span, found: Found) -> bool:
@@ -66,7 +69,7 @@ def is_of_responses_api(span: Span, found: Found) -> bool:
         return True
     if operation_of(span) in ("responses", "aresponses"):
         return True
-    provider = attributes.word(a, "ai.model.provider", "gen_ai.provider.name", "gen_ai.system")
+    provider = attributes.word(a, *_PROVIDERS)
     if provider is not None and provider.endswith(".responses"):
         return True
     return found["response_id"] is None and span.name.partition(" ")[0].lower() in _SPANS
