@@ -34,6 +34,8 @@ API_TYPE: Final = "openai.api.type"
 _WRONG: Final = frozenset(("openlit",))
 # Strands writes milliseconds under OTel's name for seconds, of streams alone.
 _IN_MILLISECONDS: Final = "strands"
+# What a response says that it is, where a sender keeps it.
+_OBJECTS: Final[tuple[str, ...]] = ("langfuse.observation.metadata.object",)
 _SPANS: Final = ("responses", "response", "openai.response")
 
 
@@ -67,7 +69,7 @@ def is_of_responses_api(span: Span, found: Found) -> bool:
     a = span.attributes
     if is_response_id(found["response_id"]) or attributes.word(a, API_TYPE) == "responses":
         return True
-    if operation_of(span) in ("responses", "aresponses"):
+    if attributes.word(a, *_OBJECTS) == "response" or operation_of(span) in ("responses", "aresponses"):
         return True
     provider = attributes.word(a, *_PROVIDERS)
     if provider is not None and provider.endswith(".responses"):
