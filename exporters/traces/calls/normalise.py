@@ -99,7 +99,7 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
             if found is not None:
                 found.tenant = found.tenant or NO_TENANT
                 found.key_mark = mark
-                finalise(found, "ok", ends_are_told, False, model)
+                finalise(found, None, ends_are_told, False, model)
                 found.label_fingerprint ^= tenant_mark
                 fast += 1
             else:
@@ -197,11 +197,13 @@ def _label(name: str | None) -> str | None:
     return None if name is None else attributes.label(name)
 
 
-def finalise(call: Call, status: Status, ends_are_told: bool, native_ttft: bool, service_model: str | None) -> None:
+def finalise(
+    call: Call, status: Status | None, ends_are_told: bool, native_ttft: bool, service_model: str | None
+) -> None:
     """Give a call its status, and remove what cannot be true.
 
-    `status` is what its span says beside finish reasons, `service_model` the settings' name of its model. Of a sender
-    for which `ends_are_told`, a stream without any end was broken off.
+    `status` is what its span says of a bad end, beside finish reasons; `service_model` is the settings' name of its
+    model. Of a sender for which `ends_are_told`, a stream without any end was broken off.
     """
     _check_tokens(call)
     _set_status(call, status, ends_are_told)
@@ -218,15 +220,15 @@ def end(call: Call, reasons: tuple[str, ...]) -> None:
 
 def status_of(call: Call, reasons: tuple[str, ...]) -> Status:
     """How a call ended that ended for these reasons: what failed is not judged by them."""
-    if call.status == "ok" and finish.are_broken_off(reasons) and not outcome.is_limit(reasons, call.response_id):
+    if finish.are_broken_off(reasons) and call.status == "ok" and not outcome.is_limit(reasons, call.response_id):
         return "aborted"
     return call.status
 
 
 # These run for every call, so they read `token_counts`, whose -1 is "not known".
-def _set_status(call: Call, status: Status, ends_are_told: bool) -> None:
+def _set_status(call: Call, status: Status | None, ends_are_told: bool) -> None:
     counts = call.token_counts
-    if status != "ok":
+    if status is not None:
         call.status = status
         # Zeros in place of what nobody counted.
         for kind in (INPUT, OUTPUT):

@@ -28,10 +28,10 @@ _NOTHING: Final = frozenset(("false", "0", "none", "null", "no"))
 NAMES: Final[tuple[str, ...]] = (*error_types.CODES, *error_types.RPC_CODES, _SUCCESS, _ERROR, *_STATES)
 
 
-def of_span(span: Span, found: Found) -> tuple[Status, str | None]:
-    """How the call of a span ended, and the kind of its error."""
+def of_span(span: Span, found: Found) -> tuple[Status | None, str | None]:
+    """How the call of a span ended, None where nothing says that it ended badly; and the kind of its error."""
     if not _has_failed(span, found):
-        return ("aborted" if found.get("aborted") else "ok"), None
+        return ("aborted" if found.get("aborted") else None), None
     kind = error_types.kind(span, found["error_type"])
     return ("aborted", None) if kind == error_types.CANCELLED else ("error", kind)
 
