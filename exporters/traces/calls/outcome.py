@@ -22,7 +22,7 @@ ERROR: Final = 2
 _SUCCESS: Final = "success"
 _ERROR: Final = "error"
 _STATES: Final = {"langfuse.observation.level": "ERROR", "genkit:state": "error", "otel.status_code": "ERROR"}
-_NOTHING: Final = frozenset(("false", "0", "none", "null", "no"))
+_NOTHING: Final = frozenset(("false", "0", "none", "null", "no", "{}", "[]"))
 
 # All attributes that say how a call ended, beside finish reasons.
 NAMES: Final[tuple[str, ...]] = (*error_types.CODES, *error_types.RPC_CODES, _SUCCESS, _ERROR, *_STATES)

@@ -32,6 +32,8 @@ NAMES: Final[tuple[str, ...]] = (*_OF_STREAMS, *_OTHERS, _PROVIDERS[0])
 API_TYPE: Final = "openai.api.type"
 # OpenLIT takes the response's headers for the first token.
 _WRONG: Final = frozenset(("openlit",))
+# pydantic-ai takes the first part of a message, whatever events came before it. Servers time their own tokens.
+_BY_PARTS: Final[tuple[str, ...]] = ("pydantic-ai", "pydantic_ai")
 # Strands writes milliseconds under OTel's name for seconds, of streams alone.
 _IN_MILLISECONDS: Final = "strands"
 # What a response says that it is, where a sender keeps it.
@@ -45,8 +47,9 @@ def refine(span: Span, found: Found, convention: str) -> None:
         return
     if found["streaming"] is None and any(name in span.attributes for name in _METRICS):
         found["streaming"] = True
-    if is_of_responses_api(span, found) and not found.get("native_ttft"):
-        # Its first event, `response.created`, comes before the model has begun; but a server times its own tokens.
+    times_tokens = found.get("native_ttft") or span.scope.startswith(_BY_PARTS)
+    if not times_tokens and is_of_responses_api(span, found):
+        # Its first event, `response.created`, comes before the model has begun.
         found["ttft_s"] = None
 
 

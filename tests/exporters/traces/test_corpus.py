@@ -136,7 +136,7 @@ def verdicts(call: Call, said: Conversation, about: Particulars, truth: dict[str
         yield "error type", _same(call.error_type, "rate_limit")
     yield "ttft", _ttft(call, truth)
     if ended_well and truth.get("finish_reason"):
-        yield "finish", _finish(call, truth["finish_reason"])
+        yield "finish", _finish(call.finish_reasons or log_content.reasons(said), truth["finish_reason"])
     yield from _content(texts.of(said), truth, ended_well)
     yield from _messages(said, truth, ended_well)
     yield from _particulars(about, truth)
@@ -171,8 +171,8 @@ def _ttft(call: Call, truth: dict[str, Any]) -> str:
     return "right" if waited - CLOCK_S <= call.ttft_s <= waited + LATE_S else "wrong"
 
 
-def _finish(call: Call, reason: str) -> str:
-    if not call.finish_reasons:
+def _finish(told: tuple[str, ...], reason: str) -> str:
+    if not told:
         return "absent"
     same = {
         # Strands says other providers' reasons in Bedrock's words.
@@ -181,7 +181,7 @@ def _finish(call: Call, reason: str) -> str:
         "end_turn": ("end_turn", "stop"),
         "tool_use": ("tool_use", "tool_call", "tool_calls"),
     }
-    return "right" if call.finish_reasons[0] in (reason, *same.get(reason, ())) else "wrong"
+    return "right" if told[0] in (reason, *same.get(reason, ())) else "wrong"
 
 
 def _content(content: tuple[str, str], truth: dict[str, Any], ended_well: bool) -> Iterator[tuple[str, str]]:

@@ -266,6 +266,7 @@ def test_a_failed_call_is_an_error_however_it_is_told(
         ({"success": True, "error": ""}, {}),
         ({"error": False}, {}),
         ({"error": "false"}, {}),
+        ({"error": "{}"}, {}),
         ({"error": {"message": None}}, {}),
         ({"langfuse.observation.level": "WARNING"}, {}),
         ({}, {"events": (exception("StopAsyncIteration"),)}),
