@@ -82,7 +82,7 @@ def attribute_table(tenant_attributes: Sequence[str]) -> NameTable:
     codes[b"gen_ai.aggregated_usage.input_tokens"] = _AGGREGATE
     codes[b"gen_ai.output.messages"] = _MESSAGES
     codes[first_token.API_TYPE.encode()] = _API_TYPE
-    codes |= {name.encode(): _LOOK for name in (*outcome.NAMES, *first_token.NAMES)}
+    codes |= {name.encode(): _LOOK for name in (*outcome.NAMES, *first_token.NAMES, *finish.BODIES)}
     for name in tenant_attributes:
         # A name that is also read for something else is left to full decoding.
         codes[name.encode()] = _LEAVE if name.encode() in codes else _TENANT

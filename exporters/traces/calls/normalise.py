@@ -182,7 +182,7 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
         call.set_tokens(kind, found[field.name])
     if "counting" in found:
         _settle_tokens(call, found["counting"])
-    reasons = found["finish_reasons"] or finish.of_events(span.attributes, span.events)
+    reasons = found["finish_reasons"] or finish.of_span(span.attributes, span.events)
     call.finish_reasons = finish.untranslated(span.scope, call.provider, reasons)
     call.response_id = found["response_id"]
     call.conversation_id = found["conversation_id"]

@@ -37,6 +37,10 @@ KEYS: Final[tuple[str, ...]] = (
 CHOICE: Final = "gen_ai.choice"
 DETAILS: Final = "gen_ai.client.inference.operation.details"
 OUTPUT: Final = "gen_ai.output.messages"
+# Whole responses of providers' APIs or frameworks. Where a bare text may stand, a model may have written what it is.
+BODIES: Final[tuple[str, ...]] = (
+    *("mlflow.spanOutputs", "genkit:output", "gcp.vertex.agent.llm_response", "response_data"),
+)
 
 # A response that was broken off, by its client or by its server: it is `aborted`. Where they come from:
 _BROKEN_OFF: Final = frozenset(
@@ -77,7 +81,7 @@ _LONGEST: Final = 64
 _IN_TEXT: Final = re.compile(
     r'"(?:finish_reason|finishReason|stop_reason|stopReason|done_reason)"\s*:\s*"([A-Za-z_-]{1,64})"'
 )
-# Some write the reason only into the response's message, at whose end it stands.
+# Of the response's message, at whose end the reason stands.
 _TAIL: Final = 400
 
 
@@ -133,13 +137,16 @@ def untranslated(scope: str, provider: str | None, found: tuple[str, ...]) -> tu
 
 def in_text(text: Value) -> tuple[str, ...]:
     """The first reason in the JSON of a response."""
-    match = _IN_TEXT.search(text) if isinstance(text, str) else None
+    match = _IN_TEXT.search(text) if isinstance(text, str) and text[:1] in ("{", "[") else None
     return reasons(match[1]) or () if match else ()
 
 
-def of_events(found: Mapping[str, Value], events: Iterable[Event]) -> tuple[str, ...]:
-    """The reason that stands only in a span's messages, which are not decoded for it, or in its events."""
+def of_span(found: Mapping[str, Value], events: Iterable[Event] = ()) -> tuple[str, ...]:
+    """The reason that stands only in a span's messages or bodies, which are not decoded for it, or in its events."""
     reason = _of_messages(found.get(OUTPUT))
+    for name in BODIES:
+        if not reason and name in found:
+            reason = in_text(found[name])
     for event in events:
         if reason:
             break

@@ -55,7 +55,7 @@ def _refine(span: Span, found: Found) -> None:
         found["model_served"] = None
     if found["ttft_s"] is not None:
         found["streaming"] = True
-    found["finish_reasons"] = found["finish_reasons"] or finish.of_events(a, ())
+    found["finish_reasons"] = found["finish_reasons"] or finish.of_span(a)
     used = attributes.tree(a.get("gen_ai.usage.raw"))
     if not used and found["input_tokens"] is None:
         used = usage.of_body(attributes.tree(a.get("response_data")))

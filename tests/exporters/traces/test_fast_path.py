@@ -18,7 +18,7 @@ from support.collector_process import chat
 
 from exporters.traces.calls import fast_content, fast_path, normalise, outcome
 from exporters.traces.calls.call import Call
-from exporters.traces.conventions import MARKS, NAMES, first_token, particulars
+from exporters.traces.conventions import MARKS, NAMES, finish, first_token, particulars
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE
 from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
 from exporters.traces.decode import otlp_protobuf, protobuf, spans
@@ -38,7 +38,7 @@ KEYS = sorted(
     {key for field in FIELDS for key in field.keys}
     | {mark for mark, _ in MARKS}
     | {"gen_ai.aggregated_usage.input_tokens", "gen_ai.output.messages", "gen_ai.input.messages", "server.port"}
-    | {*NAMES_OF_TENANTS, *outcome.NAMES, *first_token.NAMES, first_token.API_TYPE}
+    | {*NAMES_OF_TENANTS, *outcome.NAMES, *first_token.NAMES, first_token.API_TYPE, *finish.BODIES}
 )
 WORDS = (
     *("gpt-4o", '"chat"', "None", "", "stop", '["stop"]', "-1", "20", "abort", "FinishReason.MAX_TOKENS", "unknown"),

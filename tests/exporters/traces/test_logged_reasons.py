@@ -72,9 +72,10 @@ class Collecting:
         groups, _ = otlp_protobuf.split(request.SerializeToString(), 10)
         self._end(self.pipeline.ingest_traces(self.pipeline.decode(groups, None)))
 
-    def logs(self, *records: LogRecord) -> None:
+    def logs(self, *records: LogRecord, scope: str = "by-hand") -> None:
         request = ExportLogsServiceRequest()
-        request.resource_logs.add().scope_logs.add().log_records.extend(records)
+        made = request.resource_logs.add().scope_logs.add(log_records=records)
+        made.scope.name = scope
         self._end(self.pipeline.ingest_logs(request, None))
 
     def samples(self) -> list[Sample]:
@@ -150,3 +151,13 @@ def test_a_failed_call_stays_one(collecting: Collecting) -> None:
     collecting.span(**{"error.type": "RateLimitError"})
     [sample] = collecting.samples()
     assert (sample.status, sample.error_type, collecting.statuses()) == ("error", "rate_limit", {"error": 1})
+
+
+def test_googles_adk_has_one_word_for_an_answer_and_a_tool_call(collecting: Collecting) -> None:
+    call = {"type": "function", "id": "c", "function": {"name": "look", "arguments": "{}"}}
+    body = {"finish_reason": "stop", "message": {"role": "assistant", "tool_calls": [call]}}
+    told = LogRecord(**IDS, event_name="gen_ai.choice", body=value(body))
+    collecting.logs(user("Capital of France?"), told, scope="gcp.vertex.agent")
+    collecting.span()
+    [sample] = collecting.samples()
+    assert sample.finish_reason == "tool_calls"

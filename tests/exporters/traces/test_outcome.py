@@ -180,6 +180,27 @@ def test_a_reason_in_a_spans_events_is_read(event: Event, reason: str) -> None:
     assert (found.finish_reasons, found.status) == ((reason,), "aborted" if reason == "abort" else "ok")
 
 
+@pytest.mark.parametrize(
+    ("name", "body", "reason"),
+    [
+        (
+            "mlflow.spanOutputs",
+            {"candidates": [{"content": {"parts": []}, "finishReason": "MAX_TOKENS"}]},
+            "max_tokens",
+        ),
+        (
+            "mlflow.spanOutputs",
+            {"output": {"message": {}}, "stopReason": "guardrail_intervened"},
+            "guardrail_intervened",
+        ),
+        ("genkit:output", {"message": {"role": "model"}, "finishReason": "stop"}, "stop"),
+        ("response_data", {"message": {"content": "x"}, "finish_reason": "length"}, "length"),
+    ],
+)
+def test_a_reason_in_a_responses_body_is_read(name: str, body: dict[str, Any], reason: str) -> None:
+    assert call({**CHAT, name: json.dumps(body)}).finish_reasons == (reason,)
+
+
 def test_words_that_a_model_wrote_are_no_reason() -> None:
     said = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": '"finish_reason": "abort"'}]}])
     assert call({**CHAT, **TOKENS, "gen_ai.output.messages": said}).status == "ok"
@@ -242,6 +263,9 @@ def test_a_cancelled_call_is_aborted_however_it_is_told(attributes: dict[str, An
          "timeout"),
         ({}, {"status": 2, "status_message": "('Connection aborted.', RemoteDisconnected('...'))"}, "connection"),
         ({"error.type": "ConnectionAbortedError"}, {}, "connection"),
+        ({"error.type": "ECONNABORTED"}, {}, "connection"),
+        ({"error.type": "ThrottlingException"}, {}, "rate_limit"),
+        ({}, {"status": 2, "status_message": "Incorrect API key provided: sk-..."}, "authentication"),
         ({"error.type": "aiohttp.ServerDisconnectedError"}, {}, "connection"),
         ({}, {"status": 2, "status_message": "Your subscription was canceled; code 403"}, "permission"),
     ],
