@@ -12,13 +12,16 @@ from typing import Final
 
 from exporters.traces.decode.spans import Span
 
-# Instrumentations in OTel's convention or OpenLLMetry's, by scope, with or without a module's name behind it.
+# Instrumentations in OTel's convention, by scope, with or without a module's name behind it.
 _SCOPES: Final[tuple[str, ...]] = (
     "opentelemetry.instrumentation.genai.openai",
     "opentelemetry.instrumentation.genai.anthropic",
     "opentelemetry.instrumentation.openai_v2",
-    "opentelemetry.instrumentation.openai",
 )
+# OpenLLMetry's for OpenAI: since 0.60, whose flag this is, in any case, before that with content only.
+_OPENLLMETRY: Final = "opentelemetry.instrumentation.openai"
+_SINCE: Final = "gen_ai.is_streaming"
+_CONTENT: Final = "gen_ai.completion.0."
 # Conventions whose senders always do, by name.
 _CONVENTIONS: Final = frozenset(("anthropic", "litellm", "openlit", "vercel"))
 # Only in the response itself, which may not be there: hidden, or not recorded.
@@ -35,7 +38,7 @@ _LANGFUSE: Final = ("langfuse.observation.model.parameters", '"max_tokens": "Inf
 @lru_cache(maxsize=1024)
 def of_scope(scope: str) -> bool:
     """Whether all that comes from this instrumentation tells how its streams ended."""
-    return any(scope == known or scope.startswith(f"{known}.") for known in _SCOPES)
+    return any(_is_of(scope, known) for known in _SCOPES)
 
 
 def are_told(span: Span, convention: str) -> bool:
@@ -46,5 +49,11 @@ def are_told(span: Span, convention: str) -> bool:
     if convention == "langfuse":
         name, mark = _LANGFUSE
         return span.name == "OpenAI-generation" or mark in str(a.get(name))
+    if _is_of(span.scope, _OPENLLMETRY):
+        return _SINCE in a or any(name.startswith(_CONTENT) for name in a)
     name = _IN_RESPONSE.get(span.scope, "")
     return bool(a.get(name)) and a.get(name) != _HIDDEN
+
+
+def _is_of(scope: str, instrumentation: str) -> bool:
+    return scope == instrumentation or scope.startswith(f"{instrumentation}.")
