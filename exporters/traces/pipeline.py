@@ -202,6 +202,7 @@ class Pipeline:
             call = ref.call
             if call.request_hash is not None:
                 self._waits.complete(call, journal)
+            self._collector.add_reasons(call, journal)
             prior = self._dedup.merge(call, journal)
             if prior is None:
                 tally.calls.append(call)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from exporters.traces.conventions import finish
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 
@@ -50,8 +51,17 @@ FIELDS: Final = (
         attributes.truth,
     ),
     Field("duration_s", (), attributes.number, "s"),
-    Field("ttft_s", ("gen_ai.response.time_to_first_chunk",), attributes.number, "s"),
-    Field("finish_reasons", ("gen_ai.response.finish_reasons",), attributes.texts),
+    # OTel's attribute, and the names of its metrics, which Vercel and pydantic-ai write as attributes.
+    Field(
+        "ttft_s",
+        (
+            *("gen_ai.response.time_to_first_chunk", "gen_ai.client.operation.time_to_first_chunk"),
+            "gen_ai.client.inference.time_to_first_chunk",
+        ),
+        attributes.number,
+        "s",
+    ),
+    Field("finish_reasons", finish.KEYS, finish.reasons),
     Field("response_id", ("gen_ai.response.id",)),
     Field("conversation_id", ("gen_ai.conversation.id", "session.id")),
     Field("error_type", ("error.type",)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporters.traces.conventions import usage
+from exporters.traces.conventions import finish, usage
 from exporters.traces.conventions.convention import Convention, Found, since_start
 from exporters.traces.conventions.usage_evidence import known_way
 from exporters.traces.decode import attributes
@@ -32,8 +32,8 @@ def _refine(span: Span, found: Found) -> None:
         usage.complete(found, usage.tokens(usage.of_body(response), hint=hint))
     choices = response.get("choices")
     if isinstance(choices, list) and not found["finish_reasons"]:
-        reasons = (attributes.word(choice, "finish_reason") for choice in choices if isinstance(choice, dict))
-        found["finish_reasons"] = tuple(filter(None, reasons))
+        reasons = [attributes.word(choice, "finish_reason") for choice in choices if isinstance(choice, dict)]
+        found["finish_reasons"] = finish.reasons([reason for reason in reasons if reason]) or ()
     first = since_start(span, "mlflow.chunk.item.0")
     if first is not None:
         found["streaming"], found["ttft_s"] = True, first

@@ -50,7 +50,6 @@ CONVENTION = Convention(
     "openllmetry",
     _is_call,
     keys={
-        "finish_reasons": ("gen_ai.response.finish_reasons", "gen_ai.completion.0.finish_reason"),
         "conversation_id": (
             *("gen_ai.conversation.id", "traceloop.association.properties.session_id"),
             "traceloop.association.properties.chat_id",

@@ -4,7 +4,7 @@ the call, the other its wait, unless the request failed."""
 
 from __future__ import annotations
 
-from exporters.traces.conventions import otel, usage
+from exporters.traces.conventions import finish, usage
 from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
@@ -55,7 +55,7 @@ def _refine(span: Span, found: Found) -> None:
         found["model_served"] = None
     if found["ttft_s"] is not None:
         found["streaming"] = True
-    otel.finish_of_messages(span, found)
+    found["finish_reasons"] = found["finish_reasons"] or finish.of_span(a)
     used = usage.of_object(attributes.tree(a.get("gen_ai.usage.raw")))
     if not used and found["input_tokens"] is None:
         used = usage.of_body(attributes.tree(a.get("response_data")))

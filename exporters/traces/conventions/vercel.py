@@ -82,7 +82,6 @@ CONVENTION = Convention(
             "ai.usage.outputTokenDetails.reasoningTokens",
         ),
         "total_tokens": ("gen_ai.usage.total_tokens", "ai.usage.totalTokens"),
-        "finish_reasons": ("ai.response.finishReason", "gen_ai.response.finish_reasons"),
         "conversation_id": ("ai.telemetry.metadata.sessionId", "gen_ai.conversation.id"),
     },
     refine=_refine,

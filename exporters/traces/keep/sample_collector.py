@@ -11,7 +11,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
-from exporters.traces.calls import fast_content, normalise
+from exporters.traces.calls import fast_content, log_content, normalise
 from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.calls.log_content import LogContentBuffer, Logged
@@ -65,6 +65,14 @@ class SampleCollector:
     def outcome(self, name: str) -> Counter:
         """The counter of samples that ended so."""
         return self._samples.labels(name)
+
+    def add_reasons(self, call: Call, journal: Journal) -> None:
+        """Give a call whose span does not tell why it ended the reasons that records in logs told before it."""
+        if self._log_content.bytes == 0 or call.finish_reasons:
+            return
+        logged = self._log_content.find(call.span_key, journal)
+        if logged is not None:
+            normalise.end(call, log_content.reasons(logged))
 
     def decide(self, ref: CallRef, now: float, journal: Journal, tally: Tally) -> Sample | None:
         """The sample of a call, if it is sampled and its content is here."""
@@ -150,7 +158,10 @@ class SampleCollector:
         """The sample of a call that waited for this content of a log record, once its response is here."""
         known = self._log_content.add(span, logged, journal)
         pending = self._pending.find(span, journal)
-        if pending is None or not (known.is_answered or pending.call.status != "ok"):
+        if pending is None:
+            return None
+        has_ended_badly = normalise.status_of(pending.call, log_content.reasons(known)) != "ok"
+        if not (known.is_answered or (has_ended_badly and known.is_asked)):
             return None
         self._pending.remove(span, journal)
         self._log_content.pop(span, journal)
@@ -320,9 +331,8 @@ def _sample(
     probability: float | None,
     promoted_by: str | None,
 ) -> Sample:
-    reason = call.finish_reasons[0] if call.finish_reasons else None
-    if reason is None and said.choices:
-        reason = said.choices[0].get("finish_reason")
+    # A record in a log that came after the call was counted may tell why it ended.
+    reasons = call.finish_reasons or log_content.reasons(said)
     return Sample(
         trace_id=call.trace_id.hex(),
         span_id=call.span_id.hex(),
@@ -332,13 +342,13 @@ def _sample(
         version=call.version or "unknown",
         layer=call.layer,
         operation=call.operation,
-        status=call.status,
+        status=normalise.status_of(call, reasons),
         prompt="",
         response="",
         inclusion_probability=probability,
         promoted_by=promoted_by,
         conversation_id=call.conversation_id,
-        finish_reason=reason,
+        finish_reason=reasons[0] if reasons else None,
         error_type=call.error_type,
         duration_s=call.duration_s,
         ttft_s=call.ttft_s,

@@ -44,6 +44,8 @@ UNKNOWABLE = {
 USER = "user-42"
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 PARAMETERS = ("temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty")
+# How far a time to the first token may be off: what a clock tells twice, and an interpreter that loads modules then.
+CLOCK_S, LATE_S = 0.005, 1.5
 # More messages than an SDK's default of 128 attributes holds.
 MANY = 60
 CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
@@ -134,7 +136,7 @@ def verdicts(call: Call, said: Conversation, about: Particulars, truth: dict[str
         yield "error type", _same(call.error_type, "rate_limit")
     yield "ttft", _ttft(call, truth)
     if ended_well and truth.get("finish_reason"):
-        yield "finish", _finish(call, truth["finish_reason"])
+        yield "finish", _finish(call.finish_reasons or log_content.reasons(said), truth["finish_reason"])
     yield from _content(texts.of(said), truth, ended_well)
     yield from _messages(said, truth, ended_well)
     yield from _particulars(about, truth)
@@ -163,18 +165,23 @@ def _ttft(call: Call, truth: dict[str, Any]) -> str:
         return "right" if call.ttft_s is None else "wrong"
     if call.ttft_s is None:
         return "absent"
-    return "right" if truth["server_ttft_s"] - 0.03 <= call.ttft_s <= truth["server_ttft_s"] + 3 else "wrong"
+    # The client waited from its own start to the first token that the provider sent, by the clock of both.
+    sent = truth.get("t_start_ns", call.start_unix_s * 1e9) / 1e9 + truth["server_ttft_s"]
+    waited = sent - call.start_unix_s
+    return "right" if waited - CLOCK_S <= call.ttft_s <= waited + LATE_S else "wrong"
 
 
-def _finish(call: Call, reason: str) -> str:
-    if not call.finish_reasons:
+def _finish(told: tuple[str, ...], reason: str) -> str:
+    if not told:
         return "absent"
     same = {
-        "tool_calls": ("tool_calls", "tool_call"),
+        # Strands says other providers' reasons in Bedrock's words.
+        "stop": ("stop", "end_turn"),
+        "tool_calls": ("tool_calls", "tool_call", "tool_use"),
         "end_turn": ("end_turn", "stop"),
         "tool_use": ("tool_use", "tool_call", "tool_calls"),
     }
-    return "right" if call.finish_reasons[0] in (reason, *same.get(reason, ())) else "wrong"
+    return "right" if told[0] in (reason, *same.get(reason, ())) else "wrong"
 
 
 def _content(content: tuple[str, str], truth: dict[str, Any], ended_well: bool) -> Iterator[tuple[str, str]]:

@@ -16,9 +16,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.collector_process import chat
 
-from exporters.traces.calls import fast_content, fast_path, normalise
+from exporters.traces.calls import fast_content, fast_path, normalise, outcome
 from exporters.traces.calls.call import Call
-from exporters.traces.conventions import MARKS, NAMES, gateway_cache, particulars
+from exporters.traces.conventions import MARKS, NAMES, finish, first_token, gateway_cache, particulars
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE
 from exporters.traces.conventions.fields import COUNT_FIELDS, FIELDS, TOKEN_FIELDS
 from exporters.traces.decode import otlp_protobuf, protobuf, spans
@@ -39,10 +39,13 @@ KEYS = sorted(
     | {mark for mark, _ in MARKS}
     | {"gen_ai.aggregated_usage.input_tokens", "gen_ai.output.messages", "gen_ai.input.messages", "server.port"}
     | {*NAMES_OF_TENANTS, *gateway_cache.MARKS}
+    | {*outcome.NAMES, *first_token.NAMES, first_token.API_TYPE, *finish.BODIES}
 )
-TEXTS = st.sampled_from(
-    [*sorted(INFERENCE | AGGREGATES), "gpt-4o", '"chat"', "None", "", "stop", '["stop"]', "-1", "20"]
+WORDS = (
+    *("gpt-4o", '"chat"', "None", "", "stop", '["stop"]', "-1", "20", "abort", "FinishReason.MAX_TOKENS", "unknown"),
+    *('["incomplete"]', "resp_1", "responses", "openai.responses", "499", "CANCELLED", "error", "false"),
 )
+TEXTS = st.sampled_from([*sorted(INFERENCE | AGGREGATES), *WORDS])
 VALUES = (
     st.builds(AnyValue, string_value=TEXTS | st.text(max_size=20))
     | st.builds(AnyValue, int_value=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300))
@@ -157,7 +160,9 @@ def test_it_is_these_files_that_are_tested() -> None:
 @settings(deadline=None, max_examples=400)
 @given(
     spans=st.lists(SPANS, max_size=3),
-    scope=st.sampled_from(["", "made-by-hand", "ai", "openlit.x", "opentelemetry.instrumentation.openai_v2"]),
+    scope=st.sampled_from(
+        ["", "made-by-hand", "ai", "openlit.x", "opentelemetry.instrumentation.openai_v2", "gcp.vertex.agent"]
+    ),
     resource=st.sampled_from([{}, {"tenant_id": "acme"}, {"service_name": "vllm"}]),
 )
 def test_the_same_calls_as_full_decoding(spans: list[Span], scope: str, resource: dict[str, str]) -> None:
@@ -243,6 +248,8 @@ def test_the_real_sdks_spans_take_the_fast_path() -> None:
 def test_spans_that_are_no_calls_take_the_fast_path_too() -> None:
     span = Span(trace_id=bytes(16), span_id=bytes(8), name="GET /", start_time_unix_nano=1, end_time_unix_nano=2)
     span.attributes.add(key="http.route", value=AnyValue(string_value="/"))
+    span.attributes.add(key="http.response.status_code", value=AnyValue(int_value=500))
+    span.attributes.add(key="error", value=AnyValue(bool_value=True))
     body = request([span], "opentelemetry.instrumentation.fastapi")
     assert count_fast(body) == 1
     assert decoded(body) == []
