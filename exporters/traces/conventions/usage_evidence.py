@@ -51,7 +51,11 @@ _CACHING: Final[tuple[str, ...]] = ("bedrock", "anthropic", "claude")
 
 def is_plain(whole: i64, output: i64, cached: i64, written: i64, reasoning: i64, total: i64) -> bool:
     """Whether nothing contradicts that the counts are OTel's: then there is nothing to settle. -1 is "not known"."""
-    parts = (cached if cached > 0 else 0) + (written if written > 0 else 0)
+    parts: i64 = 0
+    if cached > 0:
+        parts = cached
+    if written > 0:
+        parts += written
     # Zeros may stand for what nobody counted, and a part without its whole says little.
     if whole < 0:
         return output != 0 and cached < 0 and written < 0 and reasoning <= output
