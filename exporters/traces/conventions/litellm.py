@@ -59,22 +59,23 @@ def _count(span: Span, found: Found) -> None:
     used = attributes.tree(span.attributes.get("metadata.usage_object"))
     usage.complete(found, usage.tokens(used))
     # Of a stream that broke off it counts what came, and it writes zeros for what nobody counted.
-    if (found["streaming"] and used and _is_its_own_count(used)) or span.status == 2:
+    if (found["streaming"] and used and _is_its_own_count(span, used)) or span.status == 2:
         found |= usage.NOTHING
 
 
-def _is_its_own_count(used: dict[str, Value]) -> bool:
-    """Whether LiteLLM counted the tokens itself, as it does when a stream tells none or its client left.
+def _is_its_own_count(span: Span, used: dict[str, Value]) -> bool:
+    """Whether LiteLLM counted a stream's tokens itself, because the stream told none or its client left.
 
-    A provider's usage has details; those that LiteLLM adds say only what it knows itself.
+    Releases around 1.81 then write no details, later ones only those that they know themselves.
     """
-    of_input = attributes.tree(used.get("prompt_tokens_details"))
-    of_output = attributes.tree(used.get("completion_tokens_details"))
-    if any(value is not None and (name, value) != ("cached_tokens", 0) for name, value in of_input.items()):
-        return False
+    if span.name == _PROXY and not used.get("prompt_tokens_details"):
+        return True
+    of_input, of_output = (
+        {name: value for name, value in attributes.tree(used.get(details)).items() if value is not None}
+        for details in ("prompt_tokens_details", "completion_tokens_details")
+    )
     known = {"reasoning_tokens": 0, "text_tokens": used.get("completion_tokens")}
-    told = {name: value for name, value in of_output.items() if value is not None}
-    return told.items() <= known.items() and (bool(told) or not of_input)
+    return of_input == {"cached_tokens": 0} and bool(of_output) and of_output.items() <= known.items()
 
 
 CONVENTION = Convention(

@@ -182,7 +182,9 @@ COUNTED_THERE = {
     ("usage", "stream", "known"),
     [
         (COUNTED_HERE, "True", (None, None)),
-        ({"completion_tokens": 3, "prompt_tokens": 16, "total_tokens": 19}, "True", (None, None)),
+        # Servers such as vLLM send no details.
+        ({"completion_tokens": 3, "prompt_tokens": 16, "total_tokens": 19}, "True", (16, 3)),
+        ({**COUNTED_HERE, "prompt_tokens_details": None}, "True", (16, 3)),
         (COUNTED_THERE, "True", (16, 3)),
         (COUNTED_HERE, "False", (16, 3)),
         (None, "True", (16, 3)),
