@@ -12,6 +12,7 @@ from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span, Value
 
 _PROXY = "Received Proxy Server Request"
+_FILLED_IN = ("cache_read_input_tokens", "cache_creation_input_tokens")
 # What only the proxy writes; the SDK leaves the first one empty.
 _GATEWAY = ("metadata.user_api_key_hash", "litellm.model_group", "litellm.api_key.hash")
 
@@ -66,7 +67,7 @@ def _count(span: Span, found: Found) -> None:
 def _is_its_own_count(span: Span, used: dict[str, Value]) -> bool:
     """Whether LiteLLM counted a stream's tokens itself, because the stream told none or its client left.
 
-    Releases around 1.81 then write no details, later ones only those that they know themselves.
+    Releases around 1.81 then write no details, later ones fill in zeros for a cache, and details of their own alone.
     """
     if span.name == _PROXY and not used.get("prompt_tokens_details"):
         return True
@@ -75,7 +76,8 @@ def _is_its_own_count(span: Span, used: dict[str, Value]) -> bool:
         for details in ("prompt_tokens_details", "completion_tokens_details")
     )
     known = {"reasoning_tokens": 0, "text_tokens": used.get("completion_tokens")}
-    return of_input == {"cached_tokens": 0} and bool(of_output) and of_output.items() <= known.items()
+    is_filled_in = of_input == {"cached_tokens": 0} and all(used.get(name) == 0 for name in _FILLED_IN)
+    return is_filled_in and of_output.items() <= known.items()
 
 
 CONVENTION = Convention(

@@ -169,6 +169,7 @@ def test_tokens_of_an_embedding_need_no_output() -> None:
 # What LiteLLM adds to tokens that it counted itself, and what a provider sends.
 COUNTED_HERE = {
     "completion_tokens": 3, "prompt_tokens": 16, "total_tokens": 19, "prompt_tokens_details": {"cached_tokens": 0},
+    "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0,
     "completion_tokens_details": {"accepted_prediction_tokens": None, "reasoning_tokens": 0, "text_tokens": 3},
 }  # fmt: skip
 COUNTED_THERE = {
@@ -185,6 +186,7 @@ COUNTED_THERE = {
         # Servers such as vLLM send no details.
         ({"completion_tokens": 3, "prompt_tokens": 16, "total_tokens": 19}, "True", (16, 3)),
         ({**COUNTED_HERE, "prompt_tokens_details": None}, "True", (16, 3)),
+        ({name: count for name, count in COUNTED_HERE.items() if "cache" not in name}, "True", (16, 3)),
         (COUNTED_THERE, "True", (16, 3)),
         (COUNTED_HERE, "False", (16, 3)),
         (None, "True", (16, 3)),
