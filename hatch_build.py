@@ -32,9 +32,12 @@ _TRACES = (
     *("conventions/finish", "conventions/first_token", "conventions/stream_ends"),
     *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),
     *("calls/error_types", "calls/outcome", "calls/owners"),
+    *("calls/same_call", "calls/model_names"),
+    *("calls/families", "calls/grouping", "calls/whole_call"),
     *("keep/forced", "keep/metrics", "keep/pending_samples", "keep/rate_sampler", "keep/sample_collector"),
+    "keep/sample_groups",
     *("keep/drafting", "keep/known_texts", "keep/redacting"),
-    *("keep/tally", "keep/unsampled"),
+    *("keep/tally", "keep/uncounted", "keep/unsampled"),
     "pipeline",
     *(f"receive/http2/{name}" for name in _HTTP2),
 )

@@ -17,21 +17,24 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from exporters.traces.calls import evaluations, fast_path, log_content, normalise
-from exporters.traces.calls.call import CallRef
+from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.call_index import PriorCall
-from exporters.traces.calls.dedup import VENDOR, CallDeduplicator, note_content, note_tokens, vendor_last
+from exporters.traces.calls.dedup import CallDeduplicator, note_content, vendor_last
 from exporters.traces.calls.evaluations import Judged
 from exporters.traces.calls.log_content import Logged
 from exporters.traces.calls.owners import SpanKey
-from exporters.traces.calls.stream_waits import StreamWaits
+from exporters.traces.calls.same_call import VENDOR
+from exporters.traces.calls.stream_waits import StreamWaits, Wait
 from exporters.traces.core.journal import Journal, Journals
 from exporters.traces.decode.faults import Faults
 from exporters.traces.decode.otlp_protobuf import Group
+from exporters.traces.keep import sample_groups
 from exporters.traces.keep.metrics import CallMetrics
 from exporters.traces.keep.redacting import SampleRedactor
 from exporters.traces.keep.sample_collector import SampleCollector
 from exporters.traces.keep.span_metrics import SpanMetrics
 from exporters.traces.keep.tally import Tally
+from exporters.traces.keep.uncounted import UncountedCalls
 from exporters.traces.keep.unsampled import Wanted
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
@@ -92,6 +95,7 @@ class Pipeline:
         key = store.write(lambda connection: access.secret(connection, "conversation"))
         self._redactor = SampleRedactor(settings, key, self._collector.outcome("redaction_failed"))
         self._calls = CallMetrics(settings.prices, settings.collector.max_series)
+        self._uncounted = UncountedCalls(self._calls, self._dedup.families)
         self._spans = SpanMetrics(registry)
         self.feedback_events = Metrics(registry).counter("telltale_feedback_events_total")
         self._journals = Journals()
@@ -153,9 +157,9 @@ class Pipeline:
                 return
             now, tally = self._clock(), batch.tally
             self._spans.count(tally)
-            self._calls.count(tally.calls, now)
-            for call in tally.tokens:
-                self._calls.add_tokens(call)
+            self._calls.observe_lag(tally.calls, now)
+            self._uncounted.accept(tally.calls)
+            self._uncounted.accept(tally.again)
             self._collector.count(tally, now)
             for event in tally.evaluations:
                 self.feedback_events.labels(event.kind).inc()
@@ -181,6 +185,7 @@ class Pipeline:
     def page(self, openmetrics: bool) -> str:
         """The metrics of calls in the text format that is asked for."""
         with self._lock:
+            self._uncounted.count()
             return self._calls.registry.page(openmetrics)
 
     def _context(self, tenant: str | None) -> normalise.Context:
@@ -195,43 +200,68 @@ class Pipeline:
         if VENDOR in decoded.conventions:
             vendor_last(decoded.calls)
         for wait in decoded.waits:
-            self._waits.add(wait, journal)
-        now = self._clock()
-        found: list[Sample] = []
+            self._add_wait(wait, batch)
+        firsts: list[CallRef] = []
+        again: list[tuple[CallRef, PriorCall]] = []
         for ref in decoded.calls:
             call = ref.call
+            place: Call | None = None
             if call.request_hash is not None:
-                self._waits.complete(call, journal)
+                place = self._waits.complete(call, journal)
             self._collector.add_reasons(call, journal)
-            prior = self._dedup.merge(call, journal)
+            prior = self._dedup.merge(call, journal, place)
+            if place is not None and place.number >= 0:
+                tally.again.append(place)
             if prior is None:
                 tally.calls.append(call)
-                late = len(tally.late)
-                sample = self._collector.decide(ref, now, journal, tally)
-                if sample is not None or len(tally.late) > late:
-                    self._dedup.newest().has_content = True
+                firsts.append(ref)
             else:
-                sample = self._complete(ref, prior, batch)
+                tally.add_duplicate(prior.pair(call))
+                if not prior.is_resent(call):
+                    again.append((ref, prior))
+                    if call.has_relatives:
+                        tally.again.append(call)
+        return self._sample(firsts, again, batch)
+
+    def _sample(self, firsts: list[CallRef], again: list[tuple[CallRef, PriorCall]], batch: Batch) -> list[Sample]:
+        """The samples of calls, and of those to which further spans add their content."""
+        journal, tally = batch.journal, batch.tally
+        others: list[sample_groups.Other] = []
+        beside: dict[int, list[CallRef]] = {}
+        if again:
+            firsts, others, beside = sample_groups.best_first(firsts, again, self._dedup)
+        now = self._clock()
+        found: list[Sample] = []
+        for ref in firsts:
+            more = beside.get(int(ref.call.number)) if beside else None
+            late = len(tally.late)
+            sample = self._collector.decide(ref, now, journal, tally, more)
             if sample is not None:
                 found.append(sample)
+            elif len(tally.late) == late:
+                continue
+            known = self._dedup.numbered(ref.call.number)
+            if known is not None:
+                known.has_content = True
+        for other in others:
+            if other.prior.has_content:
+                continue
+            late = len(tally.late)
+            sample = self._collector.complete(other.ref, other.whole, other.prior.span_key, journal, tally)
+            if sample is not None:
+                found.append(sample)
+            if sample is not None or len(tally.late) > late:
+                note_content(other.prior, journal)
         return found
 
-    def _complete(self, ref: CallRef, prior: PriorCall, batch: Batch) -> Sample | None:
-        """Take from another span of a call what the first did not hold; whether to sample is decided by its first."""
-        call, journal, tally = ref.call, batch.journal, batch.tally
-        tally.add_duplicate(prior.pair(call))
-        if prior.is_resent(call):
-            return None
-        if not prior.has_tokens and call.has_usage:
-            note_tokens(prior, journal)
-            tally.tokens.append(call)
-        if prior.has_content:
-            return None
-        late = len(tally.late)
-        sample = self._collector.complete(ref, prior.span_key, journal, tally)
-        if sample is not None or len(tally.late) > late:
-            note_content(prior, journal)
-        return sample
+    def _add_wait(self, wait: Wait, batch: Batch) -> None:
+        """Note the wait before a stream, which may have come before it."""
+        stream = self._waits.add(wait, batch.journal)
+        if stream is not None:
+            place = wait.place_of(stream)
+            self._dedup.merge_place(place, stream, batch.journal)
+            if place.number >= 0:
+                batch.tally.again.append(place)
 
     def _sample_logs(self, logged: list[tuple[SpanKey, Logged]], batch: Batch) -> list[Sample]:
         found: list[Sample] = []
@@ -272,7 +302,7 @@ class Pipeline:
             stored = self._redactor.save(
                 found,
                 tally.late,
-                lambda late: collector.read_late(late[0], late[1], tally),
+                lambda late: collector.read_late(late[0], late[1], late[2], tally),
                 lambda redacted: store.submit(_save(redacted, judged, now, tally)),
                 lambda redacted: store.write(_save(redacted, judged, now, tally)),
             )

@@ -135,7 +135,8 @@ def call(span: Span, context: Context) -> Call | None:
 
 def _wait(span: Span, context: Context) -> Wait:
     asked, owner = request_hash(span, context), tenant(context, (span.resource, span.attributes))
-    return Wait(asked, span.start_ns / 1e9, span.end_ns / 1e9, owner)
+    ids = span.trace_id, span.span_id, span.parent_span_id
+    return Wait(asked, span.start_ns / 1e9, span.end_ns / 1e9, owner, ids)
 
 
 def request_hash(span: Span, context: Context) -> int:

@@ -118,6 +118,10 @@ class CallMetrics:
         """Count the calls of one request, accepted at `now`."""
         for call in calls:
             self.add(call)
+        self.observe_lag(calls, now)
+
+    def observe_lag(self, calls: Sequence[Call], now: float) -> None:
+        """Observe how long after the newest of its calls a request was accepted."""
         if calls:
             newest, end = calls[0], 0.0
             for call in calls:
@@ -146,11 +150,21 @@ class CallMetrics:
             row.tpot.observe(tpot, high, low)
         self._add_tokens(row, call)
 
-    def add_tokens(self, call: Call) -> None:
-        """Count the tokens of a call that was counted by a span without any."""
-        self._add_tokens(self._row(call), call)
+    def add_tokens(self, more: Call, known: Call) -> None:
+        """Count tokens of a call that was counted without them; `known` has all of its tokens, for its price."""
+        row = self._row(more)
+        self._count_tokens(row, more)
+        was_priced = more.token_counts[INPUT] < 0 and more.token_counts[OUTPUT] < 0
+        if self._prices and not known.cache and not was_priced:
+            self._price(known, row)
 
     def _add_tokens(self, row: _Row, call: Call) -> None:
+        self._count_tokens(row, call)
+        # What a gateway's cache held was bought before.
+        if self._prices and not call.cache:
+            self._price(call, row)
+
+    def _count_tokens(self, row: _Row, call: Call) -> None:
         # Each kind of every call: as plain optionals they would cost 40 ns more, half of all this.
         counts = call.token_counts
         for kind in range(i64(len(KINDS))):
@@ -160,9 +174,6 @@ class CallMetrics:
                 if counter is None:
                     counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])
                 counter.value += float(count)
-        # What a gateway's cache held was bought before.
-        if self._prices and not call.cache:
-            self._price(call, row)
 
     def _row(self, call: Call) -> _Row:
         slot = spread(call.label_fingerprint) & (CACHED_ROWS - 1)

@@ -25,8 +25,8 @@ from telltale.redaction import BEYOND, Counts, Redactor, is_version, pseudonym, 
 from telltale.redaction.writing import readable
 from telltale.settings import Settings
 
-Late = tuple[CallRef, PendingSample]
-"""A kept call whose content is still to be read."""
+Late = tuple[CallRef, PendingSample, list[CallRef]]
+"""A kept call whose content is still to be read, with other spans of it."""
 
 # Characters of a request's samples from which on a thread redacts them: a few milliseconds of the costliest text.
 MOST_AT_ONCE: Final = 100_000

@@ -74,8 +74,10 @@ class SampleCollector:
         if logged is not None:
             normalise.end(call, log_content.reasons(logged))
 
-    def decide(self, ref: CallRef, now: float, journal: Journal, tally: Tally) -> Sample | None:
-        """The sample of a call, if it is sampled and its content is here."""
+    def decide(
+        self, ref: CallRef, now: float, journal: Journal, tally: Tally, others: list[CallRef] | None = None
+    ) -> Sample | None:
+        """The sample of a call, if it is sampled and its content is here: in its span, or in others of it."""
         call = ref.call
         probability = self._sampler.draw(call, now)
         forced_reason = None
@@ -86,13 +88,15 @@ class SampleCollector:
                 tally.unsampled.append(ref)
                 return None
         if _is_late(ref, tally):
-            tally.late.append((ref, PendingSample(call, probability, forced_reason, now)))
+            tally.late.append((ref, PendingSample(call, probability, forced_reason, now), others or []))
             return None
         try:
             found, about = self._content(ref)
         except Malformed:
             # As in `promote`. The request holds others' calls too, and would be taken if this one were not sampled.
             found, about = Conversation(), particulars.NOTHING
+        if others:
+            found, about = self._with_others(found, about, others)
         is_whole = found.is_asked and found.is_answered
         if is_whole and self._log_content.bytes == 0:
             # Most calls, where no content comes in logs: no key is needed.
@@ -112,8 +116,23 @@ class SampleCollector:
         self._log_content.pop(span, journal)
         return self._make(call, found, about, probability, forced_reason, tally)
 
-    def complete(self, ref: CallRef, first: SpanKey, journal: Journal, tally: Tally) -> Sample | None:
-        """The sample of a call whose `first` span was sampled without content, which this other span may hold."""
+    def _with_others(
+        self, found: Conversation, about: Particulars, others: list[CallRef]
+    ) -> tuple[Conversation, Particulars]:
+        """What a span lacks, from the others of its call."""
+        for other in others:
+            try:
+                said, told = self._content(other)
+            except Malformed:
+                continue
+            found, about = complete(found, said), particulars.joined(about, told)
+        return found, about
+
+    def complete(self, ref: CallRef, whole: Call, first: SpanKey, journal: Journal, tally: Tally) -> Sample | None:
+        """The sample of a call whose `first` span was sampled without content, which this other span may hold.
+
+        `whole` is the call as far as it is known.
+        """
         pending = self._pending.find(first, journal)
         if pending is None:
             # Not sampled. Feedback may still ask for it.
@@ -121,13 +140,13 @@ class SampleCollector:
             return None
         if _is_late(ref, tally):
             self._pending.remove(first, journal)
-            tally.late.append((ref, pending))
+            tally.late.append((CallRef(whole, ref.group, ref.index), pending, []))
             return None
         try:
             found, about = self._content(ref)
         except Malformed:
             return None
-        if not (found.is_answered or (found.is_asked and ref.call.status != "ok")):
+        if not (found.is_answered or (found.is_asked and whole.status != "ok")):
             self._remember(ref, first, found, journal)
             return None
         self._pending.remove(first, journal)
@@ -135,9 +154,9 @@ class SampleCollector:
         if known is not None:
             found = complete(found, known)
         about = particulars.joined(about, pending.particulars)
-        return self._make(ref.call, found, about, pending.probability, pending.promoted_by, tally)
+        return self._make(whole, found, about, pending.probability, pending.promoted_by, tally)
 
-    def read_late(self, ref: CallRef, pending: PendingSample, tally: Tally) -> Sample | None:
+    def read_late(self, ref: CallRef, pending: PendingSample, others: list[CallRef], tally: Tally) -> Sample | None:
         """The sample of a kept call whose content was left for later; None where its span has none.
 
         Nothing else changes, so any thread may do it before the request's commit.
@@ -146,6 +165,7 @@ class SampleCollector:
             found, about = self._content(ref)
         except Malformed:
             found, about = Conversation(), particulars.NOTHING
+        found, about = self._with_others(found, about, others)
         about = particulars.joined(about, pending.particulars)
         if not (found.is_asked or found.is_answered):
             tally.waiting.append(

@@ -19,7 +19,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from exporters.traces.calls import fast_path, log_content, normalise
 from exporters.traces.calls.call import Call
-from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.calls.grouping import by_call
+from exporters.traces.calls.whole_call import joined
 from exporters.traces.conventions import particulars
 from exporters.traces.conventions.particulars import Particulars
 from exporters.traces.decode import bodies, spans
@@ -63,7 +64,7 @@ class Decoded:
 
 
 def read_case(corpus: Path, manifest: dict[str, Any], case: str) -> Decoded:
-    decoded, recent = Decoded(), CallDeduplicator()
+    decoded = Decoded()
     found: list[tuple[Call, spans.Span]] = []
     from_logs: dict[tuple[bytes, bytes], Conversation] = defaultdict(Conversation)
     for payload in (payload for payload in manifest["payloads"] if payload["case_id"] == case):
@@ -84,14 +85,19 @@ def read_case(corpus: Path, manifest: dict[str, Any], case: str) -> Decoded:
             if (span := ref.group.span(ref.index)).name not in BY_HAND.get(case, [])
         )
     found.sort(key=lambda item: item[0].convention == "anthropic")
-    for call, span in found:
-        if recent.find(call):
-            decoded.duplicates += 1
-            continue
-        recent.add(call)
+    calls = [call for call, _ in found]
+    # In the order in which they came: emulated cases know no other.
+    for spans_of_call in sorted(by_call(calls), key=lambda group: min(map(calls.index, group.calls))):
+        call = joined(spans_of_call)
         decoded.calls.append(call)
-        said = normalise.read_conversation(span)
-        decoded.said[call.span_id] = complete(said, from_logs[call.trace_id, call.span_id])
+        decoded.duplicates += len(spans_of_call.calls) - 1
+        of_call = [span for one, span in found if one in spans_of_call.calls]
+        said = [complete(normalise.read_conversation(span), from_logs[span.trace_id, span.span_id]) for span in of_call]
+        # The span that tells most, if it tells of the conversation.
+        order = sorted(range(len(of_call)), key=lambda place: of_call[place].span_id != call.span_id)
+        at = max(order, key=lambda place: (said[place].is_answered, said[place].is_asked))
+        decoded.said[call.span_id] = said[at]
+        span = of_call[at]
         decoded.about[call.span_id] = particulars.read(span.resource, span.attributes, (), call.convention)
     if not case.startswith("emulated"):
         decoded.calls.sort(key=lambda call: call.start_unix_s)
