@@ -195,7 +195,7 @@ class Pipeline:
 
     def _sample_spans(self, decoded: normalise.DecodedCalls, batch: Batch) -> list[Sample]:
         journal, tally = batch.journal, batch.tally
-        tally.conventions = decoded.conventions
+        tally.conventions, tally.operations = decoded.conventions, decoded.operations
         tally.dropped_attributes, tally.dropped_events = decoded.dropped_attributes, decoded.dropped_events
         if VENDOR in decoded.conventions:
             vendor_last(decoded.calls)

@@ -12,7 +12,17 @@ class Tally:
 
     __slots__ = (
         *("again", "calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "evaluations"),
-        *("forced", "late", "not_sampled", "read_bytes", "sampled", "unsampled", "waiting", "with_content"),
+        *(
+            "forced",
+            "late",
+            "not_sampled",
+            "operations",
+            "read_bytes",
+            "sampled",
+            "unsampled",
+            "waiting",
+            "with_content",
+        ),
     )
 
     def __init__(self) -> None:
@@ -22,6 +32,8 @@ class Tally:
         # Spans by convention, and second spans of calls by the pair of conventions.
         self.conventions: dict[str, int] = {}
         self.duplicates: dict[str, int] = {}
+        # Spans that are no calls, by what they do.
+        self.operations: dict[str, int] = {}
         # Evaluations in logs that this request was the first to store; known once they are stored.
         self.evaluations: list[Feedback] = []
         # What senders dropped before they sent.
