@@ -302,7 +302,7 @@ class Pipeline:
             stored = self._redactor.save(
                 found,
                 tally.late,
-                lambda late: collector.read_late(late[0], late[1], late[2], tally),
+                lambda late: collector.read_late(late, tally),
                 lambda redacted: store.submit(_save(redacted, judged, now, tally)),
                 lambda redacted: store.write(_save(redacted, judged, now, tally)),
             )
