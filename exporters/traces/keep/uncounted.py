@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporters.traces.calls.call import ACCEPTED, COUNTED, INGESTED, REFUSED, Call
+from exporters.traces.calls.call import ACCEPTED, COUNTED, Call
 from exporters.traces.calls.families import Families, Family
 from exporters.traces.calls.grouping import by_call
 from exporters.traces.calls.whole_call import joined, lacking, with_tokens_of
@@ -51,7 +51,7 @@ class UncountedCalls:
         self._spans.clear()
 
     def _count_family(self, family: Family) -> None:
-        spans = [call for call in family.spans() if call.stage not in (INGESTED, REFUSED)]
+        spans = [call for call in family.spans() if call.stage >= ACCEPTED]
         for found in by_call(spans):
             if all(call.stage == COUNTED for call in found.calls):
                 continue
