@@ -95,7 +95,7 @@ class Pipeline:
         key = store.write(lambda connection: access.secret(connection, "conversation"))
         self._redactor = SampleRedactor(settings, key, self._collector.outcome("redaction_failed"))
         self._calls = CallMetrics(settings.prices, settings.collector.max_series)
-        self._uncounted = UncountedCalls(self._calls, self._dedup.families)
+        self._uncounted = UncountedCalls(self._calls, self._dedup.families, self._collector.add_late_reasons)
         self._spans = SpanMetrics(registry)
         self.feedback_events = Metrics(registry).counter("telltale_feedback_events_total")
         self._journals = Journals()

@@ -7,6 +7,7 @@ promote them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
@@ -33,7 +34,7 @@ from exporters.traces.messages import places
 from exporters.traces.messages.joining import complete
 from telltale.conversation import Conversation, Message
 from telltale.metrics import Metrics
-from telltale.records import Sample
+from telltale.records import Sample, Status
 from telltale.settings import Settings
 
 FORCED_PER_MINUTE: Final = 20.0
@@ -74,6 +75,13 @@ class SampleCollector:
         logged = self._log_content.find(call.span_key, journal)
         if logged is not None:
             normalise.end(call, log_content.reasons(logged))
+
+    def add_late_reasons(self, call: Call) -> None:
+        """The same for a call that is about to be counted, out of records that came after its span."""
+        if self._log_content.bytes:
+            logged = self._log_content.peek(call.span_key)
+            if logged is not None:
+                normalise.end(call, log_content.reasons(logged))
 
     def decide(
         self, ref: CallRef, now: float, journal: Journal, tally: Tally, others: list[CallRef] | None = None
@@ -198,6 +206,10 @@ class SampleCollector:
             return None
         self._pending.remove(span, journal)
         self._log_content.pop(span, journal)
+        if not pending.call.finish_reasons:
+            # It may not be counted yet, and nothing else will tell.
+            journal.changes(("pending", span.shared), partial(_restore, pending.call, pending.call.status))
+            normalise.end(pending.call, log_content.reasons(known))
         return self._make(pending.call, known, pending.particulars, pending.probability, pending.promoted_by, tally)
 
     def promote(self, wanted: Wanted, reason: str, journal: Journal, tally: Tally) -> list[Sample]:
@@ -347,6 +359,10 @@ def _late(refs: list[CallRef], pending: PendingSample) -> Late:
         group, index = ref.group, ref.index
         places.append((ref.call, group.source, int(group.starts[index]), int(group.ends[index])))
     return places, pending
+
+
+def _restore(call: Call, status: Status) -> None:
+    call.finish_reasons, call.status = (), status
 
 
 def _is_ordinary(call: Call) -> bool:

@@ -7,6 +7,7 @@ them. What a span tells later of a call that was counted adds the tokens that we
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from exporters.traces.calls.call import ACCEPTED, COUNTED, Call
@@ -21,9 +22,11 @@ MOST: Final = 2_048
 class UncountedCalls:
     """Spans of calls whose requests are durable, the oldest first."""
 
-    def __init__(self, metrics: CallMetrics, families: Families) -> None:
+    def __init__(self, metrics: CallMetrics, families: Families, add_reasons: Callable[[Call], None]) -> None:
+        """`add_reasons` gives a call the reasons why it ended that its span does not tell."""
         self._metrics = metrics
         self._families = families
+        self._add_reasons = add_reasons
         self._spans: list[Call] = []
 
     def accept(self, spans: list[Call]) -> None:
@@ -36,6 +39,9 @@ class UncountedCalls:
 
     def count(self) -> None:
         """Count all calls."""
+        for call in self._spans:
+            if not call.finish_reasons:
+                self._add_reasons(call)
         for call in self._spans:
             if call.stage != ACCEPTED:
                 # With another span of its call.
