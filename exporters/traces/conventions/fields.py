@@ -49,7 +49,10 @@ FIELDS: Final = (
     Field("model_served", ("gen_ai.response.model",)),
     Field(
         "streaming",
-        ("gen_ai.request.stream", "gen_ai.is_streaming", "gen_ai.request.is_stream", "llm.is_streaming"),
+        (
+            *("gen_ai.request.stream", "gen_ai.is_streaming", "gen_ai.request.is_stream", "llm.is_streaming"),
+            *("gen_ai.response.streaming", "gen_ai.request.streaming"),
+        ),
         attributes.truth,
     ),
     Field("duration_s", (), attributes.number, "s"),
