@@ -181,6 +181,10 @@ def _asked_otherwise(a: Attributes) -> Conversation:
         turns = [turn for row in rows for turn in envelopes.of(row)]
         if turns:
             return bodies.lifted(Conversation(messages=turns))
+    if "llm.prompts.0.content" in a:
+        turns = [turn for row in envelopes.indexed(a, "llm.prompts.") for turn in envelopes.of(row)]
+        if turns:
+            return bodies.lifted(Conversation(messages=turns))
     for prefix, name in _INDEXED_TEXTS:
         # As with tools below: most have none.
         rows = envelopes.indexed(a, prefix) if f"{prefix}0.{name}" in a else []
@@ -223,7 +227,10 @@ def _other_answers(a: Attributes) -> Iterator[list[Message]]:
 
 
 _INDEXED_TEXTS: Final = (("llm.prompts.", "prompt.text"), ("embedding.embeddings.", "embedding.text"))
-_INDEXED_OUTPUTS = (("gen_ai.completion.", ""), ("llm.output_messages.", "message."), ("llm.choices.", "completion."))
+_INDEXED_OUTPUTS = (
+    *(("gen_ai.completion.", ""), ("llm.output_messages.", "message."), ("llm.choices.", "completion.")),
+    ("llm.completions.", ""),
+)
 
 
 def _logged(value: Value) -> Iterator[tuple[str, dict[str, Value]]]:
@@ -320,6 +327,7 @@ OTHER_INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
     ("gen_ai.prompt", bodies.request),
     ("llm.prompts", _texts),
     ("gen_ai.prompt.content", _typed),
+    ("gen_ai.prompt_json", bodies.request),
     ("gen_ai.request.messages", bodies.request),
     ("request_data", bodies.request),
     ("lmnr.span.input", bodies.request),
@@ -348,6 +356,7 @@ OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
 OTHER_OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
     ("gen_ai.completion", _answer),
     ("gen_ai.completion.content", _said),
+    ("gen_ai.completion_json", _answer),
     ("response_data", _answer),
     ("lmnr.span.output", _answer),
     ("langwatch.output", _wrapped_output),

@@ -226,6 +226,25 @@ SENDERS = {
             "langwatch.output": json.dumps({"type": "text", "value": SAID}),
         },
     ),
+    "openllmetry's first names": Sent(
+        "@traceloop/instrumentation-openai",
+        {
+            "llm.request.type": "chat",
+            "llm.request.model": "m",
+            "llm.prompts.0.role": "user",
+            "llm.prompts.0.content": ASK,
+            "llm.completions.0.role": "assistant",
+            "llm.completions.0.content": SAID,
+        },
+    ),
+    "cloudflare": Sent(
+        "ai-gateway",
+        {
+            **CHAT,
+            "gen_ai.prompt_json": json.dumps({"messages": [{"role": "user", "content": ASK}]}),
+            "gen_ai.completion_json": json.dumps({"choices": [{"message": {"content": SAID}}]}),
+        },
+    ),
     "one text without a number": Sent(
         "my-app", {**CHAT, "gen_ai.prompt.content": ASK, "gen_ai.completion.content": SAID}
     ),
