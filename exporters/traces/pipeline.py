@@ -90,7 +90,7 @@ class Pipeline:
         self._table = fast_path.attribute_table(settings.collector.tenant_attributes)
         self._dedup = CallDeduplicator()
         self._waits = StreamWaits()
-        self._collector = SampleCollector(settings, registry)
+        self._collector = SampleCollector(settings, registry, self._dedup.at_hand)
         # For names of conversations that would tell who had them.
         key = store.write(lambda connection: access.secret(connection, "conversation"))
         self._redactor = SampleRedactor(settings, key, self._collector.outcome("redaction_failed"))

@@ -7,6 +7,7 @@ promote them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -46,8 +47,15 @@ MOST_AT_ONCE: Final = 100_000
 class SampleCollector:
     """Samples calls. Not safe to use from several threads at once: its owner locks."""
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: CollectorRegistry,
+        span_of: Callable[[int], Call | None] = lambda _: None,
+    ) -> None:
+        """`span_of` is the span with a number as it came and may still be counted."""
         self._settings = settings
+        self._span_of = span_of
         # Content is kept as content, and a user as a hash.
         others = (*fast_content.CONTENT, *particulars.USERS)
         self._wanted = tuple([name for name in settings.sampling.attributes if name not in others])
@@ -164,6 +172,7 @@ class SampleCollector:
         self._pending.remove(first, journal)
         known = self._log_content.pop(first, journal)
         if known is not None:
+            self._end(pending.call, log_content.reasons(known), journal)
             found = complete(found, known)
         about = particulars.joined(about, pending.particulars)
         return self._make(whole, found, about, pending.probability, pending.promoted_by, tally)
@@ -209,10 +218,7 @@ class SampleCollector:
             return None
         self._pending.remove(span, journal)
         self._log_content.pop(span, journal)
-        if not pending.call.finish_reasons:
-            # It may not be counted yet, and nothing else will tell.
-            journal.changes(("pending", span.shared), partial(_restore, pending.call, pending.call.status))
-            normalise.end(pending.call, log_content.reasons(known))
+        self._end(pending.call, log_content.reasons(known), journal)
         return self._make(pending.call, known, pending.particulars, pending.probability, pending.promoted_by, tally)
 
     def promote(self, wanted: Wanted, reason: str, journal: Journal, tally: Tally) -> list[Sample]:
@@ -273,6 +279,8 @@ class SampleCollector:
         journal, tally = Journals().begin(), Tally()
         for pending in self._pending.expire(now):
             said = self._log_content.pop(pending.call.span_key, journal)
+            if said is not None:
+                self._end(pending.call, log_content.reasons(said), journal)
             if said is not None and (said.is_asked or said.is_answered):
                 about, probability = pending.particulars, pending.probability
                 self._late.append(self._make(pending.call, said, about, probability, pending.promoted_by, tally))
@@ -281,6 +289,17 @@ class SampleCollector:
             if _is_ordinary(pending.call):
                 self._coverage.add(0.0)
         self.count(tally, now)
+
+    def _end(self, call: Call, reasons: tuple[str, ...], journal: Journal) -> None:
+        """Give a call the reasons why it ended that records told: it may not be counted yet, and nothing else will.
+
+        Where other spans told of it as well, what its sample is made of is not what is counted.
+        """
+        span = self._span_of(int(call.number))
+        for one in (call, span) if span is not None and span is not call else (call,):
+            if reasons and not one.finish_reasons:
+                journal.on_rollback(partial(_restore, one, one.status))
+                normalise.end(one, reasons)
 
     def _remember(self, ref: CallRef, span: SpanKey, found: Conversation, journal: Journal) -> None:
         """Keep what a span tells of a call until the rest has come, or is given up."""
