@@ -160,6 +160,11 @@ class Pipeline:
             self._calls.observe_lag(tally.calls, now)
             self._uncounted.accept(tally.calls)
             self._uncounted.accept(tally.again)
+            for pending, _, _ in tally.waiting:
+                # Another span of the call may have what this one, which was read beside the loop, has not.
+                known = self._dedup.numbered(pending.call.number)
+                if known is not None:
+                    known.has_content = False
             self._collector.count(tally, now)
             for event in tally.evaluations:
                 self.feedback_events.labels(event.kind).inc()
