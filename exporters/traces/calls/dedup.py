@@ -114,6 +114,11 @@ class CallDeduplicator:
         place = number - index.offset
         return PriorCall(index, place) if 0 <= place < index.size else None
 
+    def at_hand(self, number: int) -> Call | None:
+        """The span with that number as it came, if it is one of the newest."""
+        call = self._at_hand[number & (AT_HAND - 1)]
+        return call if call is not None and call.number == number else None
+
     def lead(self, best: int, firsts: list[int], others: list[int]) -> bool:
         """Let a span stand for its call, by their numbers: `others` are all but the best, `firsts` those that did.
 
@@ -208,9 +213,7 @@ class CallDeduplicator:
 
     def _call(self, found: PriorCall) -> Call:
         """The span by which a call was found."""
-        number = found.found_number
-        call = self._at_hand[number & (AT_HAND - 1)]
-        return call if call is not None and call.number == number else found.index.call(found.found)
+        return self.at_hand(found.found_number) or found.index.call(found.found)
 
     def _hold(self, call: Call) -> None:
         """Keep a span at hand, in place of an older one."""
