@@ -338,6 +338,12 @@ STEPS = st.tuples(st.sampled_from(["come", "come", "come", "store", "refuse", "f
     keeps_all=False,
     owners=[NOBODY] * 6,
 )
+@example(  # A span that would be a call's, if a refused request had not taken its place.
+    requests=[([SPANS[6]], []), ([SPANS[7], EXTRA], []), ([SPANS[8]], [])],
+    steps=[("come", 0), ("finish", 0), ("come", 0), ("come", 0), ("finish", 1), ("refuse", 0), ("finish", 0)],
+    keeps_all=False,
+    owners=[NOBODY] * 6,
+)
 @given(
     requests=requests_of_a_story(),
     steps=st.lists(STEPS, max_size=24),
