@@ -95,6 +95,12 @@ SPANS: tuple[Sent, ...] = (
     # A streamed call and its wait.
     span(10, {**STREAM, "logfire.span_type": "span"}, LOGFIRE),
     span(11, {**STREAM, "logfire.span_type": "log", "duration": 2}, LOGFIRE, start=3.0, seconds=0.0),
+    # What an instrumentation reports within the wait.
+    span(12, {**BARE, **TOKENS, **CONTENT}, parent=10, start=0.125, seconds=0.5),
+    # Two calls within a span that is one of either.
+    span(13, {**BARE, **CONTENT}),
+    span(14, {**BARE, **TOKENS, "gen_ai.response.id": "r-2"}, parent=13, start=0.125, seconds=0.25),
+    span(15, {**BARE, "gen_ai.response.id": "r-3"}, parent=13, start=0.5, seconds=0.25),
 )
 
 
@@ -132,7 +138,8 @@ STORIES: tuple[Request, ...] = (
     (list(SPANS[4:5]), records(5)),
     (list(SPANS[5:6]), records(6)),
     (list(SPANS[6:9]), []),
-    (list(SPANS[9:11]), []),
+    (list(SPANS[9:12]), []),
+    (list(SPANS[12:15]), []),
 )
 
 
