@@ -64,7 +64,7 @@ class CallDeduplicator:
             self.add(call)
         else:
             self._read(found, journal)
-            prior = self._join(call, found)
+            prior = self._join(call, found, journal)
         if place is not None:
             self._add_place(place, call, self.newest(), [])
         self._note(before, journal)
@@ -186,9 +186,9 @@ class CallDeduplicator:
             found += [one for failed, one in self._failed if are_halves(failed, call)]
         return _in_order([one for one in found if is_one(self._call(one), call)]) if found else found
 
-    def _join(self, call: Call, found: list[PriorCall]) -> PriorCall | None:
+    def _join(self, call: Call, found: list[PriorCall], journal: Journal) -> PriorCall | None:
         """Add a span to those that may be of the same call. Returns the call that it is taken for a span of, if any."""
-        prior = self._joinable(call, found)
+        prior = self._joinable(call, found, journal)
         others = self._calls(found)
         if prior is None:
             self.add(call)
@@ -197,10 +197,14 @@ class CallDeduplicator:
         self.families.unite(call, prior.number if prior is not None else int(call.number), others)
         return prior
 
-    def _joinable(self, call: Call, found: list[PriorCall]) -> PriorCall | None:
+    def _joinable(self, call: Call, found: list[PriorCall], journal: Journal | None = None) -> PriorCall | None:
         for one in found:
-            if self.families.may_join(call, self._call(one), one.number):
+            against = self.families.contradiction(call, self._call(one), one.number)
+            if against is None:
                 return one
+            if journal is not None:
+                # Without that one, which nothing else need link to this span, it would have been joined.
+                journal.reads_call(against.number)
         return None
 
     def _add_place(self, place: Call, call: Call, known: PriorCall, others: list[tuple[Call, int]]) -> None:

@@ -113,9 +113,11 @@ def test_one_without_content_waits_for_its_logs(here: InProcess) -> None:
     assert outcome(here, "kept") == 30
 
 
-def test_the_second_span_of_a_call_gives_its_content_once(here: InProcess) -> None:
-    vendor = {"scope": "com.anthropic.sdk.python", "response_id": True}
-    send(here, request(range(30), **vendor))
+@pytest.mark.parametrize("more", [{}, {"other": LONG}], ids=["short", "long"])
+def test_the_second_span_of_a_call_gives_its_content_once(here: InProcess, more: dict[str, str]) -> None:
+    """What is long about the first one is no content."""
+    send(here, request(range(30), scope="com.anthropic.sdk.python", response_id=True, **more))
+    assert stored(here) == []
     again = request(range(30), response_id=True, **WHOLE)
     for span in again.resource_spans[0].scope_spans[0].spans:
         span.span_id = bytes(reversed(span.span_id))
