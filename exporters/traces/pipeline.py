@@ -166,11 +166,6 @@ class Pipeline:
                 if known is not None:
                     known.has_content = False
             self._collector.count(tally, now)
-            for pending in tally.waiting:
-                # Another span may have the content that was not found in this one.
-                known = self._dedup.numbered(pending.call.number)
-                if known is not None:
-                    known.has_content = False
             for event in tally.evaluations:
                 self.feedback_events.labels(event.kind).inc()
 
