@@ -180,6 +180,8 @@ def of_span(found: Mapping[str, Value], events: Iterable[Event] = ()) -> tuple[s
         if event.name == CHOICE:
             body = attributes.tree(told.get("gen_ai.event.content")) or told
             reason = reasons(body.get("finish_reason")) or ()
+        elif event.name == OUTPUT:
+            reason = _of_messages(told.get("gen_ai.event.content"))
         elif event.name == DETAILS:
             reason = reasons(told.get("gen_ai.response.finish_reasons")) or _of_messages(told.get(OUTPUT))
     return reason

@@ -37,7 +37,8 @@ _SAME: Final[Mapping[str, tuple[str, ...]]] = {
         *("streamtext", "generate_object", "generateobject", "stream_object", "streamobject", "text_generation"),
         *("converse", "conversestream", "converse_stream", "chat_model", "inference"),
         *("create_chat_completion", "create_completion", "create_response", "message.create", "messages.create"),
-        *("responses.create", "chat.completions.create"),
+        *("responses.create", "chat.completions.create", "call_llm", "llm_request", "model_call", "invoke_model"),
+        *("invokemodel", "invokemodelwithresponsestream", "invoke_model_with_response_stream"),
     ),
     "text_completion": (
         *("atext_completion", "completions", "text.completions", "text.streaming_completions", "text_completions"),

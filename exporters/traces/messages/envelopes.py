@@ -97,6 +97,8 @@ def choice(value: Value) -> Message | None:
         inner = content if isinstance(content, dict) and "parts" in content else value
     inner = _plain(inner)
     found = parts.without_thoughts(_parts(inner))
+    if not found and isinstance(value.get("text"), str):
+        found = parts.read(value["text"])
     if inner is not value:
         found += beyond(found, _calls(_list(value.get("tool_calls"))))
     message: Message = {"role": _role(inner, "assistant"), "parts": found}

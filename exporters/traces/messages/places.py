@@ -89,6 +89,19 @@ def _said(value: Value) -> list[Message]:
     return [{"role": "assistant", "parts": found}] if found else []
 
 
+def _whole_answer(value: Value) -> Conversation:
+    return Conversation(choices=_output(value))
+
+
+def _whole_system(value: Value) -> Conversation:
+    return Conversation(system=bodies.system(value))
+
+
+_WHOLES: Final[dict[str, Callable[[Value], Conversation]]] = {
+    "gen_ai.input.messages": _plain,
+    "gen_ai.output.messages": _whole_answer,
+    "gen_ai.system.instructions": _whole_system,
+}
 SYSTEM: Final[tuple[str, ...]] = ("gen_ai.system_instructions", "lk.instructions")
 TOOLS: Final[tuple[str, ...]] = (
     "gen_ai.tool.definitions",
@@ -121,6 +134,9 @@ def of_record(name: str, values: Attributes, body: Value) -> Conversation:
         found = _plain(event.get("gen_ai.input.messages"))
         found.choices = _output(event.get("gen_ai.output.messages"))
         return _beside(found, event)
+    if name in _WHOLES:
+        # Azure's, with what OTel's attributes of these names hold.
+        return _WHOLES[name](values.get("gen_ai.event.content") or body)
     event = dict(_tree(values.get("gen_ai.event.content"), name) or _tree(body, name) or values)
     if name == CHOICE:
         answer = envelopes.choice(event)
@@ -150,9 +166,22 @@ def of_events(events: Iterable[Event]) -> Conversation:
         elif side == "completion":
             wholes.append(Conversation(choices=bodies.response(event.attributes.get("gen_ai.completion"))))
         elif event.name.startswith("gen_ai."):
-            said = of_record(event.name, event.attributes, None)
+            name = "gen_ai.tool.message" if _answers_a_call(event, turns) else event.name
+            said = of_record(name, event.attributes, None)
             (wholes if event.name == DETAILS else turns).append(said)
     return complete(_with_answer(join(*turns)), *wholes)
+
+
+def _answers_a_call(event: Event, turns: list[Conversation]) -> bool:
+    """Whether a user's message is a tool's result: after a call of a tool nothing else can follow."""
+    before = turns[-1].messages[-1:] if turns and event.name == "gen_ai.user.message" else []
+    content = event.attributes.get("content")
+    return (
+        bool(before)
+        and any(part["type"] == "tool_call" for part in before[0]["parts"])
+        and isinstance(content, str)
+        and content.lstrip("[ ").startswith('{"toolResult"')
+    )
 
 
 def _with_answer(found: Conversation) -> Conversation:

@@ -117,6 +117,40 @@ SENDERS = {
             ("gen_ai.choice", {"finish_reason": "end_turn", "message": json.dumps([{"text": SAID}])}),
         ],
     ),
+    "strands, a tool's result by its older name": Sent(
+        "strands.telemetry.tracer",
+        CHAT,
+        [
+            ("gen_ai.user.message", {"content": json.dumps([{"text": ASK}])}),
+            (
+                "gen_ai.assistant.message",
+                {"content": json.dumps([{"toolUse": {"toolUseId": "c1", "name": "weather", "input": {}}}])},
+            ),
+            (
+                "gen_ai.user.message",
+                {"content": json.dumps([{"toolResult": {"toolUseId": "c1", "content": [{"text": "rain"}]}}])},
+            ),
+            ("gen_ai.choice", {"finish_reason": "end_turn", "message": json.dumps([{"text": SAID}])}),
+        ],
+    ),
+    "azure's projects": Sent(
+        "azure.ai.projects",
+        CHAT,
+        [
+            ("gen_ai.system.instructions", {"gen_ai.event.content": '[{"type": "text", "content": "Be brief."}]'}),
+            ("gen_ai.input.messages", {"gen_ai.event.content": json.dumps(MESSAGES)}),
+            ("gen_ai.output.messages", {"gen_ai.event.content": json.dumps(ANSWERS)}),
+        ],
+    ),
+    "langchain's text beside a message that says nothing": Sent(
+        "openinference.instrumentation.langchain",
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "m",
+            "input.value": json.dumps({"prompts": [ASK]}),
+            "output.value": json.dumps({"generations": [[{"text": SAID, "message": {"type": "AIMessage"}}]]}),
+        },
+    ),
     "details as a span's event": Sent(
         "strands.telemetry.tracer",
         CHAT,

@@ -185,6 +185,10 @@ def test_other_texts_stay_as_they_are() -> None:
         (choice(**{"gen_ai.event.content": '{"index": 0, "finish_reason": "stop"}'}), "stop"),
         (details(**{"gen_ai.output.messages": '[{"parts": [], "finish_reason": "length"}]'}), "length"),
         (details(**{"gen_ai.response.finish_reasons": ["stop"]}), "stop"),
+        (
+            Event("gen_ai.output.messages", 11 * S, {"gen_ai.event.content": '[{"finish_reason": "completed"}]'}),
+            "completed",
+        ),
         (details(**{"gen_ai.output.messages": [{"finish_reason": "abort"}]}), "abort"),
     ],
 )

@@ -81,7 +81,16 @@ def test_what_a_model_was_asked_or_responded_makes_one(attributes: dict[str, Any
         ("embed", "embeddings"),
         *[
             (name, "chat")
-            for name in ("create_chat_completion", "messages.create", "responses.create", "message.create")
+            for name in (
+                "call_llm",
+                "invoke_model",
+                "InvokeModel",
+                "llm_request",
+                "create_chat_completion",
+                "messages.create",
+                "responses.create",
+                "message.create",
+            )
         ],
         ("embeddings.create", "embeddings"),
         ("embedding", "embeddings"),
