@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
 from exporters.traces.conventions import (
     adk,
@@ -89,7 +90,7 @@ _OF_MODELS = (
     ("ai.model.id", vercel.CONVENTION),
     ("llm.request.model", openllmetry.CONVENTION),
 )
-_TELLING = (*MARKS, *_OF_MODELS)
+_TELLING: Final[tuple[tuple[str, Convention], ...]] = (*MARKS, *_OF_MODELS)
 NAMES = {
     "llm_request": vllm.CONVENTION,
     "InferRequest": triton.CONVENTION,

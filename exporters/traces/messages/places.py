@@ -257,7 +257,9 @@ def _other_answers(a: Attributes) -> Iterator[list[Message]]:
 
 _INDEXED_TEXTS: Final = (("llm.prompts.", "prompt.text"), ("embedding.embeddings.", "embedding.text"))
 _INDEXED_OUTPUTS = (
-    *(("gen_ai.completion.", ""), ("llm.output_messages.", "message."), ("llm.choices.", "completion.")),
+    ("gen_ai.completion.", ""),
+    ("llm.output_messages.", "message."),
+    ("llm.choices.", "completion."),
     ("llm.completions.", ""),
 )
 
