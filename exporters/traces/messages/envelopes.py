@@ -248,6 +248,9 @@ def _parts(message: Fields) -> list[Part]:
         return [*found, result]
     content = message.get("parts")
     found += parts.read(content if content is not None else _content_of(message))
+    audio = message.get("audio")
+    if isinstance(audio, dict) and isinstance(audio.get("transcript"), str):
+        found += parts.read(audio["transcript"])
     for holder in (message, more):
         refusal = holder.get("refusal")
         if isinstance(refusal, str) and refusal:

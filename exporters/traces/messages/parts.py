@@ -12,7 +12,9 @@ from exporters.traces.messages import media
 from exporters.traces.messages.placeholders import hides, hides_all
 from telltale.conversation import Part, content_of, text
 
-_THOUGHT: Final = re.compile(r"\s*<(think|thinking)>(.*?)</\1>\s*", re.DOTALL)
+# A response may end with its thoughts; and templates of some models begin them in the prompt.
+_THOUGHT: Final = re.compile(r"\s*<(think|thinking)>(?:(.*?)</\1>\s*|(\n.*))", re.DOTALL)
+_END_OF_THOUGHT: Final = "</think>\n"
 # Parts that are nothing but what somebody said.
 _SAID = ("text", "reasoning", "refusal")
 # The Responses API has an id of the item too, which is not the call's.
@@ -39,10 +41,15 @@ def without_thoughts(found: list[Part]) -> list[Part]:
     """An answer's parts: the reasoning that open models write into its text, `<think>…</think>`, is one of its own."""
     said = content_of(found[0]) if found and found[0]["type"] == "text" else ""
     thought = _THOUGHT.match(said) if "<think" in said[:16] else None
-    if thought is None:
+    if thought is not None:
+        thoughts, answer = thought[2] or thought[3] or "", said[thought.end() :]
+    elif _END_OF_THOUGHT in said and "<think" not in said:
+        thoughts, _, answer = said.partition(_END_OF_THOUGHT)
+        answer = answer.lstrip()
+    else:
         return found
-    rest: list[Part] = [{**found[0], "content": said[thought.end() :]}] if thought.end() < len(said) else []
-    return [{"type": "reasoning", "content": thought[2].strip()}, *rest, *found[1:]]
+    rest: list[Part] = [{**found[0], "content": answer}] if answer else []
+    return [{"type": "reasoning", "content": thoughts.strip()}, *rest, *found[1:]]
 
 
 def tool_call(name: Value, arguments: Value, identity: Value = None, *, server: bool = False) -> Part:

@@ -16,7 +16,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from support.receiver_in_process import InProcess
 
 from exporters.traces.decode.bodies import Refused
+from exporters.traces.messages import places
 from exporters.traces.receive.receiver import ExportRequest
+from telltale.conversation import texts
 from telltale.records import Sample
 from telltale.store import samples
 
@@ -149,6 +151,27 @@ SENDERS = {
             "llm.model_name": "m",
             "input.value": json.dumps({"prompts": [ASK]}),
             "output.value": json.dumps({"generations": [[{"text": SAID, "message": {"type": "AIMessage"}}]]}),
+        },
+    ),
+    **{
+        f"thoughts in the text, {name}": Sent(
+            "my-app",
+            {
+                **CHAT,
+                "gen_ai.input.messages": json.dumps(MESSAGES),
+                "gen_ai.output.messages": json.dumps([{"role": "assistant", "content": thoughts + SAID}]),
+            },
+        )
+        for name, thoughts in {"whole": "<think>\nhm\n</think>\n\n", "begun in the prompt": "hm\n</think>\n\n"}.items()
+    },
+    "an answer that was spoken": Sent(
+        "my-app",
+        {
+            **CHAT,
+            "gen_ai.input.messages": json.dumps(MESSAGES),
+            "gen_ai.output.messages": json.dumps(
+                [{"role": "assistant", "content": None, "audio": {"id": "a1", "data": "AAAA", "transcript": SAID}}]
+            ),
         },
     ),
     "details as a span's event": Sent(
@@ -313,6 +336,15 @@ def test_an_answer_that_only_calls_tools(in_process: InProcess) -> None:
     }
     sample = sample_of(in_process, Sent("ai", attributes, name="ai.generateText.doGenerate"))
     assert (sample.prompt, sample.response) == (ASK, '[tool call weather: {"city": "Jeju"}]')
+
+
+def test_a_response_that_ended_with_its_thoughts_has_no_answer() -> None:
+    said = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "<think>\nIt may"}]}])
+    found = places.of_span({"gen_ai.input.messages": json.dumps(MESSAGES), "gen_ai.output.messages": said})
+    assert texts.of(found) == (ASK, "")
+    about = "Close it with </think> and go on."
+    said = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": about}]}])
+    assert texts.of(places.of_span({"gen_ai.output.messages": said})) == ("", about)
 
 
 def test_calls_of_tools_beside_an_answers_text(in_process: InProcess) -> None:
