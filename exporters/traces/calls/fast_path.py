@@ -57,8 +57,9 @@ _API_TYPE: Final = 14
 _TRANSPORT: Final = 15
 _STORE: Final = 16
 _SUM: Final = 17
-_LOOK: Final = 18
-_TOKENS: Final = 19
+_COMPLETION: Final = 18
+_LOOK: Final = 19
+_TOKENS: Final = 20
 
 _CODES: Final = {
     "operation": _OPERATION, "provider": _PROVIDER, "model_requested": _REQUESTED, "model_served": _SERVED,
@@ -73,7 +74,7 @@ _ANSWERED: Final[i64] = i64(
     (1 << _SERVED) | (1 << _TTFT) | (1 << _FINISH) | (1 << _RESPONSE) | ((1 << len(COUNT_FIELDS)) - 1) << _TOKENS
 )
 _MODELS: Final[i64] = i64((1 << _REQUESTED) | (1 << _SERVED))
-_IN_MESSAGES: Final[i64] = i64((1 << _MESSAGES) | (1 << _ASKED))
+_IN_MESSAGES: Final[i64] = i64((1 << _MESSAGES) | (1 << _ASKED) | (1 << _COMPLETION))
 # Makes the fingerprint of a gateway's labels another than its clients'.
 _GATEWAY_MARK: Final = 0x5DEECE66D
 # Names of spans that other conventions have.
@@ -106,6 +107,7 @@ def attribute_table(tenant_attributes: Sequence[str]) -> NameTable:
     codes[first_token.API_TYPE.encode()] = _API_TYPE
     for code, names in ((_SUM, evidence.SUMS), (_TRANSPORT, evidence.TRANSPORT), (_STORE, evidence.STORES)):
         codes |= {name.encode(): code for name in names}
+    codes |= {name.encode(): _COMPLETION for name in evidence.COMPLETIONS}
     for name in tenant_attributes:
         # A name that is also read for something else is left to full decoding.
         codes[name.encode()] = _LEAVE if name.encode() in codes else _TENANT

@@ -37,6 +37,9 @@ _OTHER_ANSWERS: Final[tuple[str, ...]] = (
 )
 PROVIDERS: Final[tuple[str, ...]] = next(field.keys for field in FIELDS if field.name == "provider")
 MESSAGES: Final[tuple[str, ...]] = ("gen_ai.input.messages", "gen_ai.output.messages")
+# Older names of what a model said, and the events that hold it.
+COMPLETIONS: Final[tuple[str, ...]] = ("gen_ai.completion", "gen_ai.completion.0.content", "gen_ai.completion.0.role")
+_EVENTS: Final[tuple[str, ...]] = ("gen_ai.choice", "gen_ai.content.completion")
 # A message between programs, which may be a request to a model or from somebody who wants one.
 TRANSPORT: Final[tuple[str, ...]] = (
     *("http.route", "http.method", "http.request.method", "http.url", "http.target", "url.full", "rpc.system"),
@@ -76,7 +79,12 @@ def _is_evident(span: Span) -> bool:
         return True
     if has(a, TRANSPORT) or has(a, STORES):
         return False
-    return has(a, MESSAGES) or (span.kind == CLIENT and has(a, PROVIDERS))
+    if has(a, MESSAGES) or has(a, COMPLETIONS) or (span.kind == CLIENT and has(a, PROVIDERS)):
+        return True
+    for event in span.events:  # noqa: SIM110 - as in `has`
+        if event.name in _EVENTS:
+            return True
+    return False
 
 
 def has(a: Attributes, names: tuple[str, ...]) -> bool:
