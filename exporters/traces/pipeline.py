@@ -249,10 +249,11 @@ class Pipeline:
             if known is not None:
                 known.has_content = True
         for other in others:
-            if other.prior.has_content:
+            first = other.prior.span_key
+            if other.prior.has_content and not self._collector.is_read_later(first):
                 continue
             late = len(tally.late)
-            sample = self._collector.complete(other.ref, other.prior.span_key, journal, tally, other.whole)
+            sample = self._collector.complete(other.ref, first, journal, tally, other.whole)
             if sample is not None:
                 found.append(sample)
             if sample is not None or len(tally.late) > late:

@@ -66,6 +66,8 @@ class SampleCollector:
         self.unsampled = UnsampledBuffer(settings.sampling.ring_bytes, settings.sampling.ring_age)
         self._log_content = LogContentBuffer(settings.sampling.ring_bytes // 4)
         self._pending = PendingSamples()
+        # Spans whose content is being read beside the loop.
+        self._reading: set[SpanKey] = set()
         # Of calls that were given up, until somebody asks for them.
         self._late: list[Sample] = []
         self._samples = Metrics(registry).counter("telltale_samples_total")
@@ -105,8 +107,8 @@ class SampleCollector:
                 tally.unsampled.append(ref)
                 return None
         if _is_late(ref, tally):
-            waiting = PendingSample(call, probability, forced_reason, now)
-            tally.late.append(_late([ref, *(others or [])], waiting, self._logged(call.span_key, journal)))
+            refs = [ref, *(others or [])]
+            self._read_later(refs, PendingSample(call, probability, forced_reason, now), call.span_key, journal, tally)
             return None
         try:
             found, about = self._content(ref)
@@ -155,12 +157,15 @@ class SampleCollector:
         whole = whole or ref.call
         pending = self._pending.find(first, journal)
         if pending is None:
-            # Not sampled. Feedback may still ask for it.
-            tally.unsampled.append(ref)
+            if first in self._reading:
+                self._add_to_read(ref, first, journal, tally)
+            else:
+                # Not sampled. Feedback may still ask for it.
+                tally.unsampled.append(ref)
             return None
         if _is_late(ref, tally):
             self._pending.remove(first, journal)
-            tally.late.append(_late([CallRef(whole, ref.group, ref.index)], pending, self._logged(first, journal)))
+            self._read_later([CallRef(whole, ref.group, ref.index)], pending, first, journal, tally)
             return None
         try:
             found, about = self._content(ref)
@@ -199,9 +204,31 @@ class SampleCollector:
             waiting = PendingSample(pending.call, pending.probability, pending.promoted_by, pending.since, about)
             tally.waiting.append((waiting, own, sum([end - start for _, _, start, end in places])))
             return None
-        if logged is not None:
-            tally.told.append(pending.call.span_key)
         return self._make(refs[0].call, found, about, pending.probability, pending.promoted_by, tally)
+
+    def is_read_later(self, span: SpanKey) -> bool:
+        """Whether it is not known yet what the span of a kept call tells."""
+        return span in self._reading
+
+    def _read_later(
+        self, refs: list[CallRef], pending: PendingSample, span: SpanKey, journal: Journal, tally: Tally
+    ) -> None:
+        """Leave the content of a kept call, whose sampled span is that one, to be read beside the loop."""
+        tally.late.append(_late(refs, pending, self._logged(span, journal)))
+        tally.reading.append(span)
+        self._reading.add(span)
+        journal.changes(("pending", span.shared), partial(self._reading.discard, span))
+
+    def _add_to_read(self, ref: CallRef, first: SpanKey, journal: Journal, tally: Tally) -> None:
+        """Note what another span tells of a call before it is known what its first one does."""
+        if _is_late(ref, tally):
+            # Nobody could wait for both.
+            return
+        try:
+            found, _ = self._content(ref)
+        except Malformed:
+            return
+        self._remember(ref, first, found, journal)
 
     def _read_back(self, place: Place, tally: Tally) -> CallRef:
         call, source, start, end = place
@@ -253,7 +280,7 @@ class SampleCollector:
 
     def count(self, tally: Tally, now: float) -> None:
         """Count what became of the calls of a request that is durable, and buffer those that were not sampled."""
-        if tally.waiting or tally.told:
+        if tally.reading:
             self._settle(tally)
         for ref in tally.unsampled:
             self.unsampled.add(ref, now)
@@ -270,8 +297,11 @@ class SampleCollector:
         """Let calls that were read beside the loop wait for the rest, if it did not come in the meantime."""
         # Nobody undoes it any more.
         journal = Journals().begin()
-        for span in tally.told:
-            self._log_content.pop(span, journal)
+        waiting = {pending.call.span_key for pending, _, _ in tally.waiting}
+        for span in tally.reading:
+            self._reading.discard(span)
+            if span not in waiting:
+                self._log_content.pop(span, journal)
         for pending, found, size in tally.waiting:
             call = pending.call
             span = call.span_key
@@ -329,7 +359,7 @@ class SampleCollector:
         self._keep(span, found, size, ref.call.tenant, journal)
 
     def _keep(self, span: SpanKey, found: Conversation, size: int, tenant: str, journal: Journal) -> None:
-        if found.is_asked or found.tools or found.system or found.documents:
+        if found.is_asked or found.is_answered or found.tools or found.system or found.documents:
             self._log_content.add(span, Logged(places.DETAILS, found, size, tenant), journal)
 
     def _logged(self, span: SpanKey, journal: Journal) -> Conversation | None:

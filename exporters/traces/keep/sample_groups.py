@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.call_index import PriorCall
 from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.calls.families import Family
 from exporters.traces.calls.grouping import by_call
 from exporters.traces.calls.whole_call import joined
+
+# A family may be large, and hundreds of requests may bring a span of it each: it is looked at where a request brings a
+# good part of it.
+LEAST: Final = 64
+MOST_TIMES: Final = 4
 
 
 class Other:
@@ -30,12 +39,8 @@ def best_first(
     to_decide = {int(ref.call.number): ref for ref in firsts}
     others = {int(ref.call.number): ref for ref, _ in again}
     wholes: dict[int, Call] = {}
-    seen: set[int] = set()
-    for ref, _ in again:
-        family = known.families.of(int(ref.call.number))
-        # A family may be large, and most of a request's further spans are of few.
-        if family is not None and id(family) not in seen:
-            seen.add(id(family))
+    for family in _families(firsts, known):
+        if family.size <= max(LEAST, MOST_TIMES * (len(firsts) + len(again))):
             for spans in by_call(family.spans()):
                 if len(spans.calls) > 1:
                     _lead(spans.calls, to_decide, others, wholes, known)
@@ -51,6 +56,16 @@ def best_first(
         if whole in wholes:
             beside.setdefault(whole, []).append(other.ref)
     return list(to_decide.values()), found, beside
+
+
+def _families(firsts: list[CallRef], known: CallDeduplicator) -> Iterable[Family]:
+    """The families of calls to decide about, each once: a request's spans are of few."""
+    found: dict[int, Family] = {}
+    for ref in firsts:
+        family = known.families.of(int(ref.call.number)) if ref.call.has_relatives else None
+        if family is not None:
+            found[id(family)] = family
+    return found.values()
 
 
 def _lead(

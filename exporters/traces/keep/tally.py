@@ -24,8 +24,8 @@ class Tally:
 
     __slots__ = (
         *("again", "calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "evaluations"),
-        *("forced", "late", "not_sampled", "operations", "plain", "read_bytes"),
-        *("sampled", "told", "unsampled", "waiting", "with_content"),
+        *("forced", "late", "not_sampled", "operations", "plain", "read_bytes", "reading"),
+        *("sampled", "unsampled", "waiting", "with_content"),
     )
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class Tally:
         # Calls without a sample, and their spans, for which feedback may still ask.
         self.not_sampled = 0
         self.unsampled: list[CallRef] = []
-        # Bytes of kept spans; spans whose content is read beside the loop, those of them that have too little, and
-        # those that took what logs told before.
+        # Bytes of kept spans; those whose content is read beside the loop, to be read and in all, and those of them
+        # that have too little.
         self.read_bytes = 0
         self.late: list[Late] = []
+        self.reading: list[SpanKey] = []
         # The plain bytes of late ones, while they are read.
         self.plain = b""
         self.waiting: list[Waiting] = []
-        self.told: list[SpanKey] = []
 
     def add_duplicate(self, pair: str) -> None:
         """Count a second span of a call."""

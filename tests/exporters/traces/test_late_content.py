@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from support.receiver_in_process import InProcess, make
 
 from exporters.traces.keep.sample_collector import MOST_AT_ONCE
+from exporters.traces.pipeline import Batch
 from exporters.traces.receive.receiver import ExportRequest
 from telltale.records import Sample
 from telltale.store import StoreUnavailable, samples
@@ -53,13 +54,17 @@ def request(numbers: range, scope: str = "", response_id: bool = False, **conten
 
 
 ASKED = {"gen_ai__input__messages": said("user", LONG)}
-WHOLE = {**ASKED, "gen_ai__output__messages": said("assistant", "Done.")}
+DONE = {"gen_ai__output__messages": said("assistant", "Done.")}
+WHOLE = {**ASKED, **DONE}
+
+
+def ingest(here: InProcess, made: Any, signal: Any = "traces") -> Batch:
+    packed = gzip.compress(made.SerializeToString(), 1)
+    return here.receiver.ingest(ExportRequest(signal, packed, "gzip", "application/x-protobuf", ""), None)
 
 
 def send(here: InProcess, made: Any, signal: Any = "traces") -> None:
-    packed = gzip.compress(made.SerializeToString(), 1)
-    batch = here.receiver.ingest(ExportRequest(signal, packed, "gzip", "application/x-protobuf", ""), None)
-    here.receiver.finish(batch, signal)
+    here.receiver.finish(ingest(here, made, signal), signal)
 
 
 def stored(here: InProcess) -> list[Sample]:
@@ -140,6 +145,19 @@ def test_a_span_that_was_read_beside_the_loop_takes_its_content_from_a_second_on
     assert len(stored(here)) == 30
     assert {sample.response for sample in stored(here)} == {"Done."}
     assert outcome(here, "kept") == 30
+
+
+def test_a_second_span_may_come_before_it_is_known_what_the_first_one_has(here: InProcess) -> None:
+    first = ingest(here, request(range(30), "com.anthropic.sdk.python", response_id=True, other=LONG))
+    again = request(range(30), response_id=True, gen_ai__input__messages=said("user", "Why?"), **DONE)
+    for span in again.resource_spans[0].scope_spans[0].spans:
+        span.span_id = bytes(reversed(span.span_id))
+    second = ingest(here, again)
+    for batch in (first, second):
+        here.receiver.finish(batch)
+    found = [*stored(here), *here.pipeline.promote({}, "feedback")]
+    assert {(sample.prompt, sample.response) for sample in found} == {("Why?", "Done.")}
+    assert (len(found), outcome(here, "kept")) == (30, 30)
 
 
 def test_a_span_that_is_read_beside_the_loop_takes_what_came_in_logs_before_it(here: InProcess) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -100,6 +101,18 @@ class Counted:
             for sample in family.samples
             if not sample.name.startswith(APART)
         }
+
+    def times(self, spans: Sequence[Sent]) -> list[float]:
+        """Seconds of CPU that each of these spans takes, in a request of its own."""
+        registry = CollectorRegistry()
+        pipeline = Pipeline(self._settings, self._store, registry, lambda: NOW)
+        receiver = Receiver(self._settings, self._store, pipeline, registry, lambda: NOW)
+        took: list[float] = []
+        for one in spans:
+            body, before = _body([one]), time.process_time()
+            receiver.finish(receiver.ingest(ExportRequest("traces", body, "", "application/x-protobuf", ""), None))
+            took.append(time.process_time() - before)
+        return took
 
 
 def _body(spans: Sequence[Sent]) -> bytes:
@@ -363,6 +376,19 @@ def test_failed_calls_of_anthropic_in_two_traces(counted: Counted) -> None:
     assert in_any_order(counted, *pairs) == ({"error": 2}, 0, 0)
 
 
+def test_a_storm_of_failed_calls_of_anthropic(counted: Counted) -> None:
+    """Many fail at once, so that each lies within others as well."""
+    failed: dict[str, Any] = {"error": "429", "gen_ai__system": "anthropic"}
+    pairs = []
+    for i in range(150):
+        start, lasted = i / 1000, 9.0 - i / 400
+        pairs.append(sent(1000 + i, 1, start=start, seconds=lasted, **failed))
+        pairs.append(sent(2000 + i, 1, start=start + 0.0002, seconds=lasted - 0.0004, scope=ANTHROPIC_SDK, **failed))
+    mixed = random.Random(7).sample(pairs, len(pairs))
+    for requests in ([pairs], [pairs[::-1]], [[one] for one in mixed]):
+        assert summary(counted.page(requests)) == ({"error": 150}, 0, 0)
+
+
 CANCELLED: dict[str, Any] = {"error": "CancelledError", "gen_ai__system": "anthropic"}
 STREAMED: dict[str, Any] = {"gen_ai__request__stream": True, "gen_ai__system": "anthropic"}
 
@@ -415,6 +441,20 @@ def test_a_thousand_spans_each_within_the_one_before(counted: Counted) -> None:
     chain = [sent(1, 1 + i, i, start=i / 1e5, seconds=3 - i / 1e4, tokens=(2, 1)) for i in range(1000)]
     for requests in ([chain], [chain[::-1]]):
         assert summary(counted.page(requests)) == ({"ok": 1}, 2, 1)
+
+
+@pytest.mark.parametrize("is_chain", [True, False])
+def test_a_span_of_a_large_family_costs_no_more_than_one_of_a_small(counted: Counted, is_chain: bool) -> None:
+    """Each in a request of its own: all of a family for each of its spans would be seconds."""
+    rid = None if is_chain else "r"
+    spans = [
+        sent(1 if is_chain else 1 + i, 1 + i, i if is_chain else 0, tokens=(2, 1), gen_ai__response__id=rid)
+        for i in range(1200)
+    ]
+    few, many = [], []
+    for place, one in enumerate(counted.times(spans)):
+        (few if place < 200 else many if place >= 1000 else []).append(one)
+    assert sorted(many)[100] < 5 * sorted(few)[100] + 0.001
 
 
 def test_a_sample_is_made_of_the_span_that_tells_most(tmp_path: Path) -> None:
