@@ -29,6 +29,7 @@ from support.collector_process import messages
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.owners import SpanKey
+from exporters.traces.core.interning import trace_words
 from exporters.traces.core.journal import Journals
 from exporters.traces.decode import bodies, otlp_protobuf
 from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
@@ -284,7 +285,7 @@ def drawn_in_a_row(count: int) -> list[int]:
     """Numbers of spans that are drawn although each one that was drawn before halved the probability."""
     found: list[int] = []
     for number in itertools.count(10_000):
-        if position(0, number) < 0.5 ** len(found):
+        if position(*trace_words(number.to_bytes(16))) < 0.5 ** len(found):
             found.append(number)
             if len(found) == count:
                 return found
@@ -414,6 +415,12 @@ def spend_the_budget(collecting: Collecting) -> None:
         while collecting.store.queued:
             collecting.store.queued.pop()[1].set_result(0)
         collecting.finish(0)
+
+
+def test_the_budget_is_spent_before_the_property(store: DelayedStore) -> None:
+    collecting = Collecting(store, 1e-6)
+    spend_the_budget(collecting)
+    assert collecting.registry.get_sample_value("telltale_samples_total", {"outcome": "kept"}) == 3 * len(FIRST)
 
 
 def test_hundreds_of_requests_that_build_on_one_are_all_answered(store: DelayedStore) -> None:
