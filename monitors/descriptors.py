@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -12,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from monitors.calibration import factors
 from monitors.judgement import score
-from monitors.monitor import Monitor
-from monitors.permutation import effect, max_t
+from monitors.monitor import Monitor, Terms
+from monitors.permutation import MaxT, Weighted, effect, max_t
+from monitors.rows import Comparison, Features, Rows
 from telltale.evidence.scores import DescriptorChange, DescriptorChanges, Finding
-from telltale.records import Direction, Score, Window
-from telltale.settings import Monitor as MonitorSettings
+from telltale.records import Basis, Direction, Score
 
 # Full-width marks end sentences in Chinese, Japanese and Korean.
 FULL_STOP, EXCLAMATION, QUESTION = "\u3002", "\uff01", "\uff1f"
@@ -69,43 +71,63 @@ class Descriptors(Monitor):
 
     name: ClassVar[str] = "descriptors"
     signals: ClassVar[tuple[str, ...]] = ("max_t",)
+    basis: ClassVar[Basis] = "calls"
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "how texts look: length, shape, script, repetition, truncation, refusals"
     effect: ClassVar[str] = "largest change of a descriptor's mean rank, in standard errors"
     evidence: ClassVar[type[Finding]] = DescriptorChanges
-    is_calibrated: ClassVar[bool] = True
 
-    min_rows: int
-    alpha: float
-    seed: int
+    terms: Terms
 
     @classmethod
-    def of(cls, settings: MonitorSettings) -> Self:
-        return cls(settings.min_rows, settings.alpha, settings.seed)
+    def of(cls, terms: Terms) -> Self:
+        return cls(terms)
 
-    def judge(self, window: Window) -> list[Score]:
+    def describe(self, rows: Rows, direction: Direction) -> Features:
+        """Rows by descriptors."""
+        described = [describe(text or "") for text in rows.texts[direction]]
+        return {"values": np.array(described).reshape(len(described), len(NAMES))}
+
+    def judge(self, comparison: Comparison) -> list[Score]:
         (signal,) = self.signals
-        rows = len(window.texts)
-        if min(rows, len(window.reference_texts)) < self.min_rows:
-            return [score(window, self.name, signal, rows)]
-        values = np.array([describe(text) for text in (*window.texts, *window.reference_texts)])
-        ranks = (rankdata(values, axis=0) - 0.5) / len(values)
-        groups = window.groups, window.reference_groups
-        found = max_t(ranks[:rows], ranks[rows:], *groups, alpha=self.alpha, seed=self.seed)
-        moves = ranks[:rows].mean(axis=0) - ranks[rows:].mean(axis=0)
-        threshold = found.threshold * window.calibration.get(self.name, 1.0)
+        now, before = (side.features["values"] for side in (comparison.current, comparison.reference))
+        ranks, found = self._compare(comparison)
+        weights = comparison.current.weights, comparison.reference.weights
+        moves = _mean(ranks[: len(now)], weights[0]) - _mean(ranks[len(now) :], weights[1])
         return [
             score(
-                window,
+                comparison,
                 self.name,
                 signal,
-                rows,
-                effect=effect(found, moves, FLOORS, threshold),
-                threshold=threshold,
+                len(now),
+                effect=effect(found, moves, FLOORS * self.terms.floor),
+                threshold=found.threshold,
                 p_value=found.p_value,
-                finding=DescriptorChanges(_changes(found.z, values[:rows].mean(axis=0), values[rows:].mean(axis=0))),
+                finding=DescriptorChanges(_changes(found.z, _mean(now, weights[0]), _mean(before, weights[1]))),
             )
         ]
+
+    def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
+        return factors(blocks, lambda block: (NAMES, self._compare(block)[1]))
+
+    def _compare(self, comparison: Comparison) -> tuple[NDArray[np.float64], MaxT]:
+        """The ranks of all values, those of the window first, and what changed."""
+        now, before = comparison.current, comparison.reference
+        values = np.vstack([now.features["values"], before.features["values"]])
+        ranks: NDArray[np.float64] = (rankdata(values, axis=0) - 0.5) / len(values)
+        found = max_t(
+            Weighted(ranks[: len(now)], now.groups, now.weights),
+            Weighted(ranks[len(now) :], before.groups, before.weights),
+            alpha=self.terms.alpha,
+            seed=self.terms.seed,
+            factors=np.array([comparison.factors.get(name, 1.0) for name in NAMES]),
+        )
+        return ranks, found
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = weights @ values / weights.sum()
+    return mean
 
 
 def _changes(

@@ -37,6 +37,9 @@ def _address(value: object) -> object:
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0.001, le=_LONGEST)]
 """A duration in seconds; written as a number or as 500ms, 15s, 2m, 12h, 7d."""
 
+NotNegative = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=_LONGEST)]
+"""A duration in seconds that may be none."""
+
 Address = Annotated[str, BeforeValidator(_address)]
 """host:port to listen on."""
 
