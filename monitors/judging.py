@@ -57,8 +57,9 @@ def _compare(
     what = "votes" if basis == "votes" else f"{direction}s"
     if len(judged) < least:
         return f"{len(judged)} {what} in {len(rows)} rows, {least} needed"
-    if (groups := len(set(judged.groups))) < LEAST_GROUPS:
-        return f"{len(judged)} {what} of {groups} conversations or users, {LEAST_GROUPS} needed"
+    needed = min(LEAST_GROUPS, least)
+    if (groups := len(set(judged.groups))) < needed:
+        return f"{len(judged)} {what} of {groups} conversations or users, {needed} needed"
     known = references.learned(reference, monitor, direction)
     if known is None:
         return "the reference does not know this monitor"

@@ -81,7 +81,8 @@ def waiting(
     key: Key, standing: Standing, rows: int, known: SeriesStatus | None, now: float, length: float
 ) -> SeriesStatus | None:
     """While nothing is due; None where what is known still holds."""
-    if known is not None and known.state in JUDGED and known.judged_until is not None:
+    is_over = known is not None and (known.state in JUDGED or known.state == "not_enough_data")
+    if known is not None and is_over and known.judged_until is not None:
         is_fresh = now - known.judged_until <= PATIENCE_WINDOWS * length
         if is_fresh and standing.state != "no_reference":
             return None
