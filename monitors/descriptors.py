@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Self
 
 import numpy as np
@@ -28,6 +30,12 @@ REFUSAL = re.compile(
     r"(?i)\b(?:sorry|apologi[sz]e|cannot help|can't help|as an? (?:ai|language model)|not able to|unable to|not sure)\b"
     r"|죄송|할 수 없습니다|申し訳|抱歉"
 )
+# One of these is in every refusal, and found much sooner.
+MAYBE_REFUSAL = (
+    *("sorry", "apologi", "cannot help", "can't help", "as a ai", "as an ai", "as a language model"),
+    *("as an language model", "not able to", "unable to", "not sure", "죄송", "할 수 없습니다", "申し訳", "抱歉"),
+)
+ASCII_LETTERS, ASCII_DIGITS = (characters.encode() for characters in (string.ascii_letters, string.digits))
 
 NAMES = (
     *("characters", "words", "word_length", "sentences", "repetition", "letters", "digits", "latin"),
@@ -44,9 +52,10 @@ DESCRIPTORS_REPORTED = 6
 def describe(text: str) -> tuple[float, ...]:
     """The descriptors of one text, in the order of NAMES. Defined for every text, also the empty one."""
     words = text.split()
-    letters = [character for character in text if character.isalpha()]
     size = max(1, len(text))
     raw = text.encode("utf-8", "replace")
+    letters, digits, latin = _of_ascii(raw) if text.isascii() else _of_any(text)
+    lowered = text.lower()
     stripped = text.rstrip()
     return (
         float(len(text)),
@@ -54,15 +63,32 @@ def describe(text: str) -> tuple[float, ...]:
         sum(map(len, words)) / max(1, len(words)),
         float(sum(text.count(mark) for mark in ".!?" + FULL_STOP + EXCLAMATION + QUESTION)),
         len(zlib.compress(raw, 1)) / max(1, len(raw)),
-        len(letters) / size,
-        sum(character.isdigit() for character in text) / size,
-        sum("LATIN" in unicodedata.name(character, "") for character in letters[:200]) / max(1, len(letters[:200])),
+        letters / size,
+        digits / size,
+        latin,
         float(bool(stripped) and not stripped.endswith(ENDS)),
         float("?" in text or QUESTION in text),
         float("```" in text or "    def " in text),
         float("http://" in text or "https://" in text),
-        float(REFUSAL.search(text) is not None),
+        float(any(mark in lowered for mark in MAYBE_REFUSAL) and REFUSAL.search(text) is not None),
     )
+
+
+def _of_ascii(raw: bytes) -> tuple[int, int, float]:
+    """Letters, digits and the share of Latin ones among the letters."""
+    letters, digits = (len(raw) - len(raw.translate(None, kind)) for kind in (ASCII_LETTERS, ASCII_DIGITS))
+    return letters, digits, float(letters > 0)
+
+
+def _of_any(text: str) -> tuple[int, int, float]:
+    letters = [character for character in text if character.isalpha()]
+    first = letters[:200]
+    return len(letters), sum(map(str.isdigit, text)), sum(map(_is_latin, first)) / max(1, len(first))
+
+
+@cache
+def _is_latin(letter: str) -> bool:
+    return "LATIN" in unicodedata.name(letter, "")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Of a long text its beginning is looked at.
-MOST_WORDS: Final = 300
+MOST_WORDS: Final = 100
 RUN: Final = 3
 BANDS: Final = 8
 BAND: Final = 4

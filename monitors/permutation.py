@@ -25,6 +25,8 @@ HOPELESS = 0.05
 # Excess of the mean squared standardised difference, free of the number of rows: where clinc/oos-eval's topics shift
 # their shares by a fifth it stays below this, with a fifth of new topics it is two to four times as much.
 LEAST_EXCESS = 0.001
+# Each takes a number for every feature, some times over.
+AT_ONCE = 50
 # Sums of the same numbers in another order differ by so much.
 ROUNDING = 1e-9
 
@@ -135,8 +137,8 @@ def _draw(
     _, member = np.unique(groups, return_inverse=True)
     sizes = np.bincount(member)
     drawn = np.empty((2, draws))
-    for begin in range(0, draws, 200):
-        count = min(200, draws - begin)
+    for begin in range(0, draws, AT_ONCE):
+        count = min(AT_ONCE, draws - begin)
         sides = np.zeros((len(groups), count))
         for column in range(count):
             order = random.permutation(sizes.size)
