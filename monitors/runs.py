@@ -140,13 +140,13 @@ class Runs:
                 )
                 for monitor in monitors if monitor.name not in self.failed
             }  # fmt: skip
-            due = {m: window for m, window in nexts.items() if window.rows >= self._least[m.name]}
+            due = {monitor: window for monitor, window in nexts.items() if window.is_over}
             if not due:
                 break
             window = min(due.values())
             self._judge(activity, series, basis, window, [m for m in due if due[m] == window], reference, run)
         for monitor, window in nexts.items():
-            if window.rows < self._least[monitor.name]:
+            if not window.is_over:
                 self._gather(monitor, series, basis, window, counts, run)
 
     def _start(self, monitor: Monitor, series: Series, begin: float, run: _Run) -> float:

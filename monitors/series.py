@@ -60,7 +60,7 @@ class SeriesTable:
         if key in known:
             return known[key]
         series = _named(*split[1:], own)
-        if len(known) < self._splits[split[0]].most and (admitted := self._admit(series, own, rows)) is not None:
+        if len(known) < self._splits[split[0]].most and (admitted := self._admit(series, own, 0)) is not None:
             known[key] = admitted
             return admitted
         self.folded[split[1]] += rows

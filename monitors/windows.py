@@ -10,11 +10,12 @@ GRACE_SHARE, LONGEST_GRACE = 0.2, 60.0
 
 
 class Window(NamedTuple):
-    """A stretch of time from `start` up to before `end`, with about so many rows."""
+    """A stretch of time from `start` up to before `end`, with about so many rows: over, or still gathering."""
 
     start: float
     end: float
     rows: int
+    is_over: bool = True
 
 
 def last_end(now: float, length: float) -> float:
@@ -31,10 +32,9 @@ def number(at: float, length: float) -> int:
 def following(
     counts: Mapping[int, int], start: float, until: float, length: float, least: int, step: int = 1
 ) -> Window:
-    """The shortest window from `start` with enough rows that ends by `until`, else the longest there is.
+    """The shortest window from `start` with enough rows that ends by `until`, else what there is of it.
 
-    `counts` are the rows of each stretch, by its number. A window has a multiple of `step` stretches. One that is not
-    over, or has too few rows, has fewer than `least`.
+    `counts` are the rows of each stretch, by its number. A window has a multiple of `step` stretches.
     """
     first, last = number(start, length), number(until, length)
     total = 0
@@ -45,4 +45,4 @@ def following(
         if total >= least and end <= until:
             rest = sum(counts.get(place, 0) for place in range(stretch + 1, first + steps * step))
             return Window(start, end, total + rest)
-    return Window(start, max(start, until), total)
+    return Window(start, max(start, until), total, is_over=False)
