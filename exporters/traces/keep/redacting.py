@@ -16,7 +16,7 @@ from exporters.traces.decode.attributes import MAX_WORD
 from exporters.traces.keep.drafting import Draft
 from exporters.traces.keep.known_texts import KnownTexts
 from exporters.traces.keep.presidio import Presidio, Unavailable
-from telltale.conversation import Conversation, texts
+from telltale.conversation import Conversation, language, texts
 from telltale.records import Sample
 from telltale.redaction import BEYOND, Counts, Redactor, is_version, pseudonym, within
 from telltale.redaction.writing import readable
@@ -116,6 +116,7 @@ class SampleRedactor:
             others[0], *about = [_hashed(sample.user, user, text) for text in (others[0], *about)]
         return sample._replace(
             prompt=derived.prompt,
+            language=language.of(derived.prompt),
             response=derived.response,
             conversation=conversation,
             conversation_id=self._same(tenant, names[0], others[0]) or None,
