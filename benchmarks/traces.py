@@ -159,7 +159,7 @@ def _metrics(rounds: int) -> None:
                 call.layer,
                 "",
             )
-            use = (call.tenant, call.model, call.layer, call.operation, call.status)
+            use = (call.tenant, call.model, call.layer, call.operation, call.status, call.cache)
             duration.labels(*about).observe(call.duration_s)
             ttft.labels(*about).observe(call.ttft_s or 0)
             requests.labels(*use).inc()

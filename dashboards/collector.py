@@ -103,7 +103,7 @@ def _lines() -> list[Json]:
             "Refused by reason",
             About(
                 "Requests or spans refused per second.",
-                "store_busy, store_unavailable: the store; others: the sender's data.",
+                "store_busy, store_unavailable: the store; probe: nobody; others: the sender's data.",
             ),
             Look("cps"),
             Query("sum by (reason) (rate(telltale_collector_rejected_total[$__rate_interval]))", "{{reason}}"),

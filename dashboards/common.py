@@ -13,7 +13,8 @@ LAYER = Variable("layer", "Seen by", "telltale_requests_total", "layer", several
 
 CALLS = 'telltale_requests_total{model=~"$model",tenant=~"$tenant",layer="$layer"}'
 ERRORS = where(CALLS, 'status="error"')
-TOKENS = 'telltale_tokens_total{model=~"$model",tenant=~"$tenant",layer="$layer"}'
+# Those of a provider: what comes out of a gateway's cache is not billed, and no GPU worked for it.
+TOKENS = 'telltale_tokens_total{model=~"$model",tenant=~"$tenant",layer="$layer",cache=""}'
 COST = 'telltale_cost_usd_total{model=~"$model",tenant=~"$tenant",layer="$layer"}'
 
 _SEEN = '{gen_ai_request_model=~"$model",tenant=~"$tenant",layer="$layer"}'

@@ -53,8 +53,10 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="ticket",
             lane="ops",
             component="collector",
-            # No exporter sends by another method than POST: that is a probe or a browser, and costs no call.
-            expr='sum by (reason) (increase(telltale_collector_rejected_total{reason!="method_not_allowed"}[10m])) > 0',
+            # No exporter sends by another method than POST, or to a path that is like none of ours and not as protobuf:
+            # that is a probe, a scanner or a browser, and costs no call.
+            expr="sum by (reason) "
+            '(increase(telltale_collector_rejected_total{reason!~"method_not_allowed|probe"}[10m])) > 0',
             hold_s=300.0,
             keep_s=600.0,
             summary="The collector refuses traces: {{ $labels.reason }}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -16,20 +17,24 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from exporters.traces.calls import evaluations, fast_path, log_content, normalise
-from exporters.traces.calls.call import CallRef
+from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.call_index import PriorCall
-from exporters.traces.calls.dedup import VENDOR, CallDeduplicator, note_content, note_tokens, vendor_last
+from exporters.traces.calls.dedup import CallDeduplicator, note_content, vendor_last
+from exporters.traces.calls.evaluations import Judged
 from exporters.traces.calls.log_content import Logged
 from exporters.traces.calls.owners import SpanKey
-from exporters.traces.calls.stream_waits import StreamWaits
+from exporters.traces.calls.same_call import VENDOR
+from exporters.traces.calls.stream_waits import StreamWaits, Wait
 from exporters.traces.core.journal import Journal, Journals
 from exporters.traces.decode.faults import Faults
 from exporters.traces.decode.otlp_protobuf import Group
+from exporters.traces.keep import sample_groups
 from exporters.traces.keep.metrics import CallMetrics
 from exporters.traces.keep.redacting import SampleRedactor
 from exporters.traces.keep.sample_collector import SampleCollector
 from exporters.traces.keep.span_metrics import SpanMetrics
 from exporters.traces.keep.tally import Tally
+from exporters.traces.keep.uncounted import UncountedCalls
 from exporters.traces.keep.unsampled import Wanted
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
@@ -43,6 +48,13 @@ class Refusal(NamedTuple):
     reason: str
     number: int
     why: str
+
+
+class DecodedLogs(NamedTuple):
+    """What records tell of conversations, and evaluations, None for one without a result."""
+
+    logged: list[tuple[SpanKey, Logged]]
+    judged: list[Judged | None]
 
 
 class Batch:
@@ -83,6 +95,7 @@ class Pipeline:
         key = store.write(lambda connection: access.secret(connection, "conversation"))
         self._redactor = SampleRedactor(settings, key, self._collector.outcome("redaction_failed"))
         self._calls = CallMetrics(settings.prices, settings.collector.max_series)
+        self._uncounted = UncountedCalls(self._calls, self._dedup.families)
         self._spans = SpanMetrics(registry)
         self.feedback_events = Metrics(registry).counter("telltale_feedback_events_total")
         self._journals = Journals()
@@ -110,25 +123,27 @@ class Pipeline:
                 raise
         return batch
 
-    def decode_logs(self, request: ExportLogsServiceRequest, tenant: str | None) -> list[tuple[SpanKey, Logged]]:
-        """What these records tell of conversations; nothing changes, so any thread may do it."""
-        return list(log_content.read(request, self._context(tenant)))
+    def decode_logs(self, request: ExportLogsServiceRequest, tenant: str | None) -> DecodedLogs:
+        """What these records tell; nothing changes, so any thread may do it."""
+        context, rules = self._context(tenant), self._settings.redaction.rules
+        judged = evaluations.read(request, partial(normalise.tenant, context), self._clock(), rules)
+        return DecodedLogs(list(log_content.read(request, context)), list(judged))
 
     def ingest_logs(
         self,
         request: ExportLogsServiceRequest,
         tenant: str | None,
-        logged: list[tuple[SpanKey, Logged]] | None = None,
+        decoded: DecodedLogs | None = None,
         refusals: Iterable[Refusal] = (),
     ) -> Batch:
         """Join content in logs with calls that wait for it, and take evaluations as feedback; otherwise as above."""
-        if logged is None:
-            logged = self.decode_logs(request, tenant)
+        if decoded is None:
+            decoded = self.decode_logs(request, tenant)
         with self._lock:
             batch = Batch(self._journals.begin(), refusals)
             try:
-                found = self._sample_logs(logged, batch)
-                self._submit(batch, found, self._evaluations(request, tenant, batch))
+                found = self._sample_logs(decoded.logged, batch)
+                self._submit(batch, found, self._evaluations(decoded.judged, bool(tenant), batch))
             except BaseException:
                 # As in `ingest_traces`.
                 self._journals.rollback(batch.journal)
@@ -142,9 +157,9 @@ class Pipeline:
                 return
             now, tally = self._clock(), batch.tally
             self._spans.count(tally)
-            self._calls.count(tally.calls, now)
-            for call in tally.tokens:
-                self._calls.add_tokens(call)
+            self._calls.observe_lag(tally.calls, now)
+            self._uncounted.accept(tally.calls)
+            self._uncounted.accept(tally.again)
             self._collector.count(tally, now)
             for event in tally.evaluations:
                 self.feedback_events.labels(event.kind).inc()
@@ -155,18 +170,22 @@ class Pipeline:
             self._journals.rollback(batch.journal)
 
     def promote(self, wanted: Wanted, reason: str) -> list[Sample]:
-        """Unsampled calls that their tenants asked for since, as samples outside the statistics."""
+        """Unsampled calls that their tenants asked for since, as samples outside the statistics.
+
+        With them come sampled calls that were given up, of which something is known: a prompt without its answer.
+        """
         with self._lock:
             now, tally = self._clock(), Tally()
-            self._collector.expire(now)
+            late = self._collector.expire(now)
             # Nobody undoes it: the caller has the samples from here on.
             found = self._collector.promote(wanted, reason, Journals().begin(), tally)
             self._collector.count(tally, now)
-        return self._redactor.redact(found)
+        return self._redactor.redact([*late, *found])
 
     def page(self, openmetrics: bool) -> str:
         """The metrics of calls in the text format that is asked for."""
         with self._lock:
+            self._uncounted.count()
             return self._calls.registry.page(openmetrics)
 
     def _context(self, tenant: str | None) -> normalise.Context:
@@ -181,40 +200,68 @@ class Pipeline:
         if VENDOR in decoded.conventions:
             vendor_last(decoded.calls)
         for wait in decoded.waits:
-            self._waits.add(wait, journal)
-        now = self._clock()
-        found: list[Sample] = []
+            self._add_wait(wait, batch)
+        firsts: list[CallRef] = []
+        again: list[tuple[CallRef, PriorCall]] = []
         for ref in decoded.calls:
             call = ref.call
+            place: Call | None = None
             if call.request_hash is not None:
-                self._waits.complete(call, journal)
-            prior = self._dedup.merge(call, journal)
+                place = self._waits.complete(call, journal)
+            self._collector.add_reasons(call, journal)
+            prior = self._dedup.merge(call, journal, place)
+            if place is not None and place.number >= 0:
+                tally.again.append(place)
             if prior is None:
                 tally.calls.append(call)
-                sample = self._collector.decide(ref, now, journal, tally)
-                if sample is not None:
-                    self._dedup.newest().has_content = True
+                firsts.append(ref)
             else:
-                sample = self._complete(ref, prior, batch)
+                tally.add_duplicate(prior.pair(call))
+                if not prior.is_resent(call):
+                    again.append((ref, prior))
+                    if call.has_relatives:
+                        tally.again.append(call)
+        return self._sample(firsts, again, batch)
+
+    def _sample(self, firsts: list[CallRef], again: list[tuple[CallRef, PriorCall]], batch: Batch) -> list[Sample]:
+        """The samples of calls, and of those to which further spans add their content."""
+        journal, tally = batch.journal, batch.tally
+        others: list[sample_groups.Other] = []
+        beside: dict[int, list[CallRef]] = {}
+        if again:
+            firsts, others, beside = sample_groups.best_first(firsts, again, self._dedup)
+        now = self._clock()
+        found: list[Sample] = []
+        for ref in firsts:
+            more = beside.get(int(ref.call.number)) if beside else None
+            late = len(tally.late)
+            sample = self._collector.decide(ref, now, journal, tally, more)
             if sample is not None:
                 found.append(sample)
+            elif len(tally.late) == late:
+                continue
+            known = self._dedup.numbered(ref.call.number)
+            if known is not None:
+                known.has_content = True
+        for other in others:
+            if other.prior.has_content:
+                continue
+            late = len(tally.late)
+            sample = self._collector.complete(other.ref, other.whole, other.prior.span_key, journal, tally)
+            if sample is not None:
+                found.append(sample)
+            if sample is not None or len(tally.late) > late:
+                note_content(other.prior, journal)
         return found
 
-    def _complete(self, ref: CallRef, prior: PriorCall, batch: Batch) -> Sample | None:
-        """Take from another span of a call what the first did not hold; whether to sample is decided by its first."""
-        call, journal, tally = ref.call, batch.journal, batch.tally
-        tally.add_duplicate(prior.pair(call))
-        if prior.is_resent(call):
-            return None
-        if not prior.has_tokens and call.has_usage:
-            note_tokens(prior, journal)
-            tally.tokens.append(call)
-        if prior.has_content:
-            return None
-        sample = self._collector.complete(ref, prior.span_key, journal, tally)
-        if sample is not None:
-            note_content(prior, journal)
-        return sample
+    def _add_wait(self, wait: Wait, batch: Batch) -> None:
+        """Note the wait before a stream, which may have come before it."""
+        stream = self._waits.add(wait, batch.journal)
+        if stream is not None:
+            place = wait.place_of(stream)
+            self._dedup.merge_place(place, stream, batch.journal)
+            if place.number >= 0:
+                batch.tally.again.append(place)
 
     def _sample_logs(self, logged: list[tuple[SpanKey, Logged]], batch: Batch) -> list[Sample]:
         found: list[Sample] = []
@@ -224,21 +271,19 @@ class Pipeline:
                 found.append(sample)
         return found
 
-    def _evaluations(self, request: ExportLogsServiceRequest, tenant: str | None, batch: Batch) -> list[Feedback]:
+    def _evaluations(self, judged: list[Judged | None], by_key: bool, batch: Batch) -> list[Feedback]:
         """The evaluations in a request of logs, those that cannot be used counted as refused."""
-        context, by_key = self._context(tenant), bool(tenant)
-        events = list(
-            evaluations.read(
-                request,
-                lambda sources: normalise.tenant(context, sources),
-                lambda response_id, owner: self._span_of(response_id, owner, by_key, batch.journal),
-                self._clock(),
-                self._settings.redaction.rules,
-            )
-        )
-        usable = [event for event in events if event is not None]
-        if len(usable) < len(events):
-            batch.refusals.append(Refusal("evaluation", len(events) - len(usable), evaluations.WHY))
+        usable: list[Feedback] = []
+        for one in judged:
+            event = None
+            if one is not None:
+                event = evaluations.placed(
+                    one, lambda response_id, owner: self._span_of(response_id, owner, by_key, batch.journal)
+                )
+            if event is not None:
+                usable.append(event)
+        if len(usable) < len(judged):
+            batch.refusals.append(Refusal("evaluation", len(judged) - len(usable), evaluations.WHY))
         return usable
 
     def _span_of(self, response_id: str, tenant: str, by_key: bool, journal: Journal) -> tuple[bytes, bytes] | None:
@@ -252,10 +297,12 @@ class Pipeline:
     def _submit(self, batch: Batch, found: list[Sample], judged: list[Feedback]) -> None:
         """Hand what is to be stored to the store, redacted."""
         stored: Future[int] | None = None
-        if found or judged:
-            now, store, tally = self._clock(), self._store, batch.tally
+        now, store, tally, collector = self._clock(), self._store, batch.tally, self._collector
+        if found or judged or tally.late:
             stored = self._redactor.save(
                 found,
+                tally.late,
+                lambda late: collector.read_late(late[0], late[1], late[2], tally),
                 lambda redacted: store.submit(_save(redacted, judged, now, tally)),
                 lambda redacted: store.write(_save(redacted, judged, now, tally)),
             )

@@ -62,11 +62,13 @@ async def _run(settings: Settings, store: Store, listeners: list[socket.socket])
     pipeline = Pipeline(settings, store, registry, time.time)
     receiver = Receiver(settings, store, pipeline, registry, time.time)
     limit = settings.collector.max_body_bytes
-    otlp, page = Otlp(receiver, limit), Page(registry, pipeline.page, receiver.unready)
+    origins = settings.collector.cors_origins
+    otlp, page = Otlp(receiver, limit, origins), Page(registry, pipeline.page, receiver.unready)
     shared, hosts, most = Shared(), Hosts(settings.host_names), most_connections(len(listeners))
+    open_hosts = Hosts(settings.host_names, origins)
     servers = [
         Server("collector.grpc_listen", lambda server: otlp_grpc.Connection(server, receiver, limit), shared, most),
-        Server("collector.http_listen", lambda server: http1.Connection(server, otlp, hosts), shared, most),
+        Server("collector.http_listen", lambda server: http1.Connection(server, otlp, open_hosts), shared, most),
         Server("collector.metrics_listen", lambda server: http1.Connection(server, page, hosts), shared, most),
     ]
     for server, listener in zip(servers, listeners, strict=True):

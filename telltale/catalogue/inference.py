@@ -62,19 +62,26 @@ INFERENCE = (
         "Time per output token after the first.",
         TPOT_BUCKETS,
     ),
-    Metric("telltale_requests_total", "counter", "", _USE, "Calls, by outcome: ok, error or aborted."),
+    Metric(
+        "telltale_requests_total",
+        "counter",
+        "",
+        (*_USE, "cache"),
+        "Calls, by outcome: ok, error or aborted; `cache` is `gateway` where a gateway's own cache responded.",
+    ),
     Metric(
         "telltale_tokens_total",
         "counter",
         "",
-        (*_USE, "kind"),
-        "Tokens by kind: input (with cached_input and cache_write_input), output (with reasoning_output).",
+        (*_USE, "cache", "kind"),
+        "Tokens by kind: input (with cached_input and cache_write_input), output (with reasoning_output). Those with "
+        "`cache` `gateway` came out of a gateway's own cache: nobody bills them.",
     ),
     Metric(
         "telltale_cost_usd_total",
         "counter",
         "usd",
         _USE,
-        "Cost in US dollars by the price table; calls without a price are not in it.",
+        "Cost in US dollars by the price table; calls without a price are not in it, nor what a gateway's cache held.",
     ),
 )

@@ -33,7 +33,9 @@ class Hosts:
     For a request, call `refusal` once its header fields are here and answer with STATUS and its text if there is one.
     """
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
+    def __init__(self, allowed: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
+        """`origins`: those of other sites whose pages may ask, as browsers write them; `*` for all."""
+        self._origins = frozenset(origins)
         self._allowed = frozenset(name.lower().strip("[]").rstrip(".") for name in allowed)
 
     def refusal(self, field: Callable[[str], str | None], local: str) -> str | None:
@@ -51,6 +53,9 @@ class Hosts:
         if name is None:
             return REFUSAL
         origin = field("origin")
+        if origin and (origin in self._origins or "*" in self._origins):
+            # Whichever name the page knows us by: no page can pretend to another origin.
+            return None
         if origin and not self._is_same_site(origin, name):
             return CROSS_SITE
         if not name or self._is_ours(name):

@@ -79,6 +79,11 @@ def _store(settings: Settings) -> Iterator[str]:
 
 def _collector(settings: Settings) -> Iterator[str]:
     collector = settings.collector
+    if "*" in collector.cors_origins and not collector.require_key:
+        yield (
+            "collector.cors_origins = *: every page that somebody here opens could send, without a key; name the "
+            "origins, or set collector.require_key"
+        )
     if collector.max_decompressed_bytes < collector.max_body_bytes:
         yield (
             f"collector.max_decompressed_bytes = {collector.max_decompressed_bytes}: less than "

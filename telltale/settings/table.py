@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from telltale.settings.values import (
     Address,
+    CorsOrigin,
     Host,
     Kind,
     Label,
@@ -56,6 +57,11 @@ class Collector(Section):
     grpc_listen: Address = Field("127.0.0.1:4317", description="OTLP/gRPC.")
     metrics_listen: Address = Field("127.0.0.1:9464", description="Prometheus metrics of calls and of the collector.")
     require_key: bool = Field(False, description="Refuse OTLP without a key that has the scope otlp:write.")
+    cors_origins: tuple[CorsOrigin, ...] = Field(
+        (),
+        description="Origins of pages whose scripts may send OTLP/HTTP, such as `https://app.example.org`; `*` for "
+        "all, which needs require_key.",
+    )
     max_body_bytes: int = Field(16 << 20, gt=0, description="Largest request body, as sent.")
     max_decompressed_bytes: int = Field(32 << 20, gt=0, description="Largest request body, after decompression.")
     max_spans: int = Field(

@@ -79,6 +79,16 @@ def _origin(value: str) -> str:
     return value
 
 
+def _cors_origin(value: str) -> str:
+    """As browsers write it: in lower case, without the port that its scheme has anyway."""
+    if value == "*":
+        return value
+    origin = _origin(value).lower().rstrip("/")
+    if not origin or "*" in origin:
+        raise ValueError("write whole origins, such as https://app.example.org, or * alone")
+    return origin.removesuffix(":80" if origin.startswith("http:") else ":443")
+
+
 def _named(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError("an empty name, or one that cannot be printed")
@@ -114,6 +124,9 @@ ServiceUrl = Annotated[str, AfterValidator(_service)]
 
 Origin = Annotated[str, AfterValidator(_origin)]
 """http(s)://host without a path; empty for none."""
+
+CorsOrigin = Annotated[str, AfterValidator(_cors_origin)]
+"""http(s)://host of pages, or * for all."""
 
 Named = Annotated[str, AfterValidator(_named)]
 Host = Annotated[str, AfterValidator(_host)]

@@ -51,7 +51,7 @@ class InProcess:
         return self.registry.get_sample_value("telltale_collector_queue_bytes") or 0.0
 
 
-def make(folder: Path, busy_timeout: float = 5.0, **sections: dict[str, object]) -> InProcess:
+def make(folder: Path, busy_timeout: float = 5.0, **sections: object) -> InProcess:
     """`busy_timeout`: seconds that the store waits for a lock; `sections` of settings."""
     # Enough that what a test sends is kept.
     settings = Settings.model_validate({"sampling": {"per_minute": 1000}} | sections)

@@ -70,3 +70,16 @@ def test_what_is_no_host_is_refused(host: str) -> None:
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_text_breaks_it(host: str, origin: str) -> None:
     assert refusal(host, LOOPBACK, origin=origin) in (None, REFUSAL, CROSS_SITE)
+
+
+def test_a_page_of_a_named_origin_may_ask_under_every_name() -> None:
+    """No page can pretend to another origin, so a rebound one gains nothing."""
+    named, every = Hosts(origins={"https://app.example"}), Hosts(origins={"*"})
+
+    def ask(hosts: Hosts, origin: str) -> str | None:
+        return hosts.refusal({**CHROMIUM, "host": "otel.example.com", "origin": origin}.get, LOOPBACK)
+
+    assert ask(named, "https://app.example") is None
+    assert ask(named, "http://app.example") == ask(named, "https://app.example.evil") == CROSS_SITE
+    assert ask(named, "https://otel.example.com") == REFUSAL
+    assert ask(every, "https://evil.example") is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
@@ -11,20 +11,27 @@ from exporters.traces.calls.owners import SpanKey
 from exporters.traces.conventions.fields import (
     CACHE_WRITE_INPUT,
     CACHED_INPUT,
+    COUNT_FIELDS,
     INPUT,
     OUTPUT,
     REASONING_OUTPUT,
-    TOKEN_FIELDS,
 )
 from exporters.traces.core.interning import id_bytes, span_word, trace_words
 from exporters.traces.decode.otlp_protobuf import Group
 from telltale.records import NO_TENANT as NO_TENANT
 from telltale.records import Layer, Status
 
+Cache = Literal["", "gateway"]
+
 MAX_TOKENS: Final = 1 << 53
 # No call lasts longer; a clock that was set does. One such time would stay in a histogram's sum for good.
 MAX_SECONDS: Final = 86_400.0
-_UNKNOWN: Final = vec[i64]([-1] * len(TOKEN_FIELDS))
+# How far a span has come: its request is not durable yet, or was refused; it is to be counted; it was.
+REFUSED: Final = -1
+INGESTED: Final = 0
+ACCEPTED: Final = 1
+COUNTED: Final = 2
+_UNKNOWN: Final = vec[i64]([-1] * len(COUNT_FIELDS))
 
 
 @mypyc_attr(acyclic=True)
@@ -35,7 +42,8 @@ class Call:
     a cache (`cached_input_tokens`) and written into one (`cache_write_input_tokens`), `output_tokens` includes
     reasoning tokens. `ttft_s` is set only when the call is known to have streamed, `tpot_s` only for servers. A span
     that covers only the stream gives a call with `stream_s`, how long it took, and `request_hash`, which finds the
-    wait before it (see `stream_waits`); its start is its end.
+    wait before it (see `stream_waits`); its start is its end. `cache` says whose cache the whole response came out of:
+    nothing was bought, and its tokens are none that a provider counted.
 
     Written out, not a dataclass: mypyc compiles this constructor, a dataclass's stays Python. Some machine words stand
     here, outside `core`, because every span has them:
@@ -44,16 +52,20 @@ class Call:
       request for each span; the properties make them when they are asked for.
     - `key_mark`, a hash of the tenant whose key it came under, 0 for a sender without one (see `owners`).
     - `label_fingerprint`, the same for calls with the same labels, 0 where it was not computed. It is never shown.
-    - `token_counts`, in the order of TOKEN_FIELDS, -1 for "not known": one array, so that a new kind is a row of that
-      table. It costs 20 ns, five plain optionals 55, of 1,000 that a span does, compiled. Only the path of every span
-      reads it (`fast_path`, `normalise.finalise`, `CallMetrics`); others read `tokens()` or the properties.
+    - `token_counts`, in the order of COUNT_FIELDS, -1 for "not known": one array, so that a new kind is a row of that
+      table. The last is what their sender says they add up to, until it was compared with them. It costs 20 ns, five
+      plain optionals 55, of 1,000 that a span does, compiled. Only the path of every span reads it (`fast_path`,
+      `normalise.finalise`, `CallMetrics`); others read `tokens()` or the properties.
+    - `number` and `stage`, which of all spans of calls it is (-1: none yet) and how far it has come (see below);
+      `has_relatives` says whether other spans may be of the same call, and `stands_for` is the number of the span whose
+      other place this is, in another trace, or -1 (see `families`).
     """
 
     __slots__ = (
-        "convention", "conversation_id", "duration_s", "error_type", "finish_reasons", "irregular_ids",
-        "key_mark", "label_fingerprint", "layer", "model_requested", "model_served", "operation", "parent", "provider",
-        "request_hash", "response_id", "span", "start_unix_s", "status", "stream_s", "streaming", "tenant",
-        "token_counts", "tpot_s", "trace_high", "trace_low", "ttft_s",
+        "cache", "convention", "conversation_id", "duration_s", "error_type", "finish_reasons", "has_relatives",
+        "irregular_ids", "key_mark", "label_fingerprint", "layer", "model_requested", "model_served", "number",
+        "operation", "parent", "provider", "request_hash", "response_id", "span", "stage", "stands_for", "start_unix_s",
+        "status", "stream_s", "streaming", "tenant", "token_counts", "tpot_s", "trace_high", "trace_low", "ttft_s",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -64,6 +76,7 @@ class Call:
         # Ids whose length is not the specification's, as they came.
         self.irregular_ids: tuple[bytes, bytes, bytes] | None = None
         self.convention = "otel"
+        self.cache: Cache = ""
         self.tenant = ""
         self.key_mark: i64 = 0
         self.layer: Layer = "client"
@@ -85,6 +98,10 @@ class Call:
         self.label_fingerprint: i64 = 0
         self.request_hash: int | None = None
         self.stream_s: float | None = None
+        self.number: i64 = -1
+        self.stage: i64 = INGESTED
+        self.has_relatives = False
+        self.stands_for: i64 = -1
 
     def set_ids(self, trace_id: bytes, span_id: bytes, parent_span_id: bytes) -> None:
         """Set the ids from the bytes that a span has for them."""
@@ -121,7 +138,7 @@ class Call:
         return SpanKey(self.tenant, self.key_mark != 0, self.trace_id, self.span_id)
 
     def tokens(self, kind: i64) -> int | None:
-        """How many tokens of a kind, which is a place in TOKEN_FIELDS."""
+        """How many tokens of a kind, which is a place in COUNT_FIELDS."""
         count = self.token_counts[kind]
         return int(count) if count >= 0 else None
 
@@ -180,6 +197,23 @@ class CallRef:
         self.call = call
         self.group = group
         self.index = index
+
+
+def copy_of(call: Call) -> Call:
+    """A call as an object of its own, that nobody has numbered or counted yet; its labels may change."""
+    made = Call()
+    made.trace_high, made.trace_low = call.trace_high, call.trace_low
+    made.span, made.parent = call.span, call.parent
+    made.irregular_ids, made.convention = call.irregular_ids, call.convention
+    made.tenant, made.key_mark, made.layer, made.operation = call.tenant, call.key_mark, call.layer, call.operation
+    made.status, made.start_unix_s, made.duration_s = call.status, call.start_unix_s, call.duration_s
+    made.provider, made.error_type, made.streaming = call.provider, call.error_type, call.streaming
+    made.model_requested, made.model_served = call.model_requested, call.model_served
+    made.ttft_s, made.tpot_s, made.token_counts = call.ttft_s, call.tpot_s, call.token_counts[:]
+    made.finish_reasons, made.response_id = call.finish_reasons, call.response_id
+    made.cache = call.cache
+    made.conversation_id, made.request_hash, made.stream_s = call.conversation_id, call.request_hash, call.stream_s
+    return made
 
 
 def token_count(count: int | None) -> i64:

@@ -1,6 +1,6 @@
 """Recent calls in packed columns, found by trace, span and response id of their tenant.
 
-Machine words stand here, outside `core`, because every call is looked up: a row has 116 bytes and shared texts, where
+Machine words stand here, outside `core`, because every call is looked up: a row has 156 bytes and shared texts, where
 tens of thousands of `Call`s with their parts would be cold memory to allocate, search and free. What the index finds is
 compared: tenants, traces and spans whole, response ids by a keyed hash of 64 bits. What came under a key stands in rows
 of its tenant's alone, so that no other tenant makes them long.
@@ -14,15 +14,20 @@ from typing import Final
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
-from exporters.traces.calls.call import Call
-from exporters.traces.calls.owners import SpanKey, may_be_one
+from exporters.traces.calls.call import COUNTED, Call
+from exporters.traces.calls.owners import SpanKey, key_mark, may_be_one
+from exporters.traces.calls.same_call import RESPONSE_SLACK_S
+from exporters.traces.conventions.fields import (
+    CACHE_WRITE_INPUT,
+    CACHED_INPUT,
+    INPUT,
+    OUTPUT,
+    REASONING_OUTPUT,
+)
 from exporters.traces.core.interning import id_bytes, spread
+from telltale.records import Layer, Status
 
 KEPT: Final = 10_000
-# How far apart the times of two spans of one call may be: of one within the other, and of two with the same response
-# id, which is no proof. Ollama draws its ids out of a thousand, and a gateway's cache repeats its responses.
-SLACK_S: Final = 0.05
-RESPONSE_SLACK_S: Final = 1.0
 
 _SLOTS: Final = 32_768
 _EMPTY: Final = vec[i64]([0] * _SLOTS)
@@ -33,6 +38,7 @@ _MOST_OF_A_TRACE: Final = 1_024
 _MOST_OF_A_RESPONSE: Final = 64
 _NONE: Final = -1
 _UPPER: Final = -0x100000000
+_NO_PLACES: Final[list[int]] = []
 
 
 class CallIndex:
@@ -56,28 +62,33 @@ class CallIndex:
         self._ends: vec[float] = vec[float](capacity=KEPT)
         self._forgotten: vec[bool] = vec[bool](capacity=KEPT)
         self._by_key: vec[bool] = vec[bool](capacity=KEPT)
+        self._inputs: vec[i64] = vec[i64](capacity=KEPT)
+        self._outputs: vec[i64] = vec[i64](capacity=KEPT)
         self.with_content: vec[bool] = vec[bool](capacity=KEPT)
-        self.with_tokens: vec[bool] = vec[bool](capacity=KEPT)
         self.conventions: list[str] = []
-        self._layers: list[str] = []
+        self._layers: list[Layer] = []
         self._tenants: list[str] = []
         self._requested: list[str | None] = []
         self._served: list[str | None] = []
+        self._operations: list[str] = []
+        self._statuses: list[Status] = []
+        self._response_ids: list[str | None] = []
         # Ids whose length is not the specification's.
         self._irregular_ids: dict[int, tuple[bytes, bytes, bytes]] = {}
         # For a further span of a call, the place of the one that was counted.
         self._first: dict[int, int] = {}
 
     def add(self, call: Call, first: i64 = _NONE) -> i64:
-        """Remember a call; given `first`, as another span of the call there."""
+        """Remember a call, which gets its number; given `first`, as another span of the call there."""
         place = self.size
         self.size += 1
+        call.number = self.offset + place
         if first >= 0:
             self._first[place] = first
         high, low, span = call.trace_high, call.trace_low, call.span
         response: i64 = 0
         older: i64 = _NONE
-        if call.response_id is not None:
+        if call.response_id is not None and not call.cache:
             response = response_mark(call.layer, call.response_id, call.key_mark)
             older = self._put(response, place)
         self._older = append(self._older, older)
@@ -91,13 +102,18 @@ class CallIndex:
         self._ends = append(self._ends, call.end_unix_s)
         self._forgotten = append(self._forgotten, False)
         self._by_key = append(self._by_key, call.key_mark != 0)
+        counts = call.token_counts
+        self._inputs = append(self._inputs, counts[INPUT])
+        self._outputs = append(self._outputs, counts[OUTPUT])
         self.with_content = append(self.with_content, False)
-        self.with_tokens = append(self.with_tokens, call.has_usage)
         self.conventions.append(call.convention)
         self._layers.append(call.layer)
         self._tenants.append(call.tenant)
         self._requested.append(call.model_requested)
         self._served.append(call.model_served)
+        self._operations.append(call.operation)
+        self._statuses.append(call.status)
+        self._response_ids.append(call.response_id)
         if call.irregular_ids is not None:
             self._irregular_ids[place] = call.irregular_ids
         return place
@@ -118,6 +134,12 @@ class CallIndex:
         """The place of the span that was counted of the call there."""
         return self._first.get(place, place) if self._first else place
 
+    def lead(self, place: i64, others: list[int]) -> None:
+        """Let the span there stand for its call, of which these are the others."""
+        self._first.pop(int(place), None)
+        for other in others:
+            self._first[other] = int(place)
+
     def by_response(self, mark: i64, tenant: str, by_key: bool, since: float, until: float) -> i64:
         """The place of the newest call with that response id, of that tenant and within that time; or less than 0."""
         place = self.of(mark)
@@ -131,30 +153,65 @@ class CallIndex:
             steps += 1
         return _NONE
 
-    def span(self, place: i64, call: Call) -> i64:
-        """The place of a call's own span, given the newest of its trace; or less than 0."""
-        high, low, span = call.trace_high, call.trace_low, call.span
+    def answered(self, mark: i64, call: Call) -> list[int]:
+        """The places of spans with that mark of a response id, of the call's tenant and at about its time."""
+        since, until = call.start_unix_s - RESPONSE_SLACK_S, call.end_unix_s + RESPONSE_SLACK_S
+        found = _NO_PLACES
+        place = self.of(mark)
         steps: i64 = 0
-        while place >= 0 and steps < _MOST_OF_A_TRACE:
-            is_here = self._spans[place] == span and self._lows[place] == low and self._highs[place] == high
-            if is_here and self._is_of_tenant(place, call) and not self._is_forgotten(place):
-                return place
-            place = self._before[place]
+        while place >= 0 and steps < _MOST_OF_A_RESPONSE:
+            is_near = self._starts[place] <= until and since <= self._ends[place]
+            is_here = self._responses[place] == mark and not self._is_forgotten(place)
+            if is_near and is_here and self._is_of_tenant(place, call):
+                found = [*found, int(place)]
+            place = self._older[place]
             steps += 1
-        return _NONE
+        return found
 
-    def nested(self, place: i64, call: Call) -> i64:
-        """The place of the same call's other span, within this one or around it; or less than 0."""
+    def relatives(self, mark: i64, call: Call) -> list[int]:
+        """The places of spans within this one or around it, by that mark of its trace; only its own if it is here."""
         high, low, span, parent = call.trace_high, call.trace_low, call.span, call.parent
+        found = _NO_PLACES
+        place = self.of(mark)
         steps: i64 = 0
         while place >= 0 and steps < _MOST_OF_A_TRACE:
+            is_itself = self._spans[place] == span
             is_near = (span != 0 and self._parents[place] == span) or (parent != 0 and self._spans[place] == parent)
-            is_here = self._lows[place] == low and self._highs[place] == high and not self._is_forgotten(place)
-            if is_near and is_here and self._is_one(place, call):
-                return place
+            is_here = (is_itself or is_near) and self._lows[place] == low and self._highs[place] == high
+            if is_here and self._is_of_tenant(place, call) and not self._is_forgotten(place):
+                if is_itself:
+                    return [int(place)]
+                if found is _NO_PLACES:
+                    found = []
+                found.append(int(place))
             place = self._before[place]
             steps += 1
-        return _NONE
+        return found
+
+    def call(self, place: i64) -> Call:
+        """The span there, as far as it is remembered: of what it used, whether it was counted, and how much of it."""
+        made = Call()
+        made.trace_high, made.trace_low = self._highs[place], self._lows[place]
+        made.span, made.parent = self._spans[place], self._parents[place]
+        made.irregular_ids = self._irregular_ids.get(int(place))
+        made.convention, made.layer = self.conventions[place], self._layers[place]
+        made.tenant = self._tenants[place]
+        made.key_mark = key_mark(made.tenant) if self._by_key[place] else 0
+        made.model_requested, made.model_served = self._requested[place], self._served[place]
+        made.operation, made.status = self._operations[place], self._statuses[place]
+        made.response_id = self._response_ids[place]
+        if made.response_id is not None and self._responses[place] == 0:
+            made.cache = "gateway"
+        made.start_unix_s = self._starts[place]
+        made.duration_s = self._ends[place] - self._starts[place]
+        counts = made.token_counts
+        counts[INPUT], counts[OUTPUT] = self._inputs[place], self._outputs[place]
+        if counts[INPUT] >= 0:
+            counts[CACHED_INPUT] = counts[CACHE_WRITE_INPUT] = 0
+        if counts[OUTPUT] >= 0:
+            counts[REASONING_OUTPUT] = 0
+        made.number, made.stage = self.offset + place, COUNTED
+        return made
 
     def is_span(self, place: i64, call: Call) -> bool:
         """Whether the one there is that call's own span; whose it is was compared when it was found."""
@@ -169,12 +226,6 @@ class CallIndex:
 
     def _is_forgotten(self, place: i64) -> bool:
         return self._forgotten[place] or self._forgotten[self.first(place)]
-
-    def _is_one(self, place: i64, call: Call) -> bool:
-        """Whether a call and the one within it or around it are the same: of one tenant, layer, model and time."""
-        names = {self._requested[place], self._served[place]} & {call.model_requested, call.model_served} - {None}
-        overlap = self._starts[place] < call.end_unix_s + SLACK_S and call.start_unix_s < self._ends[place] + SLACK_S
-        return self._layers[place] == call.layer and bool(names) and overlap and self._is_of_tenant(place, call)
 
     def span_key(self, place: i64) -> SpanKey:
         """The span of a call, and whose it is."""
@@ -239,15 +290,6 @@ class PriorCall:
     @has_content.setter
     def has_content(self, value: bool) -> None:
         self.index.with_content[self.place] = value
-
-    @property
-    def has_tokens(self) -> bool:
-        """Whether one of its spans had token counts."""
-        return self.index.with_tokens[self.place]
-
-    @has_tokens.setter
-    def has_tokens(self, value: bool) -> None:
-        self.index.with_tokens[self.place] = value
 
     @property
     def span_key(self) -> SpanKey:

@@ -1,9 +1,8 @@
 """Calls reported lately, to find a second span of the same call: another instrumentation, another trace, a resend.
 
-Two spans of one layer and tenant (see `owners`) are one call when they share the response id and the time, or when one
-is the other's parent, both name the same model and their times overlap; also by way of a third. A failed
-call may be reported by both Anthropic's SDK and another instrumentation, in two traces and without an id: one of them
-lies within the other. Spans of different layers are different views, never duplicates.
+What makes two spans one call says `same_call`. A span is compared with those that came before it at once, which decides
+whether it is sampled; what is counted is decided by all of a call's spans, once that has to be (see `families`).
+Spans of different layers are different views, never duplicates.
 """
 
 from __future__ import annotations
@@ -15,16 +14,17 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from exporters.traces.calls.call import Call, CallRef
-from exporters.traces.calls.call_index import KEPT, RESPONSE_SLACK_S, CallIndex, PriorCall, response_mark, trace_mark
-from exporters.traces.calls.owners import key_mark, may_be_one
+from exporters.traces.calls.call import REFUSED, Call, CallRef
+from exporters.traces.calls.call_index import KEPT, CallIndex, PriorCall, response_mark, trace_mark
+from exporters.traces.calls.families import Families
+from exporters.traces.calls.owners import key_mark
+from exporters.traces.calls.same_call import VENDOR, are_halves, is_one, may_be_a_half
 from exporters.traces.core.journal import Journal
 
-VENDOR: Final = "anthropic"
-# Failed calls whose other half may come, and how far apart two clocks of one process may read.
+# Failed calls whose other half may come.
 FAILED: Final = 256
-STEP_S: Final = 0.005
-_NONE: Final = -1
+# The newest spans are at hand with all that they tell: of these others may still complete a call before it is counted.
+AT_HAND: Final = 2_048
 
 
 class CallDeduplicator:
@@ -33,63 +33,66 @@ class CallDeduplicator:
     def __init__(self) -> None:
         self._new = CallIndex()
         self._old = CallIndex()
-        self._failed: deque[_Failed] = deque(maxlen=FAILED)
+        self._at_hand: list[Call | None] = [None] * AT_HAND
+        self._failed: deque[tuple[Call, PriorCall]] = deque(maxlen=FAILED)
+        self.families = Families()
 
     @property
     def next_number(self) -> i64:
         """The number of the call that is remembered next: they are counted from 0 as they come."""
         return self._new.offset + self._new.size
 
-    def merge(self, call: Call, journal: Journal) -> PriorCall | None:
-        """Remember a call. Returns the one it repeats, if that was reported before."""
-        prior = self.find(call)
-        if prior is None:
+    def merge(self, call: Call, journal: Journal, place: Call | None = None) -> PriorCall | None:
+        """Remember a call. Returns the one it repeats, if that was reported before.
+
+        `place` is another one that it has, as a call of its own: in the trace of the wait before a stream.
+        """
+        before = self.next_number
+        found = self._related(call)
+        if found and found[0].is_resent(call):
+            self._read(found, journal)
+            return found[0]
+        if place is not None:
+            elsewhere = self._related(place)
+            if elsewhere and elsewhere[0].is_resent(place):
+                # Another stream's, that asked the same at the same time.
+                place = None
+            else:
+                found = _in_order(found + elsewhere)
+        if not found:
+            prior = None
             self.add(call)
         else:
-            journal.reads_call(prior.number)
-            journal.reads_call(prior.found_number)
-            if prior.is_resent(call):
-                return prior
-            self.add_again(call, prior)
-        if journal.first == journal.end:
-            journal.first = self.next_number - 1
-            journal.on_rollback(partial(self._forget_all, journal))
-        journal.end = self.next_number
+            self._read(found, journal)
+            prior = self._join(call, found)
+        if place is not None:
+            self._add_place(place, call, self.newest(), [])
+        self._note(before, journal)
         return prior
 
+    def merge_place(self, place: Call, call: Call, journal: Journal) -> None:
+        """Remember another place of a call that is known, as `merge` does."""
+        before = self.next_number
+        found = self._related(place)
+        if found and found[0].is_resent(place):
+            return
+        known = self.numbered(call.number)
+        if known is None:
+            return
+        self._read([*found, known], journal)
+        self._add_place(place, call, known, self._calls(found))
+        self._note(before, journal)
+
     def find(self, call: Call) -> PriorCall | None:
-        """The call already counted that this one repeats."""
-        mark = trace_mark(call.trace_high, call.trace_low, call.key_mark)
-        new, old = self._new, self._old
-        trace = new.of(mark)
-        place = new.span(trace, call)
-        if place >= 0:
-            return PriorCall(new, place)
-        old_trace = old.of(mark)
-        place = old.span(old_trace, call)
-        if place >= 0:
-            return PriorCall(old, place)
-        if call.response_id is not None:
-            since, until = call.start_unix_s - RESPONSE_SLACK_S, call.end_unix_s + RESPONSE_SLACK_S
-            same = self._answered(call.layer, call.response_id, call.tenant, call.key_mark, since, until)
-            if same is not None:
-                return same
-        if trace >= 0:
-            place = new.nested(trace, call)
-            if place >= 0:
-                return PriorCall(new, place)
-        if old_trace >= 0:
-            place = old.nested(old_trace, call)
-            if place >= 0:
-                return PriorCall(old, place)
-        return self._other_half(call) if _is_failed(call) else None
+        """The call that this one repeats, if that was reported before."""
+        found = self._related(call)
+        return found[0] if found and found[0].is_resent(call) else self._joinable(call, found)
 
     def add(self, call: Call) -> None:
-        """Remember a call that is counted."""
+        """Remember a call that was not reported before."""
         self._make_room()
         self._new.add(call)
-        if _is_failed(call):
-            self._failed.append(_Failed(call, self.newest()))
+        self._hold(call)
 
     def add_again(self, call: Call, prior: PriorCall) -> None:
         """Remember another span of such a call: a third one may be known by this one alone."""
@@ -98,71 +101,132 @@ class CallDeduplicator:
             self._new.add(call, prior.place)
         else:
             newer = PriorCall(self._new, self._new.add(call))
-            newer.has_content, newer.has_tokens = prior.has_content, prior.has_tokens
-        if _is_failed(call):
-            for failed in self._failed:
-                if failed.prior.number == prior.number and _are_halves(failed.call, call):
-                    failed.other, failed.other_number = call.trace_id + call.span_id, self.next_number - 1
+            newer.has_content = prior.has_content
+        self._hold(call)
 
     def newest(self) -> PriorCall:
         """The call that was remembered last."""
         return PriorCall(self._new, self._new.size - 1)
 
+    def numbered(self, number: i64) -> PriorCall | None:
+        """The span with that number, if it is still remembered."""
+        index = self._new if number >= self._new.offset else self._old
+        place = number - index.offset
+        return PriorCall(index, place) if 0 <= place < index.size else None
+
+    def lead(self, best: int, firsts: list[int], others: list[int]) -> bool:
+        """Let a span stand for its call, by their numbers: `others` are all but the best, `firsts` those that did.
+
+        Returns whether it does.
+        """
+        offset = int(self._new.offset)
+        if min(best, *others) < offset:
+            return False
+        self._new.lead(best - offset, [other - offset for other in others])
+        for first in firsts:
+            self.families.rename(first, best)
+        return True
+
     def by_response(self, response_id: str, tenant: str, by_key: bool) -> PriorCall | None:
         """A tenant's call with that response id, as the client, else the gateway or the server reported it."""
-        mark = key_mark(tenant) if by_key else 0
+        key = key_mark(tenant) if by_key else 0
         for layer in ("client", "gateway", "server"):
-            prior = self._answered(layer, response_id, tenant, mark, 0.0, math.inf)
-            if prior is not None:
-                return prior
+            mark = response_mark(layer, response_id, key)
+            for index in (self._new, self._old):
+                place = index.by_response(mark, tenant, by_key, 0.0, math.inf)
+                if place >= 0:
+                    return PriorCall(index, place)
         return None
 
     def forget(self, first: i64, end: i64) -> None:
         """Forget the spans of a request that was refused, by their numbers: it will be sent again."""
         self._new.forget(first, end)
         self._old.forget(first, end)
+        for number in range(max(first, self.next_number - AT_HAND), end):
+            call = self._at_hand[number & (AT_HAND - 1)]
+            if call is not None and call.number == number:
+                call.stage = REFUSED
         if self._failed:
-            self._failed = deque((one for one in self._failed if not first <= one.prior.number < end), FAILED)
-            for failed in self._failed:
-                if first <= failed.other_number < end:
-                    failed.other, failed.other_number = b"", _NONE
+            self._failed = deque((one for one in self._failed if not first <= one[0].number < end), FAILED)
+
+    def _note(self, before: i64, journal: Journal) -> None:
+        """Note which spans a request added."""
+        if journal.first == journal.end:
+            journal.first = before
+            journal.on_rollback(partial(self._forget_all, journal))
+        journal.end = self.next_number
 
     def _forget_all(self, journal: Journal) -> None:
         self.forget(journal.first, journal.end)
 
-    def _answered(
-        self, layer: str, response_id: str, tenant: str, key: i64, since: float, until: float
-    ) -> PriorCall | None:
-        mark = response_mark(layer, response_id, key)
-        place = self._new.by_response(mark, tenant, key != 0, since, until)
-        if place >= 0:
-            return PriorCall(self._new, place)
-        place = self._old.by_response(mark, tenant, key != 0, since, until)
-        return PriorCall(self._old, place) if place >= 0 else None
+    def _read(self, found: list[PriorCall], journal: Journal) -> None:
+        for one in found:
+            journal.reads_call(one.number)
+            journal.reads_call(one.found_number)
+
+    def _related(self, call: Call) -> list[PriorCall]:
+        """The span itself if it came before, alone; else those that may be of the same call, oldest first."""
+        mark = trace_mark(call.trace_high, call.trace_low, call.key_mark)
+        found: list[PriorCall] = []
+        for index in (self._new, self._old):
+            for place in index.relatives(mark, call):
+                if index.is_span(place, call):
+                    return [PriorCall(index, place)]
+                found.append(PriorCall(index, place))
+        if call.response_id is not None and not call.cache:
+            mark = response_mark(call.layer, call.response_id, call.key_mark)
+            for index in (self._new, self._old):
+                found += [PriorCall(index, place) for place in index.answered(mark, call)]
+        if self._failed and may_be_a_half(call):
+            found += [one for failed, one in self._failed if are_halves(failed, call)]
+        return _in_order([one for one in found if is_one(self._call(one), call)]) if found else found
+
+    def _join(self, call: Call, found: list[PriorCall]) -> PriorCall | None:
+        """Add a span to those that may be of the same call. Returns the call that it is taken for a span of, if any."""
+        prior = self._joinable(call, found)
+        others = self._calls(found)
+        if prior is None:
+            self.add(call)
+        else:
+            self.add_again(call, prior)
+        self.families.unite(call, prior.number if prior is not None else int(call.number), others)
+        return prior
+
+    def _joinable(self, call: Call, found: list[PriorCall]) -> PriorCall | None:
+        for one in found:
+            if self.families.may_join(call, self._call(one), one.number):
+                return one
+        return None
+
+    def _add_place(self, place: Call, call: Call, known: PriorCall, others: list[tuple[Call, int]]) -> None:
+        place.stands_for = call.number
+        self.add_again(place, known)
+        self.families.unite(place, known.number, [(call, known.number), *others])
+
+    def _calls(self, found: list[PriorCall]) -> list[tuple[Call, int]]:
+        return [(self._call(one), one.number) for one in found]
+
+    def _call(self, found: PriorCall) -> Call:
+        """The span by which a call was found."""
+        number = found.found_number
+        call = self._at_hand[number & (AT_HAND - 1)]
+        return call if call is not None and call.number == number else found.index.call(found.found)
+
+    def _hold(self, call: Call) -> None:
+        """Keep a span at hand, in place of an older one."""
+        self._at_hand[call.number & (AT_HAND - 1)] = call
+        if may_be_a_half(call):
+            self._failed.append((call, self.newest()))
 
     def _make_room(self) -> None:
         if self._new.size >= KEPT:
             self._old, self._new = self._new, CallIndex(self.next_number)
 
-    def _other_half(self, call: Call) -> PriorCall | None:
-        span = call.trace_id + call.span_id
-        for failed in reversed(self._failed):
-            # A span that is sent again is the other half again.
-            if failed.other in (b"", span) and _are_halves(failed.call, call):
-                return failed.prior
-        return None
 
-
-class _Failed:
-    """A failed call, and the id and number of the span that is its other half, once that is here."""
-
-    __slots__ = ("call", "other", "other_number", "prior")
-
-    def __init__(self, call: Call, prior: PriorCall) -> None:
-        self.call = call
-        self.prior = prior
-        self.other = b""
-        self.other_number: i64 = _NONE
+def _in_order(found: list[PriorCall]) -> list[PriorCall]:
+    """Each once, oldest first."""
+    by_number = {one.found_number: one for one in found}
+    return [by_number[number] for number in sorted(by_number)]
 
 
 def vendor_last(calls: list[CallRef]) -> None:
@@ -176,32 +240,5 @@ def note_content(prior: PriorCall, journal: Journal) -> None:
     journal.changes(prior.number, partial(_without_content, prior))
 
 
-def note_tokens(prior: PriorCall, journal: Journal) -> None:
-    """Note that one of the call's spans gave its tokens."""
-    prior.has_tokens = True
-    journal.changes(prior.number, partial(_without_tokens, prior))
-
-
 def _without_content(prior: PriorCall) -> None:
     prior.has_content = False
-
-
-def _without_tokens(prior: PriorCall) -> None:
-    prior.has_tokens = False
-
-
-def _is_failed(call: Call) -> bool:
-    return call.status == "error" and call.provider == VENDOR and call.response_id is None
-
-
-def _are_halves(first: Call, second: Call) -> bool:
-    if (first.convention == VENDOR) == (second.convention == VENDOR):
-        return False
-    inner, outer = (first, second) if first.convention == VENDOR else (second, first)
-    same = (first.layer, first.model_requested) == (second.layer, second.model_requested)
-    is_ours = may_be_one(first.tenant, first.key_mark != 0, second.tenant, second.key_mark != 0)
-    return (
-        same
-        and is_ours
-        and (outer.start_unix_s - STEP_S <= inner.start_unix_s and inner.end_unix_s <= outer.end_unix_s + STEP_S)
-    )

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
@@ -26,21 +27,28 @@ MAX_COMMENT = 8000
 PREFIX = "evaluation:"
 WHY = f"{EVENT} needs a span or the response id of a recent call, and a score in [0, 1] or a label"
 
-Place = tuple[str, str]
-"""Trace and span of a call, in hex."""
+Ids = tuple[bytes, bytes]
+"""Trace and span of a call; a trace alone has an empty span."""
+
+
+class Judged(NamedTuple):
+    """An evaluation, redacted and not placed yet: its own ids, or its call's response id, say where it belongs."""
+
+    event: Feedback
+    ids: Ids
+    response: str | None
+    time_ns: int
 
 
 def read(
     request: ExportLogsServiceRequest,
     tenant_of: Callable[[Sequence[Mapping[str, Value]]], str],
-    place_of: Callable[[str, str], tuple[bytes, bytes] | None],
     now: float,
     rules: Mapping[str, str],
-) -> Iterator[Feedback | None]:
-    """Every evaluation as feedback; None for one that names no known call or has no result.
+) -> Iterator[Judged | None]:
+    """Every evaluation; None for one without a result. `tenant_of` gives the tenant of resource and record.
 
-    `tenant_of` gives the tenant of the attributes of resource and record, `place_of` the trace and span of the call
-    with a response id and tenant.
+    Nothing changes, so any thread may do it.
     """
     for resource_logs in request.resource_logs:
         resource = plain(resource_logs.resource.attributes)
@@ -48,21 +56,31 @@ def read(
             values = plain(record.attributes)
             if event_name(record, values) != EVENT:
                 continue
-            tenant = tenant_of([resource, values])
-            response = attributes.word(values, "gen_ai.response.id")
-            found: tuple[bytes, bytes] | None = (record.trace_id, record.span_id)
-            if not record.trace_id and response:
-                found = place_of(response, tenant)
-            if found is None or (len(found[0]), len(found[1])) not in ((16, 8), (16, 0)):
+            event = _feedback(values, tenant_of([resource, values]), now, rules)
+            if event is None:
                 yield None
                 continue
-            place = (found[0].hex(), found[1].hex())
-            yield _feedback(values, place, record.time_unix_nano, tenant, now, rules)
+            response = None if record.trace_id else attributes.word(values, "gen_ai.response.id")
+            yield Judged(event, (record.trace_id, record.span_id), response, record.time_unix_nano)
 
 
-def _feedback(
-    values: Mapping[str, Value], place: Place, time_ns: int, tenant: str, now: float, rules: Mapping[str, str]
-) -> Feedback | None:
+def placed(judged: Judged, place_of: Callable[[str, str], Ids | None]) -> Feedback | None:
+    """The feedback that an evaluation is; None for one that names no known call.
+
+    `place_of` gives the trace and span of the call with a response id and tenant.
+    """
+    event = judged.event
+    found = place_of(judged.response, event.tenant) if judged.response else judged.ids
+    if found is None or (len(found[0]), len(found[1])) not in ((16, 8), (16, 0)):
+        return None
+    place = (found[0].hex(), found[1].hex())
+    # Of redacted text only: whoever has the hash could otherwise guess what was removed.
+    content = json.dumps([*place, event.name, event.value, event.comment, judged.time_ns])
+    key = f"{PREFIX}{hashlib.sha256(content.encode()).hexdigest()}"
+    return replace(event, trace_id=place[0], span_id=place[1] or None, idempotency_key=key)
+
+
+def _feedback(values: Mapping[str, Value], tenant: str, now: float, rules: Mapping[str, str]) -> Feedback | None:
     score = attributes.number(values.get("gen_ai.evaluation.score.value"))
     label = attributes.word(values, "gen_ai.evaluation.score.label")
     if score is not None and score > 1:
@@ -70,11 +88,11 @@ def _feedback(
     if score is None and label is None:
         return None
     explanation = values.get("gen_ai.evaluation.explanation")
-    event = build(
+    return build(
         received_at=now,
         tenant=tenant,
-        trace_id=place[0],
-        span_id=place[1] or None,
+        trace_id="",
+        span_id=None,
         kind="category" if score is None else "rating",
         name=attributes.word(values, "gen_ai.evaluation.name") or "evaluation",
         value=score,
@@ -85,6 +103,3 @@ def _feedback(
         rules=rules,
         max_comment=MAX_COMMENT,
     )
-    # Of redacted text only: whoever has the hash could otherwise guess what was removed.
-    content = json.dumps([*place, event.name, score, event.comment, time_ns])
-    return replace(event, idempotency_key=f"{PREFIX}{hashlib.sha256(content.encode()).hexdigest()}")

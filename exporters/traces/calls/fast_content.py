@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from exporters.traces.conventions import particulars
 from exporters.traces.core.interning import NameTable
 from exporters.traces.decode import attributes
-from exporters.traces.decode.protobuf import any_value, length, skip_field
+from exporters.traces.decode.protobuf import any_value, delimited, length, skip_field, skip_value, varint
 from exporters.traces.decode.spans import Value
 from exporters.traces.messages import places
 from telltale.conversation import Conversation
@@ -90,3 +90,37 @@ def read(body: bytes, pos: i64, end: i64, names: Names) -> Content | None:
             return None
     found = places.of_span(values)
     return Content(found, others) if found.is_asked and found.is_answered else None
+
+
+def readable(body: bytes, pos: i64, end: i64) -> Conversation:
+    """The conversation of a span some of whose texts are no UTF-8, as a limit on bytes leaves them.
+
+    Raises Malformed, IndexError.
+    """
+    values: dict[str, Value] = {}
+    while pos < end:
+        tag, start = varint(body, pos)
+        if tag & 7 != 2:
+            pos = skip_value(body, start, tag)
+            continue
+        at, pos = delimited(body, start, end)
+        if tag == 0x4A:
+            name, text = _text(body, at, pos)
+            if name in CONTENT and text:
+                values[name] = text
+    return places.of_span(values)
+
+
+def _text(body: bytes, pos: i64, end: i64) -> tuple[str, str]:
+    """An attribute's name, and its value where that is a text."""
+    found = ["", ""]
+    while pos < end:
+        tag, start = varint(body, pos)
+        at, pos = delimited(body, start, end)
+        if tag == 0x0A:
+            found[0] = body[at:pos].decode(errors="replace")
+        elif tag == 0x12 and at < pos and body[at] == _STRING:
+            first, last = delimited(body, at + 1, pos)
+            # What is left of a character at the end was cut.
+            found[1] = body[first:last].decode(errors="replace").rstrip("\ufffd")
+    return found[0], found[1]

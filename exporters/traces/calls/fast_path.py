@@ -15,10 +15,11 @@ from typing import Final
 from librt.strings import read_f64_le, read_i64_le
 from mypy_extensions import i64
 
+from exporters.traces.calls import outcome
 from exporters.traces.calls.call import MAX_SECONDS, Call, token_count
-from exporters.traces.conventions import MARKS, NAMES
+from exporters.traces.conventions import MARKS, NAMES, finish, first_token, gateway_cache
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OPERATIONS
-from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
+from exporters.traces.conventions.fields import COUNT_FIELDS, FIELDS
 from exporters.traces.conventions.otel import ROUTE, SERVER
 from exporters.traces.core.interning import Interned, InternTable, NameTable
 from exporters.traces.decode import attributes
@@ -41,16 +42,20 @@ _AGGREGATE: Final = 11
 _MESSAGES: Final = 12
 _TENANT: Final = 13
 _ROUTE: Final = 14
-_TOKENS: Final = 15
+_API_TYPE: Final = 15
+# Nothing to read here, but of a call it takes full decoding: how it ended, or when its first token came. Spans of HTTP,
+# of which there are many more, have some of them too.
+_LOOK: Final = 16
+_TOKENS: Final = 17
 
 _CODES: Final = {
     "operation": _OPERATION, "provider": _PROVIDER, "model_requested": _REQUESTED, "model_served": _SERVED,
     "streaming": _STREAMING, "ttft_s": _TTFT, "finish_reasons": _FINISH, "response_id": _RESPONSE,
     "conversation_id": _CONVERSATION,
-    **{field.name: _TOKENS + kind for kind, field in enumerate(TOKEN_FIELDS)},
+    **{field.name: _TOKENS + kind for kind, field in enumerate(COUNT_FIELDS)},
 }  # fmt: skip
 # One bit per code marks attributes already seen.
-assert _TOKENS + len(TOKEN_FIELDS) < 63
+assert _TOKENS + len(COUNT_FIELDS) < 63
 # Makes the fingerprint of a gateway's labels another than its clients'.
 _GATEWAY_MARK: Final = 0x5DEECE66D
 # Names of spans that other conventions have.
@@ -76,9 +81,13 @@ def attribute_table(tenant_attributes: Sequence[str]) -> NameTable:
     codes = {key.encode(): _CODES.get(field.name, _LEAVE) for field in FIELDS for key in field.keys}
     codes[b"gen_ai.aggregated_usage.input_tokens"] = _AGGREGATE
     codes[b"gen_ai.output.messages"] = _MESSAGES
+    codes[first_token.API_TYPE.encode()] = _API_TYPE
+    codes |= {name.encode(): _LOOK for name in (*outcome.NAMES, *first_token.NAMES, *finish.BODIES)}
     for name in tenant_attributes:
         # A name that is also read for something else is left to full decoding.
         codes[name.encode()] = _LEAVE if name.encode() in codes else _TENANT
+    for mark in gateway_cache.MARKS:
+        codes[mark.encode()] = _LEAVE
     for mark, _ in MARKS:
         codes[mark.encode()] = _ROUTE if mark == ROUTE else _LEAVE
     return NameTable(codes)
@@ -92,7 +101,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
     """
     call = Call()
     counts = call.token_counts
-    has_model = has_messages = is_aggregate = is_route = is_gateway = False
+    has_model = has_messages = has_api_type = needs_look = is_aggregate = is_route = is_gateway = False
     seen: i64 = 0
     start_ns: i64 = 0
     end_ns: i64 = 0
@@ -117,6 +126,10 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 return None
             code = table.code(body, pos + 2, name_size)
             if code == 0:
+                pos = stop
+                continue
+            if code == _LOOK:
+                needs_look = True
                 pos = stop
                 continue
             if code == _LEAVE or seen & (1 << code) or at + 2 > stop or body[at] != 0x12:
@@ -177,6 +190,8 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 is_aggregate = True
             elif code == _ROUTE:
                 is_route = True
+            elif code == _API_TYPE:
+                has_api_type = True
             elif tenant is None:
                 interned = _interned(body, at, stop)
                 call.tenant = (interned.text or "")[:128]
@@ -230,7 +245,10 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
         raise Malformed(TOO_LONG)
     if is_aggregate or not (seen & (1 << _OPERATION) or (has_model and not is_route)):
         return NO_CALL
-    if (has_messages and not call.finish_reasons) or ids_seen != 3:
+    if needs_look or (has_messages and not call.finish_reasons) or ids_seen != 3:
+        return None
+    if call.ttft_s is not None and (has_api_type or not _tells_stream(call)):
+        # Whether its first event held a token takes a closer look.
         return None
     if start_ns < 0 or end_ns < 0:
         # Beyond the year 2262: unsigned, for numbers without an end.
@@ -249,6 +267,14 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
         fingerprint ^= _GATEWAY_MARK
     call.label_fingerprint = fingerprint
     return call
+
+
+def _tells_stream(call: Call) -> bool:
+    """Whether a call is known to have streamed, and of which API it is."""
+    response = call.response_id
+    if call.streaming is None or response is None or first_token.is_response_id(response):
+        return False
+    return call.provider is None or not call.provider.endswith(".responses")
 
 
 def _interned(body: bytes, pos: i64, end: i64) -> Interned:
@@ -297,13 +323,13 @@ def _text(body: bytes, pos: i64, end: i64) -> Value:
 
 
 def _list(body: bytes, pos: i64, end: i64) -> tuple[str, ...]:
-    """Several labels' values."""
+    """Finish reasons."""
     size = end - pos
     if size > _LONGEST:
-        return attributes.labels(attributes.texts(any_value(body, pos, end, 0)) or ())
+        return finish.reasons(any_value(body, pos, end, 0)) or ()
     known = _lists.find(body, pos, size)
     if known is None:
-        known = Interned(body[pos:end], None, attributes.labels(attributes.texts(any_value(body, pos, end, 0)) or ()))
+        known = Interned(body[pos:end], None, finish.reasons(any_value(body, pos, end, 0)) or ())
         _lists.put(known)
     return known.texts
 

@@ -16,12 +16,14 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from exporters.traces.calls.normalise import tenant
 from exporters.traces.calls.owners import SpanKey, place
+from exporters.traces.conventions import finish
 from exporters.traces.conventions.convention import Context
 from exporters.traces.core.journal import Journal
+from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value, plain, value
 from exporters.traces.messages import places
 from exporters.traces.messages.joining import complete, join
-from telltale.conversation import Conversation
+from telltale.conversation import Conversation, Message
 from telltale.records import NO_TENANT
 
 
@@ -61,7 +63,8 @@ def read(request: ExportLogsServiceRequest, context: Context) -> Iterator[tuple[
                 values = plain(record.attributes)
                 name = event_name(record, values)
                 said = places.of_record(name, values, value(record.body))
-                if said.is_asked or said.is_answered or said.system:
+                _add_reasons(said, scope.scope.name, values)
+                if said.is_asked or said.choices or said.system:
                     owner = tenant(context, (about, values))
                     span = SpanKey(owner, bool(context.tenant), record.trace_id, record.span_id)
                     records = found.setdefault(span, _Records())
@@ -70,6 +73,28 @@ def read(request: ExportLogsServiceRequest, context: Context) -> Iterator[tuple[
     for span, records in found.items():
         said = complete(join(*records.turns), *records.wholes)
         yield span, Logged("" if records.turns else places.DETAILS, said, records.size, span.tenant)
+
+
+def _add_reasons(said: Conversation, scope: str, values: dict[str, Value]) -> None:
+    """Where content is not captured, an answer of which only the reason is told why it ended."""
+    if said.choices:
+        if finish.is_translated(scope):
+            said.choices = [_translated_back(choice) for choice in said.choices]
+        return
+    found = finish.reasons(values.get("gen_ai.response.finish_reasons")) or ()
+    found = finish.untranslated(scope, attributes.word(values, "gen_ai.provider.name", "gen_ai.system"), found)
+    said.choices = [{"role": "assistant", "parts": [], "finish_reason": reason} for reason in found]
+
+
+def _translated_back(choice: Message) -> Message:
+    """An answer with the reason that its tool calls tell, where a sender has the same one for both."""
+    calls_tool = any(part["type"] == "tool_call" for part in choice["parts"])
+    return {**choice, "finish_reason": "tool_calls"} if calls_tool else choice
+
+
+def reasons(said: Conversation) -> tuple[str, ...]:
+    """Why the answers of a conversation ended, as far as its messages tell."""
+    return finish.reasons([choice.get("finish_reason") for choice in said.choices]) or ()
 
 
 def event_name(record: LogRecord, values: dict[str, Value]) -> str:
@@ -91,9 +116,12 @@ class LogContentBuffer:
         before = self._remove(at)
         joined = more
         if before is not None:
-            said = places.follow(before.said, more.name, more.said)
+            is_whole = before.name == places.DETAILS
+            # What told all turns at once is not told them again, one by one.
+            said = complete(before.said, more.said) if is_whole else places.follow(before.said, more.name, more.said)
+            name = before.name if is_whole and before.said.is_asked else more.name
             owner = before.tenant if more.tenant == NO_TENANT else more.tenant
-            joined = Logged(more.name, said, before.size + more.size, owner)
+            joined = Logged(name, said, before.size + more.size, owner)
         self._put(at, joined)
         journal.changes(("content", span.shared), partial(self._restore, at, before))
         return joined.said

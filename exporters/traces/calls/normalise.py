@@ -1,30 +1,32 @@
 """From spans to `Call`s, whatever convention they are written in.
 
 What cannot be true is not known: a time to first token of a call that did not stream, or longer than the call; a NaN or
-negative count; more tokens out of a cache, or into one, than input tokens.
+negative count. What a call's numbers of tokens prove of each other is settled in `usage_evidence`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from mypy_extensions import i64
 
 from exporters.traces import conventions
-from exporters.traces.calls import error_types, fast_path
-from exporters.traces.calls.call import NO_TENANT, Call, CallRef, seconds
+from exporters.traces.calls import fast_path, outcome
+from exporters.traces.calls.call import NO_TENANT, Call, CallRef, seconds, token_count
 from exporters.traces.calls.owners import key_mark
 from exporters.traces.calls.stream_waits import Wait
+from exporters.traces.conventions import finish, first_token, gateway_cache, stream_ends
 from exporters.traces.conventions.convention import Context, Convention, Found
 from exporters.traces.conventions.fields import (
     CACHE_WRITE_INPUT,
     CACHED_INPUT,
+    COUNT_FIELDS,
     INPUT,
     OUTPUT,
     REASONING_OUTPUT,
-    TOKEN_FIELDS,
+    TOTAL,
 )
+from exporters.traces.conventions.usage_evidence import INCLUSIVE, Counts, Way, is_plain, known_way, settled
 from exporters.traces.core.interning import NameTable
 from exporters.traces.decode import attributes
 from exporters.traces.decode.faults import Faults
@@ -33,10 +35,7 @@ from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.decode.spans import Span, Value
 from exporters.traces.messages import places
 from telltale.conversation import Conversation
-
-STATUS_ERROR: Final = 2
-# Finish reasons of a response that was broken off.
-STOPPED: Final = frozenset(("error", "cancelled", "canceled"))
+from telltale.records import Status
 
 __all__ = ["Context", "DecodedCalls", "call", "read", "read_conversation", "tenant"]
 
@@ -75,7 +74,10 @@ def read(groups: list[Group], context: Context, table: NameTable, faults: Faults
 def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCalls, faults: Faults | None) -> None:
     body, starts, ends = group.body, group.starts, group.ends
     resource = group.source.resource
-    may_be_fast = conventions.is_plain(group.source.scope)
+    scope = group.source.scope
+    may_be_fast = conventions.is_plain(scope) and not finish.is_translated(scope)
+    # Whether a stream of this scope would have told how it ended.
+    ends_are_told = stream_ends.of_scope(scope)
     known_tenant: str | None = tenant(context, (resource,))
     if known_tenant == NO_TENANT and not context.tenant:
         known_tenant = None
@@ -97,7 +99,7 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
             if found is not None:
                 found.tenant = found.tenant or NO_TENANT
                 found.key_mark = mark
-                finalise(found, False, False, False, model)
+                finalise(found, None, ends_are_told, False, model)
                 found.label_fingerprint ^= tenant_mark
                 fast += 1
             else:
@@ -105,6 +107,8 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
                 decoded.dropped_attributes += span.dropped_attributes
                 decoded.dropped_events += span.dropped_events
                 found = call(span, context)
+                if found is not None and found.irregular_ids is not None:
+                    raise Malformed("an id has not its length")
                 if found is None:
                     none += 1
                     if conventions.of(span).is_stream_wait(span):
@@ -131,7 +135,8 @@ def call(span: Span, context: Context) -> Call | None:
 
 def _wait(span: Span, context: Context) -> Wait:
     asked, owner = request_hash(span, context), tenant(context, (span.resource, span.attributes))
-    return Wait(asked, span.start_ns / 1e9, span.end_ns / 1e9, owner)
+    ids = span.trace_id, span.span_id, span.parent_span_id
+    return Wait(asked, span.start_ns / 1e9, span.end_ns / 1e9, owner, ids)
 
 
 def request_hash(span: Span, context: Context) -> int:
@@ -155,7 +160,10 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.convention = convention.name
     call.tenant = tenant(context, (span.resource, span.attributes))
     call.key_mark = key_mark(context.tenant)
+    first_token.refine(span, found, convention.name)
     call.layer = found["layer"]
+    if gateway_cache.answered(span.attributes, found["cached_input_tokens"]):
+        call.cache = "gateway"
     call.operation = attributes.label(found["operation"])
     call.start_unix_s = (span.start_ns or span.end_ns) / 1e9
     duration = found["duration_s"]
@@ -171,16 +179,18 @@ def _call(span: Span, convention: Convention, found: Found, context: Context) ->
     call.streaming = found["streaming"]
     call.ttft_s = seconds(found["ttft_s"])
     call.tpot_s = seconds(found.get("tpot_s") or None)
-    for kind, field in enumerate(TOKEN_FIELDS):
+    for kind, field in enumerate(COUNT_FIELDS):
         call.set_tokens(kind, found[field.name])
-    call.finish_reasons = attributes.labels(found["finish_reasons"])
+    if "counting" in found:
+        _settle_tokens(call, found["counting"])
+    reasons = found["finish_reasons"] or finish.of_span(span.attributes, span.events)
+    call.finish_reasons = finish.untranslated(span.scope, call.provider, reasons)
     call.response_id = found["response_id"]
     call.conversation_id = found["conversation_id"]
-    failed = bool(span.status == STATUS_ERROR or found["error_type"] or found.get("failed") or span.event("exception"))
+    status, call.error_type = outcome.of_span(span, found)
     model = context.service_models.get(str(span.resource.get("service.name"))) if context.service_models else None
-    finalise(call, failed, bool(found.get("aborted")), bool(found.get("native_ttft")), model)
-    if failed:
-        call.error_type = error_types.kind(span, found["error_type"])
+    ends_are_told = stream_ends.are_told(span, convention.name)
+    finalise(call, status, ends_are_told, bool(found.get("native_ttft")), model)
     return call
 
 
@@ -188,28 +198,47 @@ def _label(name: str | None) -> str | None:
     return None if name is None else attributes.label(name)
 
 
-def finalise(call: Call, failed: bool, aborted: bool, native_ttft: bool, service_model: str | None) -> None:
-    """Give a call its status, and remove what cannot be true. `service_model` is the settings' name of its model."""
-    _set_status(call, failed, aborted)
-    _check_times(call, native_ttft)
+def finalise(
+    call: Call, status: Status | None, ends_are_told: bool, native_ttft: bool, service_model: str | None
+) -> None:
+    """Give a call its status, and remove what cannot be true.
+
+    `status` is what its span says of a bad end, beside finish reasons; `service_model` is the settings' name of its
+    model. Of a sender for which `ends_are_told`, a stream without any end was broken off.
+    """
     _check_tokens(call)
+    _set_status(call, status, ends_are_told)
+    _check_times(call, native_ttft)
     if service_model is not None and (call.layer == "server" or call.model_requested is None):
         call.model_requested = service_model
 
 
+def end(call: Call, reasons: tuple[str, ...]) -> None:
+    """Give a call the reasons why it ended that its span does not tell."""
+    call.finish_reasons = reasons
+    call.status = status_of(call, reasons)
+
+
+def status_of(call: Call, reasons: tuple[str, ...]) -> Status:
+    """How a call ended that ended for these reasons: what failed is not judged by them."""
+    if finish.are_broken_off(reasons) and call.status == "ok" and not outcome.is_limit(reasons, call.response_id):
+        return "aborted"
+    return call.status
+
+
 # These run for every call, so they read `token_counts`, whose -1 is "not known".
-def _set_status(call: Call, failed: bool, aborted: bool) -> None:
-    counts, finish = call.token_counts, call.finish_reasons
-    if failed:
-        call.status = "error"
+def _set_status(call: Call, status: Status | None, ends_are_told: bool) -> None:
+    counts = call.token_counts
+    if status is not None:
+        call.status = status
         # Zeros in place of what nobody counted.
         for kind in (INPUT, OUTPUT):
             if counts[kind] == 0:
                 counts[kind] = -1
-    else:
-        ended_early = call.streaming and not finish and counts[OUTPUT] < 0 and call.layer != "server"
-        if aborted or ended_early or (finish and finish[0] in STOPPED):
-            call.status = "aborted"
+    elif call.finish_reasons:
+        end(call, call.finish_reasons)
+    elif ends_are_told and call.streaming and counts[OUTPUT] < 0 and call.layer != "server":
+        call.status = "aborted"
 
 
 def _check_times(call: Call, native_ttft: bool) -> None:
@@ -224,15 +253,25 @@ def _check_times(call: Call, native_ttft: bool) -> None:
 
 def _check_tokens(call: Call) -> None:
     counts = call.token_counts
-    total, cached = counts[INPUT], counts[CACHED_INPUT]
-    if counts[OUTPUT] < 0:
-        counts[REASONING_OUTPUT] = -1
-    if cached > total:
-        cached = counts[CACHED_INPUT] = total
-    # Tokens read from the cache were not written into it.
-    fresh = total if cached < 0 else total - cached
-    if counts[CACHE_WRITE_INPUT] > fresh:
-        counts[CACHE_WRITE_INPUT] = fresh
+    if not is_plain(
+        counts[INPUT],
+        counts[OUTPUT],
+        counts[CACHED_INPUT],
+        counts[CACHE_WRITE_INPUT],
+        counts[REASONING_OUTPUT],
+        counts[TOTAL],
+    ):
+        _settle_tokens(call, INCLUSIVE)
+
+
+def _settle_tokens(call: Call, way: Way) -> None:
+    """Write the counts as OTel has them, given how their sender is known to count."""
+    counts = call.token_counts
+    known = known_way(call.provider, call.model_requested, call.model_served)
+    way = way._replace(hides_input=known.hides_input, hides_output=known.hides_output)
+    found = settled(Counts(*[int(counts[kind]) for kind in range(len(COUNT_FIELDS))]), way)
+    for kind in range(len(COUNT_FIELDS)):
+        counts[kind] = token_count(found[kind])
 
 
 def tenant(context: Context, sources: Sequence[Mapping[str, Value]]) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from exporters.traces.calls.call import Call
+from exporters.traces.calls.call import REFUSED, Call, copy_of
 from exporters.traces.calls.owners import may_be_one
 from exporters.traces.core.journal import Journal
+
+T = TypeVar("T")
 
 MOST: Final = 10_000
 # Of the same question, asked many times over.
@@ -24,47 +26,62 @@ GAP_S: Final = 0.1
 class Wait(NamedTuple):
     """From the request to the response's headers, in Unix seconds; `asked` is a hash of who asked for what.
 
-    Of a key that is its tenant's, so that only what attributes claim is compared.
+    Of a key that is its tenant's, so that only what attributes claim is compared. `span` is its own: trace, span and
+    parent span. An instrumentation beside its sender's reports the same call within it or around it.
     """
 
     asked: int
     start: float
     end: float
     tenant: str
+    span: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+
+    def place_of(self, call: Call) -> Call:
+        """The call, as if its span were the wait's."""
+        made = copy_of(call)
+        made.set_ids(*self.span)
+        made.stream_s = made.request_hash = None
+        return made
 
 
 class StreamWaits:
-    """The latest waits. They stay after they were used: a request that is sent again needs them again."""
+    """The latest waits and streams. They stay after they were used: a request that is sent again needs them again."""
 
     def __init__(self) -> None:
         self._by_asked: OrderedDict[int, list[Wait]] = OrderedDict()
+        # Streams whose wait has not come.
+        self._streams: OrderedDict[int, list[Call]] = OrderedDict()
 
-    def add(self, wait: Wait, journal: Journal) -> None:
-        """Remember a wait; the oldest make room."""
-        alike = self._by_asked.setdefault(wait.asked, [])
-        self._by_asked.move_to_end(wait.asked)
-        alike.append(wait)
-        del alike[:-MOST_ALIKE]
-        if len(self._by_asked) > MOST:
-            self._by_asked.popitem(last=False)
+    def add(self, wait: Wait, journal: Journal) -> Call | None:
+        """Remember a wait; the oldest make room. Returns the stream that it was for, if that came before: complete."""
+        _put(self._by_asked, wait.asked, wait)
         journal.changes(("wait", wait.asked), partial(self._remove, wait))
+        streams = self._streams.get(wait.asked, [])
+        near = [call for call in streams if call.stage != REFUSED and _is_wait_of(wait, call)]
+        if not near:
+            return None
+        found = min(near, key=lambda call: _gap(wait, call))
+        streams.remove(found)
+        if not streams:
+            del self._streams[wait.asked]
+        _begin(found, wait)
+        return found
 
-    def complete(self, call: Call, journal: Journal) -> None:
-        """Give a call that was streamed for `stream_s` seconds its start and duration, if its wait is known."""
+    def complete(self, call: Call, journal: Journal) -> Call | None:
+        """Give a call that was streamed for `stream_s` seconds its start and duration, if its wait is known.
+
+        Returns the call in the wait's place: see `Wait`.
+        """
         if call.request_hash is None or call.stream_s is None:
-            return
-        end = call.start_unix_s
-        begun = end - call.stream_s
+            return None
         journal.reads(("wait", call.request_hash))
-        alike = self._by_asked.get(call.request_hash, ())
-        near = [
-            wait
-            for wait in alike
-            if abs(wait.end - begun) <= GAP_S and may_be_one(wait.tenant, False, call.tenant, False)
-        ]
-        if near:
-            call.start_unix_s = min(near, key=lambda wait: abs(wait.end - begun)).start
-            call.duration_s = max(0.0, end - call.start_unix_s)
+        near = [wait for wait in self._by_asked.get(call.request_hash, ()) if _is_wait_of(wait, call)]
+        if not near:
+            _put(self._streams, call.request_hash, call)
+            return None
+        wait = min(near, key=lambda wait: _gap(wait, call))
+        _begin(call, wait)
+        return wait.place_of(call) if wait.span[1] else None
 
     def _remove(self, wait: Wait) -> None:
         alike = self._by_asked.get(wait.asked, [])
@@ -73,3 +90,27 @@ class StreamWaits:
             del alike[len(alike) - 1 - alike[::-1].index(wait)]
             if not alike:
                 del self._by_asked[wait.asked]
+
+
+def _put(known: OrderedDict[int, list[T]], asked: int, one: T) -> None:
+    alike = known.setdefault(asked, [])
+    known.move_to_end(asked)
+    alike.append(one)
+    del alike[:-MOST_ALIKE]
+    if len(known) > MOST:
+        known.popitem(last=False)
+
+
+def _gap(wait: Wait, call: Call) -> float:
+    """Seconds from the end of the wait to the stream, whose call ends where it does."""
+    return abs(wait.end - (call.end_unix_s - (call.stream_s or 0.0)))
+
+
+def _is_wait_of(wait: Wait, call: Call) -> bool:
+    return _gap(wait, call) <= GAP_S and may_be_one(wait.tenant, False, call.tenant, False)
+
+
+def _begin(call: Call, wait: Wait) -> None:
+    end = call.end_unix_s
+    call.start_unix_s = wait.start
+    call.duration_s = max(0.0, end - wait.start)

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from exporters.traces.conventions import (
     anthropic,
+    botocore,
     dynamo,
     langfuse,
     langsmith,
@@ -39,12 +40,14 @@ _SCOPES = (
     ("opentelemetry.instrumentation.openai_v2", otel.CONVENTION),
     ("opentelemetry.instrumentation.openai", openllmetry.CONVENTION),
     ("opentelemetry.instrumentation.anthropic", openllmetry.CONVENTION),
+    ("opentelemetry.instrumentation.bedrock", openllmetry.CONVENTION),
+    ("opentelemetry.instrumentation.botocore", botocore.CONVENTION),
 )
 # OpenLLMetry's other packages: their spans have marks, but for those that lost the oldest of their attributes.
 _WITH_MARKS = tuple(
     f"opentelemetry.instrumentation.{name}"
     for name in (
-        *("bedrock", "cohere", "google_generativeai", "groq", "langchain", "llamaindex", "mistralai", "ollama"),
+        *("cohere", "google_generativeai", "groq", "langchain", "llamaindex", "mistralai", "ollama"),
         *("replicate", "sagemaker", "together", "transformers", "vertexai", "watsonx", "writer"),
     )
 )

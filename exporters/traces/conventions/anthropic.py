@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from exporters.traces.conventions.convention import Convention, operation_is_inference
+from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
+from exporters.traces.decode.spans import Span
 
-CONVENTION = Convention(
-    "anthropic",
-    operation_is_inference,
-    keys={"finish_reasons": ("anthropic.message.stop_reason", "gen_ai.response.finish_reasons")},
-)
+UNSET = 0
+
+
+def _refine(span: Span, found: Found) -> None:
+    # A stream that its application closed early; one that ended well has OK.
+    found["aborted"] = span.status == UNSET and found["streaming"] is True and not found["finish_reasons"]
+
+
+CONVENTION = Convention("anthropic", operation_is_inference, refine=_refine)

@@ -12,7 +12,7 @@ from exporters.traces.decode.spans import Span, Value
 
 Found = dict[str, Any]
 """Values for a Call by the names of FIELDS, and what only some conventions know: `aborted`, `failed`, `layer`,
-`native_ttft`, `stream_s`, `tpot_s`."""
+`native_ttft`, `stream_s`, `tpot_s`, `counting` (a `usage_evidence.Way`, where it is not OTel's)."""
 
 INFERENCE: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
 # Spans that stand for several calls, or for none.
@@ -25,6 +25,9 @@ AGGREGATES: Final = frozenset(
 # Other names of the same operations (LiteLLM's functions, OpenLLMetry's request types, span kinds).
 OPERATIONS: Final = {
     "completion": "chat", "acompletion": "chat", "responses": "chat", "aresponses": "chat", "llm": "chat",
+    "anthropic_messages": "chat", "aanthropic_messages": "chat",
+    "agenerate_content": "generate_content", "generate_content_stream": "generate_content",
+    "agenerate_content_stream": "generate_content",
     "text_completion": "text_completion", "atext_completion": "text_completion", "completions": "text_completion",
     "embedding": "embeddings", "aembedding": "embeddings", "embed": "embeddings",
 }  # fmt: skip

@@ -21,7 +21,7 @@ def _refine(span: Span, found: Found) -> None:
     found["ttft_s"], found["native_ttft"] = None if first is None else first / 1000, True
     found["tpot_s"] = None if gap is None else gap / 1000
     outcome = attributes.word(a, "request.outcome")
-    if outcome in ("cancelled", "canceled", "disconnected"):
+    if outcome and any(word in outcome for word in ("cancel", "disconnect", "abort")):
         found["aborted"] = True
     elif outcome and outcome not in ("success", "ok", "completed"):
         found["failed"] = True

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from exporters.traces.conventions import usage
+from exporters.traces.conventions import finish, usage
 from exporters.traces.conventions.convention import Convention, Found
+from exporters.traces.conventions.usage_evidence import known_way
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
@@ -20,8 +21,15 @@ def _is_call(span: Span) -> bool:
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
     found["operation"] = "embeddings" if a[_KIND] == "embedding" else "chat"
-    used = attributes.tree(a.get("langfuse.observation.usage_details"))
-    found |= usage.tokens(used, flat_is_disjoint=True)
+    used = usage.of_object(attributes.tree(a.get("langfuse.observation.usage_details")))
+    # Without any that can be read there may be OTel's attributes, or the whole response of an API.
+    if not usage.has_counts(used) and found["input_tokens"] is None and found["output_tokens"] is None:
+        used = usage.of_text(a.get("langfuse.observation.output"))
+    if usage.has_counts(used):
+        found |= usage.tokens(used, hint=known_way(found["provider"], found["model_served"]))
+    if not found["finish_reasons"] and attributes.word(a, "langfuse.observation.metadata.object") == "response":
+        # The Responses API has a status instead.
+        found["finish_reasons"] = finish.reasons(a.get("langfuse.observation.metadata.status")) or ()
     failed = span.status == 2 or a.get("langfuse.observation.level") == "ERROR"
     if failed:
         # No model responded, so the name is the requested one.
@@ -48,7 +56,6 @@ CONVENTION = Convention(
         "operation": (),
         "model_requested": (),
         "model_served": ("langfuse.observation.model.name",),
-        "finish_reasons": ("langfuse.observation.metadata.finish_reason",),
         "conversation_id": ("session.id", "langfuse.session.id"),
     },
     refine=_refine,

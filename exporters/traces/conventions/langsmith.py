@@ -14,12 +14,7 @@ def _is_call(span: Span) -> bool:
 
 def _refine(span: Span, found: Found) -> None:
     details = attributes.tree(span.attributes.get("langsmith.metadata.usage_metadata"))
-    if found["input_tokens"] is None:
-        found |= {name: value for name, value in usage.tokens(details).items() if value is not None}
-    parts = attributes.tree(details.get("input_token_details"))
-    for name, part in (("cached_input_tokens", "cache_read"), ("cache_write_input_tokens", "cache_creation")):
-        count = attributes.count(parts, part)
-        found[name] = found[name] if count is None else count
+    usage.complete(found, usage.tokens(details))
     if found["provider"] == "langchain":
         found["provider"] = None
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
 from exporters.traces.decode import attributes
-from exporters.traces.decode.spans import Span
+from exporters.traces.decode.spans import Span, Value
 
 _PROXY = "Received Proxy Server Request"
+_FILLED_IN = ("cache_read_input_tokens", "cache_creation_input_tokens")
 # What only the proxy writes; the SDK leaves the first one empty.
 _GATEWAY = ("metadata.user_api_key_hash", "litellm.model_group", "litellm.api_key.hash")
 
@@ -57,15 +58,26 @@ def _names(span: Span, found: Found) -> tuple[str | None, str | None]:
 
 def _count(span: Span, found: Found) -> None:
     used = attributes.tree(span.attributes.get("metadata.usage_object"))
-    details = usage.tokens(used)
-    for name in usage.DETAILS:
-        if found[name] is None:
-            found[name] = details[name]
-    # Releases around 1.81 count tokens themselves when a stream was not asked for its usage. A provider's has details.
-    estimated = span.name == _PROXY and found["streaming"] and not used.get("prompt_tokens_details")
-    # Of a stream that broke off they count what came, and they write zeros for what nobody counted.
-    if estimated or span.status == 2 or not (found["input_tokens"] or found["output_tokens"]):
-        found["input_tokens"] = found["output_tokens"] = None
+    usage.complete(found, usage.tokens(used))
+    # Of a stream that broke off it counts what came, and it writes zeros for what nobody counted.
+    if (found["streaming"] and used and _is_its_own_count(span, used)) or span.status == 2:
+        found |= usage.NOTHING
+
+
+def _is_its_own_count(span: Span, used: dict[str, Value]) -> bool:
+    """Whether LiteLLM counted a stream's tokens itself, because the stream told none or its client left.
+
+    Releases around 1.81 then write no details, later ones fill in zeros for a cache, and details of their own alone.
+    """
+    if span.name == _PROXY and not used.get("prompt_tokens_details"):
+        return True
+    of_input, of_output = (
+        {name: value for name, value in attributes.tree(used.get(details)).items() if value is not None}
+        for details in ("prompt_tokens_details", "completion_tokens_details")
+    )
+    known = {"reasoning_tokens": 0, "text_tokens": used.get("completion_tokens")}
+    is_filled_in = of_input == {"cached_tokens": 0} and all(used.get(name) == 0 for name in _FILLED_IN)
+    return is_filled_in and of_output.items() <= known.items()
 
 
 CONVENTION = Convention(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from exporters.traces.conventions import usage
+from exporters.traces.conventions import finish, usage
 from exporters.traces.conventions.convention import Convention, Found, since_start
+from exporters.traces.conventions.usage_evidence import known_way
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
@@ -22,14 +23,17 @@ def _refine(span: Span, found: Found) -> None:
     found["model_served"] = found["model_served"] or attributes.word(response, "model")
     found["response_id"] = found["response_id"] or attributes.word(response, "id")
     found["streaming"] = attributes.flag(request, "stream") or (False if request else None)
-    used = attributes.tree(a.get("mlflow.chat.tokenUsage"))
-    # MLflow names the buckets as Anthropic does, and counts as OTel does.
-    counted = usage.tokens(used, is_inclusive=True) if used else usage.tokens(attributes.tree(response.get("usage")))
-    found |= {name: value for name, value in counted.items() if value is not None}
+    used = usage.of_object(attributes.tree(a.get("mlflow.chat.tokenUsage")))
+    hint = known_way(found["provider"], found["model_requested"], found["model_served"])
+    if usage.has_counts(used):
+        # MLflow names the buckets as Anthropic does, and counts as OTel does.
+        found |= usage.tokens(used, hint=hint, is_inclusive=True)
+    else:
+        usage.complete(found, usage.tokens(usage.of_body(response), hint=hint))
     choices = response.get("choices")
     if isinstance(choices, list) and not found["finish_reasons"]:
-        reasons = (attributes.word(choice, "finish_reason") for choice in choices if isinstance(choice, dict))
-        found["finish_reasons"] = tuple(filter(None, reasons))
+        reasons = [attributes.word(choice, "finish_reason") for choice in choices if isinstance(choice, dict)]
+        found["finish_reasons"] = finish.reasons([reason for reason in reasons if reason]) or ()
     first = since_start(span, "mlflow.chunk.item.0")
     if first is not None:
         found["streaming"], found["ttft_s"] = True, first

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
+from exporters.traces.conventions import finish, usage
 from exporters.traces.conventions.convention import Convention, Found, since_start
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
 _ID = re.compile(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg)[-_][^"]{1,128})"')
-_REASON = re.compile(r'"(?:finish_reason|stop_reason)"\s*:\s*"(\w+)"')
 
 
 def _is_call(span: Span) -> bool:
@@ -35,11 +35,10 @@ def _refine(span: Span, found: Found) -> None:
     if isinstance(output, str) and not embedding:
         identity = _ID.search(output)
         found["response_id"] = identity[1] if identity else None
-        if identity and identity[1].startswith("resp"):
-            # The first event of OpenAI's Responses API only says that the response has begun; it has no token.
-            found["ttft_s"] = None
         if not found["finish_reasons"]:
-            found["finish_reasons"] = tuple(_REASON.findall(output)[:1])
+            found["finish_reasons"] = finish.in_text(output)
+        if found["input_tokens"] is None and found["output_tokens"] is None:
+            usage.complete(found, usage.tokens(usage.of_text(output)))
 
 
 CONVENTION = Convention(
@@ -56,7 +55,7 @@ CONVENTION = Convention(
         "cached_input_tokens": ("llm.token_count.prompt_details.cache_read",),
         "cache_write_input_tokens": ("llm.token_count.prompt_details.cache_write",),
         "reasoning_output_tokens": ("llm.token_count.completion_details.reasoning",),
-        "finish_reasons": ("llm.finish_reason",),
+        "total_tokens": ("llm.token_count.total",),
         "conversation_id": ("session.id",),
     },
     refine=_refine,

@@ -30,4 +30,9 @@ def _refine(span: Span, found: Found) -> None:
         found["reasoning_output_tokens"] = found["cached_input_tokens"] = found["cache_write_input_tokens"] = None
 
 
-CONVENTION = Convention("openlit", _is_call, keys={"ttft_s": ()}, refine=_refine)
+CONVENTION = Convention(
+    "openlit",
+    _is_call,
+    keys={"ttft_s": (), "total_tokens": ("gen_ai.usage.total_tokens", "gen_ai.client.token.usage")},
+    refine=_refine,
+)

@@ -10,10 +10,12 @@ tokens, other responses before them: the only difference between the two.
 from __future__ import annotations
 
 from exporters.traces.conventions.convention import Convention, Found, operation_is_inference, since_start
+from exporters.traces.conventions.usage_evidence import Way
 from exporters.traces.decode.spans import Span
 
 _NAMES = (".chat", ".completion", ".completions", ".embeddings")
 _ANTHROPIC = "opentelemetry.instrumentation.anthropic"
+_BEDROCK = "opentelemetry.instrumentation.bedrock"
 _CHUNKS = ("gen_ai.content.completion.chunk", "llm.content.completion.chunk")
 
 
@@ -31,6 +33,9 @@ def _refine(span: Span, found: Found) -> None:
     first = since_start(span, *_CHUNKS)
     if first is not None:
         found["streaming"], found["ttft_s"] = True, first
+    if span.scope.startswith(_BEDROCK):
+        # Bedrock's own numbers, and a total that is the sum of two of them.
+        found["counting"] = Way(cache_apart=True, has_total=False)
     if span.scope.startswith(_ANTHROPIC) and _has_tokens_first(span):
         found["streaming"], found["output_tokens"] = True, None
 
@@ -45,7 +50,6 @@ CONVENTION = Convention(
     "openllmetry",
     _is_call,
     keys={
-        "finish_reasons": ("gen_ai.response.finish_reasons", "gen_ai.completion.0.finish_reason"),
         "conversation_id": (
             *("gen_ai.conversation.id", "traceloop.association.properties.session_id"),
             "traceloop.association.properties.chat_id",

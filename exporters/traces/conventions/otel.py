@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, Convention, Found, operation_of
 from exporters.traces.decode.spans import Span
 
-_FINISH = re.compile(r'"finish_reason"\s*:\s*"(\w+)"')
-_TAIL = 400
 # A web framework's span of a request has one.
 ROUTE: Final = "http.route"
 SERVER: Final = 2
@@ -24,15 +21,7 @@ def _is_call(span: Span) -> bool:
     return operation in INFERENCE or ("gen_ai.request.model" in a and ROUTE not in a)
 
 
-def finish_of_messages(span: Span, found: Found) -> None:
-    """Some write the finish reason only into the response's message; it is found at its end without decoding it."""
-    output = span.attributes.get("gen_ai.output.messages")
-    if not found["finish_reasons"] and isinstance(output, str):
-        found["finish_reasons"] = tuple(_FINISH.findall(output[-_TAIL:])[-1:])
-
-
 def _refine(span: Span, found: Found) -> None:
-    finish_of_messages(span, found)
     if span.kind == SERVER:
         # A server that writes its calls as clients do stands between its clients and a model.
         found["layer"] = "gateway"

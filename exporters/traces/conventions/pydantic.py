@@ -4,7 +4,7 @@ the call, the other its wait, unless the request failed."""
 
 from __future__ import annotations
 
-from exporters.traces.conventions import otel, usage
+from exporters.traces.conventions import finish, usage
 from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
@@ -55,10 +55,11 @@ def _refine(span: Span, found: Found) -> None:
         found["model_served"] = None
     if found["ttft_s"] is not None:
         found["streaming"] = True
-    otel.finish_of_messages(span, found)
-    details = usage.tokens(attributes.tree(a.get("gen_ai.usage.raw")))
-    for name in usage.DETAILS:
-        found[name] = details[name] if found[name] is None else found[name]
+    found["finish_reasons"] = found["finish_reasons"] or finish.of_span(a)
+    used = usage.of_object(attributes.tree(a.get("gen_ai.usage.raw")))
+    if not used and found["input_tokens"] is None:
+        used = usage.of_body(attributes.tree(a.get("response_data")))
+    usage.complete(found, usage.tokens(used))
     # pydantic-ai writes nothing else about a response that broke off.
     nothing = not (found["model_served"] or found["finish_reasons"] or found["output_tokens"] or found["response_id"])
     found["aborted"] = nothing and span.scope.startswith("pydantic") and not any(name in a for name in _OUTPUT)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from exporters.traces.conventions import usage
 from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
+from exporters.traces.conventions.usage_evidence import Way
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
+# Where each one's own account stands in the metadata.
+_CACHE_APART: Final = {"anthropic": "anthropic", "amazon-bedrock": "bedrock", "vertex.anthropic": "anthropic"}
 _CALLS = (".doGenerate", ".doStream", ".doEmbed")
 
 
@@ -29,6 +35,24 @@ def _refine(span: Span, found: Found) -> None:
         found["ttft_s"] = first / 1000
     if found["ttft_s"] is not None and not operation:
         found["streaming"] = True
+    _count(span, found)
+
+
+def _count(span: Span, found: Found) -> None:
+    """Up to release 5 the numbers of Anthropic and Bedrock are their own, whose input does not include cached ones."""
+    a = span.attributes
+    provider = next((name for name in _CACHE_APART if str(a.get("ai.model.provider", "")).startswith(name)), None)
+    if provider is None or any(name.startswith("ai.usage.inputTokenDetails") for name in a):
+        return
+    told = attributes.tree(attributes.tree(a.get("ai.response.providerMetadata")).get(_CACHE_APART[provider]))
+    raw = attributes.tree(told.get("usage"))
+    if usage.has_counts(raw):
+        found |= usage.tokens(raw)
+        return
+    parts = usage.tokens({**told, **raw, "inputTokens": 0, "outputTokens": 1})
+    for name in ("cached_input_tokens", "cache_write_input_tokens"):
+        found[name] = parts[name] if found[name] is None else found[name]
+    found["counting"] = Way(cache_apart=True, has_total=False)
 
 
 CONVENTION = Convention(
@@ -57,7 +81,7 @@ CONVENTION = Convention(
             *("gen_ai.usage.reasoning.output_tokens", "ai.usage.reasoningTokens"),
             "ai.usage.outputTokenDetails.reasoningTokens",
         ),
-        "finish_reasons": ("ai.response.finishReason", "gen_ai.response.finish_reasons"),
+        "total_tokens": ("gen_ai.usage.total_tokens", "ai.usage.totalTokens"),
         "conversation_id": ("ai.telemetry.metadata.sessionId", "gen_ai.conversation.id"),
     },
     refine=_refine,

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import zlib
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import deflate
 import zstandard
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from exporters.traces.decode import bounds, otlp_json, otlp_protobuf, protobuf
+from exporters.traces.decode import bounds, otlp_json, otlp_logs, otlp_protobuf, protobuf
 from exporters.traces.decode.faults import Faults
 from exporters.traces.decode.otlp_protobuf import Group
-
-Request = TypeVar("Request", bound=Message)
 
 GZIP_WINDOW = 31
 # DEFLATE without optional fields: ten bytes.
@@ -41,7 +39,7 @@ MAX_JSON = 16 << 20
 
 Reason = Literal[
     "malformed", "unauthenticated", "not_found", "method_not_allowed", "too_large", "content_type", "encoding",
-    "busy", "store_busy", "internal", "store_unavailable",
+    "busy", "store_busy", "internal", "store_unavailable", "probe",
 ]  # fmt: skip
 
 
@@ -189,7 +187,8 @@ def spans(
 ) -> tuple[list[Group], int]:
     """Where the first `most` spans of a request are, and how many it has. Raises Refused.
 
-    `plain` is the body decompressed, if that is done already. Spans in JSON that are none go to `faults`, if given.
+    `plain` is the body decompressed, if that is done already. Spans that can be told from others and not be read go to
+    `faults`, if given: what is none in JSON, those of a resource or scope that cannot be read.
     """
     if plain is None:
         plain = decompress(body, encoding, limit)
@@ -198,7 +197,7 @@ def spans(
         plain = _json(plain, ExportTraceServiceRequest, most, faults)
     try:
         bounds.spans(plain, ExportTraceServiceRequest, most)
-        found, seen = otlp_protobuf.split(plain, most)
+        found, seen = otlp_protobuf.split(plain, most, faults)
     except bounds.TooMany as error:
         raise Refused("too_large", str(error)) from error
     except protobuf.Malformed as error:
@@ -223,20 +222,17 @@ def logs(
         plain = decompress(body, encoding, limit)
     if _media(content_type) == JSON:
         plain = _json(plain, ExportLogsServiceRequest, most, faults)
+    refused = Faults() if faults is None else faults
     try:
         bounds.logs(plain, ExportLogsServiceRequest, most)
+        request = otlp_logs.read(plain, refused)
     except bounds.TooMany as error:
         raise Refused("too_large", str(error)) from error
     except protobuf.Malformed as error:
         raise Refused("malformed", f"the body is not an ExportLogsServiceRequest: {error}") from error
-    return _protobuf(plain, ExportLogsServiceRequest)
-
-
-def _protobuf(body: bytes, kind: type[Request]) -> Request:
-    try:
-        return kind.FromString(body)
-    except DecodeError as error:
-        raise Refused("malformed", f"the body is not an {kind.__name__}") from error
+    if refused.count and not otlp_logs.number(request):
+        raise Refused("malformed", f"the body is not an ExportLogsServiceRequest: {refused.why}")
+    return request
 
 
 def _json(body: bytes, kind: type[Message], most: int, faults: Faults | None) -> bytes:

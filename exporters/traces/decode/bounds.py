@@ -1,6 +1,8 @@
 """Limits on the items of a request, counted before decoding: two bytes of a body may become hundreds in memory.
 
-Counting stops at the limit, so that what is refused costs little. Plain typed functions, as in `protobuf`.
+Counting stops at the limit, so that what is refused costs little. What cannot be counted within a part of a request is
+counted as if it were as many fields as it could be: that part is refused when it is read, and only that part. Plain
+typed functions, as in `protobuf`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from exporters.traces.decode.protobuf import CUT_OFF, TOO_LONG, Malformed, skip_field, varint
+from exporters.traces.decode.protobuf import CUT_OFF, Malformed, delimited, skip_field, varint
 
 # Fields or objects per item of a request. An attribute is four fields in protobuf and two objects in JSON, so this
 # allows 16 or 30 attributes for each of `collector.max_spans` items, and thousands for each of the 512 that SDKs send.
@@ -57,7 +59,7 @@ def json(body: bytes, most: int) -> None:
 def spans(body: bytes, kind: type[Message], most: int) -> None:
     """Raises TooMany for an ExportTraceServiceRequest with more fields than `most` spans can have.
 
-    Raises Malformed for what cannot be counted. A field takes two bytes at least, so most bodies need no counting.
+    Raises Malformed for what has no parts. A field takes two bytes at least, so most bodies need no counting.
     """
     if len(body) > 2 * bound(most):
         _counted(body, kind, most, "", "spans")
@@ -66,7 +68,7 @@ def spans(body: bytes, kind: type[Message], most: int) -> None:
 def logs(body: bytes, kind: type[Message], most: int) -> None:
     """Raises TooMany for an ExportLogsServiceRequest with more than `most` records, or more fields than those can have.
 
-    Raises Malformed for what cannot be counted.
+    Raises Malformed for what has no parts.
     """
     _counted(body, kind, most, _RECORD, "logs")
 
@@ -95,28 +97,41 @@ def _count(body: bytes, request: str, most: int, record: str, items: str) -> Non
             pos, end, inner = outer.pop()
             continue
         fields += 1
-        if fields > limit:
-            raise TooMany(f"more than {limit} fields in one request of {items} (from collector.max_spans)")
-        tag, at = varint(body, pos)
-        if tag & 7 != 2:
-            pos = skip_field(body, pos, end)
+        _expect(fields, limit, items)
+        try:
+            begin, stop, nested = _field(body, pos, end, inner)
+            if nested and len(outer) > _MAX_DEPTH:
+                raise Malformed("values are nested too deeply")
+        except (IndexError, Malformed):
+            if not outer:
+                raise
+            fields += (end - pos) // 2
+            _expect(fields, limit, items)
+            pos = end
             continue
-        size, at = varint(body, at)
-        pos = at + size
-        if pos > end:
-            raise Malformed(TOO_LONG)
-        nested = inner.get(tag)
-        if nested is None:
-            continue
-        if nested == record:
+        if nested == record and record:
             records += 1
             if records > most:
                 raise TooMany(f"more than {most} log records in one request (collector.max_spans)")
-        if size and (is_deep or nested in _GROUPS):
-            if len(outer) > _MAX_DEPTH:
-                raise Malformed("values are nested too deeply")
-            outer.append((pos, end, inner))
-            pos, end, inner = at, pos, _inner[nested]
+        if nested and stop > begin and (is_deep or nested in _GROUPS):
+            outer.append((stop, end, inner))
+            pos, end, inner = begin, stop, _inner[nested]
+        else:
+            pos = stop
+
+
+def _expect(fields: int, limit: int, items: str) -> None:
+    if fields > limit:
+        raise TooMany(f"more than {limit} fields in one request of {items} (from collector.max_spans)")
+
+
+def _field(body: bytes, pos: int, end: int, inner: dict[int, str]) -> tuple[int, int, str]:
+    """Where the value of the field at `pos` begins and ends, and its type if it is a message."""
+    tag, at = varint(body, pos)
+    if tag & 7 != 2:
+        return at, skip_field(body, pos, end), ""
+    begin, stop = delimited(body, at, end)
+    return begin, stop, inner.get(tag, "")
 
 
 def _learn(message: Any) -> None:

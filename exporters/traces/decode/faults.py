@@ -12,7 +12,12 @@ class Faults:
         self.count = 0
         self.why = ""
 
-    def add(self, why: str) -> None:
-        """One more item that cannot be read."""
-        self.count += 1
+    def add(self, why: str, number: int = 1) -> None:
+        """One more item that cannot be read, or so many for one reason."""
+        self.count += number
         self.why = self.why or why
+
+    def join(self, others: Faults) -> None:
+        """Those of a part of the request, too."""
+        self.count += others.count
+        self.why = self.why or others.why

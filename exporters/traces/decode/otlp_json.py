@@ -2,12 +2,14 @@
 
 OTLP's JSON is protobuf's with ids in hexadecimal and enums as numbers (OTLP specification, JSON Protobuf encoding).
 Lenient forms are accepted: 64-bit integers as numbers or strings, NaN as a number, `null` for an absent field, enum
-names, unknown fields. Anything else is refused, naming the field.
+names, unknown fields. Anything else is refused, naming the field: with its span or log record, or with all those of its
+resource or scope. Bytes that are no UTF-8 stay what they are, so that what is read of them is refused as in protobuf.
 """
 
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 from struct import pack
 from typing import Any, Final
@@ -19,8 +21,14 @@ from pydantic_core import from_json
 from exporters.traces.decode.faults import Faults
 
 ID_FIELDS: Final = ("trace_id", "span_id", "parent_span_id")
-# What is refused by itself.
+# What is refused by itself, and what holds it.
 ITEMS: Final = ("spans", "log_records")
+GROUPS: Final = ("resource_spans", "scope_spans", "resource_logs", "scope_logs")
+# More than protobuf's readers take: each value within another is up to three messages.
+MAX_LEVELS: Final = 300
+# How texts are written: half of a surrogate pair as "?"; of a body with bytes that are no UTF-8, those as they came.
+REPLACE: Final = "replace"
+AS_RECEIVED: Final = "telltale.as_received"
 
 _MESSAGE: Final = 0
 _STRING: Final = 1
@@ -69,17 +77,35 @@ _messages: Final[dict[str, dict[str, _Field]]] = {}
 def encode(body: bytes, kind: type[Message], faults: Faults | None = None) -> bytes:
     """The body as a message of that type in protobuf. Spans and log records that are none go to `faults`, if given.
 
+    So do all those of a resource or scope that is none.
+
     Raises NotOtlp if it is not such a message, ValueError or RecursionError if it is not JSON.
     """
     message: Any = kind.DESCRIPTOR
     _learn(message)
+    errors = REPLACE
     try:
         # Faster than the standard library, which also accepts the lone surrogates that JavaScript leaves in cut text.
         tree = from_json(body, cache_strings="all")
     except ValueError:
         # As UTF-8 (RFC 8259, 8.1), as `bounds` counted it: from bytes, the library would guess other encodings.
-        tree = json.loads(body.decode("utf-8-sig", "surrogatepass"))
-    return _message(tree, _messages[message.full_name], message.name, faults)
+        try:
+            text = body.decode("utf-8-sig", "surrogatepass")
+        except UnicodeDecodeError:
+            text, errors = body.decode("utf-8-sig", "surrogateescape"), AS_RECEIVED
+        tree = json.loads(text)
+    return _message(tree, _messages[message.full_name], message.name, faults, errors, 0)
+
+
+def _as_received(error: UnicodeError) -> tuple[bytes, int]:
+    """The bytes that `surrogateescape` made surrogates of; "?" for others."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    codes = [ord(one) for one in error.object[error.start : error.end]]
+    return bytes([code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else 0x3F for code in codes]), error.end
+
+
+codecs.register_error(AS_RECEIVED, _as_received)
 
 
 def _learn(message: Any) -> None:
@@ -92,9 +118,13 @@ def _learn(message: Any) -> None:
             _learn(field.message_type)
 
 
-def _message(tree: object, fields: dict[str, _Field], name: str, faults: Faults | None) -> bytes:
+def _message(
+    tree: object, fields: dict[str, _Field], name: str, faults: Faults | None, errors: str, level: int
+) -> bytes:
     if not isinstance(tree, dict):
         raise NotOtlp(f"{name} is no object")
+    if level > MAX_LEVELS:
+        raise NotOtlp("values are nested too deeply")
     parts: list[bytes] = []
     for key, value in tree.items():
         field = fields.get(key)
@@ -103,16 +133,15 @@ def _message(tree: object, fields: dict[str, _Field], name: str, faults: Faults 
         if field.is_list and not isinstance(value, list):
             raise NotOtlp(f"{field.name} is no list")
         for item in value if field.is_list else (value,):
-            if faults is not None and field.name in ITEMS:
-                try:
-                    written = _message(item, _messages[field.message], field.name, None)
-                except NotOtlp as error:
-                    faults.add(str(error))
+            if faults is not None and (field.name in ITEMS or field.name in GROUPS):
+                part = _part(item, field, faults, errors, level)
+                if part is None:
                     continue
+                written = part
             elif field.kind == _MESSAGE:
-                written = _message(item, _messages[field.message], field.name, faults)
+                written = _message(item, _messages[field.message], field.name, None, errors, level + 1)
             else:
-                written = _scalar(item, field)
+                written = _scalar(item, field, errors)
             parts.append(field.tag)
             if field.is_sized:
                 parts.append(varint(len(written)))
@@ -120,13 +149,40 @@ def _message(tree: object, fields: dict[str, _Field], name: str, faults: Faults 
     return b"".join(parts)
 
 
-def _scalar(value: object, field: _Field) -> bytes:
+def _part(item: object, field: _Field, faults: Faults, errors: str, level: int) -> bytes | None:
+    """A resource's part, a scope's, a span or a log record; None for one that is none, which goes to `faults`."""
+    inner = None if field.name in ITEMS else Faults()
+    try:
+        written = _message(item, _messages[field.message], field.name, inner, errors, level + 1)
+    except NotOtlp as error:
+        faults.add(str(error), max(1, _items(item, field)))
+        return None
+    if inner is not None:
+        faults.join(inner)
+    return written
+
+
+def _items(tree: object, field: _Field) -> int:
+    """How many spans or log records there are in what this field holds."""
+    if field.name in ITEMS:
+        return 1
+    found = 0
+    fields = _messages[field.message]
+    for key, value in tree.items() if isinstance(tree, dict) else ():
+        part = fields.get(key)
+        if part is not None and isinstance(value, list) and (part.name in ITEMS or part.name in GROUPS):
+            for item in value:
+                found += _items(item, part)
+    return found
+
+
+def _scalar(value: object, field: _Field, errors: str) -> bytes:
     """The encoded value, without its length prefix."""
     kind = field.kind
     if kind == _STRING:
         if not isinstance(value, str):
             raise NotOtlp(f"{field.name} is no text")
-        return value.encode("utf-8", "replace")
+        return value.encode("utf-8", errors)
     if kind == _VARINT:
         return varint(_whole(value, field, 64) & _BITS)
     if kind == _DOUBLE:

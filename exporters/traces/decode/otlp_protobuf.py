@@ -11,6 +11,7 @@ from typing import Final
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
+from exporters.traces.decode.faults import Faults
 from exporters.traces.decode.protobuf import (
     CUT_OFF,
     MAX_ITEMS,
@@ -81,13 +82,24 @@ def alone(body: bytes, start: int, end: int, source: Source) -> Group:
     return group
 
 
-def split(body: bytes, most: int) -> tuple[list[Group], int]:
-    """Where the first `most` spans of an ExportTraceServiceRequest are, and how many there are. Raises Malformed."""
+def split(body: bytes, most: int, faults: Faults | None = None) -> tuple[list[Group], int]:
+    """Where the first `most` spans of an ExportTraceServiceRequest are, and how many there are.
+
+    Of a resource or a scope that cannot be read all spans go to `faults`. Raises Malformed where none are given, and
+    for what has no resources at all.
+    """
     found: list[Group] = []
     seen = 0
     try:
         for start, end in children(body, 0, len(body), 0x0A):
-            seen = _resource_spans(body, start, end, found, seen, most)
+            before = len(found)
+            try:
+                seen = _resource_spans(body, start, end, found, seen, most, faults)
+            except (IndexError, UnicodeDecodeError, Malformed) as error:
+                if faults is None:
+                    raise
+                del found[before:]
+                faults.add(_why(error), max(1, items(body, start, end)))
     except (IndexError, UnicodeDecodeError) as error:
         raise Malformed(CUT_OFF) from error
     return found, seen
@@ -99,9 +111,35 @@ def read(body: bytes, most: int) -> tuple[list[Span], int]:
     return [group.span(index) for group in groups for index in range(len(group.starts))], seen
 
 
-def _resource_spans(body: bytes, pos: int, end: int, found: list[Group], seen: int, most: int) -> int:
+def items(body: bytes, pos: int, end: int) -> int:
+    """How many spans or log records a resource has, as far as that can be told."""
+    found = 0
+    try:
+        for start, stop in children(body, pos, end, 0x12):
+            found += _within(body, start, stop)
+    except (IndexError, Malformed):
+        pass
+    return found
+
+
+def _within(body: bytes, pos: int, end: int) -> int:
+    """How many spans or log records a scope has, as far as that can be told."""
+    try:
+        return len(children(body, pos, end, 0x12))
+    except (IndexError, Malformed):
+        return 0
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, Malformed) else CUT_OFF
+
+
+def _resource_spans(
+    body: bytes, pos: int, end: int, found: list[Group], seen: int, most: int, faults: Faults | None
+) -> int:
     resource: dict[str, Value] = {}
     resource_size = 0
+    bad = Faults()
     # A resource may come after its spans.
     for start, stop in children(body, pos, end, 0x0A):
         resource_size += stop - start
@@ -109,16 +147,30 @@ def _resource_spans(body: bytes, pos: int, end: int, found: list[Group], seen: i
             raise Malformed(f"a resource's attributes are larger than {MAX_RESOURCE} bytes")
         _attributes(body, start, stop, 0x0A, resource)
     for start, stop in children(body, pos, end, 0x12):
-        scope = ""
-        for at, until in children(body, start, stop, 0x0A):
-            for first, last in children(body, at, until, 0x0A):
-                scope = body[first:last].decode()
+        try:
+            group = Group(body, Source(body, _scope(body, start, stop), resource, resource_size))
+            here = _spans(group, start, stop, most - seen)
+        except (IndexError, UnicodeDecodeError, Malformed) as error:
+            if faults is None:
+                raise
+            bad.add(_why(error), max(1, _within(body, start, stop)))
+            continue
         if len(found) == MAX_ITEMS:
             raise Malformed(f"more than {MAX_ITEMS} scopes")
-        group = Group(body, Source(body, scope, resource, resource_size))
-        seen += _spans(group, start, stop, most - seen)
+        seen += here
         found.append(group)
+    if faults is not None:
+        faults.join(bad)
     return seen
+
+
+def _scope(body: bytes, pos: int, end: int) -> str:
+    """The scope's name."""
+    scope = ""
+    for start, stop in children(body, pos, end, 0x0A):
+        for first, last in children(body, start, stop, 0x0A):
+            scope = body[first:last].decode()
+    return scope
 
 
 def _spans(group: Group, pos: i64, end: i64, most: int) -> int:

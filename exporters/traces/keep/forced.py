@@ -12,7 +12,9 @@ from exporters.traces.calls.call import Call
 GUARDRAILS: Final = frozenset(
     (
         *("content_filter", "content_filtered", "guardrail_intervened", "refusal", "safety", "image_safety"),
-        *("prohibited_content", "image_prohibited_content", "blocklist", "spii", "recitation"),
+        *("prohibited_content", "image_prohibited_content", "blocklist", "spii", "recitation", "image_recitation"),
+        # Genkit, Google's Model Armor, Cohere.
+        *("blocked", "model_armor", "error_toxic"),
     )
 )
 

@@ -30,7 +30,7 @@ _NAMES: Final = {
 }
 
 
-_Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str]
+_Key = tuple[str, str | None, str | None, str | None, str, str, str | None, str, str]
 
 
 class _Labels(NamedTuple):
@@ -44,6 +44,7 @@ class _Labels(NamedTuple):
     layer: str
     error_type: str | None
     status: str
+    cache: str
 
 
 class _Row:
@@ -73,7 +74,7 @@ class _Row:
 class _CachedRow:
     """A row with the labels of its calls: found by their fingerprint, without building a key for the table."""
 
-    __slots__ = ("error", "layer", "operation", "provider", "requested", "row", "served", "status", "tenant")
+    __slots__ = ("cache", "error", "layer", "operation", "provider", "requested", "row", "served", "status", "tenant")
 
     def __init__(self, call: Call, row: _Row) -> None:
         self.operation = call.operation
@@ -84,6 +85,7 @@ class _CachedRow:
         self.layer: str = call.layer
         self.error = call.error_type
         self.status: str = call.status
+        self.cache: str = call.cache
         self.row = row
 
     def matches(self, call: Call) -> bool:
@@ -96,6 +98,7 @@ class _CachedRow:
             and self.status == call.status
             and self.layer == call.layer
             and self.error == call.error_type
+            and self.cache == call.cache
         )
 
 
@@ -115,6 +118,10 @@ class CallMetrics:
         """Count the calls of one request, accepted at `now`."""
         for call in calls:
             self.add(call)
+        self.observe_lag(calls, now)
+
+    def observe_lag(self, calls: Sequence[Call], now: float) -> None:
+        """Observe how long after the newest of its calls a request was accepted."""
         if calls:
             newest, end = calls[0], 0.0
             for call in calls:
@@ -143,11 +150,21 @@ class CallMetrics:
             row.tpot.observe(tpot, high, low)
         self._add_tokens(row, call)
 
-    def add_tokens(self, call: Call) -> None:
-        """Count the tokens of a call that was counted by a span without any."""
-        self._add_tokens(self._row(call), call)
+    def add_tokens(self, more: Call, known: Call) -> None:
+        """Count tokens of a call that was counted without them; `known` has all of its tokens, for its price."""
+        row = self._row(more)
+        self._count_tokens(row, more)
+        was_priced = more.token_counts[INPUT] < 0 and more.token_counts[OUTPUT] < 0
+        if self._prices and not known.cache and not was_priced:
+            self._price(known, row)
 
     def _add_tokens(self, row: _Row, call: Call) -> None:
+        self._count_tokens(row, call)
+        # What a gateway's cache held was bought before.
+        if self._prices and not call.cache:
+            self._price(call, row)
+
+    def _count_tokens(self, row: _Row, call: Call) -> None:
         # Each kind of every call: as plain optionals they would cost 40 ns more, half of all this.
         counts = call.token_counts
         for kind in range(i64(len(KINDS))):
@@ -157,8 +174,6 @@ class CallMetrics:
                 if counter is None:
                     counter = row.tokens[kind] = self.registry.counter("telltale_tokens_total", *row.use, KINDS[kind])
                 counter.value += float(count)
-        if self._prices:
-            self._price(call, row)
 
     def _row(self, call: Call) -> _Row:
         slot = spread(call.label_fingerprint) & (CACHED_ROWS - 1)
@@ -169,7 +184,7 @@ class CallMetrics:
         # In the order of `_Labels`, which equals such a tuple: made for each call, one by name would cost 0.4 us more.
         key: _Key = (
             *(call.operation, call.provider, call.model_requested, call.model_served),
-            *(call.tenant, call.layer, call.error_type, call.status),
+            *(call.tenant, call.layer, call.error_type, call.status, call.cache),
         )
         row = self._rows.get(key)
         if row is None:
@@ -196,7 +211,7 @@ class CallMetrics:
             row.unpriced.value += 1
         else:
             if row.cost is None:
-                row.cost = self.registry.counter("telltale_cost_usd_total", *row.use)
+                row.cost = self.registry.counter("telltale_cost_usd_total", *row.use[:-1])
             row.cost.value += cost(call, row.price)
 
     def _new(self, labels: _Labels) -> _Row:
@@ -297,6 +312,6 @@ def _call_labels(labels: _Labels) -> tuple[str, ...]:
 
 
 def _use_labels(labels: _Labels) -> tuple[str, ...]:
-    """In the order of the catalogue, for metrics of usage."""
+    """In the order of the catalogue, for metrics of usage; the last is no label of the cost."""
     model = labels.model_requested or labels.model_served or ""
-    return labels.tenant, model, labels.layer, labels.operation, labels.status
+    return labels.tenant, model, labels.layer, labels.operation, labels.status, labels.cache

@@ -6,21 +6,27 @@ hundreds of milliseconds. Short ones are done at once, because handing them over
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from prometheus_client import Counter
 
+from exporters.traces.calls.call import CallRef
 from exporters.traces.decode.attributes import MAX_WORD
 from exporters.traces.keep.drafting import Draft
 from exporters.traces.keep.known_texts import KnownTexts
+from exporters.traces.keep.pending_samples import PendingSample
 from exporters.traces.keep.presidio import Presidio, Unavailable
 from telltale.conversation import Conversation, language, texts
 from telltale.records import Sample
 from telltale.redaction import BEYOND, Counts, Redactor, is_version, pseudonym, within
 from telltale.redaction.writing import readable
 from telltale.settings import Settings
+
+Late = tuple[CallRef, PendingSample, list[CallRef]]
+"""A kept call whose content is still to be read, with other spans of it."""
 
 # Characters of a request's samples from which on a thread redacts them: a few milliseconds of the costliest text.
 MOST_AT_ONCE: Final = 100_000
@@ -57,19 +63,36 @@ class SampleRedactor:
     def save(
         self,
         samples: list[Sample],
+        late: list[Late],
+        read: Callable[[Late], Sample | None],
         submit: Callable[[list[Sample]], Future[int]],
         write: Callable[[list[Sample]], int],
     ) -> Future[int]:
-        """Redact samples and store them: at once through `submit`, or in a thread through `write`, which waits."""
+        """Redact samples and store them: at once through `submit`, or in a thread through `write`, which waits.
+
+        `read` makes samples of `late` ones, in that thread.
+        """
         drafts = [self._draft(sample) for sample in samples]
-        if self._presidio is None and sum([draft.characters for draft in drafts]) <= MOST_AT_ONCE:
+        if not late and self._presidio is None and sum([draft.characters for draft in drafts]) <= MOST_AT_ONCE:
             return submit(self._finish(samples, drafts))
         # What waits for a thread must not hold megabytes that are not kept.
         waiting = [
             sample._replace(conversation=None) if draft.characters > LONG else sample
             for sample, draft in zip(samples, drafts, strict=True)
         ]
-        return self._pool.submit(lambda: write(self._finish(waiting, drafts)))
+        return self._pool.submit(lambda: write(self._finish(waiting, drafts) + self._read(late, read)))
+
+    def _read(self, late: list[Late], read: Callable[[Late], Sample | None]) -> list[Sample]:
+        """What may be stored of late samples. One after the other: each is many times its bytes while it is read."""
+        made: list[Sample] = []
+        for one in late:
+            sample = read(one)
+            if sample is not None:
+                made += self.redact([sample])
+            # Compiled code lets no other thread run by itself.
+            time.sleep(0)
+        late.clear()
+        return made
 
     def _draft(self, sample: Sample) -> Draft:
         draft = Draft(self._most_a_text, self._most, self._reasoning)

@@ -11,14 +11,14 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
-from exporters.traces.calls import fast_content, normalise
+from exporters.traces.calls import fast_content, log_content, normalise
 from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.calls.log_content import LogContentBuffer, Logged
 from exporters.traces.calls.owners import SpanKey
 from exporters.traces.conventions import otel, particulars
 from exporters.traces.conventions.particulars import Particulars
-from exporters.traces.core.journal import Journal
+from exporters.traces.core.journal import Journal, Journals
 from exporters.traces.decode.otlp_protobuf import Group
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.decode.spans import Span
@@ -28,6 +28,7 @@ from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
 from exporters.traces.keep.rate_sampler import RateSampler
 from exporters.traces.keep.tally import Tally
 from exporters.traces.keep.unsampled import UnsampledBuffer, Wanted, unpack
+from exporters.traces.messages import places
 from exporters.traces.messages.joining import complete
 from telltale.conversation import Conversation, Message
 from telltale.metrics import Metrics
@@ -35,6 +36,9 @@ from telltale.records import Sample
 from telltale.settings import Settings
 
 FORCED_PER_MINUTE: Final = 20.0
+# Bytes of a request's kept spans whose content is read at once; the rest is read where nobody else's request waits for
+# it: thousands of turns take seconds.
+MOST_AT_ONCE: Final = 100_000
 
 
 class SampleCollector:
@@ -52,6 +56,8 @@ class SampleCollector:
         self.unsampled = UnsampledBuffer(settings.sampling.ring_bytes, settings.sampling.ring_age)
         self._log_content = LogContentBuffer(settings.sampling.ring_bytes // 4)
         self._pending = PendingSamples()
+        # Of calls that were given up, until somebody asks for them.
+        self._late: list[Sample] = []
         self._samples = Metrics(registry).counter("telltale_samples_total")
         self._outcomes = {name: self.outcome(name) for name in ("kept", "no_content", "promoted", "not_sampled")}
         self._coverage = Coverage(registry)
@@ -60,8 +66,18 @@ class SampleCollector:
         """The counter of samples that ended so."""
         return self._samples.labels(name)
 
-    def decide(self, ref: CallRef, now: float, journal: Journal, tally: Tally) -> Sample | None:
-        """The sample of a call, if it is sampled and its content is here."""
+    def add_reasons(self, call: Call, journal: Journal) -> None:
+        """Give a call whose span does not tell why it ended the reasons that records in logs told before it."""
+        if self._log_content.bytes == 0 or call.finish_reasons:
+            return
+        logged = self._log_content.find(call.span_key, journal)
+        if logged is not None:
+            normalise.end(call, log_content.reasons(logged))
+
+    def decide(
+        self, ref: CallRef, now: float, journal: Journal, tally: Tally, others: list[CallRef] | None = None
+    ) -> Sample | None:
+        """The sample of a call, if it is sampled and its content is here: in its span, or in others of it."""
         call = ref.call
         probability = self._sampler.draw(call, now)
         forced_reason = None
@@ -71,11 +87,16 @@ class SampleCollector:
                 tally.not_sampled += 1
                 tally.unsampled.append(ref)
                 return None
+        if _is_late(ref, tally):
+            tally.late.append((ref, PendingSample(call, probability, forced_reason, now), others or []))
+            return None
         try:
             found, about = self._content(ref)
         except Malformed:
             # As in `promote`. The request holds others' calls too, and would be taken if this one were not sampled.
             found, about = Conversation(), particulars.NOTHING
+        if others:
+            found, about = self._with_others(found, about, others)
         is_whole = found.is_asked and found.is_answered
         if is_whole and self._log_content.bytes == 0:
             # Most calls, where no content comes in logs: no key is needed.
@@ -86,40 +107,81 @@ class SampleCollector:
             found = complete(found, logged)
         is_empty = not (found.is_asked or found.is_answered)
         if is_empty or (logged is not None and not found.is_answered and call.status == "ok"):
-            if found.tools or found.system or found.documents:
-                # What stands beside the messages does not come again with them.
-                beside = Conversation(found.system, tools=found.tools, documents=found.documents)
-                size = ref.group.ends[ref.index] - ref.group.starts[ref.index]
-                self._log_content.add(span, Logged("", beside, int(size), call.tenant), journal)
+            # What stands beside the messages does not come again with them.
+            self._remember(ref, span, found, journal)
             self._pending.add(span, PendingSample(call, probability, forced_reason, now, about), journal)
             if self._pending.is_full:
-                self.expire(now)
+                self._give_up(now)
             return None
         self._log_content.pop(span, journal)
         return self._make(call, found, about, probability, forced_reason, tally)
 
-    def complete(self, ref: CallRef, first: SpanKey, journal: Journal, tally: Tally) -> Sample | None:
-        """The sample of a call whose `first` span was sampled without content, which this other span may hold."""
+    def _with_others(
+        self, found: Conversation, about: Particulars, others: list[CallRef]
+    ) -> tuple[Conversation, Particulars]:
+        """What a span lacks, from the others of its call."""
+        for other in others:
+            try:
+                said, told = self._content(other)
+            except Malformed:
+                continue
+            found, about = complete(found, said), particulars.joined(about, told)
+        return found, about
+
+    def complete(self, ref: CallRef, whole: Call, first: SpanKey, journal: Journal, tally: Tally) -> Sample | None:
+        """The sample of a call whose `first` span was sampled without content, which this other span may hold.
+
+        `whole` is the call as far as it is known.
+        """
         pending = self._pending.find(first, journal)
         if pending is None:
             # Not sampled. Feedback may still ask for it.
             tally.unsampled.append(ref)
             return None
+        if _is_late(ref, tally):
+            self._pending.remove(first, journal)
+            tally.late.append((CallRef(whole, ref.group, ref.index), pending, []))
+            return None
         try:
             found, about = self._content(ref)
         except Malformed:
             return None
-        if not (found.is_answered or (found.is_asked and ref.call.status != "ok")):
+        if not (found.is_answered or (found.is_asked and whole.status != "ok")):
+            self._remember(ref, first, found, journal)
             return None
         self._pending.remove(first, journal)
+        known = self._log_content.pop(first, journal)
+        if known is not None:
+            found = complete(found, known)
         about = particulars.joined(about, pending.particulars)
+        return self._make(whole, found, about, pending.probability, pending.promoted_by, tally)
+
+    def read_late(self, ref: CallRef, pending: PendingSample, others: list[CallRef], tally: Tally) -> Sample | None:
+        """The sample of a kept call whose content was left for later; None where its span has none.
+
+        Nothing else changes, so any thread may do it before the request's commit.
+        """
+        try:
+            found, about = self._content(ref)
+        except Malformed:
+            found, about = Conversation(), particulars.NOTHING
+        found, about = self._with_others(found, about, others)
+        about = particulars.joined(about, pending.particulars)
+        if not (found.is_asked or found.is_answered):
+            tally.waiting.append(
+                PendingSample(pending.call, pending.probability, pending.promoted_by, pending.since, about)
+            )
+            return None
         return self._make(ref.call, found, about, pending.probability, pending.promoted_by, tally)
 
     def join(self, span: SpanKey, logged: Logged, journal: Journal, tally: Tally) -> Sample | None:
         """The sample of a call that waited for this content of a log record, once its response is here."""
         known = self._log_content.add(span, logged, journal)
         pending = self._pending.find(span, journal)
-        if pending is None or not (known.is_answered or pending.call.status != "ok"):
+        if pending is None:
+            return None
+        has_ended_badly = normalise.status_of(pending.call, log_content.reasons(known)) != "ok"
+        if not (known.is_answered or (has_ended_badly and known.is_asked)):
             return None
         self._pending.remove(span, journal)
         self._log_content.pop(span, journal)
@@ -164,17 +226,54 @@ class SampleCollector:
             self._outcomes["promoted"].inc(tally.forced)
         for _ in range(tally.with_content):
             self._coverage.add(1.0)
+        for pending in tally.waiting:
+            # Nobody undoes it any more.
+            self._pending.add(pending.call.span_key, pending, Journals().begin())
 
-    def expire(self, now: float) -> None:
-        """Give up calls whose content did not come, and unsampled ones that are too old."""
+    def expire(self, now: float) -> list[Sample]:
+        """Give up waiting for content, and unsampled calls that are too old; returns samples of what had come by then.
+
+        A prompt without an answer is one: the answer may be in no form that is read.
+        """
         self.unsampled.expire(now)
+        self._give_up(now)
+        found, self._late = self._late, []
+        return found
+
+    def _give_up(self, now: float) -> None:
+        # Nobody undoes it: what comes afterwards is too late.
+        journal, tally = Journals().begin(), Tally()
         for pending in self._pending.expire(now):
+            said = self._log_content.pop(pending.call.span_key, journal)
+            if said is not None and (said.is_asked or said.is_answered):
+                about, probability = pending.particulars, pending.probability
+                self._late.append(self._make(pending.call, said, about, probability, pending.promoted_by, tally))
+                continue
             self._outcomes["no_content"].inc()
             if _is_ordinary(pending.call):
                 self._coverage.add(0.0)
+        self.count(tally, now)
+
+    def _remember(self, ref: CallRef, span: SpanKey, found: Conversation, journal: Journal) -> None:
+        """Keep what a span tells of a call until the rest has come, or is given up."""
+        if found.is_asked or found.tools or found.system or found.documents:
+            size = ref.group.ends[ref.index] - ref.group.starts[ref.index]
+            self._log_content.add(span, Logged(places.DETAILS, found, int(size), ref.call.tenant), journal)
 
     def _content(self, ref: CallRef) -> tuple[Conversation, Particulars]:
         """What a call's span tells of its conversation, and what a sample has besides. Raises Malformed."""
+        try:
+            return self._read_content(ref)
+        except Malformed:
+            # The metrics need less of a span than a sample does.
+            group, index = ref.group, ref.index
+            try:
+                said = fast_content.readable(group.body, group.starts[index], group.ends[index])
+            except IndexError as error:
+                raise Malformed(CUT_OFF) from error
+            return said, particulars.NOTHING
+
+    def _read_content(self, ref: CallRef) -> tuple[Conversation, Particulars]:
         group, index, convention = ref.group, ref.index, ref.call.convention
         if convention == otel.CONVENTION.name:
             try:
@@ -222,6 +321,12 @@ class SampleCollector:
         return _sample(call, _with_reasons(said, call.finish_reasons), about, probability, promoted_by)
 
 
+def _is_late(ref: CallRef, tally: Tally) -> bool:
+    """Whether enough was read of this request."""
+    tally.read_bytes += int(ref.group.ends[ref.index] - ref.group.starts[ref.index])
+    return tally.read_bytes > MOST_AT_ONCE
+
+
 def _is_ordinary(call: Call) -> bool:
     """Whether content is to be expected of a call: servers seldom send it, and what failed may have none."""
     return call.layer != "server" and call.status == "ok"
@@ -246,9 +351,8 @@ def _sample(
     probability: float | None,
     promoted_by: str | None,
 ) -> Sample:
-    reason = call.finish_reasons[0] if call.finish_reasons else None
-    if reason is None and said.choices:
-        reason = said.choices[0].get("finish_reason")
+    # A record in a log that came after the call was counted may tell why it ended.
+    reasons = call.finish_reasons or log_content.reasons(said)
     return Sample(
         trace_id=call.trace_id.hex(),
         span_id=call.span_id.hex(),
@@ -258,13 +362,13 @@ def _sample(
         version=call.version or "unknown",
         layer=call.layer,
         operation=call.operation,
-        status=call.status,
+        status=normalise.status_of(call, reasons),
         prompt="",
         response="",
         inclusion_probability=probability,
         promoted_by=promoted_by,
         conversation_id=call.conversation_id,
-        finish_reason=reason,
+        finish_reason=reasons[0] if reasons else None,
         error_type=call.error_type,
         duration_s=call.duration_s,
         ttft_s=call.ttft_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exporters.traces.calls.call import Call, CallRef
+from exporters.traces.keep.pending_samples import PendingSample
 from telltale.records import Feedback
 
 
@@ -10,15 +11,14 @@ class Tally:
     """Calls, spans and outcomes of one request."""
 
     __slots__ = (
-        *("calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "evaluations", "forced"),
-        "not_sampled",
-        *("sampled", "tokens", "unsampled", "with_content"),
+        *("again", "calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "evaluations"),
+        *("forced", "late", "not_sampled", "read_bytes", "sampled", "unsampled", "waiting", "with_content"),
     )
 
     def __init__(self) -> None:
-        # Calls that were not counted before, and spans that give the tokens of a call that was.
+        # Calls that were not reported before, and further spans of such calls.
         self.calls: list[Call] = []
-        self.tokens: list[Call] = []
+        self.again: list[Call] = []
         # Spans by convention, and second spans of calls by the pair of conventions.
         self.conventions: dict[str, int] = {}
         self.duplicates: dict[str, int] = {}
@@ -34,6 +34,10 @@ class Tally:
         # Calls without a sample, and their spans, for which feedback may still ask.
         self.not_sampled = 0
         self.unsampled: list[CallRef] = []
+        # Bytes of kept spans; spans whose content is read beside the loop, and those of them that have none.
+        self.read_bytes = 0
+        self.late: list[tuple[CallRef, PendingSample, list[CallRef]]] = []
+        self.waiting: list[PendingSample] = []
 
     def add_duplicate(self, pair: str) -> None:
         """Count a second span of a call."""

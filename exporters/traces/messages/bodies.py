@@ -4,45 +4,62 @@ from __future__ import annotations
 
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
-from exporters.traces.messages import envelopes, media, parts
+from exporters.traces.messages import chunks, cut_off, envelopes, inputs, media, parts
 from exporters.traces.messages.joining import new_parts
+from exporters.traces.messages.placeholders import hides, hides_all
 from telltale.conversation import Conversation, Message, Part, Tool, text
 
 Fields = dict[str, Value]
 
-_TURNS = ("messages", "input", "contents", "prompt", "inputs", "input_messages")
+_TURNS = (
+    *("messages", "input", "contents", "prompt", "inputs", "input_messages"),
+    # Titan, embeddings of Cohere and LangChain, Vertex.
+    *("inputText", "texts", "instances", "text"),
+)
 _SYSTEM = (
     *("system", "systemPrompt", "system_prompt", "instructions", "system_instruction", "systemInstruction"),
-    "system_instructions",
+    *("system_instructions", "preamble"),
 )
+# Of a chat whose newest message stands by itself: Cohere's first API, Gemini's.
+_HISTORIES = ("chat_history", "history")
+# What holds the whole request or response.
+_WRAPPERS = ("body", "request", "response", "llm_request", "llm_response")
 _TOOLS = ("tools", "functions", "tool_definitions")
 _DOCUMENTS = ("documents", "context", "retrieved_documents")
 # Where a request lies inside what a sender wrote down.
 _INNER = ("config", "kwargs", "generate_content_config", "toolConfig", "tool_config")
-_ANSWERS = ("choices", "candidates", "output", "generations", "message", "outputs", "combined_chunk_content")
+_ANSWERS = (
+    *("choices", "candidates", "output", "generations", "message", "outputs", "combined_chunk_content"),
+    # Titan, AI21, Anthropic's text completions, Llama, Vertex.
+    *("results", "completions", "completion", "generation", "predictions"),
+)
 
 
 def request(value: Value) -> Conversation:
     """The conversation in a request's body, in plain messages or in text."""
-    parsed = attributes.loose(value)
+    parsed = cut_off.read(value, typed=True)
     found = Conversation()
     if not isinstance(parsed, dict):
         found.messages = _turns(parsed)
         return lifted(found)
-    body = parsed
-    if "args" in body and not any(name in body for name in _TURNS):
-        kwargs = body.get("kwargs")
-        body = kwargs if isinstance(kwargs, dict) else {}
+    body = _arguments(parsed)
     inner = [body, *(held for name in _INNER if isinstance(held := body.get(name), dict))]
     turns = next((body[name] for name in _TURNS if body.get(name)), None)
+    if turns is None and isinstance(body.get("message"), str):
+        earlier = next((held for name in _HISTORIES if isinstance(held := body.get(name), list)), [])
+        turns = [*earlier, {"role": "user", "content": body["message"]}]
     if turns is None and any(name in body for name in ("role", "content", "parts")):
         turns = [body]
     if isinstance(turns, dict) and any(name in turns for name in _TURNS):
         return request(turns)
     if turns is None and not any(name in body for name in _SYSTEM):
+        for name in _WRAPPERS:
+            wrapped = attributes.tree(body.get(name))
+            if wrapped:
+                return request(wrapped)
         # A body of no API that we know is kept whole, as text; one that names a model holds parameters alone.
-        if body and "model" not in body:
-            found.messages = [{"role": "user", "parts": [text(attributes.written(body))]}]
+        if not any(name in body for name in ("model", "modelId", *_TURNS)):
+            found.messages = [{"role": "user", "parts": made}] if (made := _written(body)) else []
         return found
     found.messages = _turns(turns)
     for fields in inner:
@@ -54,11 +71,14 @@ def request(value: Value) -> Conversation:
 
 def response(value: Value) -> list[Message]:
     """The answers in a response's body, in plain messages or in text: alternatives of each other."""
-    parsed = attributes.loose(value)
+    parsed = cut_off.read(value, answers=True, typed=True)
     if isinstance(parsed, list):
-        return _choices(parsed)
+        whole = chunks.whole(parsed)
+        return _choices(parsed) if whole is None else response(whole)
     if not isinstance(parsed, dict):
         return _some(envelopes.choice(parsed if isinstance(parsed, str) else None))
+    if _is_vectors(parsed) or _is_error(parsed):
+        return []
     for name in _ANSWERS:
         inner = parsed.get(name)
         if isinstance(inner, list) and inner:
@@ -74,26 +94,52 @@ def response(value: Value) -> list[Message]:
         return _some(envelopes.choice(turns[-1]))
     if any(name in parsed for name in _MESSAGE):
         return _some(envelopes.choice(parsed))
-    return [{"role": "assistant", "parts": [text(attributes.written(parsed))]}] if parsed else []
+    for name in _WRAPPERS:
+        inner = parsed.get(name)
+        if isinstance(inner, dict | str) and inner:
+            return response(inner)
+    found = _written(parsed)
+    return [{"role": "assistant", "parts": found}] if found else []
+
+
+def _written(body: Fields) -> list[Part]:
+    """A body of no API that we know, as text."""
+    return [text(attributes.written(media.without_media(body)))] if body and not hides_all(body) else []
+
+
+def _arguments(body: Fields) -> Fields:
+    """A body out of a function's arguments, `{args, kwargs}`."""
+    if "args" not in body or any(name in body for name in _TURNS):
+        return body
+    args, kwargs = body["args"], body.get("kwargs")
+    named = kwargs if isinstance(kwargs, dict) else {}
+    if named or not isinstance(args, list):
+        return named
+    return {"input": args[0]} if len(args) == 1 else body if args else {}
+
+
+def _is_error(body: Fields) -> bool:
+    """Whether it is a reply that a provider had no answer."""
+    return body.get("type") == "error" or (bool(body.get("error")) and not any(body.get(name) for name in _ANSWERS))
+
+
+def _is_vectors(body: Fields) -> bool:
+    """Whether it is a reply with embeddings, which are never kept."""
+    data = body.get("data")
+    if isinstance(data, list):
+        return any(isinstance(item, dict) and "embedding" in item for item in data)
+    return "embedding" in body or "embeddings" in body
 
 
 _MESSAGE = (
-    "content",
-    "parts",
-    "text",
-    "tool_calls",
-    "function_call",
-    "kwargs",
-    "refusal",
-    "functionCall",
-    "toolName",
-    "name",
+    *("content", "parts", "text", "blocks", "outputText", "generated_text"),
+    *("tool_calls", "function_call", "kwargs", "refusal", "functionCall", "toolName", "name"),
 )
 
 
 def system(value: Value) -> list[Part]:
     """System instructions: parts, a text, or a message around them."""
-    parsed = attributes.loose(value)
+    parsed = cut_off.read(value, typed=True)
     if isinstance(parsed, dict):
         inner = parsed.get("parts", parsed.get("content"))
         return parts.read(inner if inner is not None else parsed)
@@ -104,7 +150,7 @@ def system(value: Value) -> list[Part]:
 
 def tools(value: Value) -> list[Tool]:
     """Definitions of tools in OTel's, OpenAI's, Anthropic's, Bedrock's, Gemini's or Vercel's form."""
-    parsed = attributes.loose(value)
+    parsed = cut_off.read(value)
     if isinstance(parsed, dict):
         inner = next(
             (parsed[name] for name in ("tools", "function_declarations", "functionDeclarations") if name in parsed),
@@ -122,7 +168,9 @@ def tools(value: Value) -> list[Tool]:
 def documents(value: Value) -> list[Value]:
     """Retrieved passages as their sender wrote them, without media and vectors."""
     parsed = attributes.loose(value)
-    return [media.without_media(item) for item in parsed] if isinstance(parsed, list) else []
+    if not isinstance(parsed, list):
+        return []
+    return [media.without_media(item) for item in parsed if not hides_all(item)]
 
 
 def lifted(found: Conversation) -> Conversation:
@@ -140,9 +188,13 @@ def lifted(found: Conversation) -> Conversation:
 
 
 def _turns(value: Value) -> list[Message]:
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return [{"role": "user", "parts": [text("\n".join(str(item) for item in value))]}]
-    return envelopes.messages(value)
+    if isinstance(value, list) and value and isinstance(value[0], str) and all(isinstance(item, str) for item in value):
+        # LlamaIndex and others write each message as Python has it.
+        read: list[Value] = [cut_off.read(item, typed=True) for item in value]
+        if all(isinstance(item, dict) for item in read):
+            return envelopes.listed(read)
+    asked = inputs.read(value)
+    return asked if asked else envelopes.messages(value)
 
 
 def _choices(items: list[Value]) -> list[Message]:
@@ -190,7 +242,7 @@ def _some(choice: Message | None) -> list[Message]:
 def _finished(made: list[Message], body: Fields) -> list[Message]:
     """With the reason that stands beside the message."""
     for message in made:
-        for name in ("finish_reason", "stop_reason", "stopReason", "done_reason"):
+        for name in envelopes.FINISH:
             reason = body.get(name)
             if isinstance(reason, str) and reason and "finish_reason" not in message:
                 message["finish_reason"] = reason
@@ -207,13 +259,15 @@ def _tool(definition: Fields) -> Tool | None:
         return None
     made: Tool = {"name": name}
     description = definition.get("description")
-    if isinstance(description, str) and description:
+    if isinstance(description, str) and description and not hides(description):
         made["description"] = description
     schema = next((definition[key] for key in _SCHEMAS if definition.get(key) is not None), None)
     if isinstance(schema, dict) and schema.keys() == {"json"}:
         schema = schema["json"]
-    if schema is not None:
+    if schema is not None and not hides_all(schema):
         made["schema"] = media.without_media(attributes.loose(schema))
+    if definition.get("truncated") is True:
+        made["truncated"] = True
     return made
 
 

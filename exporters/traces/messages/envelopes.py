@@ -7,14 +7,15 @@ from collections.abc import Mapping
 
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
-from exporters.traces.messages import parts
+from exporters.traces.messages import cut_off, parts
 from exporters.traces.messages.joining import beyond
-from telltale.conversation import Message, Part, text
+from telltale.conversation import Message, Part
 
 ROLES = {
     "developer": "system", "human": "user", "model": "assistant", "ai": "assistant", "bot": "assistant",
     "chatbot": "assistant", "function": "tool", "HumanMessage": "user", "AIMessage": "assistant",
     "AIMessageChunk": "assistant", "SystemMessage": "system", "ToolMessage": "tool", "FunctionMessage": "tool",
+    "UserMessage": "user", "AssistantMessage": "assistant", "FunctionExecutionResultMessage": "tool",
 }  # fmt: skip
 _OWN_ROLES = ("system", "user", "assistant", "tool")
 # Items of OpenAI's Responses API, which stand beside messages and not in them.
@@ -22,7 +23,9 @@ _ASSISTANT_ITEMS = ("function_call", "custom_tool_call", "reasoning", "mcp_call"
 _RESULT_ITEMS = ("function_call_output", "custom_tool_call_output")
 _TEXTS = ("text", "output_text", "input_text")
 _NUMBER = re.compile(r"[0-9]{1,6}")
-_FINISH = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason")
+# LlamaIndex, Titan, TGI, Llama and Anthropic's text completions each have a word of their own.
+_CONTENTS = (*("content", "blocks", "text", "outputText", "generated_text", "generation", "completion"),)
+FINISH = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason", "completionReason")
 
 Fields = dict[str, Value]
 
@@ -32,7 +35,11 @@ def messages(value: Value, role: str = "user") -> list[Message]:
 
     A text is read as JSON once, as attributes have it; what stands inside a message stays what its sender typed.
     """
-    parsed = attributes.loose(value)
+    return listed(attributes.loose(value), role)
+
+
+def listed(parsed: Value, role: str = "user") -> list[Message]:
+    """As above, of what was read already."""
     if isinstance(parsed, list):
         if parsed and all(isinstance(item, list) for item in parsed):
             # LangChain's batches: of several prompts the first is this call's.
@@ -44,10 +51,12 @@ def messages(value: Value, role: str = "user") -> list[Message]:
 def of(value: Value, role: str = "user") -> list[Message]:
     """The messages that one item is: tool results stand in a message of role tool, whatever their sender's role."""
     if isinstance(value, str):
-        return [{"role": role, "parts": [text(value)]}] if value else []
+        return _spoken(role, value)
     if not isinstance(value, dict):
         return []
     value = _plain(value)
+    if value.get("kind") in ("request", "response") and isinstance(value.get("parts"), list):
+        return _of_pydantic(value)
     kind = value.get("type")
     if kind in _RESULT_ITEMS:
         return _split("tool", parts.read([value]), value)
@@ -59,12 +68,12 @@ def of(value: Value, role: str = "user") -> list[Message]:
 def choice(value: Value) -> Message | None:
     """One answer: a message, or the wrapper `{index, finish_reason, message}` with calls beside it or inside."""
     if isinstance(value, str):
-        return {"role": "assistant", "parts": [text(value)]} if value else None
+        return next(iter(_spoken("assistant", value)), None)
     if not isinstance(value, dict):
         return None
     inner = value.get("message", value.get("delta"))
     if isinstance(inner, str):
-        inner = attributes.loose(inner)
+        inner = cut_off.read(inner, answers=True, typed=True)
     if isinstance(inner, list | str):
         inner = {"content": inner}
     if not isinstance(inner, dict):
@@ -72,15 +81,17 @@ def choice(value: Value) -> Message | None:
         # Gemini's candidates hold the message as their content.
         inner = content if isinstance(content, dict) and "parts" in content else value
     inner = _plain(inner)
-    found = _parts(inner)
+    found = parts.without_thoughts(_parts(inner))
     if inner is not value:
         found += beyond(found, _calls(_list(value.get("tool_calls"))))
     message: Message = {"role": _role(inner, "assistant"), "parts": found}
-    finish = next((value[name] for name in _FINISH if isinstance(value.get(name), str)), None)
+    finish = next((value[name] for name in FINISH if isinstance(value.get(name), str)), None)
     if finish is None and inner is not value:
-        finish = next((inner[name] for name in _FINISH if isinstance(inner.get(name), str)), None)
+        finish = next((inner[name] for name in FINISH if isinstance(inner.get(name), str)), None)
     if isinstance(finish, str) and finish:
         message["finish_reason"] = finish
+    if found and inner.get("truncated") is True:
+        message["truncated"] = True
     return message if found or "finish_reason" in message else None
 
 
@@ -131,16 +142,18 @@ def written_parts(content: str, role: Value) -> Value:
     What a user types may look like parts. That is harmless of text and media, which stay with the user, and not of
     tool calls and results, which only a model and a tool make, whatever their sender calls the others.
     """
-    parsed = attributes.loose(content)
+    whose = _role({"role": role}, "user")
+    parsed = cut_off.read(content, typed=True, by=whose)
     if not isinstance(parsed, list) or not all(isinstance(item, dict) and _is_part(item) for item in parsed):
         return content
     read = parts.read(parsed)
-    spoken = _role({"role": role}, "user") not in ("assistant", "tool")
+    spoken = whose not in ("assistant", "tool")
     return content if spoken and any(str(part["type"]).startswith(("tool_", "json")) for part in read) else parsed
 
 
 def _is_part(item: Fields) -> bool:
-    return "type" in item or (len(item) == 1 and (next(iter(item)) == "text" or next(iter(item)) in parts.NAMED))
+    names = [name for name in item if name != "truncated"]
+    return "type" in item or (len(names) == 1 and (names[0] == "text" or names[0] in parts.NAMED))
 
 
 def _plain(value: Fields) -> Fields:
@@ -154,6 +167,27 @@ def _plain(value: Fields) -> Fields:
     if value.keys() == {"type", "data"} and isinstance(data, dict):
         return {**data, "role": data.get("role") or value["type"]}
     return value
+
+
+def _of_pydantic(value: Fields) -> list[Message]:
+    """pydantic-ai's own requests, whose parts say by whom they are, and its responses."""
+    if value["kind"] == "response":
+        return _split("assistant", _parts(value), value)
+    made: list[Message] = []
+    for part in _list(value["parts"]):
+        kind = part.get("part_kind") if isinstance(part, dict) else None
+        found = parts.read([part])
+        if found:
+            role = "tool" if kind == "tool-return" else "system" if kind == "system-prompt" else "user"
+            made.append({"role": role, "parts": found})
+    return made
+
+
+def _spoken(role: str, said: str) -> list[Message]:
+    found = parts.read(said)
+    if role == "assistant":
+        found = parts.without_thoughts(found)
+    return [{"role": role, "parts": found}] if found else []
 
 
 def _role(message: Fields, default: str) -> str:
@@ -181,12 +215,14 @@ def _parts(message: Fields) -> list[Part]:
         for part in parts.read({"type": "reasoning", "content": message[name]})
     ]
     if _is_result(message):
-        return [
-            *found,
-            parts.tool_result(message.get("content", message.get("parts")), _answered(message), message.get("name")),
-        ]
+        result = parts.tool_result(
+            message.get("content", message.get("parts")), _answered(message), message.get("name")
+        )
+        if message.get("truncated") is True:
+            result["truncated"] = True
+        return [*found, result]
     content = message.get("parts")
-    found += parts.read(content if content is not None else message.get("content", message.get("text")))
+    found += parts.read(content if content is not None else _content_of(message))
     for holder in (message, more):
         refusal = holder.get("refusal")
         if isinstance(refusal, str) and refusal:
@@ -198,6 +234,18 @@ def _parts(message: Fields) -> list[Part]:
     # Some write a call both as a part and beside the parts.
     found += beyond(found, _calls(_list(calls)))
     return found + beyond(found, _calls([old] if isinstance(old, dict) else []))
+
+
+def _content_of(message: Fields) -> Value:
+    """A message's content, under the name that its API has for it."""
+    for name in _CONTENTS:
+        if name in message:
+            return message[name]
+    data = message.get("data")
+    if isinstance(data, dict):
+        return data.get("text")
+    # What an error has under this name, nobody said.
+    return message.get("message") if "role" in message else None
 
 
 def _calls(items: list[Value]) -> list[Part]:
@@ -220,6 +268,8 @@ def _answered(message: Fields) -> Value:
 
 def _split(role: str, found: list[Part], message: Fields) -> list[Message]:
     """Tool results in a message of their own, before what else its sender put beside them."""
+    if role == "assistant":
+        found = parts.without_thoughts(found)
     results = [part for part in found if part["type"] == "tool_call_response" and "server" not in part]
     rest = [part for part in found if not (part["type"] == "tool_call_response" and "server" not in part)]
     made: list[Message] = []
@@ -234,6 +284,9 @@ def _split(role: str, found: list[Part], message: Fields) -> list[Message]:
         if isinstance(finish, str) and finish:
             last["finish_reason"] = finish
         made.append(last)
+    if made and message.get("truncated") is True:
+        # Its sender cut what followed.
+        made[-1]["truncated"] = True
     return made
 
 

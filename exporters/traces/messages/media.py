@@ -72,7 +72,7 @@ def _inner(modality: str) -> Callable[[Fields], Part | None]:
         data = next(
             (
                 held[name]
-                for name in ("bytes", "data", "fileUri", "file_uri", "uri", "s3Location", "text")
+                for name in ("bytes", "data", "fileUri", "file_uri", "uri", "url", "s3Location", "text")
                 if name in held
             ),
             None,
@@ -81,14 +81,14 @@ def _inner(modality: str) -> Callable[[Fields], Part | None]:
             return {"type": "text", "content": held["text"]}
         mime = _mime(fields, data)
         found = modality or _modality(fields, "", mime)
-        is_blob = "bytes" in held or "data" in held
+        is_blob = "bytes" in held or "data" in held or (isinstance(data, str) and data.startswith("data:"))
         return _named("blob" if is_blob else "uri", found, mime, data)
 
     return read
 
 
 NAMED: dict[str, Callable[[Fields], Part | None]] = {
-    **dict.fromkeys(("inlineData", "inline_data", "fileData", "file_data"), _inner("")),
+    **dict.fromkeys(("inlineData", "inline_data", "fileData", "file_data", "media"), _inner("")),
     **{name: _inner(name) for name in ("image", "video", "audio", "document")},
 }
 
@@ -122,7 +122,7 @@ def _source(fields: Fields, kind: str) -> Value:
 def _mime(fields: Fields, source: Value) -> str:
     candidates = [fields, *(inner for inner in fields.values() if isinstance(inner, dict))]
     for found in candidates:
-        for name in ("mime_type", "mimeType", "media_type", "mediaType", "format"):
+        for name in ("mime_type", "mimeType", "media_type", "mediaType", "contentType", "format"):
             mime = found.get(name)
             if isinstance(mime, str) and mime:
                 return mime

@@ -7,9 +7,9 @@ from typing import Final
 
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Event, Value
-from exporters.traces.messages import bodies, envelopes, parts
+from exporters.traces.messages import bodies, cut_off, envelopes, inputs, parts
 from exporters.traces.messages.joining import complete, join, new_parts
-from telltale.conversation import Conversation, Message, text
+from telltale.conversation import Conversation, Message
 
 Attributes = Mapping[str, Value]
 
@@ -27,24 +27,28 @@ TURNS: Final = {
 
 def _plain(value: Value) -> Conversation:
     """Messages, or a text, that a person or a program may have typed: what a text holds is not looked into."""
-    return bodies.lifted(Conversation(messages=envelopes.messages(value)))
+    return bodies.lifted(Conversation(messages=envelopes.listed(cut_off.read(value))))
 
 
 def _typed(value: Value) -> Conversation:
-    return Conversation(messages=[{"role": "user", "parts": parts.read(value)}] if isinstance(value, str) else [])
+    return Conversation(messages=inputs.read([value]))
 
 
 def _texts(value: Value) -> Conversation:
     found = value if isinstance(value, list) else attributes.loose(value)
-    if not isinstance(found, list):
-        found = [found]
-    return Conversation(messages=[turn for item in found if isinstance(item, str) for turn in envelopes.of(item)])
+    return Conversation(messages=inputs.read(found if isinstance(found, list) else [found]))
+
+
+def _quoted(value: Value) -> Conversation:
+    """Values that Vercel's AI SDK embeds, each as JSON."""
+    found = value if isinstance(value, list) else [value]
+    return Conversation(messages=inputs.read([attributes.loose(item) for item in found]))
 
 
 def _chat_context(value: Value) -> Conversation:
     """LiveKit's `{items: [{type: message, role, content: [text]}]}`."""
-    context = attributes.tree(value)
-    return _plain(context.get("items", context.get("messages")))
+    context = cut_off.read(value)
+    return _plain(context.get("items", context.get("messages"))) if isinstance(context, dict) else Conversation()
 
 
 def _answer(value: Value) -> list[Message]:
@@ -53,13 +57,14 @@ def _answer(value: Value) -> list[Message]:
 
 def _output(value: Value) -> list[Message]:
     """Messages of an answer, each an alternative."""
-    parsed = attributes.loose(value)
+    parsed = cut_off.read(value, answers=True)
     items = parsed if isinstance(parsed, list) else [parsed]
     return [message for item in items if (message := envelopes.choice(item)) is not None]
 
 
 def _said(value: Value) -> list[Message]:
-    return [{"role": "assistant", "parts": [text(value)]}] if isinstance(value, str) and value else []
+    found = parts.read(value) if isinstance(value, str) else []
+    return [{"role": "assistant", "parts": found}] if found else []
 
 
 SYSTEM: Final[tuple[str, ...]] = ("gen_ai.system_instructions", "lk.instructions")
@@ -68,6 +73,7 @@ TOOLS: Final[tuple[str, ...]] = (
     "ai.prompt.tools",
     "gen_ai.request.tools",
     "mlflow.chat.tools",
+    "tools",
 )
 _INDEXED_TOOLS: Final = (("llm.tools.", "tool."), ("llm.request.functions.", ""))
 DOCUMENTS: Final[tuple[str, ...]] = ("gen_ai.retrieval.documents",)
@@ -89,11 +95,11 @@ def of_span(a: Attributes, events: Iterable[Event] = ()) -> Conversation:
 def of_record(name: str, values: Attributes, body: Value) -> Conversation:
     """What one log record or span event tells of a conversation; its body may be JSON, an object, or nothing."""
     if name == DETAILS:
-        event = values if any(key in values for key in MESSAGES) else attributes.tree(body) or values
+        event = values if any(key in values for key in MESSAGES) else _tree(body, name) or values
         found = _plain(event.get("gen_ai.input.messages"))
         found.choices = _output(event.get("gen_ai.output.messages"))
         return _beside(found, event)
-    event = dict(attributes.tree(values.get("gen_ai.event.content")) or attributes.tree(body) or values)
+    event = dict(_tree(values.get("gen_ai.event.content"), name) or _tree(body, name) or values)
     if name == CHOICE:
         answer = envelopes.choice(event)
         return Conversation(choices=[answer] if answer else [])
@@ -104,6 +110,11 @@ def of_record(name: str, values: Attributes, body: Value) -> Conversation:
     if isinstance(event.get("content"), str):
         event["content"] = envelopes.written_parts(str(event["content"]), event["role"])
     return bodies.lifted(Conversation(messages=envelopes.of(event, role)))
+
+
+def _tree(value: Value, name: str) -> dict[str, Value]:
+    found = cut_off.read(value, answers=name == CHOICE)
+    return found if isinstance(found, dict) else {}
 
 
 def of_events(events: Iterable[Event]) -> Conversation:
@@ -138,13 +149,19 @@ def _asked(a: Attributes) -> Conversation:
 def _asked_otherwise(a: Attributes) -> Conversation:
     for prefix, infix in (("gen_ai.prompt.", ""), ("llm.input_messages.", "message.")):
         rows = envelopes.indexed(a, prefix, infix)
-        if rows:
-            return bodies.lifted(Conversation(messages=[turn for row in rows for turn in envelopes.of(row)]))
+        turns = [turn for row in rows for turn in envelopes.of(row)]
+        if turns:
+            return bodies.lifted(Conversation(messages=turns))
+    for prefix, name in _INDEXED_TEXTS:
+        # As with tools below: most have none.
+        rows = envelopes.indexed(a, prefix) if f"{prefix}0.{name}" in a else []
+        asked = inputs.read([row[name] for row in rows if isinstance(row, dict) and isinstance(row.get(name), str)])
+        if asked:
+            return Conversation(messages=asked)
     for key, read in OTHER_INPUTS:
         if key in a and (found := read(a[key])).messages:
             return found
-    texts = [row for row in envelopes.indexed(a, "embedding.embeddings.") if isinstance(row, dict)]
-    return Conversation(messages=[turn for row in texts for turn in envelopes.of(row.get("embedding.text"))])
+    return Conversation()
 
 
 def _answered(places: Iterable[list[Message]]) -> list[Message]:
@@ -162,6 +179,7 @@ def _answers(a: Attributes) -> Iterator[list[Message]]:
         if key in a:
             yield read(a[key])
     yield _vercel(a)
+    yield _livekit(a)
 
 
 def _other_answers(a: Attributes) -> Iterator[list[Message]]:
@@ -174,12 +192,13 @@ def _other_answers(a: Attributes) -> Iterator[list[Message]]:
             yield read(a[key])
 
 
+_INDEXED_TEXTS: Final = (("llm.prompts.", "prompt.text"), ("embedding.embeddings.", "embedding.text"))
 _INDEXED_OUTPUTS = (("gen_ai.completion.", ""), ("llm.output_messages.", "message."), ("llm.choices.", "completion."))
 
 
 def _logged(value: Value) -> Iterator[tuple[str, dict[str, Value]]]:
     """Logfire's list of the older events, as JSON."""
-    parsed = attributes.loose(value)
+    parsed = cut_off.read(value)
     for event in parsed if isinstance(parsed, list) else []:
         if isinstance(event, dict):
             yield str(event.get("event.name")), event
@@ -203,12 +222,24 @@ def _vercel(a: Attributes) -> list[Message]:
         if a.get("ai.response.reasoning")
         else []
     )
-    found += parts.read(a.get("ai.response.text")) or parts.read(a.get("ai.response.object"))
-    files, calls = attributes.loose(a.get("ai.response.files")), attributes.loose(a.get("ai.response.toolCalls"))
+    for name in ("ai.response.text", "ai.response.object", "ai.result.text", "ai.result.object"):
+        if name in a and (said := parts.read(a[name])):
+            found += said
+            break
+    files = cut_off.read(a.get("ai.response.files"))
+    calls = cut_off.read(a.get("ai.response.toolCalls") or a.get("ai.result.toolCalls"))
     found += parts.read(
         [{"type": "file", **file} for file in files if isinstance(file, dict)] if isinstance(files, list) else []
     )
     found += [call for item in (calls if isinstance(calls, list) else []) if (call := parts.called(item)) is not None]
+    return [{"role": "assistant", "parts": found}] if found else []
+
+
+def _livekit(a: Attributes) -> list[Message]:
+    """LiveKit has an answer's text and its calls of tools apart, of which each may be JSON of its own."""
+    calls = cut_off.read(a.get("lk.response.function_calls"))
+    items = [attributes.loose(call) for call in calls] if isinstance(calls, list) else []
+    found = parts.read(a.get("lk.response.text")) + [call for item in items if (call := parts.called(item)) is not None]
     return [{"role": "assistant", "parts": found}] if found else []
 
 
@@ -249,14 +280,18 @@ INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
 OTHER_INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
     ("gen_ai.prompt", bodies.request),
     ("llm.prompts", _texts),
-    ("llm.prompts.0.prompt.text", _typed),
     ("request_data", bodies.request),
     ("pydantic_ai.all_messages", _plain),
     ("input.value", bodies.request),
+    ("braintrust.input_json", bodies.request),
     ("user_prompt", _typed),
     ("inputs", _typed),
-    ("ai.value", _typed),
-    ("ai.values", _texts),
+    ("ai.value", _quoted),
+    ("ai.values", _quoted),
+    ("new_context", _typed),
+    ("lk.user_input", _typed),
+    # Of Pipecat, and of many by hand.
+    ("input", bodies.request),
 )
 OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
     ("gen_ai.output.messages", _output),
@@ -265,12 +300,13 @@ OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
     ("gcp.vertex.agent.llm_response", _answer),
     ("genkit:output", _answer),
     ("flue.turn.output", _answer),
-    ("lk.response.text", _said),
     ("events", _logged_output),
 )
 OTHER_OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
     ("gen_ai.completion", _answer),
     ("response_data", _answer),
     ("output.value", _answer),
+    ("braintrust.output_json", _answer),
     ("response.model_output", _said),
+    ("output", _answer),
 )

@@ -19,8 +19,9 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from exporters.traces.decode.bodies import Refused
-from exporters.traces.receive import http2, listener
+from exporters.traces.decode.bodies import Reason, Refused, decompress
+from exporters.traces.decode.protobuf import Malformed
+from exporters.traces.receive import health, http2, listener
 from exporters.traces.receive.http2 import Stream
 from exporters.traces.receive.listener import Server
 from exporters.traces.receive.receiver import ExportRequest, Receiver, Signal
@@ -35,12 +36,25 @@ SIGNALS: dict[bytes, Signal] = {
     f"{PACKAGE}logs.v1.LogsService/Export".encode(): "logs",
     f"{PACKAGE}metrics.v1.MetricsService/Export".encode(): "metrics",
 }
+SERVICES = {"", *(path.decode()[1:].partition("/")[0] for path in SIGNALS)}
+HEALTH = (health.CHECK, health.WATCH)
+# Services of gRPC itself, which tools ask for to see what there is.
+OF_GRPC = b"/grpc."
 ENCODINGS = b"identity,gzip,deflate,zstd"
 # The prefix of a message: a flag (compressed) and its length.
 PREFIX_SIZE = 5
 
 HEAD = http2.block([(b":status", b"200"), (b"content-type", b"application/grpc")])
 DONE = http2.block([(b"grpc-status", b"0")])
+CLOSING = http2.block([(b"grpc-status", b"14"), (b"grpc-message", b"the collector stops")])
+NO_SERVICE = http2.block(
+    [
+        (b":status", b"200"),
+        (b"content-type", b"application/grpc"),
+        (b"grpc-status", b"5"),
+        (b"grpc-message", b"no such service"),
+    ]
+)
 NOT_GRPC = http2.block([(b":status", b"%d" % STATUSES["content_type"].http)])
 # Of a refusal's message: it must fit into one frame of headers.
 MAX_MESSAGE = 1000
@@ -71,6 +85,8 @@ class Connection(listener.Connection):
         self._in_turn = False
         # Calls that have no response yet.
         self._exporting = 0
+        # Those that watch a service's health, with what they were told.
+        self._watching: dict[Stream, bytes] = {}
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -121,12 +137,17 @@ class Connection(listener.Connection):
             if now > stream.since + REQUEST_S and (stream.responded or not stream.ended):
                 self._http2.reset(stream, http2.CANCEL)
                 self._release(stream)
+        self._tell_watching()
         self._flush()
 
     def finish(self) -> None:
         """Close once the calls in flight have their responses."""
         self._closing = True
         self._http2.close()
+        for stream in self._watching:
+            # Trailers: its headers were sent.
+            self._http2.respond(stream, CLOSING)
+        self._watching.clear()
         self._flush()
 
     def _flush(self) -> None:
@@ -140,15 +161,22 @@ class Connection(listener.Connection):
         if stream.exporting:
             return
         if stream.gone:
+            self._watching.pop(stream, None)
             self._http2.drop(stream)
             self._release(stream)
             return
+        if stream in self._watching:
+            return
         try:
-            signal = _signal(stream)
+            is_health = stream.fields[b":path"] in HEALTH and _is_grpc(stream)
+            signal = "traces" if is_health else _signal(stream)
             if stream.size > stream.reserved:
                 self._receiver.reserve(stream.size - stream.reserved)
                 stream.reserved = stream.size
-            self._check_size(stream)
+            self._check_size(stream, health.MAX_BODY if is_health else self._limit)
+            if is_health and stream.ended:
+                self._tell_health(stream)
+                return
             request = _request(stream, signal) if stream.ended else None
         except Refused as refusal:
             self._receiver.refuse(refusal, partial(self._reply, stream))
@@ -162,12 +190,41 @@ class Connection(listener.Connection):
                     self._server.room.work(self)
                 self._receiver.export(request, partial(self._reply, stream))
 
-    def _check_size(self, stream: Stream) -> None:
+    def _tell_health(self, stream: Stream) -> None:
+        """Respond to a check of a service's health, or begin to respond to a watch. Raises Refused."""
+        encoding, body = _message(stream)
+        try:
+            name = health.service(decompress(body, encoding, health.MAX_BODY))
+        except Malformed as error:
+            raise Refused("malformed", f"no HealthCheckRequest: {error}") from error
+        told = self._health() if name in SERVICES else health.SERVICE_UNKNOWN
+        if stream.fields[b":path"] == health.WATCH:
+            self._watching[stream] = told
+            self._http2.push(stream, HEAD, _framed(told))
+        elif name in SERVICES:
+            self._http2.respond(stream, HEAD, _framed(told), DONE)
+        else:
+            self._http2.respond(stream, NO_SERVICE)
+        self._release(stream)
+
+    def _health(self) -> bytes:
+        return health.SERVING if self._receiver.unready() is None else health.NOT_SERVING
+
+    def _tell_watching(self) -> None:
+        """Tell of a change, whoever has read what came before."""
+        known = {stream: told for stream, told in self._watching.items() if told != health.SERVICE_UNKNOWN}
+        now = self._health() if known else b""
+        for stream, told in known.items():
+            if told != now and not stream.unsent:
+                self._watching[stream] = now
+                self._http2.push(stream, b"", _framed(now))
+
+    def _check_size(self, stream: Stream, limit: int) -> None:
         """Refuse what is announced as too large before it arrives."""
         if stream.size >= PREFIX_SIZE:
             size = struct.unpack_from(">I", _prefix(stream), 1)[0]
-            if size > self._limit:
-                raise Refused("too_large", f"the message is larger than {self._limit} bytes")
+            if size > limit:
+                raise Refused("too_large", f"the message is larger than {limit} bytes")
             if stream.size > PREFIX_SIZE + size:
                 raise Refused("malformed", "more than one message in a call")
 
@@ -178,8 +235,7 @@ class Connection(listener.Connection):
             if not self._exporting:
                 self._server.room.wait(self)
         if not isinstance(outcome, Refused):
-            message = outcome.SerializeToString()
-            self._http2.respond(stream, HEAD, struct.pack(">BI", 0, len(message)) + message, DONE)
+            self._http2.respond(stream, HEAD, _framed(outcome.SerializeToString()), DONE)
         elif _is_grpc(stream):
             self._http2.respond(stream, _trailers(outcome))
         else:
@@ -195,6 +251,10 @@ class Connection(listener.Connection):
         stream.chunks.clear()
 
 
+def _framed(message: bytes) -> bytes:
+    return struct.pack(">BI", 0, len(message)) + message
+
+
 def _is_grpc(stream: Stream) -> bool:
     fields = stream.fields
     return fields[b":method"] == b"POST" and fields.get(b"content-type", b"").startswith(b"application/grpc")
@@ -203,11 +263,13 @@ def _is_grpc(stream: Stream) -> bool:
 def _signal(stream: Stream) -> Signal:
     """Which of OTLP's services is called. Raises Refused."""
     if not _is_grpc(stream):
-        raise Refused("content_type", "this is not a gRPC call")
+        reason: Reason = "content_type" if stream.fields[b":method"] == b"POST" else "method_not_allowed"
+        raise Refused(reason, "this is not a gRPC call")
     path = stream.fields[b":path"]
     signal = SIGNALS.get(path)
     if signal is None:
-        raise Refused("not_found", f"no such method: {path.decode('latin-1')}")
+        why = f"no such method: {path.decode('latin-1')}"
+        raise Refused("probe" if path.startswith(OF_GRPC) else "not_found", why)
     return signal
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from google.protobuf import json_format
@@ -12,24 +12,18 @@ from google.rpc.status_pb2 import Status
 from prometheus_client import CollectorRegistry
 
 from exporters.traces.decode.bodies import Refused
+from exporters.traces.receive import paths
+from exporters.traces.receive.cors import Cors
 from exporters.traces.receive.http1 import TEXT, Request
-from exporters.traces.receive.langfuse_scores import INGESTION, SCORES
-from exporters.traces.receive.receiver import ExportRequest, Receiver, Signal
+from exporters.traces.receive.langfuse_scores import INGESTION
+from exporters.traces.receive.paths import SIGNALS
+from exporters.traces.receive.receiver import ExportRequest, Receiver
 from exporters.traces.receive.score_intake import StoredScores
 from exporters.traces.receive.statuses import RETRY_AFTER_S, STATUSES
 from telltale.serving import pages
 
 JSON = "application/json"
 PROTOBUF = b"application/x-protobuf"
-SIGNALS: dict[str, Signal] = {
-    "/v1/traces": "traces",
-    "/api/public/otel/v1/traces": "traces",
-    "/v1/logs": "logs",
-    "/v1/metrics": "metrics",
-    SCORES: "scores",
-    INGESTION: "scores",
-}
-WHERE = "POST to /v1/traces or /v1/logs"
 # Bytes of the body that a request for a page may have.
 MAX_BODY = 65536
 
@@ -37,16 +31,23 @@ MAX_BODY = 65536
 class Otlp:
     """OTLP/HTTP and Langfuse's paths, on top of HTTP/1.1."""
 
-    def __init__(self, receiver: Receiver, limit: int) -> None:
-        """`limit`: bytes of the largest body."""
+    def __init__(self, receiver: Receiver, limit: int, cors_origins: Collection[str] = ()) -> None:
+        """`limit`: bytes of the largest body; `cors_origins`: see `Cors`."""
         self._receiver = receiver
         self._limit = limit
+        self._cors = Cors(cors_origins)
 
     def on_headers(self, request: Request) -> None:
+        request.always = self._cors.fields(request.field(b"origin"))
+        preflight = self._cors.preflight(request)
+        if preflight is not None:
+            # Whatever the path: the page's script can read why the request that follows is refused.
+            request.respond(200, TEXT, b"", *preflight)
+            return
         if request.method != "POST":
-            self._refuse(request, Refused("method_not_allowed", WHERE))
+            self._refuse(request, Refused("method_not_allowed", paths.refusal(_path(request))))
         elif _path(request) not in SIGNALS:
-            self._refuse(request, Refused("not_found", WHERE))
+            self._refuse(request, _not_found(request))
         elif request.announced > self._limit:
             self._refuse(request, self._too_large())
 
@@ -114,6 +115,17 @@ def _path(request: Request) -> str:
     return request.path.rstrip("/")
 
 
+def _not_found(request: Request) -> Refused:
+    """A sender's request costs calls; of others, scanners', it is as well to say so."""
+    path = _path(request)
+    is_senders = _media(request) == PROTOBUF.decode() or paths.meant(path) is not None
+    return Refused("not_found" if is_senders else "probe", paths.refusal(path))
+
+
+def _media(request: Request) -> str:
+    return request.field(b"content-type").partition(";")[0].strip().lower()
+
+
 def _reply(request: Request, outcome: Message | Refused) -> None:
     if isinstance(outcome, Refused):
         _reply_refusal(request, outcome)
@@ -149,7 +161,7 @@ def _reply_refusal(request: Request, refusal: Refused) -> None:
 
 def _send(request: Request, status: int, message: Message, *more: tuple[bytes, bytes]) -> None:
     """In the form in which the request came."""
-    if request.field(b"content-type").partition(";")[0].strip().lower() == JSON:
+    if _media(request) == JSON:
         request.respond(status, JSON.encode(), json_format.MessageToJson(message).encode(), *more)
     else:
         request.respond(status, PROTOBUF, message.SerializeToString(), *more)

@@ -23,6 +23,8 @@ class Status:
 STATUSES: dict[Reason, Status] = {
     "malformed": Status(400, codes.INVALID_ARGUMENT),
     "unauthenticated": Status(401, codes.UNAUTHENTICATED),
+    # What asks what there is here, and sends no calls.
+    "probe": Status(404, codes.UNIMPLEMENTED),
     "not_found": Status(404, codes.UNIMPLEMENTED),
     "method_not_allowed": Status(405, codes.UNIMPLEMENTED),
     "too_large": Status(413, codes.RESOURCE_EXHAUSTED),

@@ -13,7 +13,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from exporters.traces.decode import bounds
+from exporters.traces.decode import bounds, otlp_logs
+from exporters.traces.decode.faults import Faults
 from exporters.traces.decode.otlp_json import varint
 from exporters.traces.decode.protobuf import Malformed
 
@@ -69,12 +70,23 @@ def test_what_cannot_be_counted_is_no_message(garbage: bytes, cut: int) -> None:
                     ExportLogsServiceRequest.FromString(body)
 
 
-def test_values_within_values_without_end_are_refused() -> None:
+def test_values_within_values_without_end_are_refused_with_their_record() -> None:
     body = AnyValue(int_value=1).SerializeToString()
-    for _ in range(40_000):
+    for _ in range(1000):
         body = field(5, field(1, body))
-    with pytest.raises(Malformed, match="deeply"):
-        bounds.logs(field(1, field(2, field(2, field(5, body)))), ExportLogsServiceRequest, 1)
+    # Long enough that what is in records is counted.
+    long = field(2, field(5, field(1, bytes(200_000))))
+    request = field(1, field(2, long + field(2, field(5, body)) + long))
+    bounds.logs(request, ExportLogsServiceRequest, 10)
+    faults = Faults()
+    assert (otlp_logs.number(otlp_logs.read(request, faults)), faults.count) == (2, 1)
+
+
+def test_what_cannot_be_counted_counts_as_what_it_could_be() -> None:
+    """A group's tag first, which is not read, hides no fields behind it."""
+    record = b"\x0b" + b"\x32\0" * 200_000
+    with pytest.raises(bounds.TooMany, match="fields"):
+        bounds.logs(field(1, field(2, field(2, record))), ExportLogsServiceRequest, 10)
 
 
 TREES: st.SearchStrategy[object] = st.recursive(

@@ -19,7 +19,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from exporters.traces.calls import fast_path, log_content, normalise
 from exporters.traces.calls.call import Call
-from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.calls.grouping import by_call
+from exporters.traces.calls.whole_call import joined
 from exporters.traces.conventions import particulars
 from exporters.traces.conventions.particulars import Particulars
 from exporters.traces.decode import bodies, spans
@@ -44,6 +45,8 @@ UNKNOWABLE = {
 USER = "user-42"
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 PARAMETERS = ("temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty")
+# How far a time to the first token may be off: what a clock tells twice, and an interpreter that loads modules then.
+CLOCK_S, LATE_S = 0.005, 1.5
 # More messages than an SDK's default of 128 attributes holds.
 MANY = 60
 CONTEXT = normalise.Context(None, ("tenant.id", "tenant", "langfuse.trace.metadata.tenant"), {})
@@ -61,7 +64,7 @@ class Decoded:
 
 
 def read_case(corpus: Path, manifest: dict[str, Any], case: str) -> Decoded:
-    decoded, recent = Decoded(), CallDeduplicator()
+    decoded = Decoded()
     found: list[tuple[Call, spans.Span]] = []
     from_logs: dict[tuple[bytes, bytes], Conversation] = defaultdict(Conversation)
     for payload in (payload for payload in manifest["payloads"] if payload["case_id"] == case):
@@ -82,14 +85,19 @@ def read_case(corpus: Path, manifest: dict[str, Any], case: str) -> Decoded:
             if (span := ref.group.span(ref.index)).name not in BY_HAND.get(case, [])
         )
     found.sort(key=lambda item: item[0].convention == "anthropic")
-    for call, span in found:
-        if recent.find(call):
-            decoded.duplicates += 1
-            continue
-        recent.add(call)
+    calls = [call for call, _ in found]
+    # In the order in which they came: emulated cases know no other.
+    for spans_of_call in sorted(by_call(calls), key=lambda group: min(map(calls.index, group.calls))):
+        call = joined(spans_of_call)
         decoded.calls.append(call)
-        said = normalise.read_conversation(span)
-        decoded.said[call.span_id] = complete(said, from_logs[call.trace_id, call.span_id])
+        decoded.duplicates += len(spans_of_call.calls) - 1
+        of_call = [span for one, span in found if one in spans_of_call.calls]
+        said = [complete(normalise.read_conversation(span), from_logs[span.trace_id, span.span_id]) for span in of_call]
+        # The span that tells most, if it tells of the conversation.
+        order = sorted(range(len(of_call)), key=lambda place: of_call[place].span_id != call.span_id)
+        at = max(order, key=lambda place: (said[place].is_answered, said[place].is_asked))
+        decoded.said[call.span_id] = said[at]
+        span = of_call[at]
         decoded.about[call.span_id] = particulars.read(span.resource, span.attributes, (), call.convention)
     if not case.startswith("emulated"):
         decoded.calls.sort(key=lambda call: call.start_unix_s)
@@ -134,7 +142,7 @@ def verdicts(call: Call, said: Conversation, about: Particulars, truth: dict[str
         yield "error type", _same(call.error_type, "rate_limit")
     yield "ttft", _ttft(call, truth)
     if ended_well and truth.get("finish_reason"):
-        yield "finish", _finish(call, truth["finish_reason"])
+        yield "finish", _finish(call.finish_reasons or log_content.reasons(said), truth["finish_reason"])
     yield from _content(texts.of(said), truth, ended_well)
     yield from _messages(said, truth, ended_well)
     yield from _particulars(about, truth)
@@ -163,18 +171,23 @@ def _ttft(call: Call, truth: dict[str, Any]) -> str:
         return "right" if call.ttft_s is None else "wrong"
     if call.ttft_s is None:
         return "absent"
-    return "right" if truth["server_ttft_s"] - 0.03 <= call.ttft_s <= truth["server_ttft_s"] + 3 else "wrong"
+    # The client waited from its own start to the first token that the provider sent, by the clock of both.
+    sent = truth.get("t_start_ns", call.start_unix_s * 1e9) / 1e9 + truth["server_ttft_s"]
+    waited = sent - call.start_unix_s
+    return "right" if waited - CLOCK_S <= call.ttft_s <= waited + LATE_S else "wrong"
 
 
-def _finish(call: Call, reason: str) -> str:
-    if not call.finish_reasons:
+def _finish(told: tuple[str, ...], reason: str) -> str:
+    if not told:
         return "absent"
     same = {
-        "tool_calls": ("tool_calls", "tool_call"),
+        # Strands says other providers' reasons in Bedrock's words.
+        "stop": ("stop", "end_turn"),
+        "tool_calls": ("tool_calls", "tool_call", "tool_use"),
         "end_turn": ("end_turn", "stop"),
         "tool_use": ("tool_use", "tool_call", "tool_calls"),
     }
-    return "right" if call.finish_reasons[0] in (reason, *same.get(reason, ())) else "wrong"
+    return "right" if told[0] in (reason, *same.get(reason, ())) else "wrong"
 
 
 def _content(content: tuple[str, str], truth: dict[str, Any], ended_well: bool) -> Iterator[tuple[str, str]]:

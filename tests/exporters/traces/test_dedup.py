@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporters.traces.calls.call import Call
-from exporters.traces.calls.call_index import RESPONSE_SLACK_S, SLACK_S
 from exporters.traces.calls.dedup import CallDeduplicator
-from exporters.traces.calls.owners import key_mark
+from exporters.traces.calls.owners import SpanKey, key_mark
+from exporters.traces.calls.same_call import RESPONSE_SLACK_S, SLACK_S
 from exporters.traces.conventions.fields import INPUT
+from exporters.traces.core.journal import Journals
 
 # Few ids, so that they collide; some are too short.
 TRACES = st.sampled_from([b"t" * 16, b"u" * 16, bytes(8) + b"v" * 8, b"short", b"", b"t" * 24])
@@ -40,62 +41,81 @@ def is_same_tenant(first: Call, tenant: str, by_key: bool) -> bool:
     return first.tenant == tenant or (not by_key and "unknown" in (first.tenant, tenant))
 
 
-def repeats(first: Call, second: Call) -> bool:
-    if not is_same_tenant(first, second.tenant, second.key_mark != 0):
-        return False
-    if (first.trace_id, first.span_id) == (second.trace_id, second.span_id):
+def is_same_span(first: Call, second: Call) -> bool:
+    is_same = (first.trace_id, first.span_id) == (second.trace_id, second.span_id)
+    return is_same and is_same_tenant(first, second.tenant, second.key_mark != 0)
+
+
+def contradict(first: Call, second: Call) -> bool:
+    if first.layer != second.layer or not is_same_tenant(first, second.tenant, second.key_mark != 0):
         return True
-    if first.response_id is not None and (first.layer, first.response_id) == (second.layer, second.response_id):
-        apart = max(first.start_unix_s, second.start_unix_s) - min(first.end_unix_s, second.end_unix_s)
-        if apart <= RESPONSE_SLACK_S:
-            return True
-    is_near = first.trace_id == second.trace_id and (
+    if first.response_id is not None and second.response_id is not None:
+        is_over = first.end_unix_s <= second.start_unix_s or second.end_unix_s <= first.start_unix_s
+        used = {first.input_tokens, second.input_tokens} - {None}
+        return first.response_id != second.response_id or (is_over and len(used) == 2)
+    if first.trace_id != second.trace_id:
+        return False
+    are_siblings = any(first.parent_span_id) and first.parent_span_id == second.parent_span_id
+    models = {first.model_requested, second.model_requested} - {None}
+    return are_siblings or apart(first, second) > SLACK_S or len(models) == 2
+
+
+def apart(first: Call, second: Call) -> float:
+    """Seconds from the end of one to the beginning of the other."""
+    return max(first.start_unix_s, second.start_unix_s) - min(first.end_unix_s, second.end_unix_s)
+
+
+def repeats(first: Call, second: Call) -> bool:
+    if is_same_span(first, second):
+        return True
+    is_answer = first.response_id is not None and first.response_id == second.response_id
+    is_nested = first.trace_id == second.trace_id and (
         (any(second.span_id) and first.parent_span_id == second.span_id)
         or (any(second.parent_span_id) and first.span_id == second.parent_span_id)
     )
-    return (
-        is_near
-        and first.layer == second.layer
-        and first.model_requested is not None
-        and first.model_requested == second.model_requested
-        and first.start_unix_s < second.end_unix_s + SLACK_S
-        and second.start_unix_s < first.end_unix_s + SLACK_S
-    )
+    is_linked = (is_answer and apart(first, second) <= RESPONSE_SLACK_S) or is_nested
+    return is_linked and not contradict(first, second)
 
 
 @settings(deadline=None, max_examples=300)
 @given(sent=st.lists(st.tuples(calls(), st.booleans()), max_size=12))
 def test_the_same_as_a_search_through_all_calls(sent: list[tuple[Call, bool]]) -> None:
-    # Spans that were reported, each with the one that was counted for its call.
-    recent, known = CallDeduplicator(), list[tuple[Call, Call]]()
+    # Spans that were reported, in groups that were taken for a call; the first of each is the one that was counted.
+    recent, journals, known = CallDeduplicator(), Journals(), list[list[Call]]()
     for call, is_forgotten in sent:
-        seen, number = recent.find(call), recent.next_number
-        same = [(span, first) for span, first in known if repeats(span, call)]
+        journal = journals.begin()
+        again = [group for group in known if any(is_same_span(span, call) for span in group)]
+        same = again or [
+            group
+            for group in known
+            if any(repeats(span, call) for span in group) and not any(contradict(span, call) for span in group)
+        ]
+        seen = recent.merge(call, journal)
         assert (seen is not None) == bool(same)
         if seen is None:
-            recent.add(call)
-            known.append((call, call))
+            known.append([call])
         else:
-            is_resent = any((one.trace_id, one.span_id) == (call.trace_id, call.span_id) for one, _ in same)
+            [into] = [group for group in same if group[0].span_key == seen.span_key][:1]
+            is_resent = any(is_same_span(span, call) for span in into)
             assert seen.is_resent(call) == is_resent
-            pairs = {"+".join(sorted((first.convention, call.convention))) for _, first in same}
+            pairs = {"+".join(sorted((group[0].convention, call.convention))) for group in same}
             assert seen.pair(call) in ({"resent"} if is_resent else pairs)
-            assert any(seen.span_key == first.span_key for _, first in same)
             if is_resent:
                 continue
-            recent.add_again(call, seen)
-            # Two that name different tenants may have the same ids.
-            first = next(first for _, first in same if seen.span_key == first.span_key)
-            known.append((call, first))
+            into.append(call)
         if is_forgotten:
-            recent.forget(number, recent.next_number)
-            known = [(span, first) for span, first in known if span is not call and first is not call]
+            journals.rollback(journal)
+            known = [group for group in ([span for span in group if span is not call] for group in known) if group]
             found = recent.find(call)
-            assert (found is not None) == any(repeats(span, call) for span, _ in known)
+            assert (found is not None) == any(
+                any(repeats(span, call) for span in group) and not any(contradict(span, call) for span in group)
+                for group in known
+            )
         for response, by_key in itertools.product(("r-1", "r-2"), (False, True)):
-            owners = [
-                first.span_key
-                for span, first in known
+            owners: list[SpanKey | None] = [
+                group[0].span_key
+                for group in known
+                for span in group
                 if span.response_id == response and is_same_tenant(span, "acme", by_key)
             ]
             found = recent.by_response(response, "acme", by_key)

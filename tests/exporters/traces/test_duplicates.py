@@ -6,6 +6,7 @@ import pytest
 
 from exporters.traces.calls.call import Call
 from exporters.traces.calls.dedup import CallDeduplicator
+from exporters.traces.core.journal import Journals
 
 
 def failed(convention: str, start: float, seconds: float, **values: object) -> Call:
@@ -22,12 +23,11 @@ def failed(convention: str, start: float, seconds: float, **values: object) -> C
 def test_the_vendors_span_lies_within_the_others(vendor_first: bool) -> None:
     pair = [failed("openllmetry", 100.0, 0.069), failed("anthropic", 100.002, 0.066)]
     first, second = reversed(pair) if vendor_first else pair
-    recent = CallDeduplicator()
-    recent.add(first)
-    seen = recent.find(second)
+    recent, journal = CallDeduplicator(), Journals().begin()
+    assert recent.merge(first, journal) is None
+    seen = recent.merge(second, journal)
     assert seen is not None
     assert seen.convention == first.convention
-    recent.add_again(second, seen)
     assert recent.find(failed(second.convention, 100.001, 0.06)) is None, "each of them has one other"
 
 

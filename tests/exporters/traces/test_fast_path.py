@@ -16,11 +16,11 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.collector_process import chat
 
-from exporters.traces.calls import fast_content, fast_path, normalise
+from exporters.traces.calls import fast_content, fast_path, normalise, outcome
 from exporters.traces.calls.call import Call
-from exporters.traces.conventions import MARKS, NAMES, particulars
+from exporters.traces.conventions import MARKS, NAMES, finish, first_token, gateway_cache, particulars
 from exporters.traces.conventions.convention import AGGREGATES, INFERENCE
-from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS
+from exporters.traces.conventions.fields import COUNT_FIELDS, FIELDS, TOKEN_FIELDS
 from exporters.traces.decode import otlp_protobuf, protobuf, spans
 from telltale.conversation import texts
 
@@ -38,11 +38,14 @@ KEYS = sorted(
     {key for field in FIELDS for key in field.keys}
     | {mark for mark, _ in MARKS}
     | {"gen_ai.aggregated_usage.input_tokens", "gen_ai.output.messages", "gen_ai.input.messages", "server.port"}
-    | {*NAMES_OF_TENANTS}
+    | {*NAMES_OF_TENANTS, *gateway_cache.MARKS}
+    | {*outcome.NAMES, *first_token.NAMES, first_token.API_TYPE, *finish.BODIES}
 )
-TEXTS = st.sampled_from(
-    [*sorted(INFERENCE | AGGREGATES), "gpt-4o", '"chat"', "None", "", "stop", '["stop"]', "-1", "20"]
+WORDS = (
+    *("gpt-4o", '"chat"', "None", "", "stop", '["stop"]', "-1", "20", "abort", "FinishReason.MAX_TOKENS", "unknown"),
+    *('["incomplete"]', "resp_1", "responses", "openai.responses", "499", "CANCELLED", "error", "false"),
 )
+TEXTS = st.sampled_from([*sorted(INFERENCE | AGGREGATES), *WORDS])
 VALUES = (
     st.builds(AnyValue, string_value=TEXTS | st.text(max_size=20))
     | st.builds(AnyValue, int_value=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300))
@@ -62,7 +65,7 @@ CHAT = st.just(KeyValue(key="gen_ai.operation.name", value=AnyValue(string_value
 SPANS = st.builds(
     Span,
     trace_id=st.binary(min_size=16, max_size=16), span_id=st.binary(min_size=8, max_size=8),
-    parent_span_id=st.binary(max_size=8), trace_state=st.just("") | st.text(max_size=5),
+    parent_span_id=st.just(b"") | st.binary(min_size=8, max_size=8), trace_state=st.just("") | st.text(max_size=5),
     flags=st.sampled_from([0, 1, 257]), name=st.sampled_from(["chat m", *NAMES]), kind=st.integers(0, 5),
     start_time_unix_nano=st.integers(0, 2**62), end_time_unix_nano=st.integers(0, 2**62),
     attributes=st.lists(CHAT | PAIRS, max_size=10), dropped_attributes_count=st.sampled_from([0, 0, 0, 3]),
@@ -157,7 +160,9 @@ def test_it_is_these_files_that_are_tested() -> None:
 @settings(deadline=None, max_examples=400)
 @given(
     spans=st.lists(SPANS, max_size=3),
-    scope=st.sampled_from(["", "made-by-hand", "ai", "openlit.x", "opentelemetry.instrumentation.openai_v2"]),
+    scope=st.sampled_from(
+        ["", "made-by-hand", "ai", "openlit.x", "opentelemetry.instrumentation.openai_v2", "gcp.vertex.agent"]
+    ),
     resource=st.sampled_from([{}, {"tenant_id": "acme"}, {"service_name": "vllm"}]),
 )
 def test_the_same_calls_as_full_decoding(spans: list[Span], scope: str, resource: dict[str, str]) -> None:
@@ -208,6 +213,22 @@ def test_broken_content_is_left_to_full_decoding_or_refused(at: int, byte: int) 
         assert found is None or all(isinstance(text, str) for text in texts.of(found.said))
 
 
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from([field.keys[0] for field in COUNT_FIELDS]), st.integers(0, 12)),
+    st.sampled_from(["openai", "gcp.gemini", "aws.bedrock"]),
+)
+def test_the_same_numbers_of_tokens_whatever_they_prove(counts: dict[str, int], provider: str) -> None:
+    made = Span(trace_id=b"t" * 16, span_id=b"s" * 8, name="chat m", end_time_unix_nano=1)
+    made.attributes.add(key="gen_ai.operation.name", value=AnyValue(string_value="chat"))
+    made.attributes.add(key="gen_ai.provider.name", value=AnyValue(string_value=provider))
+    for key, count in counts.items():
+        made.attributes.add(key=key, value=AnyValue(int_value=count))
+    body = request([made], "app")
+    assert count_fast(body) == 1
+    assert decoded(body) == decoded_in_full(body)
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.lists(PAIRS, max_size=4, unique_by=lambda pair: pair.key))
 def test_the_same_for_calls_with_more_attributes(more: list[KeyValue]) -> None:
@@ -227,6 +248,8 @@ def test_the_real_sdks_spans_take_the_fast_path() -> None:
 def test_spans_that_are_no_calls_take_the_fast_path_too() -> None:
     span = Span(trace_id=bytes(16), span_id=bytes(8), name="GET /", start_time_unix_nano=1, end_time_unix_nano=2)
     span.attributes.add(key="http.route", value=AnyValue(string_value="/"))
+    span.attributes.add(key="http.response.status_code", value=AnyValue(int_value=500))
+    span.attributes.add(key="error", value=AnyValue(bool_value=True))
     body = request([span], "opentelemetry.instrumentation.fastapi")
     assert count_fast(body) == 1
     assert decoded(body) == []

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.traces.calls import fast_path, normalise
 from exporters.traces.calls.call import Call
 from exporters.traces.conventions import MARKS, fields
-from exporters.traces.conventions.fields import FIELDS, TOKEN_FIELDS, Field
+from exporters.traces.conventions.fields import COUNT_FIELDS, FIELDS, TOKEN_FIELDS, TOTAL, Field
 from exporters.traces.decode import otlp_protobuf
 from exporters.traces.keep.metrics import CallMetrics
 
@@ -70,11 +71,14 @@ def test_each_kind_of_token_is_read_and_counted_by_its_row_alone(name: str, key:
         assert counted[TOKEN_FIELDS[kind].token_kind] == 7
 
 
-@pytest.mark.parametrize(("name", "key"), keys(tuple(field for field in FIELDS if field not in TOKEN_FIELDS)))
+@pytest.mark.parametrize(("name", "key"), keys(tuple(field for field in FIELDS if field not in COUNT_FIELDS)))
 def test_both_ways_read_each_attribute_into_its_field(name: str, key: str) -> None:
     about = {"gen_ai.operation.name": AnyValue(string_value="chat"), "gen_ai.request.stream": AnyValue(bool_value=True)}
     if name == "streaming":
         del about["gen_ai.request.stream"]
+    if name == "ttft_s":
+        # Whose response that is says which API it came from.
+        about["gen_ai.response.id"] = AnyValue(string_value="chatcmpl-1")
     if key == "llm.request.type":
         del about["gen_ai.operation.name"]
     fast, whole = both_ways(about | {key: VALUES.get(name, AnyValue(string_value="word"))})
@@ -90,11 +94,36 @@ def test_both_ways_read_each_attribute_into_its_field(name: str, key: str) -> No
         assert getattr(fast, name) == getattr(whole, name)
 
 
+@pytest.mark.parametrize("key", COUNT_FIELDS[TOTAL].keys)
+def test_both_ways_read_what_the_tokens_add_up_to_as_evidence_alone(key: str) -> None:
+    about = {
+        "gen_ai.operation.name": AnyValue(string_value="chat"),
+        "gen_ai.usage.input_tokens": AnyValue(int_value=10),
+        "gen_ai.usage.output_tokens": AnyValue(int_value=5),
+        "gen_ai.usage.cache_read.input_tokens": AnyValue(int_value=4),
+        key: AnyValue(int_value=19),
+    }
+    body = span(about)
+    groups, _ = otlp_protobuf.split(_request(body), 10)
+    [fast] = [ref.call for ref in normalise.read(groups, CONTEXT, TABLE).calls]
+    _, whole = both_ways(about)
+    assert whole is not None
+    for found in (fast, whole):
+        assert (found.input_tokens, found.output_tokens, found.cached_input_tokens) == (14, 5, 4)
+        assert found.tokens(TOTAL) is None
+
+
+def _request(body: bytes) -> bytes:
+    made = Span.FromString(body)
+    sent = ResourceSpans(scope_spans=[ScopeSpans(spans=[made])])
+    return ExportTraceServiceRequest(resource_spans=[sent]).SerializeToString()
+
+
 def test_the_optional_fields_of_a_call_are_those_of_the_table() -> None:
     blank = Call()
     optional = {name for name in dir(blank) if not name.startswith("_") and getattr(blank, name) is None}
     of_tokens = {name for name in optional if name.endswith("_tokens")}
-    named = {field.name for field in FIELDS if field not in TOKEN_FIELDS}
+    named = {field.name for field in FIELDS if field not in COUNT_FIELDS}
     assert optional - of_tokens - WORKED_OUT == named - WITH_DEFAULT
     assert of_tokens <= {field.name for field in TOKEN_FIELDS}
 

@@ -215,7 +215,7 @@ class Collecting:
             context = normalise.Context(owner[0], TENANT, {})
             for ref in normalise.read(otlp_protobuf.split(body([sent], owner[1]), 1)[0], context, TABLE).calls:
                 prior = dedup.find(ref.call)
-                known = prior and (prior.span_key, prior.is_resent(ref.call), prior.has_content, prior.has_tokens)
+                known = prior and (prior.span_key, prior.is_resent(ref.call), prior.has_content)
                 priors[sent[1].span_id, owner] = known
         text = generate_latest(self.registry).decode() + pipeline.page(openmetrics=False)
         return {

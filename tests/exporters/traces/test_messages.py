@@ -620,6 +620,19 @@ def test_a_tool_may_be_called_twice_alike() -> None:
     assert envelopes.choice({"message": message, "tool_calls": [roll, roll]}) == turn("assistant", call, call)
 
 
+@pytest.mark.parametrize("tag", ["think", "thinking"])
+def test_what_open_models_think_is_no_answer(tag: str) -> None:
+    """As DeepSeek and Qwen write it where the server has no parser for it."""
+    said = f"<{tag}>\nIt is <b>winter</b>.\n</{tag}>\n\nClear."
+    wanted = [{"type": "reasoning", "content": "It is <b>winter</b>."}, text("Clear.")]
+    assert envelopes.of({"role": "assistant", "content": said}) == [{"role": "assistant", "parts": wanted}]
+    assert bodies.response({"choices": [{"message": {"content": said}}]}) == [{"role": "assistant", "parts": wanted}]
+    assert bodies.response(said) == [{"role": "assistant", "parts": wanted}]
+    for other in (f"<{tag}> is a tag", f"Write <{tag}>a</{tag}> here", f"{tag}", f"Ends so: </{tag}>"):
+        assert envelopes.of({"role": "assistant", "content": other}) == [turn("assistant", other)]
+    assert envelopes.of({"role": "user", "content": said}) == [turn("user", said)]
+
+
 @pytest.mark.parametrize("role", ["user", "human", "HumanMessage", "User", "USER", "customer", "system", "developer"])
 def test_only_models_and_tools_write_calls_of_tools(role: str) -> None:
     """Whoever else typed what looks like one, under whatever name their sender has for them."""

@@ -116,9 +116,9 @@ def test_what_cannot_be_read_is_refused_with_its_reason(
 
 
 def test_unknown_methods_and_requests_that_are_not_grpc(collector: Collector) -> None:
-    trailers = ask(collector, message(b""), path="/grpc.health.v1.Health/Check")
+    trailers = ask(collector, message(b""), path="/zipkin.proto3.SpanService/Report")
     assert trailers["grpc-status"] == "12"
-    assert trailers["grpc-message"] == "no such method: /grpc.health.v1.Health/Check"
+    assert trailers["grpc-message"] == "no such method: /zipkin.proto3.SpanService/Report"
     peer = client()
     peer.send_headers(1, [*FIELDS[:-1], ("content-type", "application/json")], end_stream=True)
     with connect(collector) as link:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from exporters.traces.keep.redacting import MOST_AT_ONCE, SampleRedactor
+from exporters.traces.keep.redacting import MOST_AT_ONCE, Late, SampleRedactor
 from telltale.conversation import Conversation, Part, text, texts
 from telltale.records import Sample
 from telltale.redaction import BEYOND
@@ -30,6 +30,10 @@ def sample(prompt: str = "hi", conversation: str | None = None) -> Sample:
         "t" * 32, "s" * 16, 1.0, "acme", "m", "v", "client", "chat", "ok", "", "", 1.0,
         conversation_id=conversation, conversation=said,
     )  # fmt: skip
+
+
+def no_late(late: Late) -> Sample | None:
+    raise AssertionError("none was left for later")
 
 
 @dataclass
@@ -76,7 +80,9 @@ def test_a_conversation_named_after_a_person_is_kept_together_without_the_name()
 def test_long_texts_hold_nobody_up(size: int, at_once: bool) -> None:
     stored = Stored()
     asked = "mail mina@example.com, " + "x" * size
-    assert redactor(max_text_bytes=1 << 20).save([sample(asked)], stored.submit, stored.write).result(10) == 1
+    assert (
+        redactor(max_text_bytes=1 << 20).save([sample(asked)], [], no_late, stored.submit, stored.write).result(10) == 1
+    )
     assert (stored.thread is threading.main_thread()) == at_once
     assert stored.samples[0].prompt.startswith("mail [EMAIL], ")
 
@@ -92,7 +98,7 @@ def test_what_cannot_be_stored_is_told_to_whoever_waits(size: int) -> None:
         return done
 
     with pytest.raises(OSError, match="disk full"):
-        redactor().save([sample("x" * size)], refuse_later, refuse).result(10)
+        redactor().save([sample("x" * size)], [], no_late, refuse_later, refuse).result(10)
 
 
 def whole(said: Conversation, **fields: object) -> Sample:
@@ -196,7 +202,7 @@ def test_a_long_id_is_no_reason_to_call_a_call_cut(size: int) -> None:
 def test_all_that_is_redacted_counts_for_a_thread() -> None:
     stored = Stored()
     said = Conversation(system=[text("x" * 30_000)] * 4, messages=[{"role": "user", "parts": [text("hi")]}])
-    assert redactor().save([whole(said)], stored.submit, stored.write).result(10) == 1
+    assert redactor().save([whole(said)], [], no_late, stored.submit, stored.write).result(10) == 1
     assert stored.thread is not threading.main_thread()
 
 

@@ -181,7 +181,7 @@ def test_what_the_first_span_lacks_the_second_adds(collecting: Collecting, apart
     [sample] = collecting.samples()
     assert (sample.prompt, sample.response, sample.inclusion_probability) == ("Capital of France?", "Paris.", 1.0)
     assert (collecting.outcome("kept"), collecting.outcome("no_content")) == (1, 0)
-    third = span({**BARE, **TOKENS, **CONTENT}, parent=outer, start=0.01, seconds=0.9)
+    third = span({**BARE, **TOKENS, **CONTENT}, parent=inner, start=0.02, seconds=0.8)
     collecting.send(third)
     assert (collecting.counted("telltale_tokens_total", kind="input"), len(collecting.samples())) == (20, 1)
 

@@ -56,7 +56,8 @@ def test_content_that_cannot_be_read_refuses_no_request() -> None:
     settings = Settings.model_validate({"sampling": {"per_minute": 1000}})
     registry = CollectorRegistry()
     collector = SampleCollector(settings, registry)
-    broken = ref(encode_spans(chat(prompt="xyz")).SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
+    silent = {"gen_ai.input.messages": "", "gen_ai.output.messages": ""}
+    broken = ref(encode_spans(chat(**silent, junk="xyz")).SerializeToString().replace(b"xyz", b"\xff\xfe\xff"))
     whole = ref(encode_spans(chat()).SerializeToString())
     assert [decide(collector, one) is not None for one in (broken, whole)] == [False, True]
     collector.expire(1000.0)
@@ -179,3 +180,90 @@ def test_an_answer_says_why_it_ended(
     assert sample.conversation is not None
     assert [choice.get("finish_reason") for choice in sample.conversation.choices] == wanted
     assert sample.finish_reason == (reasons or wanted)[0]
+
+
+@pytest.mark.parametrize("key", ["gen_ai.output.messages", "gen_ai.input.messages", "junk"])
+def test_text_that_is_no_utf8_costs_no_other_text(key: str) -> None:
+    """As a limit on bytes leaves it, in the middle of a character."""
+    cut = '[{"role": "assistant", "parts": [{"type": "text", "content": "12 xyz'
+    attributes = {key: cut}
+    collector = SampleCollector(KEEPING, CollectorRegistry())
+    sample = decide(collector, ref(body(**attributes).replace(b"xyz", b"\xe2\x82\xe2")))
+    assert sample is not None
+    assert "\ufffd" not in sample.prompt + sample.response
+    said = sample.conversation
+    assert said is not None
+    cuts = [part for turn in (*said.messages, *said.choices) for part in turn["parts"] if "truncated" in part]
+    assert [part["content"] for part in cuts] == ([] if key == "junk" else ["12 "])
+    assert said.is_asked
+    assert said.is_answered
+
+
+ASKED = Conversation(messages=[{"role": "user", "parts": [text("Why?")]}])
+
+
+def waiting(**attributes: str) -> tuple[SampleCollector, CallRef]:
+    """A sampled call whose span has this content alone."""
+    collector = SampleCollector(KEEPING, CollectorRegistry())
+    call = ref(body(**{"gen_ai.input.messages": "", "gen_ai.output.messages": "", **attributes}))
+    return collector, call
+
+
+def test_a_prompt_whose_answer_never_comes_is_kept() -> None:
+    collector, call = waiting()
+    assert decide(collector, call) is None
+    logged = Logged("", ASKED, 10, "acme")
+    assert collector.join(call.call.span_key, logged, Journals().begin(), Tally()) is None
+    assert collector.expire(2.0) == []
+    [late] = collector.expire(100.0)
+    assert late.conversation == ASKED
+    assert late.inclusion_probability == 1.0
+    assert collector.expire(200.0) == []
+
+
+def test_a_prompt_that_only_a_second_span_has_is_kept() -> None:
+    collector, first = waiting()
+    assert decide(collector, first) is None
+    second = ref(body(**{"gen_ai.output.messages": ""}))
+    key = first.call.span_key
+    assert collector.complete(second, key, Journals().begin(), Tally()) is None
+    [late] = collector.expire(100.0)
+    assert late.conversation is not None
+    assert [turn["role"] for turn in late.conversation.messages] == ["user"]
+    assert late.conversation.choices == []
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_span_and_logs_both_tell_is_told_once(one_by_one: bool) -> None:
+    """The span has the prompt, records repeat it in words of their own, and only they have the answer."""
+    collector, first = waiting()
+    assert decide(collector, first) is None
+    key = first.call.span_key
+    assert collector.complete(ref(body(**{"gen_ai.output.messages": ""})), key, Journals().begin(), Tally()) is None
+    answer = Conversation(choices=[{"role": "assistant", "parts": [text("So.")]}])
+    records = [ASKED, answer] if one_by_one else [Conversation(messages=ASKED.messages, choices=answer.choices)]
+    found = [collector.join(key, Logged("", said, 10, "acme"), Journals().begin(), Tally()) for said in records]
+    sample = found[-1]
+    assert sample is not None
+    assert sample.conversation is not None
+    assert len(sample.conversation.messages) == 1
+    assert [choice["parts"] for choice in sample.conversation.choices] == [answer.choices[0]["parts"]]
+
+
+@pytest.mark.parametrize("answer", ["[{", "{}", "[]", '"', "[REDACTED]", '[{"role": "assistant", "parts": 5}]'])
+def test_an_answer_that_cannot_be_read_does_not_cost_the_prompt(answer: str) -> None:
+    collector, _ = waiting()
+    sample = decide(collector, ref(body(**{"gen_ai.output.messages": answer})))
+    assert sample is not None
+    assert sample.conversation is not None
+    assert [turn["role"] for turn in sample.conversation.messages] == ["user"]
+
+
+@pytest.mark.parametrize("asked", ["[{", "{}", "[]", "__REDACTED__", '[{"role": "user", "parts": 5}]'])
+def test_a_prompt_that_cannot_be_read_does_not_cost_the_answer(asked: str) -> None:
+    collector, _ = waiting()
+    sample = decide(collector, ref(body(**{"gen_ai.input.messages": asked})))
+    assert sample is not None
+    assert sample.conversation is not None
+    assert sample.conversation.messages == []
+    assert len(sample.conversation.choices) == 1

@@ -24,8 +24,8 @@ def test_the_same_samples_as_prometheus_client(observed: list[tuple[str, float]]
     counter = metrics.counter("telltale_requests_total")
     histogram = metrics.histogram("gen_ai_client_operation_duration_seconds")
     for word, value in observed:
-        ours.counter("telltale_requests_total", word, "m", "client", "chat", "ok").value += value
-        counter.labels(word, "m", "client", "chat", "ok").inc(value)
+        ours.counter("telltale_requests_total", word, "m", "client", "chat", "ok", "").value += value
+        counter.labels(word, "m", "client", "chat", "ok", "").inc(value)
         labels = ("chat", "openai", word, "m-2", "acme", "client", "")
         ours.histogram("gen_ai_client_operation_duration_seconds", *labels).observe(value, 1, 2)
         histogram.labels(*labels).observe(value)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+import json
+import os
 import selectors
 import socket
 import struct
@@ -12,10 +16,14 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from support.collector_process import Collector
 from support.http2_peer import HEADERS, frame, header_block
+from support.receiver_in_process import InProcess
 
+from exporters.traces.decode.otlp_json import varint
 from exporters.traces.receive.http2 import frames
+from exporters.traces.receive.receiver import ExportRequest
 
 PEERS = 150
 ATTACK_S = 3.0
@@ -113,3 +121,82 @@ def test_others_are_served_and_memory_stays(collector: Collector, name: str) -> 
         assert slowest(ask, ATTACK_S) < 4.0
     assert collector.peak_memory() - before < 64 << 20
     assert httpx.get(f"http://{collector.metrics}/-/ready").status_code == 200
+
+
+def spans_of_many_turns(calls: int, turns: int) -> bytes:
+    """Calls to as many models, so that each is kept."""
+    turn = {"role": "user", "parts": [{"type": "text", "content": "a"}]}
+    asked, answered = json.dumps([turn] * turns), json.dumps([turn | {"role": "assistant"}])
+    made = ExportTraceServiceRequest()
+    group = made.resource_spans.add().scope_spans.add()
+    for _ in range(calls):
+        span = group.spans.add(trace_id=os.urandom(16), span_id=os.urandom(8), name="chat", end_time_unix_nano=1)
+        for key, value in {
+            "operation.name": "chat",
+            "request.model": span.trace_id.hex(),
+            "input.messages": asked,
+            "output.messages": answered,
+        }.items():
+            span.attributes.add(key=f"gen_ai.{key}").value.string_value = value
+    return made.SerializeToString()
+
+
+def zipped(field: bytes) -> bytes:
+    """Two kilobytes that become spans of very many fields."""
+    span = field * 60_000
+    made = b"\x12" + varint(len(span)) + span
+    return gzip.compress(b"\x0a" + varint(4 * len(made) + 4) + b"\x12" + varint(4 * len(made)) + made * 4)
+
+
+@pytest.mark.parametrize(("calls", "turns"), [(80, 2000), (800, 200)])
+def test_a_request_of_many_turns_holds_up_no_other(collector: Collector, calls: int, turns: int) -> None:
+    """They are read where nobody waits for them; at once, they took four seconds."""
+    body = spans_of_many_turns(calls, turns)
+    url, fields = f"http://{collector.http}/v1/traces", {"Content-Type": "application/x-protobuf"}
+    statuses: list[int] = []
+
+    def send() -> None:
+        statuses.append(httpx.post(url, content=body, headers=fields, timeout=60).status_code)
+
+    slow = threading.Thread(target=send)
+
+    def ask() -> None:
+        assert collector.post(b"").status_code == 200
+
+    ask()
+    slow.start()
+    # Generous: a few tens of milliseconds, where nobody else has the cores.
+    assert slowest(ask, 2.0) < 2.0
+    slow.join()
+    assert statuses == [200]
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "media"),
+    [
+        (zipped(b"\x5a\0"), "gzip", "application/x-protobuf"),
+        (zipped(b"\x4a\0"), "gzip", "application/x-protobuf"),
+        (
+            gzip.compress(b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"{}," * 19_999 + b"{}]}]}]}"),
+            "gzip",
+            "application/json",
+        ),
+    ],
+    ids=["events", "attributes", "JSON"],
+)
+def test_what_a_few_bytes_become_is_not_read_on_the_loop(
+    in_process: InProcess, body: bytes, encoding: str, media: str
+) -> None:
+    replies: list[object] = []
+
+    async def export() -> float:
+        began = time.perf_counter()
+        in_process.receiver.export(ExportRequest("traces", body, encoding, media, ""), replies.append)
+        took = time.perf_counter() - began
+        while not replies:
+            await asyncio.sleep(0.01)
+        return took
+
+    assert len(body) < 3000
+    # On the loop they took 0.15 s and more.
+    assert asyncio.run(export()) < 0.05

@@ -44,8 +44,8 @@ class Request:
     """One request. Of a repeated header field the last value counts; `reserved` is for the application."""
 
     __slots__ = (
-        "_gathered", "announced", "chunks", "close", "ended", "fields", "handed_over", "hosts", "listed", "method",
-        "path", "reserved", "responder", "response", "since", "size", "url", "version", "written",
+        "_gathered", "always", "announced", "chunks", "close", "ended", "fields", "handed_over", "hosts", "listed",
+        "method", "path", "reserved", "responder", "response", "since", "size", "url", "version", "written",
     )  # fmt: skip
 
     def __init__(self, responder: Responder, since: float) -> None:
@@ -54,6 +54,8 @@ class Request:
         self.url = b""
         self.method = self.path = self.version = ""
         self.fields: dict[bytes, bytes] = {}
+        # Header fields of its response, whichever that will be.
+        self.always: tuple[Field, ...] = ()
         # How many fields were listed, and how many of them named a host.
         self.listed = self.hosts = 0
         self.announced = self.size = self.reserved = 0
@@ -109,7 +111,7 @@ class Request:
         if self.response is not None:
             return
         head = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode()), b"content-type: " + kind]
-        head += [b"content-length: %d" % len(body), *(b"%s: %s" % field for field in more)]
+        head += [b"content-length: %d" % len(body), *(b"%s: %s" % field for field in (*self.always, *more))]
         if self.close:
             head.append(b"connection: close")
         self.response = b"\r\n".join((*head, b"", b"" if self.method == "HEAD" else body))

@@ -141,6 +141,14 @@ class Connection:
         stream.unsent, stream.trailers = body, trailers
         self._send(stream)
 
+    def push(self, stream: Stream, head: bytes, body: bytes) -> None:
+        """Send a part of a response, which goes on; `head` comes first, and is empty after that."""
+        if not stream.gone:
+            if head:
+                self._out.put(HEADERS, END_HEADERS, stream.number, head)
+            stream.unsent += body
+            self._send(stream)
+
     def reset(self, stream: Stream, code: int) -> None:
         """End a stream without a response."""
         if not stream.gone:

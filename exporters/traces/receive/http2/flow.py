@@ -76,7 +76,7 @@ class FlowControl:
 
     def send(self, stream: Stream) -> bool:
         """Send what the peer's windows let through of a response. Returns whether that was the last of it."""
-        if not stream.trailers or stream.gone:
+        if stream.gone:
             return False
         while stream.unsent:
             size = min(len(stream.unsent), MAX_FRAME, self._send_window, stream.send_window)
@@ -86,5 +86,7 @@ class FlowControl:
             stream.unsent = stream.unsent[size:]
             self._send_window -= size
             stream.send_window -= size
+        if not stream.trailers:
+            return False
         self._out.put(HEADERS, END_HEADERS | END_STREAM, stream.number, stream.trailers)
         return True

@@ -1,0 +1,128 @@
+"""Content of a request's many kept calls is read beside the loop: the samples are the same, and so are the counts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from support.receiver_in_process import InProcess, make
+
+from exporters.traces.keep.sample_collector import MOST_AT_ONCE
+from exporters.traces.receive.receiver import ExportRequest
+from telltale.records import Sample
+from telltale.store import StoreUnavailable, samples
+
+END = 1_790_000_000_000_000_000
+LONG = "mail mina@example.com " + "x" * (MOST_AT_ONCE // 10)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[InProcess]:
+    made = make(tmp_path, 0.2)
+    yield made
+    made.store.close()
+
+
+def said(role: str, text: str) -> str:
+    return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]}])
+
+
+def request(numbers: range, scope: str = "", response_id: bool = False, **content: Any) -> ExportTraceServiceRequest:
+    """A call for each number, all with these attributes."""
+    made = ExportTraceServiceRequest()
+    group = made.resource_spans.add().scope_spans.add()
+    group.scope.name = scope
+    for number in numbers:
+        span = group.spans.add(
+            trace_id=(number + 1).to_bytes(16, "big"), span_id=(number + 1).to_bytes(8, "big"), name="chat",
+            start_time_unix_nano=END - 10**9, end_time_unix_nano=END,
+        )  # fmt: skip
+        words = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.response.model": "m"}
+        if response_id:
+            words["gen_ai.response.id"] = f"response-{number}"
+        for key, value in {**words, **content}.items():
+            span.attributes.add(key=key.replace("__", ".")).value.string_value = value
+    return made
+
+
+ASKED = {"gen_ai__input__messages": said("user", LONG)}
+WHOLE = {**ASKED, "gen_ai__output__messages": said("assistant", "Done.")}
+
+
+def send(here: InProcess, made: Any, signal: Any = "traces") -> None:
+    batch = here.receiver.ingest(
+        ExportRequest(signal, made.SerializeToString(), "", "application/x-protobuf", ""), None
+    )
+    here.receiver.finish(batch, signal)
+
+
+def stored(here: InProcess) -> list[Sample]:
+    with here.store.read() as connection:
+        return samples.load(connection)
+
+
+def outcome(here: InProcess, name: str) -> float:
+    return here.registry.get_sample_value("telltale_samples_total", {"outcome": name}) or 0.0
+
+
+def test_all_are_kept_whole_and_redacted(here: InProcess) -> None:
+    send(here, request(range(40), **WHOLE))
+    found = stored(here)
+    assert sorted(int(sample.span_id, 16) for sample in found) == list(range(1, 41))
+    assert {(sample.prompt[:13], sample.redactions["email"]) for sample in found} == {("mail [EMAIL] ", 1)}
+    assert all(len(sample.prompt) > 9000 and sample.response == "Done." for sample in found)
+    assert outcome(here, "kept") == 40
+    assert here.registry.get_sample_value("telltale_collector_content_coverage_ratio") == 1.0
+
+
+def test_a_request_that_the_store_refused_is_kept_once_when_it_comes_again(here: InProcess, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        send(here, request(range(30), **WHOLE))
+    other.execute("ROLLBACK")
+    other.close()
+    assert (stored(here), outcome(here, "kept")) == ([], 0)
+    send(here, request(range(30), **WHOLE))
+    send(here, request(range(30), **WHOLE))
+    assert (len(stored(here)), outcome(here, "kept")) == (30, 30)
+    assert here.pipeline.page(False).count("telltale_requests_total{") == 1
+
+
+def test_one_without_content_waits_for_its_logs(here: InProcess) -> None:
+    """What is long about it is no content."""
+    send(here, request(range(30), other=LONG))
+    assert stored(here) == []
+    logs = ExportLogsServiceRequest()
+    group = logs.resource_logs.add().scope_logs.add()
+    for number in range(30):
+        record = group.log_records.add(
+            trace_id=(number + 1).to_bytes(16, "big"), span_id=(number + 1).to_bytes(8, "big"),
+            event_name="gen_ai.client.inference.operation.details",
+        )  # fmt: skip
+        for side, text in (("input", said("user", "Capital of France?")), ("output", said("assistant", "Paris."))):
+            record.attributes.add(key=f"gen_ai.{side}.messages").value.string_value = text
+    send(here, logs, "logs")
+    assert [sample.response for sample in stored(here)] == ["Paris."] * 30
+    assert outcome(here, "kept") == 30
+
+
+def test_the_second_span_of_a_call_gives_its_content_once(here: InProcess) -> None:
+    vendor = {"scope": "com.anthropic.sdk.python", "response_id": True}
+    send(here, request(range(30), **vendor))
+    again = request(range(30), response_id=True, **WHOLE)
+    for span in again.resource_spans[0].scope_spans[0].spans:
+        span.span_id = bytes(reversed(span.span_id))
+    send(here, again)
+    assert len(stored(here)) == 30
+    assert {sample.response for sample in stored(here)} == {"Done."}
+    for span in again.resource_spans[0].scope_spans[0].spans:
+        span.span_id = b"z" + span.span_id[1:]
+    send(here, again)
+    assert len(stored(here)) == 30
