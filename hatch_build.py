@@ -30,6 +30,7 @@ _TRACES = (
     "conventions/usage_evidence",
     *("conventions/openllmetry", "conventions/particulars"),
     *("conventions/finish", "conventions/first_token", "conventions/stream_ends"),
+    *("conventions/operations", "conventions/evidence", "conventions/providers"),
     *("calls/call", "calls/fast_path", "calls/fast_content", "calls/normalise", "calls/call_index", "calls/dedup"),
     *("calls/error_types", "calls/outcome", "calls/owners"),
     *("calls/same_call", "calls/model_names"),

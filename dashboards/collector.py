@@ -100,6 +100,15 @@ def _lines() -> list[Json]:
             Query("sum by (convention) (rate(telltale_collector_spans_total[$__rate_interval]))", "{{convention}}"),
         ),
         lines(
+            "Spans of other operations",
+            About(
+                "Spans received per second that are no calls of a model, by what they do: tools, agents, retrieval.",
+                "none: they are not counted as calls, whatever usage they repeat.",
+            ),
+            Look("cps"),
+            Query("sum by (operation) (rate(telltale_collector_operations_total[$__rate_interval]))", "{{operation}}"),
+        ),
+        lines(
             "Refused by reason",
             About(
                 "Requests or spans refused per second.",

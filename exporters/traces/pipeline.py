@@ -95,7 +95,7 @@ class Pipeline:
         key = store.write(lambda connection: access.secret(connection, "conversation"))
         self._redactor = SampleRedactor(settings, key, self._collector.outcome("redaction_failed"))
         self._calls = CallMetrics(settings.prices, settings.collector.max_series)
-        self._uncounted = UncountedCalls(self._calls, self._dedup.families)
+        self._uncounted = UncountedCalls(self._calls, self._dedup.families, self._collector.add_late_reasons)
         self._spans = SpanMetrics(registry)
         self.feedback_events = Metrics(registry).counter("telltale_feedback_events_total")
         self._journals = Journals()
@@ -195,7 +195,7 @@ class Pipeline:
 
     def _sample_spans(self, decoded: normalise.DecodedCalls, batch: Batch) -> list[Sample]:
         journal, tally = batch.journal, batch.tally
-        tally.conventions = decoded.conventions
+        tally.conventions, tally.operations = decoded.conventions, decoded.operations
         tally.dropped_attributes, tally.dropped_events = decoded.dropped_attributes, decoded.dropped_events
         if VENDOR in decoded.conventions:
             vendor_last(decoded.calls)
@@ -302,7 +302,7 @@ class Pipeline:
             stored = self._redactor.save(
                 found,
                 tally.late,
-                lambda late: collector.read_late(late[0], late[1], late[2], tally),
+                lambda late: collector.read_late(late, tally),
                 lambda redacted: store.submit(_save(redacted, judged, now, tally)),
                 lambda redacted: store.write(_save(redacted, judged, now, tally)),
             )

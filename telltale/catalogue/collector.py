@@ -17,6 +17,13 @@ COLLECTOR = (
         LAG_BUCKETS,
     ),
     Metric("telltale_collector_spans_total", "counter", "", ("convention",), "Spans received, by convention."),
+    Metric(
+        "telltale_collector_operations_total",
+        "counter",
+        "",
+        ("operation",),
+        "Spans of known operations that are no calls of a model, by operation: execute_tool, invoke_agent, retrieval.",
+    ),
     Metric("telltale_collector_duplicates_total", "counter", "", ("pair",), "Second spans of a call already counted."),
     Metric("telltale_collector_rejected_total", "counter", "", ("reason",), "Requests or spans refused, by reason."),
     Metric(

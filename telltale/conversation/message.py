@@ -12,15 +12,17 @@ Part = dict[str, Value]
 
 `text` and `reasoning` {content}; `refusal` {content}; `tool_call` {id, name, arguments} and `tool_call_response`
 {id, name, response, is_error}, with `server: true` where the model's server called the tool; `blob`, `uri` and `file`
-{modality, mime_type, size} for media, which are named and never kept; any other type with the text that it had.
-A field that nobody sent is absent. `truncated: true` says that it was longer than what is kept of it.
+{modality, mime_type, size} for media, which are named and never kept; `tokens` {size}, how many stood there in place of
+a text; any other type with the text that it had.
+A field that nobody sent is absent. `truncated: true` says that it was longer than what is kept, or what came, of it.
 """
 
 
 class Message(TypedDict):
     """One turn. `role` is system, user, assistant or tool, else what the sender wrote.
 
-    `truncated` says that its role, name or reason was longer, or that alternatives behind it were left out.
+    `truncated` says that its role, name or reason was longer, that alternatives behind it were left out, or that its
+    sender cut it, or what followed.
     """
 
     role: str

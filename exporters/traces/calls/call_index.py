@@ -36,6 +36,7 @@ _SEED: Final[i64] = i64(int.from_bytes(os.urandom(7), "little"))
 _MOST_STEPS: Final = 64
 _MOST_OF_A_TRACE: Final = 1_024
 _MOST_OF_A_RESPONSE: Final = 64
+_MOST_RELATIVES: Final = 256
 _NONE: Final = -1
 _UPPER: Final = -0x100000000
 _NO_PLACES: Final[list[int]] = []
@@ -183,7 +184,8 @@ class CallIndex:
                     return [int(place)]
                 if found is _NO_PLACES:
                     found = []
-                found.append(int(place))
+                if len(found) < _MOST_RELATIVES:
+                    found.append(int(place))
             place = self._before[place]
             steps += 1
         return found

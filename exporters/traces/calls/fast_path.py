@@ -17,10 +17,20 @@ from mypy_extensions import i64
 
 from exporters.traces.calls import outcome
 from exporters.traces.calls.call import MAX_SECONDS, Call, token_count
-from exporters.traces.conventions import MARKS, NAMES, finish, first_token, gateway_cache
-from exporters.traces.conventions.convention import AGGREGATES, INFERENCE, OPERATIONS
+from exporters.traces.conventions import (
+    MARKS,
+    NAMES,
+    evidence,
+    finish,
+    first_token,
+    gateway_cache,
+    operations,
+    otel,
+    providers,
+)
+from exporters.traces.conventions.evidence import CLIENT
 from exporters.traces.conventions.fields import COUNT_FIELDS, FIELDS
-from exporters.traces.conventions.otel import ROUTE, SERVER
+from exporters.traces.conventions.otel import SERVER
 from exporters.traces.core.interning import Interned, InternTable, NameTable
 from exporters.traces.decode import attributes
 from exporters.traces.decode.protobuf import TOO_LONG, Malformed, any_value, length
@@ -38,15 +48,17 @@ _TTFT: Final = 7
 _FINISH: Final = 8
 _RESPONSE: Final = 9
 _CONVERSATION: Final = 10
-_AGGREGATE: Final = 11
-_MESSAGES: Final = 12
+_MESSAGES: Final = 11
+_ASKED: Final = 12
 _TENANT: Final = 13
-_ROUTE: Final = 14
-_API_TYPE: Final = 15
-# Nothing to read here, but of a call it takes full decoding: how it ended, or when its first token came. Spans of HTTP,
-# of which there are many more, have some of them too.
-_LOOK: Final = 16
-_TOKENS: Final = 17
+_API_TYPE: Final = 14
+# Of these one is as good as several, and nobody reads their values here. Of a call _LOOK takes full decoding: how it
+# ended, when its first token came, what others write. Spans of HTTP, of which there are many more, have some of it too.
+_TRANSPORT: Final = 15
+_STORE: Final = 16
+_SUM: Final = 17
+_LOOK: Final = 18
+_TOKENS: Final = 19
 
 _CODES: Final = {
     "operation": _OPERATION, "provider": _PROVIDER, "model_requested": _REQUESTED, "model_served": _SERVED,
@@ -56,13 +68,19 @@ _CODES: Final = {
 }  # fmt: skip
 # One bit per code marks attributes already seen.
 assert _TOKENS + len(COUNT_FIELDS) < 63
+# Bits of what `evidence` asks for.
+_ANSWERED: Final[i64] = i64(
+    (1 << _SERVED) | (1 << _TTFT) | (1 << _FINISH) | (1 << _RESPONSE) | ((1 << len(COUNT_FIELDS)) - 1) << _TOKENS
+)
+_MODELS: Final[i64] = i64((1 << _REQUESTED) | (1 << _SERVED))
+_IN_MESSAGES: Final[i64] = i64((1 << _MESSAGES) | (1 << _ASKED))
 # Makes the fingerprint of a gateway's labels another than its clients'.
 _GATEWAY_MARK: Final = 0x5DEECE66D
 # Names of spans that other conventions have.
 _NAMES: Final = {name.encode() for name in NAMES}
 _SHORTEST_NAME: Final[i64] = i64(min(map(len, _NAMES)))
 _LONGEST_NAME: Final[i64] = i64(max(map(len, _NAMES)))
-_OPERATIONS: Final = {name: OPERATIONS.get(name, name) for name in INFERENCE}
+_OTHERS: Final = {name: same for name, same in operations.NAMES.items() if same in operations.OTHERS}
 _STRING: Final = 0x0A
 _INT: Final = 0x18
 _BOOL: Final = 0x10
@@ -71,37 +89,44 @@ _QUOTE: Final = 0x22
 # Label values repeat all the time: each is decoded once, and its hash is kept.
 _LONGEST: Final = 128
 _texts: Final = InternTable()
+_providers: Final = InternTable()
 _lists: Final = InternTable()
 
-NO_CALL: Final = Call()
+NO_CALL: Final = ""
 
 
 def attribute_table(tenant_attributes: Sequence[str]) -> NameTable:
     """The code of each attribute, given the names of those that may name a tenant."""
     codes = {key.encode(): _CODES.get(field.name, _LEAVE) for field in FIELDS for key in field.keys}
-    codes[b"gen_ai.aggregated_usage.input_tokens"] = _AGGREGATE
+    # What others write into attributes of their own.
+    others = (key for key in otel.CONVENTION.table if key.encode() not in codes)
+    codes |= {name.encode(): _LOOK for name in (*others, *outcome.NAMES, *first_token.NAMES, *finish.BODIES)}
     codes[b"gen_ai.output.messages"] = _MESSAGES
+    codes[b"gen_ai.input.messages"] = _ASKED
     codes[first_token.API_TYPE.encode()] = _API_TYPE
-    codes |= {name.encode(): _LOOK for name in (*outcome.NAMES, *first_token.NAMES, *finish.BODIES)}
+    for code, names in ((_SUM, evidence.SUMS), (_TRANSPORT, evidence.TRANSPORT), (_STORE, evidence.STORES)):
+        codes |= {name.encode(): code for name in names}
     for name in tenant_attributes:
         # A name that is also read for something else is left to full decoding.
         codes[name.encode()] = _LEAVE if name.encode() in codes else _TENANT
     for mark in gateway_cache.MARKS:
         codes[mark.encode()] = _LEAVE
     for mark, _ in MARKS:
-        codes[mark.encode()] = _ROUTE if mark == ROUTE else _LEAVE
+        codes[mark.encode()] = _LEAVE
     return NameTable(codes)
 
 
-def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) -> Call | None:
-    """The call of a span's bytes, NO_CALL when it is none, None when the fast path cannot decide.
+def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) -> Call | str | None:
+    """The call of a span's bytes; what it does instead, NO_CALL if nothing known; None when it is left to `normalise`.
 
     `table` is an `attribute_table`. `tenant` is known already, or None: then the span may name one. Raises Malformed,
     IndexError, UnicodeDecodeError.
     """
     call = Call()
     counts = call.token_counts
-    has_model = has_messages = has_api_type = needs_look = is_aggregate = is_route = is_gateway = False
+    is_responses = False
+    other: str | None = None
+    kind: i64 = 0
     seen: i64 = 0
     start_ns: i64 = 0
     end_ns: i64 = 0
@@ -128,8 +153,8 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             if code == 0:
                 pos = stop
                 continue
-            if code == _LOOK:
-                needs_look = True
+            if _TRANSPORT <= code <= _LOOK:
+                seen |= 1 << code
                 pos = stop
                 continue
             if code == _LEAVE or seen & (1 << code) or at + 2 > stop or body[at] != 0x12:
@@ -142,14 +167,11 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             if at + value_size != stop or value_size == 0:
                 return None
             pos = stop
-            if code == _MESSAGES:
-                has_messages = True
-            elif code >= _TOKENS:
+            if code >= _TOKENS:
                 counts[code - _TOKENS] = _count(body, at, stop)
             elif code == _RESPONSE:
                 call.response_id = _id(body, at, stop)
             elif code == _REQUESTED:
-                has_model = True
                 interned = _interned(body, at, stop)
                 call.model_requested = interned.text
                 fingerprint = _mix(fingerprint, interned)
@@ -164,16 +186,16 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 # In quotes, which `_interned` removes, it would be another operation.
                 if name is None or i64(len(name)) + 2 != value_size:
                     return None
-                operation = _OPERATIONS.get(name)
-                if operation is not None:
-                    call.operation = operation
-                elif name in AGGREGATES:
-                    is_aggregate = True
+                if name in operations.CALLS:
+                    call.operation = name
                 else:
-                    return None
+                    other = _OTHERS.get(name)
+                    if other is None:
+                        return None
             elif code == _PROVIDER:
-                interned = _interned(body, at, stop)
+                interned = _provider(body, at, stop)
                 call.provider = interned.text
+                is_responses = len(interned.texts) > 0
                 fingerprint = _mix(fingerprint, interned)
             elif code == _STREAMING:
                 if value_size == 2 and body[at] == _BOOL:
@@ -186,13 +208,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
                 call.finish_reasons = _list(body, at, stop)
             elif code == _CONVERSATION:
                 call.conversation_id = _id(body, at, stop)
-            elif code == _AGGREGATE:
-                is_aggregate = True
-            elif code == _ROUTE:
-                is_route = True
-            elif code == _API_TYPE:
-                has_api_type = True
-            elif tenant is None:
+            elif code == _TENANT and tenant is None:
                 interned = _interned(body, at, stop)
                 call.tenant = (interned.text or "")[:128]
                 fingerprint = _mix(fingerprint, interned)
@@ -230,7 +246,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             end_ns = _u64(body, pos, end)
             pos += 8
         elif tag == 0x30 and body[pos] < 0x80:
-            is_gateway = body[pos] == SERVER
+            kind = body[pos]
             pos += 1
         elif tag == 0x85 and pos + 5 <= end and body[pos] == 0x01:
             pos += 5
@@ -243,11 +259,13 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             return None
     if pos > end:
         raise Malformed(TOO_LONG)
-    if is_aggregate or not (seen & (1 << _OPERATION) or (has_model and not is_route)):
+    if other is not None:
+        return other
+    if seen & (1 << _SUM) or not _is_call(seen, kind):
         return NO_CALL
-    if needs_look or (has_messages and not call.finish_reasons) or ids_seen != 3:
+    if seen & (1 << _LOOK) or (seen & (1 << _MESSAGES) and not call.finish_reasons) or ids_seen != 3:
         return None
-    if call.ttft_s is not None and (has_api_type or not _tells_stream(call)):
+    if call.ttft_s is not None and (is_responses or seen & (1 << _API_TYPE) or not _tells_stream(call)):
         # Whether its first event held a token takes a closer look.
         return None
     if start_ns < 0 or end_ns < 0:
@@ -262,7 +280,7 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
             call.duration_s = duration_s
     if tenant is not None:
         call.tenant = tenant
-    if is_gateway:
+    if kind == SERVER:
         call.layer = "gateway"
         fingerprint ^= _GATEWAY_MARK
     call.label_fingerprint = fingerprint
@@ -272,9 +290,20 @@ def read(body: bytes, pos: i64, end: i64, table: NameTable, tenant: str | None) 
 def _tells_stream(call: Call) -> bool:
     """Whether a call is known to have streamed, and of which API it is."""
     response = call.response_id
-    if call.streaming is None or response is None or first_token.is_response_id(response):
+    return call.streaming is not None and response is not None and not first_token.is_response_id(response)
+
+
+def _is_call(seen: i64, kind: i64) -> bool:
+    """As in `evidence.is_call`, of a span without marks, whose operation is a call's or none."""
+    if seen & (1 << _OPERATION):
+        return bool(seen & _ANSWERED) or not seen & (1 << _STORE)
+    if not seen & _MODELS:
         return False
-    return call.provider is None or not call.provider.endswith(".responses")
+    if seen & _ANSWERED:
+        return True
+    if seen & ((1 << _TRANSPORT) | (1 << _STORE)):
+        return False
+    return bool(seen & _IN_MESSAGES) or (kind == CLIENT and bool(seen & (1 << _PROVIDER)))
 
 
 def _interned(body: bytes, pos: i64, end: i64) -> Interned:
@@ -286,6 +315,20 @@ def _interned(body: bytes, pos: i64, end: i64) -> Interned:
     if known is None:
         known = Interned(body[pos:end], _label(body, pos, end), ())
         _texts.put(known)
+    return known
+
+
+def _provider(body: bytes, pos: i64, end: i64) -> Interned:
+    """A provider by OTel's name; with texts where its name says that it is the Responses API."""
+    size = end - pos
+    known = _providers.find(body, pos, size) if size <= _LONGEST else None
+    if known is None:
+        name = attributes.short(_text(body, pos, end))
+        texts: tuple[str, ...] = (name,) if name is not None and name.endswith(first_token.RESPONSES) else ()
+        name = None if name is None else providers.normal(name)
+        known = Interned(body[pos:end], None if name is None else attributes.label(name), texts)
+        if size <= _LONGEST:
+            _providers.put(known)
     return known
 
 

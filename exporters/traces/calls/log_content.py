@@ -132,6 +132,11 @@ class LogContentBuffer:
         known = self._content.get(self._place(span))
         return None if known is None else known.said
 
+    def peek(self, span: SpanKey) -> Conversation | None:
+        """The same, for what no request depends on."""
+        known = self._content.get(self._place(span))
+        return None if known is None else known.said
+
     def pop(self, span: SpanKey, journal: Journal) -> Conversation | None:
         """What was known of the span's content, which is stored now."""
         at = self._place(span)

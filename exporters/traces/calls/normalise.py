@@ -15,7 +15,7 @@ from exporters.traces.calls import fast_path, outcome
 from exporters.traces.calls.call import NO_TENANT, Call, CallRef, seconds, token_count
 from exporters.traces.calls.owners import key_mark
 from exporters.traces.calls.stream_waits import Wait
-from exporters.traces.conventions import finish, first_token, gateway_cache, stream_ends
+from exporters.traces.conventions import finish, first_token, gateway_cache, operations, stream_ends
 from exporters.traces.conventions.convention import Context, Convention, Found
 from exporters.traces.conventions.fields import (
     CACHE_WRITE_INPUT,
@@ -41,16 +41,25 @@ __all__ = ["Context", "DecodedCalls", "call", "read", "read_conversation", "tena
 
 
 class DecodedCalls:
-    """What the spans of a request hold: calls and where each stands, spans by convention, what senders dropped."""
+    """What the spans of a request hold: calls and where each stands, spans by convention, what senders dropped.
 
-    __slots__ = ("calls", "conventions", "dropped_attributes", "dropped_events", "waits")
+    `operations` counts the spans of known operations that are no calls.
+    """
+
+    __slots__ = ("calls", "conventions", "dropped_attributes", "dropped_events", "operations", "waits")
 
     def __init__(self) -> None:
         self.calls: list[CallRef] = []
         self.conventions: dict[str, int] = {}
         self.dropped_attributes = 0
         self.dropped_events = 0
+        self.operations: dict[str, int] = {}
         self.waits: list[Wait] = []
+
+    def add_operation(self, name: str) -> None:
+        """Count a span of a known operation that is no call. A call's kind on a span that is none says nothing."""
+        if name in operations.OTHERS:
+            self.operations[name] = self.operations.get(name, 0) + 1
 
 
 def read(groups: list[Group], context: Context, table: NameTable, faults: Faults | None = None) -> DecodedCalls:
@@ -90,12 +99,14 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
             found: Call | None = None
             if may_be_fast:
                 try:
-                    found = fast_path.read(body, starts[index], ends[index], table, known_tenant)
+                    decided = fast_path.read(body, starts[index], ends[index], table, known_tenant)
                 except (IndexError, UnicodeDecodeError) as error:
                     raise Malformed(CUT_OFF) from error
-                if found is fast_path.NO_CALL:
+                if isinstance(decided, str):
                     none += 1
+                    decoded.add_operation(decided)
                     continue
+                found = decided
             if found is not None:
                 found.tenant = found.tenant or NO_TENANT
                 found.key_mark = mark
@@ -111,6 +122,7 @@ def _read(group: Group, context: Context, table: NameTable, decoded: DecodedCall
                     raise Malformed("an id has not its length")
                 if found is None:
                     none += 1
+                    decoded.add_operation(operations.of(span) or "")
                     if conventions.of(span).is_stream_wait(span):
                         decoded.waits.append(_wait(span, context))
                     continue

@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 from exporters.traces.conventions import (
+    adk,
     anthropic,
     botocore,
+    claude_code,
     dynamo,
+    genkit,
     langfuse,
     langsmith,
     litellm,
@@ -23,8 +26,11 @@ from exporters.traces.conventions import (
     vllm,
 )
 from exporters.traces.conventions.convention import Convention
+from exporters.traces.conventions.fields import FIELDS
 from exporters.traces.decode.spans import Span
 
+# After every attribute of a span's own convention and of OTel's.
+_OTHERS_RANK = 100
 # Instrumentations with a scope of their own, by its prefix; the first that matches.
 _SCOPES = (
     ("litellm", litellm.CONVENTION),
@@ -36,6 +42,7 @@ _SCOPES = (
     ("logfire", pydantic.CONVENTION),
     ("vllm", vllm.CONVENTION),
     ("sglang", vllm.SGLANG),
+    ("gcp.vertex.agent", adk.CONVENTION),
     ("opentelemetry.instrumentation.genai.", otel.CONVENTION),
     ("opentelemetry.instrumentation.openai_v2", otel.CONVENTION),
     ("opentelemetry.instrumentation.openai", openllmetry.CONVENTION),
@@ -60,12 +67,17 @@ MARKS = (
     ("langsmith.span.kind", langsmith.CONVENTION),
     ("mlflow.spanType", mlflow.CONVENTION),
     ("logfire.span_type", pydantic.CONVENTION),
+    ("telemetry.sdk.name", openlit.CONVENTION),
     ("traceloop.span.kind", openllmetry.CONVENTION),
     ("gen_ai.is_streaming", openllmetry.CONVENTION),
     ("llm.request.type", openllmetry.CONVENTION),
+    ("gcp.vertex.agent.llm_request", adk.CONVENTION),
+    ("genkit:metadata:subtype", genkit.CONVENTION),
+    ("span.type", claude_code.CONVENTION),
+    ("lmnr.span.type", otel.CONVENTION),
+    ("gen_ai.span.kind", otel.CONVENTION),
     ("gen_ai.latency.e2e", vllm.SGLANG),
     ("total_time", tgi.CONVENTION),
-    (otel.ROUTE, otel.CONVENTION),
 )
 NAMES = {
     "llm_request": vllm.CONVENTION,
@@ -75,9 +87,12 @@ NAMES = {
 
 
 def of(span: Span) -> Convention:
-    """The convention that a span is written in; OTel's own unless its scope, its name or a mark is another's."""
+    """The convention that a span is written in; OTel's own unless its scope, its name or a mark is another's.
+
+    A scope may be lent: other instrumentations write through Langfuse's tracer, in their own convention.
+    """
     found = _by_scope(span.scope)
-    if found is not None:
+    if found is not None and found.confirms(span):
         return found
     found = NAMES.get(span.name)
     if found is not None and found.confirms(span):
@@ -95,6 +110,24 @@ def is_plain(scope: str) -> bool:
     return scope != "ai" and _by_scope(scope) in (None, otel.CONVENTION)
 
 
+def _share() -> None:
+    """Let every convention read what others write into attributes of their own, where its own are absent."""
+    shared = [
+        (key, (known.name, _OTHERS_RANK, known.read))
+        for other in (openinference, vercel, anthropic, langsmith, litellm, mlflow, langfuse)
+        for known in FIELDS
+        for key in other.CONVENTION.keys.get(known.name, ())
+        if "." in key and known.name != "operation"
+    ]
+    for convention in (*dict(_SCOPES).values(), *dict(MARKS).values(), *NAMES.values()):
+        for key, entry in shared:
+            if entry[0] not in convention.ignored:
+                convention.table.setdefault(key, entry)
+
+
 @lru_cache(maxsize=1024)
 def _by_scope(scope: str) -> Convention | None:
     return next((convention for prefix, convention in _SCOPES if scope.startswith(prefix)), None)
+
+
+_share()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
+from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.decode.spans import Span
 
 UNSET = 0
@@ -13,4 +13,4 @@ def _refine(span: Span, found: Found) -> None:
     found["aborted"] = span.status == UNSET and found["streaming"] is True and not found["finish_reasons"]
 
 
-CONVENTION = Convention("anthropic", operation_is_inference, refine=_refine)
+CONVENTION = Convention("anthropic", refine=_refine)

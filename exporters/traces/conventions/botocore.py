@@ -38,4 +38,4 @@ def _is_guess(span: Span, found: Found) -> bool:
     return reasons is None or not _CONVERSE.issuperset(reasons)
 
 
-CONVENTION = Convention("botocore", otel.CONVENTION.is_call, refine=_refine)
+CONVENTION = Convention("botocore", refine=_refine)

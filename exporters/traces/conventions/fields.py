@@ -37,7 +37,9 @@ class Field:
 
 
 def _tokens(name: str, *keys: str) -> Field:
-    return Field(name, keys, attributes.whole, "tokens")
+    # Last the name of OTel's counter of these tokens: some write metrics' names as attributes.
+    counter = f"gen_ai.client.inference.{keys[0].removeprefix('gen_ai.')}"
+    return Field(name, (*keys, counter), attributes.whole, "tokens")
 
 
 FIELDS: Final = (

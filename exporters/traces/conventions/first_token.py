@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporters.traces.conventions.convention import Found, operation_of
+from exporters.traces.conventions import operations
+from exporters.traces.conventions.convention import Found
 from exporters.traces.conventions.fields import FIELDS
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
@@ -39,6 +40,9 @@ _IN_MILLISECONDS: Final = "strands"
 # What a response says that it is, where a sender keeps it.
 _OBJECTS: Final[tuple[str, ...]] = ("langfuse.observation.metadata.object",)
 _SPANS: Final = ("responses", "response", "openai.response")
+_OPERATIONS: Final = ("responses", "aresponses", "response")
+# Behind a provider's name.
+RESPONSES: Final = ".responses"
 
 
 def refine(span: Span, found: Found, convention: str) -> None:
@@ -72,10 +76,10 @@ def is_of_responses_api(span: Span, found: Found) -> bool:
     a = span.attributes
     if is_response_id(found["response_id"]) or attributes.word(a, API_TYPE) == "responses":
         return True
-    if attributes.word(a, *_OBJECTS) == "response" or operation_of(span) in ("responses", "aresponses"):
+    if attributes.word(a, *_OBJECTS) == "response" or attributes.word(a, operations.OPERATION) in _OPERATIONS:
         return True
     provider = attributes.word(a, *_PROVIDERS)
-    if provider is not None and provider.endswith(".responses"):
+    if provider is not None and provider.endswith(RESPONSES):
         return True
     return found["response_id"] is None and span.name.partition(" ")[0].lower() in _SPANS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from exporters.traces.conventions import finish, usage
+from exporters.traces.conventions import evidence, finish, model_names, usage
 from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.conventions.usage_evidence import known_way
 from exporters.traces.decode import attributes
@@ -12,29 +12,46 @@ from exporters.traces.decode.spans import Span
 
 _KIND = "langfuse.observation.type"
 _FIRST = "langfuse.observation.completion_start_time"
+# What Langfuse's own wrapper of OpenAI's client writes always; it takes the model's name from responses.
+_OF_WRAPPER = frozenset(("temperature", "max_tokens", "top_p", "frequency_penalty", "presence_penalty"))
+_NAMES = ("OpenAI-generation", "OpenAI-embedding")
+_ANSWERS = ("langfuse.observation.output", "langfuse.observation.usage", "langfuse.observation.completion_start")
+
+
+def _confirms(span: Span) -> bool:
+    """A span or an event says nothing: others write through Langfuse's tracer, or are told to add its mark."""
+    return attributes.word(span.attributes, _KIND) not in (None, "span", "event")
 
 
 def _is_call(span: Span) -> bool:
-    return span.attributes.get(_KIND) in ("generation", "embedding")
+    return evidence.is_call(span) and not evidence.is_step(span, _ANSWERS)
+
+
+def _place_model(span: Span, found: Found) -> None:
+    a = span.attributes
+    parameters = attributes.tree(a.get("langfuse.observation.model.parameters"))
+    is_wrapper = parameters.keys() >= _OF_WRAPPER or span.name in _NAMES
+    came = any(name.startswith(_ANSWERS) for name in a) and not found.get("failed")
+    asked = attributes.word(a, "langfuse.observation.metadata.ls_model_name")
+    name = attributes.word(a, "langfuse.observation.model.name")
+    model_names.place(found, name, asked, name if is_wrapper and came else None)
 
 
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
-    found["operation"] = "embeddings" if a[_KIND] == "embedding" else "chat"
+    if span.status == 2 or a.get("langfuse.observation.level") == "ERROR":
+        found["failed"] = True
+    _place_model(span, found)
     used = usage.of_object(attributes.tree(a.get("langfuse.observation.usage_details")))
     # Without any that can be read there may be OTel's attributes, or the whole response of an API.
     if not usage.has_counts(used) and found["input_tokens"] is None and found["output_tokens"] is None:
         used = usage.of_text(a.get("langfuse.observation.output"))
     if usage.has_counts(used):
-        found |= usage.tokens(used, hint=known_way(found["provider"], found["model_served"]))
+        named = (found["model_requested"], found["model_served"])
+        found |= usage.tokens(used, hint=known_way(found["provider"], *named))
     if not found["finish_reasons"] and attributes.word(a, "langfuse.observation.metadata.object") == "response":
         # The Responses API has a status instead.
         found["finish_reasons"] = finish.reasons(a.get("langfuse.observation.metadata.status")) or ()
-    failed = span.status == 2 or a.get("langfuse.observation.level") == "ERROR"
-    if failed:
-        # No model responded, so the name is the requested one.
-        found["model_requested"], found["model_served"] = found["model_served"], None
-        found["failed"] = True
     first = _moment(attributes.word(a, _FIRST))
     if first is not None:
         found["streaming"] = True
@@ -53,10 +70,8 @@ CONVENTION = Convention(
     "langfuse",
     _is_call,
     keys={
-        "operation": (),
-        "model_requested": (),
-        "model_served": ("langfuse.observation.model.name",),
         "conversation_id": ("session.id", "langfuse.session.id"),
     },
     refine=_refine,
+    confirms=_confirms,
 )

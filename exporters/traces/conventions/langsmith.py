@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from exporters.traces.conventions import usage
+from exporters.traces.conventions import evidence, usage
 from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
+_ANSWERS = ("gen_ai.completion", "langsmith.metadata.usage_metadata")
+
 
 def _is_call(span: Span) -> bool:
-    return span.attributes.get("langsmith.span.kind") in ("llm", "LLM")
+    return evidence.is_call(span) and not evidence.is_step(span, _ANSWERS)
 
 
 def _refine(span: Span, found: Found) -> None:
     details = attributes.tree(span.attributes.get("langsmith.metadata.usage_metadata"))
     usage.complete(found, usage.tokens(details))
-    if found["provider"] == "langchain":
-        found["provider"] = None
 
 
 CONVENTION = Convention(

@@ -6,8 +6,8 @@ LITELLM_OTEL_V2 as OTel has it, `chat <model>`. The SDK, called inside an applic
 
 from __future__ import annotations
 
-from exporters.traces.conventions import usage
-from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
+from exporters.traces.conventions import evidence, operations, usage
+from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span, Value
 
@@ -21,7 +21,7 @@ def _is_call(span: Span) -> bool:
     if span.name in ("raw_gen_ai_request", "Failed Proxy Server Request"):
         return False
     return span.name == "litellm_request" or (
-        "gen_ai.request.model" in span.attributes and operation_is_inference(span)
+        "gen_ai.request.model" in span.attributes and operations.of(span) in operations.CALLS and evidence.is_call(span)
     )
 
 

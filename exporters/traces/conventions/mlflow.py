@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from exporters.traces.conventions import finish, usage
+from exporters.traces.conventions import evidence, finish, model_names, usage
 from exporters.traces.conventions.convention import Convention, Found, since_start
 from exporters.traces.conventions.usage_evidence import known_way
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
-_KIND = "mlflow.spanType"
+_ANSWERS = ("mlflow.spanOutputs", "mlflow.chat.tokenUsage")
 
 
 def _is_call(span: Span) -> bool:
-    return attributes.word(span.attributes, _KIND) in ("CHAT_MODEL", "LLM", "EMBEDDING")
+    return evidence.is_call(span) and not evidence.is_step(span, _ANSWERS)
 
 
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
     request, response = attributes.tree(a.get("mlflow.spanInputs")), attributes.tree(a.get("mlflow.spanOutputs"))
-    found["operation"] = "embeddings" if attributes.word(a, _KIND) == "EMBEDDING" else "chat"
-    found["model_requested"] = found["model_requested"] or attributes.word(request, "model")
-    found["model_served"] = found["model_served"] or attributes.word(response, "model")
+    model_names.place(
+        found,
+        attributes.word(a, "mlflow.llm.model"),
+        attributes.word(request, "model"),
+        attributes.word(response, "model", "modelVersion"),
+    )
     found["response_id"] = found["response_id"] or attributes.word(response, "id")
     found["streaming"] = attributes.flag(request, "stream") or (False if request else None)
     used = usage.of_object(attributes.tree(a.get("mlflow.chat.tokenUsage")))
@@ -42,11 +45,6 @@ def _refine(span: Span, found: Found) -> None:
 CONVENTION = Convention(
     "mlflow",
     _is_call,
-    keys={
-        "operation": (),
-        "ttft_s": (),
-        "model_served": ("mlflow.llm.model", "gen_ai.response.model"),
-        "provider": ("mlflow.llm.provider", "gen_ai.provider.name"),
-    },
+    keys={"provider": ("mlflow.llm.provider",)},
     refine=_refine,
 )

@@ -6,7 +6,8 @@ too. No rule finds the right ones, so none is used.
 
 from __future__ import annotations
 
-from exporters.traces.conventions.convention import Convention, Found, operation_is_inference
+from exporters.traces.conventions import evidence
+from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.decode.spans import Span
 
 _REAL = ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens")
@@ -15,7 +16,7 @@ _NAMES = ("chat", "openai.chat", "openai.embeddings", "embeddings", "anthropic.m
 
 def _is_call(span: Span) -> bool:
     # Errors of 1.34 have no attributes at all, only their name.
-    return operation_is_inference(span) or (not span.attributes and span.status == 2 and span.name.startswith(_NAMES))
+    return evidence.is_call(span) or (not span.attributes and span.status == 2 and span.name.startswith(_NAMES))
 
 
 def _refine(span: Span, found: Found) -> None:
@@ -30,9 +31,16 @@ def _refine(span: Span, found: Found) -> None:
         found["reasoning_output_tokens"] = found["cached_input_tokens"] = found["cache_write_input_tokens"] = None
 
 
+def _confirms(span: Span) -> bool:
+    """OpenLIT says who it is on its spans too, whoever's tracer it writes through."""
+    return span.scope.startswith("openlit") or span.attributes.get("telemetry.sdk.name") == "openlit"
+
+
 CONVENTION = Convention(
     "openlit",
     _is_call,
-    keys={"ttft_s": (), "total_tokens": ("gen_ai.usage.total_tokens", "gen_ai.client.token.usage")},
+    keys={"total_tokens": ("gen_ai.usage.total_tokens", "gen_ai.client.token.usage")},
     refine=_refine,
+    ignored=frozenset(("ttft_s",)),
+    confirms=_confirms,
 )

@@ -9,7 +9,8 @@ tokens, other responses before them: the only difference between the two.
 
 from __future__ import annotations
 
-from exporters.traces.conventions.convention import Convention, Found, operation_is_inference, since_start
+from exporters.traces.conventions import evidence
+from exporters.traces.conventions.convention import Convention, Found, since_start
 from exporters.traces.conventions.usage_evidence import Way
 from exporters.traces.decode.spans import Span
 
@@ -20,16 +21,12 @@ _CHUNKS = ("gen_ai.content.completion.chunk", "llm.content.completion.chunk")
 
 
 def _is_call(span: Span) -> bool:
-    if "traceloop.span.kind" in span.attributes:
-        return False
-    return operation_is_inference(span) or (span.dropped_attributes > 0 and span.name.endswith(_NAMES))
+    return evidence.is_call(span) or (span.dropped_attributes > 0 and span.name.endswith(_NAMES))
 
 
 def _refine(span: Span, found: Found) -> None:
     if "gen_ai.operation.name" not in span.attributes and span.name.endswith(".embeddings"):
         found["operation"] = "embeddings"
-    if found["provider"]:
-        found["provider"] = found["provider"].lower()
     first = since_start(span, *_CHUNKS)
     if first is not None:
         found["streaming"], found["ttft_s"] = True, first

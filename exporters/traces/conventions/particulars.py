@@ -25,7 +25,11 @@ _TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
         *("gen_ai.request.user", "gen_ai.user", "llm.user"),
         *("metadata.user_api_key_end_user_id", "metadata.user_api_key_user_id"),
     ),
-    "agent_name": ("gen_ai.agent.name", "agent.name", "agent_name", "agno.agent", "langsmith.metadata.lc_agent_name"),
+    "agent_name": (
+        *("gen_ai.agent.name", "agent.name", "agent_name", "agno.agent", "langsmith.metadata.lc_agent_name"),
+        # What OTel's conventions called an agent that is entered first, before they had one name for both.
+        "gen_ai.workflow.name",
+    ),
     "agent_version": ("gen_ai.agent.version", "agent.version"),
     "prompt_name": (
         *("gen_ai.prompt.name", "langfuse.observation.prompt.name", "traceloop.prompt.key", "prompt.id"),

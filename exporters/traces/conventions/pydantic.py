@@ -4,26 +4,39 @@ the call, the other its wait, unless the request failed."""
 
 from __future__ import annotations
 
-from exporters.traces.conventions import finish, usage
-from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
+from exporters.traces.conventions import evidence, finish, operations, usage
+from exporters.traces.conventions.convention import Convention, Found
+from exporters.traces.conventions.operations import CALLS
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
 _LOG = "logfire.span_type"
+# pydantic-ai's runs of agents.
+_OF_AGENTS = ("final_result", "all_messages_events", *evidence.SUMS)
 _OUTPUT = ("events", "gen_ai.output.messages")
-_RESPONSE = ("gen_ai.response.id", "gen_ai.usage.input_tokens", "gen_ai.output.messages", "response_data")
+_RESPONSE = (
+    "gen_ai.response.id",
+    "response_id",
+    "gen_ai.usage.input_tokens",
+    "gen_ai.output.messages",
+    "response_data",
+)
 
 
 def _is_call(span: Span) -> bool:
     a = span.attributes
-    if "final_result" in a or "gen_ai.aggregated_usage.input_tokens" in a or "all_messages_events" in a:
-        return False
-    operation = operation_of(span)
-    if operation is not None and operation not in INFERENCE:
+    operation = operations.of(span)
+    if evidence.has(a, _OF_AGENTS) or (operation is not None and operation not in CALLS):
         return False
     if a.get(_LOG) == "log":
         return "duration" in a and ("request_data" in a or operation is not None)
-    return not _is_wait(span) and (operation is not None or "model" in attributes.tree(a.get("request_data")))
+    if _is_wait(span):
+        return False
+    # Logfire had no operation at first, and of the Responses API not the request either.
+    return evidence.is_call(span) or (
+        span.scope.startswith("logfire")
+        and ("model" in attributes.tree(a.get("request_data")) or ("gen_ai.request.model" in a and "events" in a))
+    )
 
 
 def _is_wait(span: Span) -> bool:
@@ -36,7 +49,7 @@ def _is_wait(span: Span) -> bool:
     return (
         a.get(_LOG) == "span"
         and span.scope.startswith("logfire")
-        and operation_of(span) == "chat"
+        and operations.of(span) == "chat"
         and not any(name in a for name in _RESPONSE)
     )
 
@@ -68,7 +81,10 @@ def _refine(span: Span, found: Found) -> None:
 CONVENTION = Convention(
     "pydantic",
     _is_call,
-    keys={"ttft_s": ("gen_ai.client.operation.time_to_first_chunk", "gen_ai.response.time_to_first_chunk")},
+    keys={
+        "response_id": ("gen_ai.response.id", "response_id"),
+        "ttft_s": ("gen_ai.client.operation.time_to_first_chunk", "gen_ai.response.time_to_first_chunk"),
+    },
     refine=_refine,
     is_stream_wait=_is_wait,
 )

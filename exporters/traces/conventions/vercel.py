@@ -4,32 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporters.traces.conventions import usage
-from exporters.traces.conventions.convention import INFERENCE, Convention, Found, operation_of
+from exporters.traces.conventions import evidence, operations, usage
+from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.conventions.usage_evidence import Way
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
 # Where each one's own account stands in the metadata.
 _CACHE_APART: Final = {"anthropic": "anthropic", "amazon-bedrock": "bedrock", "vertex.anthropic": "anthropic"}
-_CALLS = (".doGenerate", ".doStream", ".doEmbed")
 
 
 def _is_call(span: Span) -> bool:
-    operation = span.attributes.get("ai.operationId")
-    if isinstance(operation, str):
-        return operation.endswith(_CALLS)
-    return operation_of(span) in INFERENCE
+    return operations.of(span) in operations.CALLS and evidence.is_call(span)
 
 
 def _refine(span: Span, found: Found) -> None:
     a = span.attributes
     operation = str(a.get("ai.operationId", ""))
     if operation:
-        found["operation"] = "embeddings" if operation.endswith(".doEmbed") else "chat"
         found["streaming"] = operation.endswith(".doStream")
-    if found["provider"]:
-        found["provider"] = found["provider"].partition(".")[0]
+    if found["model_served"] == found["model_requested"]:
+        # The request's name again where a provider's response had none.
+        found["model_served"] = None
     first = attributes.number(a.get("ai.response.msToFirstChunk"))
     if first is not None:
         found["ttft_s"] = first / 1000

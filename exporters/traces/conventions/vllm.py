@@ -7,11 +7,10 @@ from exporters.traces.decode.spans import Span
 
 
 def _is_call(span: Span) -> bool:
-    return span.name == "llm_request" or "gen_ai.latency.e2e" in span.attributes
-
-
-def _confirms(span: Span) -> bool:
+    """Others have spans of the same name."""
     a = span.attributes
+    if span.name != "llm_request":
+        return "gen_ai.latency.e2e" in a
     return "gen_ai.request.id" in a or any(name.startswith("gen_ai.latency.") for name in a)
 
 
@@ -30,5 +29,5 @@ _KEYS = {
     "cached_input_tokens": ("gen_ai.usage.cached_tokens",),
 }
 
-CONVENTION = Convention("vllm", _is_call, _KEYS, _refine, layer="server", confirms=_confirms)
-SGLANG = Convention("sglang", _is_call, _KEYS, _refine, layer="server")
+CONVENTION = Convention("vllm", _is_call, _KEYS, _refine, layer="server", confirms=_is_call)
+SGLANG = Convention("sglang", _is_call, _KEYS, _refine, layer="server", confirms=_is_call)

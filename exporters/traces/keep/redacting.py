@@ -13,20 +13,16 @@ from typing import Final
 
 from prometheus_client import Counter
 
-from exporters.traces.calls.call import CallRef
 from exporters.traces.decode.attributes import MAX_WORD
 from exporters.traces.keep.drafting import Draft
 from exporters.traces.keep.known_texts import KnownTexts
-from exporters.traces.keep.pending_samples import PendingSample
 from exporters.traces.keep.presidio import Presidio, Unavailable
+from exporters.traces.keep.tally import Late
 from telltale.conversation import Conversation, language, texts
 from telltale.records import Sample
 from telltale.redaction import BEYOND, Counts, Redactor, is_version, pseudonym, within
 from telltale.redaction.writing import readable
 from telltale.settings import Settings
-
-Late = tuple[CallRef, PendingSample, list[CallRef]]
-"""A kept call whose content is still to be read, with other spans of it."""
 
 # Characters of a request's samples from which on a thread redacts them: a few milliseconds of the costliest text.
 MOST_AT_ONCE: Final = 100_000

@@ -7,6 +7,7 @@ promote them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
@@ -19,20 +20,21 @@ from exporters.traces.calls.owners import SpanKey
 from exporters.traces.conventions import otel, particulars
 from exporters.traces.conventions.particulars import Particulars
 from exporters.traces.core.journal import Journal, Journals
-from exporters.traces.decode.otlp_protobuf import Group
+from exporters.traces.decode import bodies
+from exporters.traces.decode.otlp_protobuf import Group, alone
 from exporters.traces.decode.protobuf import CUT_OFF, Malformed
 from exporters.traces.decode.spans import Span
 from exporters.traces.keep.coverage import Coverage
 from exporters.traces.keep.forced import ForcedReasons
 from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
 from exporters.traces.keep.rate_sampler import RateSampler
-from exporters.traces.keep.tally import Tally
+from exporters.traces.keep.tally import Late, Place, Tally
 from exporters.traces.keep.unsampled import UnsampledBuffer, Wanted, unpack
 from exporters.traces.messages import places
 from exporters.traces.messages.joining import complete
 from telltale.conversation import Conversation, Message
 from telltale.metrics import Metrics
-from telltale.records import Sample
+from telltale.records import Sample, Status
 from telltale.settings import Settings
 
 FORCED_PER_MINUTE: Final = 20.0
@@ -74,6 +76,13 @@ class SampleCollector:
         if logged is not None:
             normalise.end(call, log_content.reasons(logged))
 
+    def add_late_reasons(self, call: Call) -> None:
+        """The same for a call that is about to be counted, out of records that came after its span."""
+        if self._log_content.bytes:
+            logged = self._log_content.peek(call.span_key)
+            if logged is not None:
+                normalise.end(call, log_content.reasons(logged))
+
     def decide(
         self, ref: CallRef, now: float, journal: Journal, tally: Tally, others: list[CallRef] | None = None
     ) -> Sample | None:
@@ -88,7 +97,7 @@ class SampleCollector:
                 tally.unsampled.append(ref)
                 return None
         if _is_late(ref, tally):
-            tally.late.append((ref, PendingSample(call, probability, forced_reason, now), others or []))
+            tally.late.append(_late([ref, *(others or [])], PendingSample(call, probability, forced_reason, now)))
             return None
         try:
             found, about = self._content(ref)
@@ -140,7 +149,7 @@ class SampleCollector:
             return None
         if _is_late(ref, tally):
             self._pending.remove(first, journal)
-            tally.late.append((CallRef(whole, ref.group, ref.index), pending, []))
+            tally.late.append(_late([ref], pending))
             return None
         try:
             found, about = self._content(ref)
@@ -156,23 +165,35 @@ class SampleCollector:
         about = particulars.joined(about, pending.particulars)
         return self._make(whole, found, about, pending.probability, pending.promoted_by, tally)
 
-    def read_late(self, ref: CallRef, pending: PendingSample, others: list[CallRef], tally: Tally) -> Sample | None:
+    def read_late(self, late: Late, tally: Tally) -> Sample | None:
         """The sample of a kept call whose content was left for later; None where its span has none.
 
         Nothing else changes, so any thread may do it before the request's commit.
         """
+        places, pending = late
+        refs = [self._read_back(place, tally) for place in places]
         try:
-            found, about = self._content(ref)
+            found, about = self._content(refs[0])
         except Malformed:
             found, about = Conversation(), particulars.NOTHING
-        found, about = self._with_others(found, about, others)
+        found, about = self._with_others(found, about, refs[1:])
+        if late is tally.late[-1]:
+            tally.plain = b""
         about = particulars.joined(about, pending.particulars)
         if not (found.is_asked or found.is_answered):
             tally.waiting.append(
                 PendingSample(pending.call, pending.probability, pending.promoted_by, pending.since, about)
             )
             return None
-        return self._make(ref.call, found, about, pending.probability, pending.promoted_by, tally)
+        return self._make(refs[0].call, found, about, pending.probability, pending.promoted_by, tally)
+
+    def _read_back(self, place: Place, tally: Tally) -> CallRef:
+        call, source, start, end = place
+        if not tally.plain or not source.encoding:
+            tally.plain = source.body
+            if source.encoding:
+                tally.plain = bodies.decompress(source.body, source.encoding, source.size)
+        return CallRef(call, alone(tally.plain, start, end, source), 0)
 
     def join(self, span: SpanKey, logged: Logged, journal: Journal, tally: Tally) -> Sample | None:
         """The sample of a call that waited for this content of a log record, once its response is here."""
@@ -185,6 +206,10 @@ class SampleCollector:
             return None
         self._pending.remove(span, journal)
         self._log_content.pop(span, journal)
+        if not pending.call.finish_reasons:
+            # It may not be counted yet, and nothing else will tell.
+            journal.changes(("pending", span.shared), partial(_restore, pending.call, pending.call.status))
+            normalise.end(pending.call, log_content.reasons(known))
         return self._make(pending.call, known, pending.particulars, pending.probability, pending.promoted_by, tally)
 
     def promote(self, wanted: Wanted, reason: str, journal: Journal, tally: Tally) -> list[Sample]:
@@ -325,6 +350,19 @@ def _is_late(ref: CallRef, tally: Tally) -> bool:
     """Whether enough was read of this request."""
     tally.read_bytes += int(ref.group.ends[ref.index] - ref.group.starts[ref.index])
     return tally.read_bytes > MOST_AT_ONCE
+
+
+def _late(refs: list[CallRef], pending: PendingSample) -> Late:
+    """Without the plain bytes: while it waits it holds what it is charged for."""
+    places: list[Place] = []
+    for ref in refs:
+        group, index = ref.group, ref.index
+        places.append((ref.call, group.source, int(group.starts[index]), int(group.ends[index])))
+    return places, pending
+
+
+def _restore(call: Call, status: Status) -> None:
+    call.finish_reasons, call.status = (), status
 
 
 def _is_ordinary(call: Call) -> bool:

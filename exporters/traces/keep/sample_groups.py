@@ -30,10 +30,15 @@ def best_first(
     to_decide = {int(ref.call.number): ref for ref in firsts}
     others = {int(ref.call.number): ref for ref, _ in again}
     wholes: dict[int, Call] = {}
+    seen: set[int] = set()
     for ref, _ in again:
-        if int(ref.call.number) not in wholes:
-            for spans in _groups(ref.call, known):
-                _lead(spans, to_decide, others, wholes, known)
+        family = known.families.of(int(ref.call.number))
+        # A family may be large, and most of a request's further spans are of few.
+        if family is not None and id(family) not in seen:
+            seen.add(id(family))
+            for spans in by_call(family.spans()):
+                if len(spans.calls) > 1:
+                    _lead(spans.calls, to_decide, others, wholes, known)
     found: list[Other] = []
     for number in sorted(others):
         its = known.numbered(number)
@@ -46,13 +51,6 @@ def best_first(
         if whole in wholes:
             beside.setdefault(whole, []).append(other.ref)
     return list(to_decide.values()), found, beside
-
-
-def _groups(call: Call, known: CallDeduplicator) -> list[list[Call]]:
-    family = known.families.of(int(call.number))
-    if family is None:
-        return []
-    return [spans.calls for spans in by_call(family.spans()) if len(spans.calls) > 1]
 
 
 def _lead(

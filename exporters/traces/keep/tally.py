@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from exporters.traces.calls.call import Call, CallRef
+from exporters.traces.decode.otlp_protobuf import Source
 from exporters.traces.keep.pending_samples import PendingSample
 from telltale.records import Feedback
+
+Place = tuple[Call, Source, int, int]
+"""Where a call's span is in the plain bytes of its body."""
+
+Late = tuple[list[Place], PendingSample]
+"""A kept call whose content is still to be read, in its span and in others of it."""
 
 
 class Tally:
@@ -12,7 +19,8 @@ class Tally:
 
     __slots__ = (
         *("again", "calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "evaluations"),
-        *("forced", "late", "not_sampled", "read_bytes", "sampled", "unsampled", "waiting", "with_content"),
+        *("forced", "late", "not_sampled", "operations", "plain", "read_bytes"),
+        *("sampled", "unsampled", "waiting", "with_content"),
     )
 
     def __init__(self) -> None:
@@ -22,6 +30,8 @@ class Tally:
         # Spans by convention, and second spans of calls by the pair of conventions.
         self.conventions: dict[str, int] = {}
         self.duplicates: dict[str, int] = {}
+        # Spans that are no calls, by what they do.
+        self.operations: dict[str, int] = {}
         # Evaluations in logs that this request was the first to store; known once they are stored.
         self.evaluations: list[Feedback] = []
         # What senders dropped before they sent.
@@ -36,7 +46,9 @@ class Tally:
         self.unsampled: list[CallRef] = []
         # Bytes of kept spans; spans whose content is read beside the loop, and those of them that have none.
         self.read_bytes = 0
-        self.late: list[tuple[CallRef, PendingSample, list[CallRef]]] = []
+        self.late: list[Late] = []
+        # The plain bytes of late ones, while they are read.
+        self.plain = b""
         self.waiting: list[PendingSample] = []
 
     def add_duplicate(self, pair: str) -> None:

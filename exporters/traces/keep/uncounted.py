@@ -7,9 +7,10 @@ them. What a span tells later of a call that was counted adds the tokens that we
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from exporters.traces.calls.call import ACCEPTED, COUNTED, INGESTED, REFUSED, Call
+from exporters.traces.calls.call import ACCEPTED, COUNTED, Call
 from exporters.traces.calls.families import Families, Family
 from exporters.traces.calls.grouping import by_call
 from exporters.traces.calls.whole_call import joined, lacking, with_tokens_of
@@ -21,9 +22,11 @@ MOST: Final = 2_048
 class UncountedCalls:
     """Spans of calls whose requests are durable, the oldest first."""
 
-    def __init__(self, metrics: CallMetrics, families: Families) -> None:
+    def __init__(self, metrics: CallMetrics, families: Families, add_reasons: Callable[[Call], None]) -> None:
+        """`add_reasons` gives a call the reasons why it ended that its span does not tell."""
         self._metrics = metrics
         self._families = families
+        self._add_reasons = add_reasons
         self._spans: list[Call] = []
 
     def accept(self, spans: list[Call]) -> None:
@@ -36,6 +39,9 @@ class UncountedCalls:
 
     def count(self) -> None:
         """Count all calls."""
+        for call in self._spans:
+            if not call.finish_reasons:
+                self._add_reasons(call)
         for call in self._spans:
             if call.stage != ACCEPTED:
                 # With another span of its call.
@@ -51,7 +57,7 @@ class UncountedCalls:
         self._spans.clear()
 
     def _count_family(self, family: Family) -> None:
-        spans = [call for call in family.spans() if call.stage not in (INGESTED, REFUSED)]
+        spans = [call for call in family.spans() if call.stage >= ACCEPTED]
         for found in by_call(spans):
             if all(call.stage == COUNTED for call in found.calls):
                 continue

@@ -14,7 +14,7 @@ Fields = dict[str, Value]
 _TURNS = (
     *("messages", "input", "contents", "prompt", "inputs", "input_messages"),
     # Titan, embeddings of Cohere and LangChain, Vertex.
-    *("inputText", "texts", "instances", "text"),
+    *("inputText", "texts", "instances", "prompts", "text"),
 )
 _SYSTEM = (
     *("system", "systemPrompt", "system_prompt", "instructions", "system_instruction", "systemInstruction"),
@@ -62,6 +62,8 @@ def request(value: Value) -> Conversation:
             found.messages = [{"role": "user", "parts": made}] if (made := _written(body)) else []
         return found
     found.messages = _turns(turns)
+    if not found.messages and isinstance(turns, dict) and (made := _written(turns)):
+        found.messages = [{"role": "user", "parts": made}]
     for fields in inner:
         found.system += system(next((fields[name] for name in _SYSTEM if fields.get(name)), None))
         found.tools += tools(next((fields[name] for name in _TOOLS if fields.get(name)), None))

@@ -50,23 +50,27 @@ def read(value: Value, *, answers: bool = False, typed: bool = False, by: str | 
         return found
     if found in _NOTHING:
         return None
-    looks = _LOOKS.match(found)
+    is_of_objects = _OBJECTS.match(found) is not None
+    if found[:1] not in ("[", "{", "(") and not is_of_objects:
+        return found
+    bare = _without_mark(found)
+    looks = _LOOKS.match(bare)
     if looks is None:
-        return _of_objects(found, _Marks(answers, by)) if _OBJECTS.match(found) else found
+        return _of_objects(found, bare, _Marks(answers, by)) if is_of_objects else found if bare else None
     key, closed = looks[2], looks[3]
     is_known = bool(key) and (key in _KEYS if closed else any(name.startswith(key) for name in _KEYS))
     if typed and not is_known:
         return found
     try:
-        return Writing(_without_mark(found), _Marks(answers, by)).read()
+        return Writing(bare, _Marks(answers, by)).read()
     except NotWritten:
         # What is no JSON from its beginning on is a text; where messages begin so, nothing can be read of them.
         return None if is_known else found
 
 
-def _of_objects(text: str, marks: Marks) -> Value:
+def _of_objects(text: str, bare: str, marks: Marks) -> Value:
     try:
-        made = Writing(_without_mark(text), marks).read()
+        made = Writing(bare, marks).read()
     except NotWritten:
         return text
     first = made[0] if isinstance(made, list) and made else made
@@ -84,6 +88,7 @@ _RESULTS: Final = frozenset(("tool_result", "tool_call_response", "function_call
 _RESPONSES: Final = ("content", "response", "result", "output")
 _MESSAGES: Final = frozenset(("message", "human", "ai", "system", "tool", "user", "assistant"))
 _PARTS: Final = ("content", "parts", "blocks")
+_SAID: Final = (*_PARTS, "text", "message", "tool_calls", "function_call", "refusal", "kwargs", "output")
 # Of those who do not reason.
 _OTHERS: Final = frozenset(("user", "human", "system", "developer", "tool", "function"))
 # What holds messages, or answers, though more of it is missing.
@@ -145,7 +150,7 @@ class _Marks(Marks):
         kind = fields.get("type")
         if "role" in fields or (kind in _MESSAGES and kind != "message") or "lc" in fields:
             fields["truncated"] = True
-            return True
+            return any(fields.get(name) for name in _SAID)
         if isinstance(kind, str) and kind != "message":
             if kind in _RESULTS and has_value:
                 fields["truncated"] = True

@@ -41,11 +41,25 @@ def messages(value: Value, role: str = "user") -> list[Message]:
 def listed(parsed: Value, role: str = "user") -> list[Message]:
     """As above, of what was read already."""
     if isinstance(parsed, list):
+        if parsed and all(_is_pair(item) for item in parsed):
+            return [message for pair in parsed if isinstance(pair, list) for message in _of_pair(pair)]
         if parsed and all(isinstance(item, list) for item in parsed):
             # LangChain's batches: of several prompts the first is this call's.
             parsed = parsed[0] if isinstance(parsed[0], list) else []
         return [message for item in parsed for message in of(item, role)]
     return of(parsed, role)
+
+
+def _is_pair(item: Value) -> bool:
+    """Whether it is LangChain's short form of a message, its role and its text."""
+    if not isinstance(item, list) or len(item) != 2:
+        return False
+    role, said = item
+    return isinstance(role, str) and isinstance(said, str) and (role in ROLES or role in _OWN_ROLES)
+
+
+def _of_pair(pair: list[Value]) -> list[Message]:
+    return of({"role": pair[0], "content": pair[1]})
 
 
 def of(value: Value, role: str = "user") -> list[Message]:
@@ -124,6 +138,9 @@ def _unflatten(row: Fields) -> Fields:
             "arguments": row.get("function_call_arguments_json", row.get("function_call.arguments")),
         }
     content = row.get("content")
+    if content is None and isinstance(row.get("user"), str):
+        # OpenLLMetry for Ollama, Together, Mistral and Replicate.
+        return {**row, "role": "user", "content": row["user"]}
     if isinstance(content, str) and content.startswith("[{"):
         row["content"] = written_parts(content, row.get("role"))
     return row

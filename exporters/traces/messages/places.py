@@ -27,7 +27,13 @@ TURNS: Final = {
 
 def _plain(value: Value) -> Conversation:
     """Messages, or a text, that a person or a program may have typed: what a text holds is not looked into."""
-    return bodies.lifted(Conversation(messages=envelopes.listed(cut_off.read(value))))
+    parsed = cut_off.read(value)
+    if isinstance(parsed, dict) and not any(name in parsed for name in _OF_MESSAGES):
+        return bodies.request(parsed)
+    return bodies.lifted(Conversation(messages=envelopes.listed(parsed)))
+
+
+_OF_MESSAGES: Final = ("role", "parts", "content", "type", "kwargs")
 
 
 def _typed(value: Value) -> Conversation:
@@ -58,6 +64,8 @@ def _answer(value: Value) -> list[Message]:
 def _output(value: Value) -> list[Message]:
     """Messages of an answer, each an alternative."""
     parsed = cut_off.read(value, answers=True)
+    if isinstance(parsed, dict) and not any(name in parsed for name in _OF_MESSAGES):
+        return bodies.response(parsed)
     items = parsed if isinstance(parsed, list) else [parsed]
     return [message for item in items if (message := envelopes.choice(item)) is not None]
 

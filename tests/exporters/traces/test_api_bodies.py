@@ -374,6 +374,17 @@ PLACES: dict[str, dict[str, Any]] = {
         "lk.chat_ctx": json.dumps({"items": [{"type": "message", **turn} for turn in json.loads(CHAT)]}),
         "lk.response.text": "Clear.",
     },
+    "pairs": {"input.value": json.dumps({"messages": [["system", SYSTEM], ["human", ASK]]}), "output.value": "Clear."},
+    "bodies in place of messages": {
+        "gen_ai.input.messages": json.dumps({"messages": json.loads(CHAT)}),
+        "gen_ai.output.messages": json.dumps({"choices": [{"message": {"content": "Clear."}}]}),
+    },
+    "openllmetry for ollama": {
+        "gen_ai.prompt.0.role": "system",
+        "gen_ai.prompt.0.content": SYSTEM,
+        "gen_ai.prompt.1.user": ASK,
+        "gen_ai.completion.0.content": "Clear.",
+    },
     "logfire": {
         "request_data": json.dumps({"model": "m", "messages": json.loads(CHAT)}),
         "response_data": json.dumps({"combined_chunk_content": "Clear.", "chunk_count": 2}),
@@ -401,3 +412,9 @@ def test_geminis_content_in_place_of_a_text(wrap: Any) -> None:
     """As OTel's instrumentation of Google's SDK logs what it is given."""
     said = places.of_record("gen_ai.user.message", {}, {"content": wrap({"parts": [{"text": ASK}], "role": "user"})})
     assert said.messages == [{"role": "user", "parts": [{"type": "text", "content": ASK}]}]
+
+
+def test_inputs_of_nobodys_are_kept_as_they_are() -> None:
+    asked = {"question": ASK, "vector": [0.5] * 40}
+    assert texts.prompt(bodies.request({"input": asked})) == json.dumps({"question": ASK, "vector": "[vector]"})
+    assert texts.prompt(bodies.request({"prompts": [ASK]})) == ASK

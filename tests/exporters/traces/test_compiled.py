@@ -30,6 +30,7 @@ TRACES = (
     "unsampled",
     "interning",
     "duplicates",
+    "same_call",
     "resends",
     "journal",
     "sample_collector",

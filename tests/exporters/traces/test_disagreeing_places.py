@@ -62,7 +62,7 @@ LOGGED = Conversation(
 
 @pytest.mark.parametrize(
     ("attributes", "events"),
-    itertools.product(ATTRIBUTES, itertools.permutations(EVENTS, 2)),
+    [*itertools.product(ATTRIBUTES, itertools.permutations(EVENTS, 2))],
 )
 def test_places_that_disagree_tell_one_conversation(attributes: str, events: tuple[str, str]) -> None:
     written = [event for name in events for event in EVENTS[name]]

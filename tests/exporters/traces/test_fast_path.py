@@ -18,8 +18,8 @@ from support.collector_process import chat
 
 from exporters.traces.calls import fast_content, fast_path, normalise, outcome
 from exporters.traces.calls.call import Call
-from exporters.traces.conventions import MARKS, NAMES, finish, first_token, gateway_cache, particulars
-from exporters.traces.conventions.convention import AGGREGATES, INFERENCE
+from exporters.traces.conventions import MARKS, NAMES, finish, first_token, gateway_cache, operations, particulars
+from exporters.traces.conventions.evidence import MESSAGES, STORES, SUMS, TRANSPORT
 from exporters.traces.conventions.fields import COUNT_FIELDS, FIELDS, TOKEN_FIELDS
 from exporters.traces.decode import otlp_protobuf, protobuf, spans
 from telltale.conversation import texts
@@ -37,15 +37,16 @@ PROMPT, RESPONSE = "gen_ai.input.messages", "gen_ai.output.messages"
 KEYS = sorted(
     {key for field in FIELDS for key in field.keys}
     | {mark for mark, _ in MARKS}
-    | {"gen_ai.aggregated_usage.input_tokens", "gen_ai.output.messages", "gen_ai.input.messages", "server.port"}
+    | {*SUMS, *MESSAGES, *STORES[:2], *TRANSPORT[:2], "server.port", "ai.response.model"}
     | {*NAMES_OF_TENANTS, *gateway_cache.MARKS}
     | {*outcome.NAMES, *first_token.NAMES, first_token.API_TYPE, *finish.BODIES}
 )
 WORDS = (
     *("gpt-4o", '"chat"', "None", "", "stop", '["stop"]', "-1", "20", "abort", "FinishReason.MAX_TOKENS", "unknown"),
     *('["incomplete"]', "resp_1", "responses", "openai.responses", "499", "CANCELLED", "error", "false"),
+    *("completion", "Chat", "OpenAI", "OpenAI.Responses"),
 )
-TEXTS = st.sampled_from([*sorted(INFERENCE | AGGREGATES), *WORDS])
+TEXTS = st.sampled_from([*sorted(operations.CALLS | operations.OTHERS), *WORDS])
 VALUES = (
     st.builds(AnyValue, string_value=TEXTS | st.text(max_size=20))
     | st.builds(AnyValue, int_value=st.integers(-(2**63), 2**63 - 1) | st.integers(0, 300))

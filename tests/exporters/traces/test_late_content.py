@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -56,9 +57,8 @@ WHOLE = {**ASKED, "gen_ai__output__messages": said("assistant", "Done.")}
 
 
 def send(here: InProcess, made: Any, signal: Any = "traces") -> None:
-    batch = here.receiver.ingest(
-        ExportRequest(signal, made.SerializeToString(), "", "application/x-protobuf", ""), None
-    )
+    packed = gzip.compress(made.SerializeToString(), 1)
+    batch = here.receiver.ingest(ExportRequest(signal, packed, "gzip", "application/x-protobuf", ""), None)
     here.receiver.finish(batch, signal)
 
 
@@ -126,3 +126,13 @@ def test_the_second_span_of_a_call_gives_its_content_once(here: InProcess) -> No
         span.span_id = b"z" + span.span_id[1:]
     send(here, again)
     assert len(stored(here)) == 30
+
+
+def test_others_of_the_request_that_are_not_sampled_take_no_content_away(tmp_path: Path) -> None:
+    """They let go of the request's plain bytes at once."""
+    few = make(tmp_path, sampling={"per_minute": 20})
+    send(few, request(range(200), **WHOLE))
+    found = stored(few)
+    assert 15 <= len(found) < 200
+    assert {sample.response for sample in found} == {"Done."}
+    few.store.close()

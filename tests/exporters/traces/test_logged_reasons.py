@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from telltale.settings import Settings
 from telltale.store import open_store, samples
 
 NOW = 1_790_000_000.0
-IDS = {"trace_id": b"t" * 16, "span_id": b"s" * 8}
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
 
 
@@ -38,35 +38,41 @@ def pairs(attributes: dict[str, Any]) -> list[KeyValue]:
     return [KeyValue(key=key, value=value(plain)) for key, plain in attributes.items()]
 
 
+def ids(number: int = 1) -> dict[str, bytes]:
+    return {"trace_id": number.to_bytes(16), "span_id": number.to_bytes(8)}
+
+
 def user(text: str) -> LogRecord:
-    return LogRecord(**IDS, event_name="gen_ai.user.message", body=value({"content": text}))
+    return LogRecord(**ids(), event_name="gen_ai.user.message", body=value({"content": text}))
 
 
-def choice(reason: str, text: str = "Paris.") -> LogRecord:
+def choice(reason: str, text: str = "Paris.", number: int = 1) -> LogRecord:
     message = {"role": "assistant", **({"content": text} if text else {})}
-    return LogRecord(**IDS, event_name="gen_ai.choice", body=value({"finish_reason": reason, "message": message}))
+    return LogRecord(
+        **ids(number), event_name="gen_ai.choice", body=value({"finish_reason": reason, "message": message})
+    )
 
 
 def details(reason: str) -> LogRecord:
     """What is left of the event where content is not captured."""
     told = {"gen_ai.response.finish_reasons": [reason]}
-    return LogRecord(**IDS, event_name="gen_ai.client.inference.operation.details", attributes=pairs(told))
+    return LogRecord(**ids(), event_name="gen_ai.client.inference.operation.details", attributes=pairs(told))
 
 
 class Collecting:
-    """A pipeline that keeps every call."""
+    """A pipeline that keeps every call, unless it is told otherwise."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, per_minute: float = 1e9) -> None:
         self.store = open_store(f"sqlite:///{folder / 's.db'}", 5.0)
-        made = Settings.model_validate({"sampling": {"per_minute": 1e9}})
+        made = Settings.model_validate({"sampling": {"per_minute": per_minute}})
         self.pipeline = Pipeline(made, self.store, CollectorRegistry(), lambda: NOW)
 
-    def span(self, **attributes: Any) -> None:
+    def span(self, number: int = 1, **attributes: Any) -> None:
         request = ExportTraceServiceRequest()
         scope = request.resource_spans.add().scope_spans.add()
         start = int(NOW * 1e9)
         scope.spans.append(
-            Span(**IDS, name="chat m", start_time_unix_nano=start, end_time_unix_nano=start + 1,
+            Span(**ids(number), name="chat m", start_time_unix_nano=start, end_time_unix_nano=start + 1,
                  attributes=pairs(CHAT | attributes))
         )  # fmt: skip
         groups, _ = otlp_protobuf.split(request.SerializeToString(), 10)
@@ -116,8 +122,40 @@ def test_a_sample_has_the_reason_and_the_outcome_in_either_order(
     [sample] = collecting.samples()
     assert (sample.finish_reason, sample.status) == (reason.rpartition(".")[2].lower(), status)
     assert (sample.prompt, sample.response) == ("Capital of France?", "Paris.")
-    # A counter takes nothing back: of a call that was counted before its record came, the span alone says how it ended.
-    assert collecting.statuses() == {status if first == "logs" else "ok": 1}
+    assert collecting.statuses() == {status: 1}
+
+
+def test_calls_that_were_not_sampled_are_counted_with_their_records(tmp_path: Path) -> None:
+    collecting = Collecting(tmp_path, per_minute=1e-9)
+    for number in range(1, 31):
+        collecting.span(number)
+    collecting.logs(*[choice("abort", number=number) for number in range(1, 31)])
+    assert len(collecting.samples()) < 30
+    assert collecting.statuses() == {"aborted": 30}
+    collecting.store.close()
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["span", "user", "choice"])))
+def test_every_order_gives_the_same(collecting: Collecting, order: tuple[str, ...]) -> None:
+    send = {
+        "span": collecting.span,
+        "user": lambda: collecting.logs(user("Capital of France?")),
+        "choice": lambda: collecting.logs(choice("cancelled")),
+    }
+    for what in order:
+        send[what]()
+    assert collecting.statuses() == {"aborted": 1}
+    [sample] = collecting.samples()
+    assert (sample.status, sample.finish_reason, sample.response) == ("aborted", "cancelled", "Paris.")
+
+
+def test_a_counter_takes_nothing_back(collecting: Collecting) -> None:
+    collecting.span()
+    assert collecting.statuses() == {"ok": 1}
+    collecting.logs(user("Capital of France?"), choice("abort"))
+    assert collecting.statuses() == {"ok": 1}
+    [sample] = collecting.samples()
+    assert (sample.status, sample.finish_reason) == ("aborted", "abort")
 
 
 def test_a_reason_without_content_counts_before_its_span(collecting: Collecting) -> None:
@@ -156,7 +194,7 @@ def test_a_failed_call_stays_one(collecting: Collecting) -> None:
 def test_googles_adk_has_one_word_for_an_answer_and_a_tool_call(collecting: Collecting) -> None:
     call = {"type": "function", "id": "c", "function": {"name": "look", "arguments": "{}"}}
     body = {"finish_reason": "stop", "message": {"role": "assistant", "tool_calls": [call]}}
-    told = LogRecord(**IDS, event_name="gen_ai.choice", body=value(body))
+    told = LogRecord(**ids(), event_name="gen_ai.choice", body=value(body))
     collecting.logs(user("Capital of France?"), told, scope="gcp.vertex.agent")
     collecting.span()
     [sample] = collecting.samples()

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from exporters.traces.keep.redacting import MOST_AT_ONCE, Late, SampleRedactor
+from exporters.traces.keep.redacting import MOST_AT_ONCE, SampleRedactor
+from exporters.traces.keep.tally import Late
 from telltale.conversation import Conversation, Part, text, texts
 from telltale.records import Sample
 from telltale.redaction import BEYOND
