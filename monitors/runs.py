@@ -87,7 +87,7 @@ class Runs:
         self._activity = activity
         run = _Run(now, until, known, current)
         for reference in asked:
-            self._make(activity, reference, run)
+            self._make_asked(activity, reference, run)
         for series in activity.table:
             for basis in ("calls", "votes"):
                 self._guarded(activity, series, basis, run)
@@ -235,6 +235,17 @@ class Runs:
         asked = Reference(*series, basis, span.start, span.end, "telltale", "the first healthy span")
         return self._make(activity, asked, run)
 
+    def _make_asked(self, activity: Activity, asked: Reference, run: _Run) -> None:
+        """What cannot be made is refused, so that it is not tried for ever."""
+        try:
+            self._make(activity, asked, run)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one broken request must not blind the monitors
+            self._fail([], asked.series, error)
+            why = f"it could not be made: {type(error).__name__}; the monitors' log says where"
+            self._store.write(lambda c: references.refuse(c, asked, why, run.now))
+
     def _make(self, activity: Activity, asked: Reference, run: _Run) -> Standing | None:
         """Make a reference of the rows of its span."""
         settings, basis = self._settings, asked.basis
@@ -243,17 +254,22 @@ class Runs:
             reader = Reader(connection, activity, settings.seed)
             rows = reader.rows(basis, asked.series, asked.begins_at, asked.ends_at, most)
         least = settings.min_votes if basis == "votes" else settings.min_rows
-        if len(rows) < (least if asked.id is not None else needed):
-            if asked.id is None:
-                what = "votes" if basis == "votes" else "rows"
-                return states.no_reference(len(rows), needed, what, asked.ends_at - asked.begins_at, 0.0)
-            why = f"{len(rows)} rows in that time, {least} needed"
+        what = "votes" if basis == "votes" else "rows"
+        if asked.id is None and len(rows) < needed:
+            return states.no_reference(len(rows), needed, what, asked.ends_at - asked.begins_at, 0.0)
+        if len(rows) < least:
+            why = f"{len(rows)} {what} in that time, {least} needed"
             self._store.write(lambda c: references.refuse(c, asked, why, run.now))
             return None
         made = making.freeze(
             asked.series, basis, rows, asked.begins_at, asked.ends_at, run.now,
             monitors=self._monitors, least=settings.min_rows, made_by=asked.made_by, why=asked.why, id=asked.id,
         )  # fmt: skip
+        if made.rows < least:
+            why = f"{made.rows} of {len(rows)} {what} are left without bursts of nearly identical prompts, {least} needed"
+            if asked.id is not None:
+                self._store.write(lambda c: references.refuse(c, made, why, run.now))
+            return Standing("no_reference", why)
         frozen = self._store.write(lambda c: references.freeze(c, made))
         run.current[asked.series, basis] = frozen
         log.info("reference frozen: %s of %s, %d rows", basis, " ".join(filter(None, asked.series)), frozen.rows)
@@ -286,5 +302,5 @@ class Runs:
         while line and line.tb_next:
             line = line.tb_next
         where = f"{line.tb_frame.f_code.co_filename}:{line.tb_lineno}" if line else "?"
-        log.error("%s of %s failed: %s at %s", ", ".join(names), series.model, type(error).__name__, where)
+        log.error("%s of %s failed: %s at %s", ", ".join(names) or "a reference", series.model, type(error).__name__, where)
         self.failed.update(names)
