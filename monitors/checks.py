@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -14,6 +15,7 @@ LEAST_SHARE: Final = 0.01
 # A burst: nearly all of it within a quarter of the time.
 STRETCHES: Final = 8
 MOST_STRETCHES: Final = 2
+NEARLY_ALL: Final = 0.9
 MOST_REPORTED: Final = 10
 EXAMPLE: Final = 200
 
@@ -39,7 +41,7 @@ def repeated(rows: Rows) -> list[Repeated]:
     least = max(LEAST_ROWS, LEAST_SHARE * len(rows))
     large = sorted((places for places in by_first.values() if len(places) >= least), key=len, reverse=True)
     return [
-        Repeated((prompts[places[0]] or "")[:EXAMPLE], places, _is_burst([rows.times[place] for place in places], rows))
+        Repeated((prompts[places[0]] or "")[:EXAMPLE], places, _is_burst(places, rows.times))
         for places in large[:MOST_REPORTED]
     ]
 
@@ -63,11 +65,15 @@ def without_bursts(rows: Rows, found: Sequence[Repeated]) -> Rows:
     return rows.take([place for place in range(len(rows)) if place not in bursts]) if bursts else rows
 
 
-def _is_burst(times: Sequence[float], rows: Rows) -> bool:
-    """Whether nearly all of these rows are in two of the eight stretches, each with an eighth of all rows."""
-    order = sorted(rows.times)
-    bounds = [order[len(order) * place // STRETCHES] for place in range(1, STRETCHES)]
-    counts = [0] * STRETCHES
-    for at in times:
-        counts[sum(at >= bound for bound in bounds)] += 1
-    return sum(sorted(counts)[-MOST_STRETCHES:]) >= 0.9 * len(times)
+def _is_burst(places: Sequence[int], times: Sequence[float]) -> bool:
+    """Whether nearly all of these rows came within two of eight stretches of time, each with an eighth of the others.
+
+    Where there are hardly any others, nothing tells a burst from what the service is asked.
+    """
+    own = set(places)
+    others = sorted(at for place, at in enumerate(times) if place not in own)
+    if len(others) < STRETCHES:
+        return False
+    bounds = [others[len(others) * number // STRETCHES] for number in range(1, STRETCHES)]
+    counts = Counter(bisect_right(bounds, times[place]) for place in places)
+    return sum(count for _, count in counts.most_common(MOST_STRETCHES)) >= NEARLY_ALL * len(places)

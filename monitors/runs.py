@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # Windows of one series that one run catches up on; the next run goes on from there.
 MOST_AT_ONCE = 20
+# Votes that a reference is made of, at most.
+MOST_VOTES = 100_000
 MONTH_S = 30 * 86400.0
 
 
@@ -87,7 +89,7 @@ class Runs:
         self._activity = activity
         run = _Run(now, until, known, current)
         for reference in asked:
-            self._make(activity, reference, run)
+            self._make_asked(activity, reference, run)
         for series in activity.table:
             for basis in ("calls", "votes"):
                 self._guarded(activity, series, basis, run)
@@ -232,32 +234,43 @@ class Runs:
             lacking = freezing.acceptance(known, span, settings.persistence[1] * settings.window)
             if lacking is not None:
                 return lacking
+        needed = settings.reference_votes if basis == "votes" else settings.reference_rows
         asked = Reference(*series, basis, span.start, span.end, "telltale", "the first healthy span")
-        return self._make(activity, asked, run)
+        lacking_rows = self._make(activity, asked, needed, run)
+        return Standing("no_reference", lacking_rows) if lacking_rows else None
 
-    def _make(self, activity: Activity, asked: Reference, run: _Run) -> Standing | None:
-        """Make a reference of the rows of its span."""
+    def _make_asked(self, activity: Activity, asked: Reference, run: _Run) -> None:
+        """What cannot be made is refused, so that it is not tried for ever."""
+        least = self._settings.min_votes if asked.basis == "votes" else self._settings.min_rows
+        try:
+            why = self._make(activity, asked, least, run)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one broken request must not blind the monitors
+            self._fail([], asked.series, error)
+            why = f"it could not be made: {type(error).__name__}; the monitors' log says where"
+        if why:
+            self._store.write(lambda c: references.refuse(c, asked, why, run.now))
+
+    def _make(self, activity: Activity, asked: Reference, needed: int, run: _Run) -> str:
+        """Make a reference of the rows of its span. Returns why it cannot be made, else nothing."""
         settings, basis = self._settings, asked.basis
-        most, needed = (100_000, settings.reference_votes) if basis == "votes" else (settings.reference_rows,) * 2
+        most, what = (MOST_VOTES, "votes") if basis == "votes" else (settings.reference_rows, "rows")
         with self._store.read() as connection:
             reader = Reader(connection, activity, settings.seed)
             rows = reader.rows(basis, asked.series, asked.begins_at, asked.ends_at, most)
-        least = settings.min_votes if basis == "votes" else settings.min_rows
-        if len(rows) < (least if asked.id is not None else needed):
-            if asked.id is None:
-                what = "votes" if basis == "votes" else "rows"
-                return states.no_reference(len(rows), needed, what, asked.ends_at - asked.begins_at, 0.0)
-            why = f"{len(rows)} rows in that time, {least} needed"
-            self._store.write(lambda c: references.refuse(c, asked, why, run.now))
-            return None
+        if len(rows) < needed:
+            return f"{len(rows)} {what} in that time, {needed} needed"
         made = making.freeze(
             asked.series, basis, rows, asked.begins_at, asked.ends_at, run.now,
             monitors=self._monitors, least=settings.min_rows, made_by=asked.made_by, why=asked.why, id=asked.id,
         )  # fmt: skip
+        if made.rows < min(needed, settings.min_rows):
+            return f"{made.rows} of {len(rows)} {what} are left without bursts of one prompt, {needed} needed"
         frozen = self._store.write(lambda c: references.freeze(c, made))
         run.current[asked.series, basis] = frozen
         log.info("reference frozen: %s of %s, %d rows", basis, " ".join(filter(None, asked.series)), frozen.rows)
-        return None
+        return ""
 
     def _gather(
         self, monitor: Monitor, series: Series, basis: Basis, window: Window, counts: Counter[int], run: _Run
@@ -286,5 +299,6 @@ class Runs:
         while line and line.tb_next:
             line = line.tb_next
         where = f"{line.tb_frame.f_code.co_filename}:{line.tb_lineno}" if line else "?"
-        log.error("%s of %s failed: %s at %s", ", ".join(names), series.model, type(error).__name__, where)
+        what = ", ".join(names) or "a reference"
+        log.error("%s of %s failed: %s at %s", what, series.model, type(error).__name__, where)
         self.failed.update(names)

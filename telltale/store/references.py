@@ -72,7 +72,7 @@ def asked(connection: Connection) -> list[Reference]:
 
 def refuse(connection: Connection, reference: Reference, why: str, now: float) -> None:
     """Say that a reference that was asked for cannot be made."""
-    values = {"frozen_at": now, "checks": {"refused": why}, "is_current": False}
+    values = {"frozen_at": now, "checks": {**reference.checks, "refused": why}, "is_current": False}
     connection.execute(update(references).where(references.c.id == reference.id).values(values))
 
 

@@ -67,9 +67,12 @@ def recent(connection: Connection, monitor: str, series: Series, limit: int) -> 
     return [_record(row) for row in connection.execute(query)][::-1]
 
 
-def latest(connection: Connection) -> list[Score]:
+def latest(connection: Connection, *, model: str | None = None) -> list[Score]:
     """The newest score of every series that is judged now, and of each of its monitors and signals."""
-    query = select(*_COLUMNS).where(scores.c.id.in_(select(series_states.c.score_id))).order_by(scores.c.id)
+    judged = select(series_states.c.score_id)
+    if model is not None:
+        judged = judged.where(series_states.c.model == model)
+    query = select(*_COLUMNS).where(scores.c.id.in_(judged)).order_by(scores.c.id)
     return [_record(row) for row in connection.execute(query)]
 
 

@@ -81,7 +81,7 @@ def last_id(connection: Connection) -> int:
 
 def first_id_since(connection: Connection, stored_at: float) -> int:
     """The id of the first sample that was stored since then: ids grow with time."""
-    low, high = 0, store.last_id(connection) + 1
+    low, high = 1, store.last_id(connection) + 1
     while low < high:
         middle = (low + high) // 2
         query = select(samples.c.stored_at).where(samples.c.id >= middle).order_by(samples.c.id).limit(1)
@@ -121,12 +121,22 @@ def draw(
     if total > most:
         query = query.order_by(_random(seed) * kept, samples.c.id).limit(most)
     found = _load(connection, query, whole)
-    weights = []
-    for sample in found:
-        weight = 1.0 / (sample.inclusion_probability or 1.0)
-        drawn = min(1.0, most * weight / float(calls)) if total > most else 1.0
-        weights.append(weight / drawn)
-    return Drawn(found, weights, int(total))
+    weights = [1.0 / (sample.inclusion_probability or 1.0) for sample in found]
+    return Drawn(found, spread(weights, float(calls)) if total > most else weights, int(total))
+
+
+def spread(weights: Sequence[float], calls: float) -> list[float]:
+    """How many of all these calls each drawn row stands for; `weights` are those that the rows had before.
+
+    They are equal: rows were drawn in proportion to their weights. But a row stands for no fewer than its own calls.
+    """
+    left, rows, found = calls, len(weights), list(weights)
+    for place in sorted(range(rows), key=lambda place: -weights[place]):
+        if weights[place] < left / rows:
+            found[place] = left / rows
+        else:
+            left, rows = max(left - weights[place], 0.0), rows - 1
+    return found
 
 
 def _load(connection: Connection, query: Select[Any], whole: bool) -> list[Sample]:

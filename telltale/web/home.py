@@ -13,6 +13,7 @@ from starlette.responses import Response
 from telltale.records import Score, SeriesState, Ticket
 from telltale.store import audit, feedback, samples, scores, series_states, tickets
 from telltale.store.series_states import SeriesStatus
+from telltale.web.model_view import STATES, worst
 from telltale.web.pages import render
 from telltale.web.principal import require
 from telltale.web.roles import Principal
@@ -22,10 +23,6 @@ router = APIRouter(include_in_schema=False)
 
 DAY_S = 86400.0
 MOST_REASONS = 4
-# From worst to best: a model is shown as its worst series.
-STATES: tuple[SeriesState, ...] = (
-    *("alert", "suspect", "stale", "not_enough_data", "no_reference", "gathering", "ok"),
-)
 
 
 @dataclass(slots=True)
@@ -61,8 +58,7 @@ class ModelRow:
 
     @property
     def state(self) -> SeriesState | None:
-        found = {status.state for status in self.statuses}
-        return next((state for state in STATES if state in found), None)
+        return worst(self.statuses) if self.statuses else None
 
 
 @router.get("/api/v1/openapi.json")
