@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from support import signed_in
+from support.judged import save_judged
 
 import alerting.report.pages
 import feedback.routes
 from telltale.conversation import Conversation, Message, Part, text
 from telltale.records import Feedback, Sample, Score, Ticket
-from telltale.store import Store, access, samples, scores, tickets
+from telltale.store import Store, access, samples, tickets
 from telltale.store import feedback as store_feedback
 from telltale.web import people
 
@@ -108,7 +109,7 @@ def history(store: Store) -> None:
     vote = Feedback(now - 60, "shop", TRACE, None, "thumb", "helpful", 0.0, "user", "k-1", f"wrong {SCRIPT}", "s" * 64)
 
     store.write(lambda connection: samples.save(connection, rows, now))
-    store.write(lambda connection: scores.save(connection, judged))
+    store.write(lambda connection: save_judged(connection, judged))
     store.write(lambda connection: tickets.save(connection, ticket))
     store.write(lambda connection: store_feedback.append(connection, vote, "0" * 64))
 
@@ -248,7 +249,7 @@ def test_every_page_can_be_read_without_seeing_it(serve: Serve, store: Store, pa
 
 COLOURS = [
     *((ink, paper) for ink in ("--ink", "--dim", "--link") for paper in ("--paper", "--card")),
-    *((f"--{state}", f"--{state}-bg") for state in ("ok", "suspect", "alert", "none")),
+    *((f"--{state}", f"--{state}-bg") for state in ("ok", "suspect", "alert", "none", "stale")),
     ("--ink", "--none-bg"),
 ]
 
