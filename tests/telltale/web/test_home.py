@@ -5,23 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 
 import httpx
 import pytest
-from sqlalchemy import Connection
 from support import signed_in
 from support.judged import save_judged
 
 import alerting.report.pages
 import feedback.routes
-<<<<<<< HEAD
-from telltale.records import Feedback, Score, SeriesState, Ticket
-from telltale.store import Store, scores, series_states, tickets
-=======
 from telltale.records import Feedback, Score, Ticket
 from telltale.store import Store, series_states, tickets
->>>>>>> r-boards
 from telltale.store import feedback as store_feedback
 from telltale.store.series_states import SeriesStatus
 from telltale.web import people
@@ -36,29 +29,6 @@ def score(model: str, state: str, signal: str = "mmd", **fields: object) -> Scor
     values |= {"version": f"{model}-1", "window_start": NOW - 700, "window_end": NOW - 100, "samples": 300}
     values |= {"state": state, "effect": 0.5, "threshold": 0.1}
     return Score(**(values | fields))  # type: ignore[arg-type]  # the fields of a Score
-
-
-def judge(store: Store, *found: Score) -> None:
-    """Store scores as the monitors do: with the state that each series is in after it."""
-
-    def write(connection: Connection) -> None:
-        for one, number in zip(found, scores.save(connection, found), strict=True):
-            say(connection, status(one.model, one.state, one.signal, score_id=number))
-
-    store.write(write)
-
-
-def say(connection: Connection, *found: SeriesStatus) -> None:
-    series_states.save(connection, found)
-
-
-def status(
-    model: str, state: SeriesState, signal: str = "mmd", reason: str = "", version: str = "", **fields: int
-) -> SeriesStatus:
-    return SeriesStatus(
-        "drift", signal, "prompt", model, version or f"{model}-1", "", "",
-        state=state, reason=reason, changed_at=NOW - 100, seen_at=NOW, judged_until=NOW - 100, **fields,
-    )  # fmt: skip
 
 
 def home(serve: Serve, store: Store) -> str:
@@ -81,38 +51,21 @@ def status(model: str, state: str, reason: str = "", tenant: str = "", signal: s
 
 
 def test_the_worst_comes_first(serve: Serve, store: Store) -> None:
-<<<<<<< HEAD
-    judge(store, score("fine", "ok"), score("bad", "alert"), score("bad", "ok", "length"))
-    waiting = [
-        status("young", "gathering", reason="120 of 200 rows since 3 hours"),
-        status("young", "gathering", "length", reason="120 of 200 rows since 3 hours"),
-    ]
-    ticket = Ticket("k", "quality", "ticketed", "t-1", "Responses got worse", "recovering", 1, NOW - 50, NOW - 50)
-    store.write(lambda connection: say(connection, *waiting))
-=======
     rows = [score("fine", "ok"), score("bad", "alert"), score("bad", "ok", "length")]
     waiting = [status("young", "no_reference", "a reference is gathered: 120 of 2000 rows")]
     ticket = Ticket("k", "quality", "ticketed", "t-1", "Responses got worse", "recovering", 1, NOW - 50, NOW - 50)
     store.write(lambda connection: save_judged(connection, rows))
     store.write(lambda connection: series_states.save(connection, waiting))
->>>>>>> r-boards
     store.write(lambda connection: tickets.save(connection, ticket))
 
     page = home(serve, store)
 
-<<<<<<< HEAD
     order = [page.index(f'<a href="/models/{model}">{model}</a>') for model in ("ticketed", "bad", "young", "fine")]
-=======
-    order = [page.index(f'<th scope="row">{model}</th>') for model in ("ticketed", "bad", "young", "fine")]
->>>>>>> r-boards
     assert order == sorted(order)
     assert 'href="/tickets/1"' in page
     assert "Responses got worse" in page
     assert "drift mmd of the prompt: 0.5 (from 0.1)" in page
     assert "series: 1 ok" in page
-<<<<<<< HEAD
-    assert "gathering: 120 of 200 rows since 3 hours (drift, prompt, young-1 and 1 more)" in page
-=======
     assert 'class="state no_reference">no reference<' in page
 
 
@@ -138,31 +91,16 @@ def test_the_tenant_that_changed_is_named(serve: Serve, store: Store) -> None:
     store.write(lambda connection: save_judged(connection, [changed, score("chat", "ok")]))
 
     assert "drift mmd of the prompt: 0.5 (from 0.1), chat-1, shop, app=checkout" in home(serve, store)
->>>>>>> r-boards
 
 
 def test_only_the_newest_window_of_a_series_counts(serve: Serve, store: Store) -> None:
     old = score("chat", "alert", window_start=NOW - 1400, window_end=NOW - 700)
-<<<<<<< HEAD
-    judge(store, old, score("chat", "ok"))
-=======
     store.write(lambda connection: save_judged(connection, [old, score("chat", "ok")]))
->>>>>>> r-boards
 
     page = home(serve, store)
 
     assert 'class="state alert"' not in page
     assert 'class="state ok"' in page
-
-
-def test_a_series_that_ended_long_ago_is_no_news(serve: Serve, store: Store) -> None:
-    ended = replace(status("old", "stale", reason="no rows since 9 days ago"), changed_at=NOW - 9 * 86400)
-    store.write(lambda connection: say(connection, ended, status("new", "stale", reason="no rows since 2 hours ago")))
-
-    page = home(serve, store)
-
-    assert "/models/new" in page
-    assert "/models/old" not in page
 
 
 @pytest.mark.parametrize(("role", "reads"), [("viewer", False), ("reviewer", True)])
