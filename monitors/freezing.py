@@ -25,13 +25,14 @@ def due(counts: Mapping[int, int], until: float, basis: Basis, settings: Setting
     """The span of a series' first reference, or what it still lacks."""
     what, needed = ("votes", settings.reference_votes) if basis == "votes" else ("rows", settings.reference_rows)
     last = windows.number(until, settings.window)
-    over = [place for place in counts if place < last and counts[place]]
-    if not over:
-        return states.no_reference(0, needed, what, 0.0, settings.reference_span)
-    start = min(over) * settings.window
+    came = [place for place in counts if counts[place]]
+    over = [place for place in came if place < last]
+    start = min(over, default=last) * settings.window
     rows, seen = sum(counts[place] for place in over), until - start
     if rows < needed or seen < settings.reference_span:
-        return states.no_reference(rows, needed, what, seen, settings.reference_span)
+        newest = (max(came) + 1) * settings.window if came else None
+        lacking = states.no_reference(rows, needed, what, seen, settings.reference_span)
+        return states.silent(rows, start, newest, what, until, settings.window) or lacking
     # The shortest span that is long enough: what comes after it is judged.
     total = 0
     for place in sorted(over):

@@ -16,6 +16,8 @@ Key = tuple[str, str, Direction, Series]
 # A judgement is shown for so many windows after it; then the state says what is missing.
 PATIENCE_WINDOWS: Final = 3
 STALE_WINDOWS: Final = 12
+# Rows that come once a day are not silent after half of one.
+STALE_GAPS: Final = 5
 DAY_S: Final = 86400.0
 JUDGED: Final = frozenset(("ok", "suspect", "alert"))
 
@@ -38,9 +40,8 @@ def gathering(
     window: Window, least: int, what: str, last: float | None, now: float, length: float, retention: float
 ) -> Standing:
     """Of a window that has too few rows so far; `last` is when the newest row came, if any is known."""
-    if not window.rows and (last is None or now - last > STALE_WINDOWS * length):
-        since = f"no {what} since {_ago(now - last)} ago" if last is not None else f"no {what}"
-        return Standing("stale", since)
+    if (silence := silent(window.rows, window.start, last, what, now, length)) is not None:
+        return silence
     took = max(now - window.start, length)
     ever = window.rows * retention / took
     if took > DAY_S and ever < least:
@@ -49,6 +50,16 @@ def gathering(
             f"{window.rows} {what} in {_ago(took)}: {least} are needed, and {_ago(retention)} are kept",
         )
     return Standing("gathering", f"{window.rows} of {least} {what} since {_ago(took)}")
+
+
+def silent(rows: int, start: float, last: float | None, what: str, now: float, length: float) -> Standing | None:
+    """Of a series that nothing comes of any more; the rows since `start` tell how far apart they usually are."""
+    if last is None:
+        return Standing("stale", f"no {what}")
+    usual = max(last - start, 0.0) / rows if rows else 0.0
+    if now - last <= max(STALE_WINDOWS * length, STALE_GAPS * usual):
+        return None
+    return Standing("stale", f"no {what} since {_ago(now - last)} ago")
 
 
 def no_reference(rows: int, needed: int, what: str, seen: float, span: float) -> Standing:

@@ -339,6 +339,50 @@ def test_every_silence_has_a_name(store: Store) -> None:
     assert status.judged_until == 1030.0, "rows that were looked at are not looked at again"
 
 
+def test_what_came_last_does_not_keep_a_series_from_being_stale(store: Store) -> None:
+    fill(store, 1000.0, 62, seed=21)
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    play(store, runs, 1000.0, 72)
+    runs.run(1110.0)
+    assert states(store)["tokens", "prompt", "v1"].reason == "24 of 40 rows since 50 seconds"
+    runs.run(2000.0)
+    runs.close()
+    status = states(store)["tokens", "prompt", "v1"]
+    assert (status.state, status.reason) == ("stale", "no rows since 16 minutes ago")
+
+
+def test_a_series_that_ended_before_its_reference_is_stale_and_so_is_one_that_never_began(store: Store) -> None:
+    fill(store, 1000.0, 6, seed=23)
+    silent = [
+        Sample(f"{n:032x}", "b" * 16, 1000.0 + n, "t", "unloved", "v1", "client", "chat", "ok", "a", "b", 1.0)
+        for n in range(9)
+    ]
+    store.write(lambda c: samples.save(c, silent, now=1.0))
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    runs.run(1012.0)
+    with store.read() as connection:
+        votes = [one for one in series_states.load(connection, model="unloved") if one.direction == "feedback"]
+    assert [(one.state, one.reason) for one in votes] == [("stale", "no votes")]
+    assert states(store)["tokens", "prompt", "v1"].state == "no_reference"
+    runs.run(2000.0)
+    runs.close()
+    status = states(store)["tokens", "prompt", "v1"]
+    assert (status.state, status.reason) == ("stale", "no rows since 16 minutes ago")
+
+
+def test_few_rows_at_a_steady_pace_are_not_silence(store: Store) -> None:
+    """One row in each thirtieth window."""
+    rows = [
+        Sample(f"{n:032x}", "b" * 16, 1005.0 + 300 * n, "t", "m", "v1", "client", "chat", "ok", "a", "b", 1.0)
+        for n in range(10)
+    ]
+    store.write(lambda c: samples.save(c, rows, now=1.0))
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    runs.run(1005.0 + 300 * 9 + 280)
+    runs.close()
+    assert states(store)["tokens", "prompt", "v1"].state == "no_reference"
+
+
 def test_a_failed_monitor_loses_no_window(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store, 1000.0, 40, seed=19)
     runs = Runs(store, SETTINGS, Reports(), KEPT)
