@@ -247,7 +247,7 @@ class Pipeline:
             if other.prior.has_content:
                 continue
             late = len(tally.late)
-            sample = self._collector.complete(other.ref, other.whole, other.prior.span_key, journal, tally)
+            sample = self._collector.complete(other.ref, other.prior.span_key, journal, tally, other.whole)
             if sample is not None:
                 found.append(sample)
             if sample is not None or len(tally.late) > late:

@@ -137,11 +137,14 @@ class SampleCollector:
             found, about = complete(found, said), particulars.joined(about, told)
         return found, about
 
-    def complete(self, ref: CallRef, whole: Call, first: SpanKey, journal: Journal, tally: Tally) -> Sample | None:
+    def complete(
+        self, ref: CallRef, first: SpanKey, journal: Journal, tally: Tally, whole: Call | None = None
+    ) -> Sample | None:
         """The sample of a call whose `first` span was sampled without content, which this other span may hold.
 
-        `whole` is the call as far as it is known.
+        `whole` is the call as far as it is known, where more than this span is.
         """
+        whole = whole or ref.call
         pending = self._pending.find(first, journal)
         if pending is None:
             # Not sampled. Feedback may still ask for it.
@@ -149,7 +152,7 @@ class SampleCollector:
             return None
         if _is_late(ref, tally):
             self._pending.remove(first, journal)
-            tally.late.append(_late([ref], pending))
+            tally.late.append(_late([CallRef(whole, ref.group, ref.index)], pending))
             return None
         try:
             found, about = self._content(ref)

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporters.traces.calls.call import Call
+from exporters.traces.calls.call import Call, copy_of
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.calls.owners import SpanKey, key_mark
 from exporters.traces.calls.same_call import RESPONSE_SLACK_S, SLACK_S
@@ -131,3 +131,34 @@ def test_a_trace_of_many_calls_is_searched_only_so_far() -> None:
         assert recent.find(call) is None
         recent.add(call)
     assert recent.find(call) is not None
+
+
+def test_a_copy_has_all_that_a_span_tells() -> None:
+    # What the collector alone knows of a span.
+    own = {"number", "stage", "has_relatives", "stands_for", "label_fingerprint"}
+    made = Call()
+    made.set_ids(b"t" * 24, b"spanspanspan", b"p")
+    made.irregular_ids = (b"t" * 24, b"spanspanspan", b"p")
+    # Compiled, a class has none.
+    told = [name for name in getattr(Call, "__slots__", ()) if name not in own and "id" not in name]
+    texts = ("convention", "tenant", "operation", "provider", "model_requested", "model_served", "error_type")
+    for name in texts:
+        setattr(made, name, name)
+    made.layer, made.status, made.cache = "server", "error", "gateway"
+    made.key_mark, made.request_hash, made.finish_reasons, made.streaming = 7, 8, ("stop",), True
+    made.start_unix_s, made.duration_s, made.ttft_s, made.tpot_s, made.stream_s = 1.0, 2.0, 3.0, 4.0, 5.0
+    made.response_id, made.conversation_id = "r-1", "c-1"
+    made.set_tokens(INPUT, 5)
+    new, copied = Call(), copy_of(made)
+    for name in told:
+        value = getattr(made, name)
+        assert getattr(new, name) != value, f"{name} tells nothing here"
+        assert getattr(copied, name) == value
+    assert (copied.trace_id, copied.span_id, copied.parent_span_id) == (
+        made.trace_id,
+        made.span_id,
+        made.parent_span_id,
+    )
+    assert (copied.response_id, copied.conversation_id) == ("r-1", "c-1")
+    copied.set_tokens(INPUT, 6)
+    assert made.input_tokens == 5

@@ -98,10 +98,7 @@ EMITTERS = (
     Emitter("pydantic-ai", "drive.py pydantic_agent", asks_for_usage=True, skips=cases_of("tools vectors"),
         absent=cases_of("prompt:limited prompt:cut ttft:cut"),
     ),
-    Emitter(
-        "anthropic-genai", "drive.py anthropic_genai", api="anthropic", absent=cases_of("ttft:message-stream"),
-        environment={CONTENT: "SPAN_ONLY"},
-    ),
+    Emitter("anthropic-genai", "drive.py anthropic_genai", api="anthropic", environment={CONTENT: "SPAN_ONLY"}),
     # Without content there is no sample, hence no finish reason to read either.
     Emitter(
         "anthropic", "drive.py anthropic_native", api="anthropic",
@@ -111,10 +108,7 @@ EMITTERS = (
             " prompt:message-limited"
         ),
     ),
-    Emitter(
-        "anthropic-twice", "drive.py anthropic_twice", api="anthropic",
-        absent=cases_of("out:message-stream ttft:message-stream"),
-    ),
+    Emitter("anthropic-twice", "drive.py anthropic_twice", api="anthropic"),
 )  # fmt: skip
 
 
