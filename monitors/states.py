@@ -59,7 +59,7 @@ def silent(rows: int, start: float, last: float | None, what: str, now: float, l
     usual = max(last - start, 0.0) / rows if rows else 0.0
     if now - last <= max(STALE_WINDOWS * length, STALE_GAPS * usual):
         return None
-    return Standing("stale", f"no {what} since {_ago(now - last)} ago")
+    return Standing("stale", f"no {what} for {_ago(now - last)}")
 
 
 def no_reference(rows: int, needed: int, what: str, seen: float, span: float) -> Standing:

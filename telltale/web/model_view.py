@@ -19,6 +19,7 @@ from telltale.store.series_states import SeriesStatus
 STATES: Final[tuple[SeriesState, ...]] = (
     *("alert", "suspect", "stale", "not_enough_data", "no_reference", "gathering", "ok"),
 )
+GAPS: Final = {"stale", "not_enough_data", "no_reference", "gathering"}
 ReferenceState = Literal["asked", "refused", "current", "old"]
 MAX_REFERENCES: Final = 100
 
@@ -113,8 +114,9 @@ def basis(status: SeriesStatus) -> Basis:
 
 
 def worst(statuses: Sequence[SeriesStatus]) -> SeriesState:
-    """Of one status or more."""
-    return min((status.state for status in statuses), key=STATES.index)
+    """Of one status or more: a change before anything; what is judged in part is not shown as its gaps are."""
+    found = {status.state for status in statuses}
+    return min(found - (GAPS if "ok" in found else set()), key=STATES.index)
 
 
 def _reference(reference: Reference, may_read: bool) -> ReferenceRow:

@@ -310,7 +310,7 @@ def test_a_series_without_traffic_gathers_and_then_is_stale(store: Store) -> Non
     assert shown_now["telltale_monitor_state", "tokens", "prompt", "ok"] == 0
     runs.run(2000.0)
     status = states(store)["tokens", "prompt", "v1"]
-    assert (status.state, status.reason) == ("stale", "no rows since 16 minutes ago")
+    assert (status.state, status.reason) == ("stale", "no rows for 16 minutes")
     assert ("telltale_monitor_effect", "tokens", "prompt", "") not in page(store), "nothing is judged now"
     runs.close()
 
@@ -348,7 +348,7 @@ def test_what_came_last_does_not_keep_a_series_from_being_stale(store: Store) ->
     runs.run(2000.0)
     runs.close()
     status = states(store)["tokens", "prompt", "v1"]
-    assert (status.state, status.reason) == ("stale", "no rows since 16 minutes ago")
+    assert (status.state, status.reason) == ("stale", "no rows for 16 minutes")
 
 
 def test_a_series_that_ended_before_its_reference_is_stale_and_so_is_one_that_never_began(store: Store) -> None:
@@ -367,7 +367,7 @@ def test_a_series_that_ended_before_its_reference_is_stale_and_so_is_one_that_ne
     runs.run(2000.0)
     runs.close()
     status = states(store)["tokens", "prompt", "v1"]
-    assert (status.state, status.reason) == ("stale", "no rows since 16 minutes ago")
+    assert (status.state, status.reason) == ("stale", "no rows for 16 minutes")
 
 
 def test_few_rows_at_a_steady_pace_are_not_silence(store: Store) -> None:
