@@ -56,11 +56,14 @@ class Activity:
         return self._counts[basis, series]
 
     def forget(self, before: float) -> None:
-        """Forget stretches that are over for all."""
+        """Forget stretches that are over for all, and series that had no rows since."""
         first = windows.number(before, self._length)
         for counts in self._counts.values():
             for place in [place for place in counts if place < first]:
                 del counts[place]
+        for key in [key for key, counts in self._counts.items() if not counts]:
+            del self._counts[key]
+        self.table.keep({series for _, series in self._counts})
 
     def series_of(self, call: Sample) -> list[Series]:
         """The series that a call belongs to."""

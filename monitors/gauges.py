@@ -37,7 +37,8 @@ class Gauges(Collector):
             return
         yield _states(statuses)
         yield from _scores(newest)
-        yield _references(frozen)
+        seen = {status.series for status in statuses}
+        yield _references(one for one in frozen if one.series in seen)
         yield from _own(newest)
         yield _rows_folded(self._folded())
 
@@ -70,7 +71,7 @@ def _scores(newest: Iterable[Score]) -> Iterable[Metric]:
 
 
 def _references(frozen: Iterable[Reference]) -> Metric:
-    """When each series' reference was frozen."""
+    """When each series' reference was frozen, of those that were seen lately: versions come and go."""
     family = gauge_family("telltale_monitor_reference_timestamp_seconds")
     for reference in frozen:
         if reference.frozen_at is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from telltale.records import Series
@@ -56,6 +56,15 @@ class SeriesTable:
             return Part(series.model, series.version, values)
         by = self._splits[split[0]].by
         return Part(series.model, series.version, {}, [dict(zip(by, own, strict=True)) for own in self._own[split]])
+
+    def keep(self, series: Collection[Series]) -> None:
+        """Forget all others: there is room again for what comes."""
+        self._values = {one: values for one, values in self._values.items() if one in series}
+        self._others = {one: split for one, split in self._others.items() if one in series}
+        for split, own in list(self._own.items()):
+            self._own[split] = {key: one for key, one in own.items() if one in series}
+            if not self._own[split]:
+                del self._own[split]
 
     def _split(self, split: tuple[int, str, str], own: dict[str, str], rows: int) -> Series | None:
         known, key = self._own[split], tuple(own.values())

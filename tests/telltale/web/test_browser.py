@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from support import signed_in
+from support.judged import save_judged
 
 import alerting.report.pages
 import feedback.routes
 from telltale.conversation import Conversation, Message, Part, text
 from telltale.records import Feedback, Sample, Score, Series, SeriesState, Ticket
-from telltale.store import Store, access, references, samples, scores, series_states, tickets
+from telltale.store import Store, access, references, samples, series_states, tickets
 from telltale.store import feedback as store_feedback
 from telltale.store.references import Reference
 from telltale.store.series_states import SeriesStatus
@@ -108,7 +109,6 @@ def history(store: Store) -> None:
     # Names and reasons as long as senders make them, some without any space.
     long = Series("acme/안녕-" + "llama" * 30, "2026-11-" + "0" * 90, "긴이름의가게" * 12, "app=" + "checkout-" * 20)
     statuses = [
-        *(_status(Series(one.model, one.version), one.state, judged_until=one.window_end) for one in judged),
         _status(long, "not_enough_data", reason=f"12 rows in 3 hours {SCRIPT}: {'200' * 60} are needed"),
         _status(long._replace(tenant="", segment=""), "ok"),
     ]
@@ -125,21 +125,19 @@ def history(store: Store) -> None:
     vote = Feedback(now - 60, "shop", TRACE, None, "thumb", "helpful", 0.0, "user", "k-1", f"wrong {SCRIPT}", "s" * 64)
 
     store.write(lambda connection: samples.save(connection, rows, now))
-    ids = store.write(lambda connection: scores.save(connection, judged))
-    shown = [replace(one, score_id=number) for one, number in zip(statuses, ids, strict=False)] + statuses[len(ids) :]
-    store.write(lambda connection: series_states.save(connection, shown))
+    store.write(lambda connection: save_judged(connection, judged))
+    store.write(lambda connection: series_states.save(connection, statuses))
     store.write(lambda connection: references.freeze(connection, reference))
     store.write(lambda connection: references.ask(connection, replace(reference, frozen_at=None, checks={})))
     store.write(lambda connection: tickets.save(connection, ticket))
     store.write(lambda connection: store_feedback.append(connection, vote, "0" * 64))
 
 
-def _status(series: Series, state: SeriesState, reason: str = "", judged_until: float | None = None) -> SeriesStatus:
+def _status(series: Series, state: SeriesState, reason: str = "") -> SeriesStatus:
     now = time.time()
     return SeriesStatus(
-        "drift", "mmd", "prompt", *series,
-        state=state, reason=reason, changed_at=now - 300, seen_at=now, judged_until=judged_until,
-    )  # fmt: skip
+        "drift", "mmd", "prompt", *series, state=state, reason=reason, changed_at=now - 300, seen_at=now
+    )
 
 
 def model_page(page: Page, url: str) -> str:
