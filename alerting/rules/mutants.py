@@ -124,7 +124,10 @@ def _about(name: str, neighbours: Set[str], cases: dict[str, Any]) -> str:
         for test in cases["tests"]
         if any(case["alertname"] == name for case in test["alert_rule_test"])
     ]
-    return yaml.safe_dump(cases | {"tests": tests})
+    # Between samples that are minutes apart nothing changes, and cases of days would be evaluated each minute.
+    intervals = {test["interval"] for test in tests}
+    pace = {"evaluation_interval": intervals.pop()} if len(intervals) == 1 else {}
+    return yaml.safe_dump(cases | pace | {"tests": tests})
 
 
 def _passes(promtool: Path, rules: str, cases: str) -> bool:

@@ -127,6 +127,7 @@ def test_a_grafana_gets_the_links_to_panels() -> None:
     assert drift["annotations"]["dashboard_url"].startswith("https://grafana.example/d/telltale-model?")
 
 
+@pytest.mark.timeout(400)
 def test_the_cases_notice_every_change_of_a_rule(binary: Callable[[Component], Path]) -> None:
     alive, number = survivors(binary("promtool"), CASES, SETTINGS)
     assert number > 100
