@@ -482,7 +482,7 @@ def _build(world: World, kind: str, trace: int, pick: random.Random) -> None:
         world.add([sent(trace, 1, seconds=0.069, **span, **failure), inner], (0, 0), error=1)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=6), seed=st.integers(0, 1 << 30))
 def test_any_order_and_any_batching_gives_the_same_calls(counted: Counted, kinds: list[str], seed: int) -> None:
     pick = random.Random(seed)
@@ -526,7 +526,7 @@ def strangers(draw: st.DrawFn) -> list[Sent]:
     return made
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spans=strangers(), seed=st.integers(0, 1 << 30))
 def test_whatever_spans_have_in_common_their_order_does_not_matter(
     counted: Counted, spans: list[Sent], seed: int

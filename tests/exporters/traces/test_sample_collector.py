@@ -226,7 +226,7 @@ def test_a_prompt_that_only_a_second_span_has_is_kept() -> None:
     assert decide(collector, first) is None
     second = ref(body(**{"gen_ai.output.messages": ""}))
     key = first.call.span_key
-    assert collector.complete(second, second.call, key, Journals().begin(), Tally()) is None
+    assert collector.complete(second, key, Journals().begin(), Tally()) is None
     [late] = collector.expire(100.0)
     assert late.conversation is not None
     assert [turn["role"] for turn in late.conversation.messages] == ["user"]
@@ -240,7 +240,7 @@ def test_what_span_and_logs_both_tell_is_told_once(one_by_one: bool) -> None:
     assert decide(collector, first) is None
     key = first.call.span_key
     second = ref(body(**{"gen_ai.output.messages": ""}))
-    assert collector.complete(second, second.call, key, Journals().begin(), Tally()) is None
+    assert collector.complete(second, key, Journals().begin(), Tally()) is None
     answer = Conversation(choices=[{"role": "assistant", "parts": [text("So.")]}])
     records = [ASKED, answer] if one_by_one else [Conversation(messages=ASKED.messages, choices=answer.choices)]
     found = [collector.join(key, Logged("", said, 10, "acme"), Journals().begin(), Tally()) for said in records]
