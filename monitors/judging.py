@@ -43,9 +43,15 @@ def judge(
             made.unjudged[direction] = "nothing in the rows can be compared"
         for score in single:
             details = replace(score.details, examples=examples, reference_id=reference.id)
-            same = [e for e in earlier if (e.signal, e.direction) == (score.signal, direction)]
+            same = [one for one in earlier if _goes_on(one, score, reference)]
             made.scores.append(derive_state(replace(score, details=details), same, *persistence))
     return made
+
+
+def _goes_on(earlier: Score, score: Score, reference: Reference) -> bool:
+    """Whether an earlier score counts with this one: what differed from another reference says nothing of this one."""
+    of_signal = (earlier.signal, earlier.direction) == (score.signal, score.direction)
+    return of_signal and earlier.details.reference_id == reference.id
 
 
 def _compare(
