@@ -198,7 +198,7 @@ def test_a_version_that_differs_is_accepted_by_a_person(store: Store) -> None:
     assert history(store)[asked.id or 0].is_current
     last = [one for one in judged(store) if one.version == "v2"][-1]
     assert (last.state, last.details.reference_id) == ("ok", asked.id)
-    first = [one for one in judged(store) if one.version == "v2" and one.details.reference_id == asked.id][0]
+    first = next(one for one in judged(store) if one.version == "v2" and one.details.reference_id == asked.id)
     assert first.state == "ok", "what differed from the old reference says nothing of the new one"
 
 
