@@ -17,7 +17,12 @@ CODES: Final[tuple[str, ...]] = (
 )
 RPC_CODES: Final[tuple[str, ...]] = ("rpc.grpc.status_code", "rpc.response.status_code")
 
-_CODE = re.compile(r"\b([45]\d\d)\b", re.ASCII)
+# Not a part of a decimal number, and no number of things.
+_CODE = re.compile(
+    r"(?<![\d.,])\b([45]\d\d)\b(?![.,]\d)(?!\s*(?:tokens?|characters|chars|bytes|[km]b|words|items|messages|s|ms|seconds"
+    r"|milliseconds|minutes|times|requests)\b)",
+    re.ASCII | re.IGNORECASE,
+)
 _CODES = {
     400: "bad_request", 401: "authentication", 403: "permission", 404: "not_found", 408: "timeout",
     413: "bad_request", 422: "bad_request", 429: "rate_limit", 499: CANCELLED, 503: "overloaded", 504: "timeout",
@@ -52,7 +57,7 @@ _CLASSES = (
     ("contentfilter", "content_filter"), ("notfound", "not_found"), ("badrequest", "bad_request"),
     ("invalidrequest", "bad_request"), ("invalidargument", "bad_request"), ("unprocessable", "bad_request"),
     ("internalserver", "server_error"), ("apierror", "server_error"), ("serviceunavailable", "overloaded"),
-    ("unavailable", "overloaded"),
+    ("unavailable", "overloaded"), ("notready", "overloaded"),
 )  # fmt: skip
 # A message names much besides the error: a cancelled subscription, a connection that a server aborted.
 _IN_MESSAGES = tuple((part, found) for part, found in _CLASSES if found != CANCELLED)

@@ -1,9 +1,9 @@
 """Whether two spans are of one call: what links them, and what contradicts it.
 
-Two spans are linked by a response id, by one being the other's parent, or, where a call of Anthropic's failed, by one
-lying within the other. They are of two calls all the same if they say so: by other response ids, other operations,
-other models, times apart, a response out of a gateway's cache, or a failed attempt within a call that succeeded. What
-is absent contradicts nothing.
+Two spans are linked by a response id, by one being the other's parent, or, where a call of Anthropic's failed or was
+broken off, by one lying within the other. They are of two calls all the same if they say so: by other response ids,
+other operations, other models, times apart, a response out of a gateway's cache, or a failed attempt within a call that
+succeeded. What is absent contradicts nothing.
 """
 
 from __future__ import annotations
@@ -57,13 +57,18 @@ def is_child(inner: Call, outer: Call) -> bool:
 
 
 def may_be_a_half(call: Call) -> bool:
-    """Whether Anthropic's SDK and an instrumentation may each have reported it, in two traces and without an id."""
-    return call.status == "error" and call.provider == VENDOR and call.response_id is None
+    """Whether Anthropic's SDK and an instrumentation may each have reported it, in two traces and one without an id."""
+    return call.status != "ok" and call.provider == VENDOR
 
 
 def are_halves(first: Call, second: Call) -> bool:
-    """Whether two are the same failed call, as Anthropic's SDK and as an instrumentation around it reported it."""
+    """Whether two are the same failed call, as Anthropic's SDK and as an instrumentation around it reported it.
+
+    Of a stream that broke only the SDK knows the id.
+    """
     if not (may_be_a_half(first) and may_be_a_half(second)):
+        return False
+    if first.response_id is not None and second.response_id is not None:
         return False
     if (first.convention == VENDOR) == (second.convention == VENDOR) or first.model_requested != second.model_requested:
         return False

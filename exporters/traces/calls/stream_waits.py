@@ -64,6 +64,8 @@ class StreamWaits:
         streams.remove(found)
         if not streams:
             del self._streams[wait.asked]
+        undo = partial(self._wait_again, wait.asked, found, found.start_unix_s, found.duration_s)
+        journal.changes(("wait", wait.asked), undo)
         _begin(found, wait)
         return found
 
@@ -82,6 +84,11 @@ class StreamWaits:
         wait = min(near, key=lambda wait: _gap(wait, call))
         _begin(call, wait)
         return wait.place_of(call) if wait.span[1] else None
+
+    def _wait_again(self, asked: int, stream: Call, start: float, duration: float | None) -> None:
+        """Let a stream whose wait was refused wait for it again, as it was before."""
+        stream.start_unix_s, stream.duration_s = start, duration
+        _put(self._streams, asked, stream)
 
     def _remove(self, wait: Wait) -> None:
         alike = self._by_asked.get(wait.asked, [])

@@ -9,8 +9,9 @@ UNSET = 0
 
 
 def _refine(span: Span, found: Found) -> None:
-    # A stream that its application closed early; one that ended well has OK.
-    found["aborted"] = span.status == UNSET and found["streaming"] is True and not found["finish_reasons"]
+    # A call that its application cancelled, or a stream that it closed early; what ended well has OK.
+    is_answered = found["streaming"] is not True and (found["response_id"] or found["output_tokens"] is not None)
+    found["aborted"] = span.status == UNSET and not is_answered and not found["finish_reasons"]
 
 
 CONVENTION = Convention("anthropic", refine=_refine)

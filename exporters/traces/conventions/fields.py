@@ -49,7 +49,10 @@ FIELDS: Final = (
     Field("model_served", ("gen_ai.response.model",)),
     Field(
         "streaming",
-        ("gen_ai.request.stream", "gen_ai.is_streaming", "gen_ai.request.is_stream", "llm.is_streaming"),
+        (
+            *("gen_ai.request.stream", "gen_ai.is_streaming", "gen_ai.request.is_stream", "llm.is_streaming"),
+            *("gen_ai.response.streaming", "gen_ai.request.streaming"),
+        ),
         attributes.truth,
     ),
     Field("duration_s", (), attributes.number, "s"),
@@ -73,13 +76,13 @@ FIELDS: Final = (
         "input_tokens",
         *("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "gen_ai.response.input_tokens"),
         *("gen_ai.response.prompt_tokens", "llm.usage.prompt_tokens", "llm.usage.input_tokens"),
-        *("gen_ai.usage.inputTokens", "gen_ai.usage.promptTokens"),
+        *("gen_ai.usage.inputTokens", "gen_ai.usage.promptTokens", "gen_ai.usage.prompt_token_count"),
     ),
     _tokens(
         "output_tokens",
         *("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "gen_ai.response.output_tokens"),
         *("gen_ai.response.completion_tokens", "llm.usage.completion_tokens", "llm.usage.output_tokens"),
-        *("gen_ai.usage.outputTokens", "gen_ai.usage.completionTokens"),
+        *("gen_ai.usage.outputTokens", "gen_ai.usage.completionTokens", "gen_ai.usage.candidates_token_count"),
     ),
     _tokens(
         "cached_input_tokens",
@@ -89,6 +92,7 @@ FIELDS: Final = (
         *("gen_ai.usage.input_tokens_details.cached_tokens", "gen_ai.usage.prompt_tokens_details.cached_tokens"),
         *("gen_ai.usage.details.cache_read_input_tokens", "gen_ai.usage.details.cached_content_tokens"),
         *("gen_ai.usage.details.cached_tokens", "llm.usage.cache_read_input_tokens"),
+        *("gen_ai.usage.prompt_details.cache_read", "gen_ai.usage.cached_content_token_count"),
     ),
     _tokens(
         "cache_write_input_tokens",
@@ -97,6 +101,7 @@ FIELDS: Final = (
         *("gen_ai.usage.details.cache_write_tokens", "gen_ai.usage.input_tokens.cache_write"),
         *("gen_ai.usage.cache_creation_tokens", "gen_ai.usage.cache_write_tokens"),
         *("gen_ai.usage.details.cache_creation_input_tokens", "llm.usage.cache_creation_input_tokens"),
+        "gen_ai.usage.prompt_details.cache_write",
     ),
     _tokens(
         "reasoning_output_tokens",
@@ -106,12 +111,13 @@ FIELDS: Final = (
         *("gen_ai.usage.completion_tokens_details.reasoning_tokens", "gen_ai.usage.output_reasoning_tokens"),
         *("gen_ai.usage.details.thoughts_tokens", "gen_ai.usage.details.thinking_tokens"),
         *("gen_ai.usage.thoughts_tokens", "gen_ai.usage.thinking_tokens", "gen_ai.usage.thoughts_token_count"),
+        "gen_ai.usage.completion_details.reasoning",
     ),
     # What its sender says they add up to: evidence of how it counts (see `usage_evidence`), and no kind of its own.
     _tokens(
         "total_tokens",
         *("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "gen_ai.response.total_tokens"),
-        "gen_ai.usage.totalTokens",
+        *("gen_ai.usage.totalTokens", "gen_ai.usage.total_token_count"),
     ),
 )
 

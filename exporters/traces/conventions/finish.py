@@ -51,6 +51,17 @@ _BROKEN_OFF: Final = frozenset(
         *("failed", "in_progress", "queued", "not_finished", "expired", "timed_out", "time_limit", "timeout"),
         # Cohere's, DeepSeek's, and gateways'.
         *("user_cancel", "insufficient_system_resource", "client_disconnect", "client_disconnected", "disconnected"),
+        *(
+            "interrupt",
+            "stopped_by_user",
+            "user_stopped",
+            "user_stop",
+            "killed",
+            "preempted",
+            "shutdown",
+            "broken_pipe",
+        ),
+        *("stream_closed", "stream_interrupted", "premature_close", "incomplete_stream", "connection_lost"),
         *("client_closed", "client_closed_request", "client_gone", "terminated", "network_error", "server_error"),
         # Elsewhere than in the Responses API, see `outcome.is_limit`.
         "incomplete",
@@ -75,6 +86,10 @@ _GEMINI: Final = ("gemini", "vertex", "gcp", "google")
 _UNKNOWN: Final = frozenset(("", "none", "null", "unknown", "unspecified", "undefined"))
 
 _REPR: Final = re.compile(r"<([\w.]{1,80}): [^<>]{0,80}>")
+# Lists as Java, Python and .NET write them.
+_LISTED: Final = re.compile(
+    r"[\[({]?\s*['\"]?[\w.-]{1,64}['\"]?(?:\s*,\s*['\"]?[\w.-]{1,64}['\"]?){0,8}\s*,?\s*[\])}]?"
+)
 _NAME: Final = re.compile(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*")
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _LONGEST: Final = 64
@@ -87,12 +102,23 @@ _TAIL: Final = 400
 
 def reasons(value: Value) -> tuple[str, ...] | None:
     """The reasons that an attribute holds, a list, a JSON list or a single one; None where it tells none."""
+    if isinstance(value, str):
+        value = _listed(value)
     if isinstance(value, dict):
         value = value.get("unified") or value.get("type") or value.get("reason")
     found = attributes.texts(value)
     if found is None:
         return None
     return tuple([word for text in found if (word := spelled(text)) not in _UNKNOWN]) or None
+
+
+def _listed(text: str) -> Value:
+    """What a text holds: a list or an object, as JSON or otherwise, or itself."""
+    parsed = attributes.loose(text)
+    if not isinstance(parsed, str) or not _LISTED.fullmatch(parsed):
+        return parsed
+    words = [word for part in parsed.strip("[](){} ").split(",") if (word := part.strip(" '\""))]
+    return [*words]
 
 
 @lru_cache(maxsize=1024)

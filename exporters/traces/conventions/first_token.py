@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from exporters.traces.conventions import operations
-from exporters.traces.conventions.convention import Found
+from exporters.traces.conventions.convention import Found, since_start
 from exporters.traces.conventions.fields import FIELDS
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
@@ -16,16 +16,23 @@ from exporters.traces.decode.spans import Span
 # Of the names in FIELDS, those of OTel's metrics: who writes them reports them of streams alone, and has no flag for
 # these. Beside OTel's attribute the span must say that it streamed.
 _METRICS: Final = next(field.keys[1:] for field in FIELDS if field.name == "ttft_s")
-# Seconds of one unit of other names. These senders only stream: LiveKit, Claude Code, Vercel's AI SDK.
-_OF_STREAMS: Final = {"lk.response.ttft": 1.0, "ttft_ms": 1e-3, "ai.response.msToFirstChunk": 1e-3}
+# Seconds of one unit of other names. These senders only stream: LiveKit, Claude Code, Vercel's AI SDK, Pipecat.
+_OF_STREAMS: Final = {
+    "lk.response.ttft": 1.0, "ttft_ms": 1e-3, "ai.response.msToFirstChunk": 1e-3, "metrics.ttfb": 1.0,
+}  # fmt: skip
 # These are of streams where the span says that it is one.
 _OTHERS: Final = {
     "gen_ai.response.time_to_first_token": 1.0,
     "gen_ai.server.time_to_first_token": 1.0,
     "gen_ai.client.time_to_first_token": 1.0,
     "gen_ai.time_to_first_token": 1.0,
+    "gen_ai.response.time_to_first_token_ms": 1e-3,
     "time_to_first_token_ms": 1e-3,
 }
+# Events of it; several wrote them by hand.
+_EVENTS: Final[tuple[str, ...]] = (
+    *("First Token Stream Event", "first_token", "gen_ai.first_token", "gen_ai.content.first_token", "llm.first_token"),
+)
 _SERVERS: Final = "gen_ai.server.time_to_first_token"
 _PROVIDERS: Final[tuple[str, ...]] = ("ai.model.provider", "gen_ai.provider.name", "gen_ai.system")
 # What a span of a call in OTel's convention hardly ever has; then it takes a closer look.
@@ -68,7 +75,10 @@ def _add(span: Span, found: Found) -> bool:
         if (is_strands or name in _OF_STREAMS) and found["streaming"] is None:
             found["streaming"] = True
         return True
-    return False
+    first = since_start(span, *_EVENTS) if span.events else None
+    if first is not None:
+        found["streaming"], found["ttft_s"] = True, first
+    return first is not None
 
 
 def is_of_responses_api(span: Span, found: Found) -> bool:

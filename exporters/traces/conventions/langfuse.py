@@ -11,6 +11,7 @@ from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
 _KIND = "langfuse.observation.type"
+_MODEL = "langfuse.observation.model.name"
 _FIRST = "langfuse.observation.completion_start_time"
 # What Langfuse's own wrapper of OpenAI's client writes always; it takes the model's name from responses.
 _OF_WRAPPER = frozenset(("temperature", "max_tokens", "top_p", "frequency_penalty", "presence_penalty"))
@@ -20,11 +21,23 @@ _ANSWERS = ("langfuse.observation.output", "langfuse.observation.usage", "langfu
 
 def _confirms(span: Span) -> bool:
     """A span or an event says nothing: others write through Langfuse's tracer, or are told to add its mark."""
-    return attributes.word(span.attributes, _KIND) not in (None, "span", "event")
+    return attributes.word(span.attributes, _KIND) not in (None, "span", "event") or _is_early_generation(span)
 
 
 def _is_call(span: Span) -> bool:
+    if _is_early_generation(span):
+        return True
     return evidence.is_call(span) and not evidence.is_step(span, _ANSWERS)
+
+
+def _is_early_generation(span: Span) -> bool:
+    """Whether a `span` has what only generations have: SDKs up to 3.3 kept the kind that an observation began with."""
+    a = span.attributes
+    return (
+        _MODEL in a
+        and attributes.word(a, _KIND) == "span"
+        and usage.has_counts(attributes.tree(a.get("langfuse.observation.usage_details")))
+    )
 
 
 def _place_model(span: Span, found: Found) -> None:
@@ -33,7 +46,7 @@ def _place_model(span: Span, found: Found) -> None:
     is_wrapper = parameters.keys() >= _OF_WRAPPER or span.name in _NAMES
     came = any(name.startswith(_ANSWERS) for name in a) and not found.get("failed")
     asked = attributes.word(a, "langfuse.observation.metadata.ls_model_name")
-    name = attributes.word(a, "langfuse.observation.model.name")
+    name = attributes.word(a, _MODEL)
     model_names.place(found, name, asked, name if is_wrapper and came else None)
 
 

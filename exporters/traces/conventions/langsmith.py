@@ -7,6 +7,8 @@ from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Span
 
+# LangChain's own, as JSON.
+_DETAILS = ("input_token_details", "output_token_details")
 _ANSWERS = ("gen_ai.completion", "langsmith.metadata.usage_metadata")
 
 
@@ -15,8 +17,12 @@ def _is_call(span: Span) -> bool:
 
 
 def _refine(span: Span, found: Found) -> None:
-    details = attributes.tree(span.attributes.get("langsmith.metadata.usage_metadata"))
+    a = span.attributes
+    details = attributes.tree(a.get("langsmith.metadata.usage_metadata"))
     usage.complete(found, usage.tokens(details))
+    apart = {name: a[f"gen_ai.usage.{name}"] for name in _DETAILS if f"gen_ai.usage.{name}" in a}
+    if apart:
+        usage.complete(found, usage.tokens(apart))
 
 
 CONVENTION = Convention(

@@ -21,8 +21,8 @@ def _refine(span: Span, found: Found) -> None:
     model_names.place(
         found,
         attributes.word(a, "mlflow.llm.model"),
-        attributes.word(request, "model"),
-        attributes.word(response, "model", "modelVersion"),
+        attributes.word(request, "model", "modelId"),
+        attributes.word(response, "model", "modelVersion", "model_version"),
     )
     found["response_id"] = found["response_id"] or attributes.word(response, "id")
     found["streaming"] = attributes.flag(request, "stream") or (False if request else None)

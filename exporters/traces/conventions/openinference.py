@@ -85,9 +85,13 @@ CONVENTION = Convention(
         "model_served": ("llm.response.model_name",),
         "input_tokens": ("llm.token_count.prompt",),
         "output_tokens": ("llm.token_count.completion",),
-        "cached_input_tokens": ("llm.token_count.prompt_details.cache_read",),
+        "cached_input_tokens": (
+            *("llm.token_count.prompt_details.cache_read", "llm.token_count.prompt_details.cache_input"),
+        ),
         "cache_write_input_tokens": ("llm.token_count.prompt_details.cache_write",),
-        "reasoning_output_tokens": ("llm.token_count.completion_details.reasoning",),
+        "reasoning_output_tokens": (
+            *("llm.token_count.completion_details.reasoning", "llm.token_count.reasoning_tokens"),
+        ),
         "total_tokens": ("llm.token_count.total",),
         "conversation_id": ("session.id",),
     },

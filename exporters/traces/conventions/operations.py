@@ -17,13 +17,14 @@ Attributes = Mapping[str, Value]
 OPERATION: Final = "gen_ai.operation.name"
 # Calls of a model.
 CALLS: Final = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
-# What else agents and their tools do. OTel has no word for the last four.
+# What else agents and their tools do. OTel has no word for the last five.
 OTHERS: Final = frozenset(
     (
         *("invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "plan", "retrieval", "fetch_response"),
         *("create_memory", "search_memory", "update_memory", "upsert_memory", "delete_memory"),
         *("create_memory_store", "delete_memory_store", "handle_conversation_turn"),
-        *("rerank", "guardrail", "evaluate", "prompt"),
+        # Of an API's things: threads, messages, files, batches, tokens that are only counted.
+        *("rerank", "guardrail", "evaluate", "prompt", "manage"),
     )
 )
 # Other names, in lower case: LiteLLM's functions, OpenLLMetry's types of requests, frameworks' own words.
@@ -35,6 +36,8 @@ _SAME: Final[Mapping[str, tuple[str, ...]]] = {
         *("chat.streaming_completions", "generate", "generation", "generate_text", "generatetext", "stream_text"),
         *("streamtext", "generate_object", "generateobject", "stream_object", "streamobject", "text_generation"),
         *("converse", "conversestream", "converse_stream", "chat_model", "inference"),
+        *("create_chat_completion", "create_completion", "create_response", "message.create", "messages.create"),
+        *("responses.create", "chat.completions.create"),
     ),
     "text_completion": (
         *("atext_completion", "completions", "text.completions", "text.streaming_completions", "text_completions"),
@@ -43,7 +46,10 @@ _SAME: Final[Mapping[str, tuple[str, ...]]] = {
         *("agenerate_content", "generate_content_stream", "agenerate_content_stream", "generatecontent"),
         *("streamgeneratecontent", "stream_generate_content"),
     ),
-    "embeddings": ("embedding", "aembedding", "embed", "aembed", "embed_content", "embedcontent", "embedmany"),
+    "embeddings": (
+        *("embedding", "aembedding", "embed", "aembed", "embed_content", "embedcontent", "embedmany"),
+        *("create_embedding", "embeddings.create"),
+    ),
     "invoke_agent": (
         *("agent", "agent_call", "agent_run", "agent_step", "run_agent", "execute_event_loop_cycle"),
         *("process_thread_run", "start_thread_run"),
@@ -54,7 +60,7 @@ _SAME: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "retrieval": ("retriever", "retrieve"),
     "rerank": ("arerank", "reranker", "reranking"),
-    "guardrail": ("guardrails", "execute_guardrail", "apply_guardrail"),
+    "guardrail": ("guardrails", "execute_guardrail", "apply_guardrail", "moderation", "moderations"),
     "evaluate": ("evaluation", "evaluator"),
     "prompt": ("system_prompt", "prompt_template"),
 }  # fmt: skip
@@ -64,13 +70,29 @@ NAMES: Final[Mapping[str, str]] = {
 }
 # Words in names that are in no table, for what is no call: `invoke_swarm`, `run_mcp_tool`, `rag_search`.
 _WORDS: Final = {
-    **dict.fromkeys(("agent", "agents", "swarm", "crew", "graph", "step", "turn", "session"), "invoke_agent"),
+    **dict.fromkeys(
+        ("agent", "agents", "swarm", "crew", "graph", "step", "turn", "session", "conversation"), "invoke_agent"
+    ),
     **dict.fromkeys(("tool", "tools", "mcp", "function"), "execute_tool"),
     **dict.fromkeys(("workflow", "chain", "task", "pipeline", "flow"), "invoke_workflow"),
     **dict.fromkeys(("retrieval", "retriever", "retrieve", "search", "rag"), "retrieval"),
     **dict.fromkeys(("guardrail", "guardrails", "guard"), "guardrail"),
     **dict.fromkeys(("evaluation", "evaluate", "eval", "judge", "scorer"), "evaluate"),
 }
+# What is done to things that an API keeps, and these things: `create_thread`, `models.list`, `count_tokens`.
+_VERBS: Final = frozenset(
+    (
+        *("create", "list", "get", "retrieve", "delete", "update", "cancel", "submit", "upload", "download", "count"),
+        *("add", "poll", "tuning"),
+    )
+)
+_THINGS: Final = frozenset(
+    (
+        *("thread", "threads", "messages", "conversation", "conversations", "run", "runs", "outputs", "file", "files"),
+        *("model", "models", "tokens", "batch", "batches", "assistant", "assistants", "store", "stores", "job", "jobs"),
+        *("fine", "items"),
+    )
+)
 _SEPARATORS: Final = str.maketrans("-./: ", "_____")
 
 # The spans of Vercel's SDK that are calls, by the end of their names.
@@ -79,7 +101,7 @@ _KINDS: Final[Mapping[str, str]] = {
     **{name: NAMES[name] for name in ("llm", "chat_model", "generation", "chat", "completion", "embedding", "rerank")},
     **{name: NAMES[name] for name in ("agent", "tool", "chain", "workflow", "task", "retriever", "reranker")},
     **{name: NAMES[name] for name in ("guardrail", "evaluator", "evaluation", "prompt")},
-    **{"step": "invoke_agent", "entry": "invoke_workflow"},
+    **{"step": "invoke_agent", "entry": "invoke_workflow", "conversation": "invoke_agent"},
 }
 # Genkit's actions.
 _GENKIT: Final = {
@@ -99,7 +121,7 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "traceloop.span.kind": _KINDS,
     "gen_ai.span.kind": _KINDS,
     "genkit:metadata:subtype": {**_KINDS, **_GENKIT},
-    "lmnr.span.type": _KINDS,
+    **dict.fromkeys(("lmnr.span.type", "langwatch.span.type", "fi.span.kind", "ag2.span.type"), _KINDS),
     "llm.request.type": NAMES,
 }
 
@@ -117,7 +139,10 @@ def named(a: Attributes) -> str | None:
     name = name.lower()
     if name in NAMES:
         return NAMES[name]
-    return next((_WORDS[word] for word in name.translate(_SEPARATORS).split("_") if word in _WORDS), None)
+    words = name.translate(_SEPARATORS).split("_")
+    if not _VERBS.isdisjoint(words) and not _THINGS.isdisjoint(words):
+        return "manage"
+    return next((_WORDS[word] for word in words if word in _WORDS), None)
 
 
 def marked(span: Span) -> str | None:

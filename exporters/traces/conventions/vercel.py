@@ -12,6 +12,8 @@ from exporters.traces.decode.spans import Span
 
 # Where each one's own account stands in the metadata.
 _CACHE_APART: Final = {"anthropic": "anthropic", "amazon-bedrock": "bedrock", "vertex.anthropic": "anthropic"}
+# What release 4 had no attributes for.
+_OF_OPENAI: Final = {"cached_input_tokens": "cachedPromptTokens", "reasoning_output_tokens": "reasoningTokens"}
 
 
 def _is_call(span: Span) -> bool:
@@ -37,14 +39,21 @@ def _refine(span: Span, found: Found) -> None:
 def _count(span: Span, found: Found) -> None:
     """Up to release 5 the numbers of Anthropic and Bedrock are their own, whose input does not include cached ones."""
     a = span.attributes
+    metadata = attributes.tree(a.get("ai.response.providerMetadata"))
+    accounts = [attributes.tree(told) for told in metadata.values()]
+    for told in accounts:
+        if any(usage.has_counts(raw := attributes.tree(told.get(name))) for name in ("usage", "usageMetadata")):
+            # The provider's own account comes before what the SDK made of it.
+            found |= {name: count for name, count in usage.tokens(raw).items() if count is not None}
+            return
+    for told in accounts:
+        for name, key in _OF_OPENAI.items():
+            found[name] = attributes.count(told, key) if found[name] is None else found[name]
     provider = next((name for name in _CACHE_APART if str(a.get("ai.model.provider", "")).startswith(name)), None)
     if provider is None or any(name.startswith("ai.usage.inputTokenDetails") for name in a):
         return
-    told = attributes.tree(attributes.tree(a.get("ai.response.providerMetadata")).get(_CACHE_APART[provider]))
+    told = attributes.tree(metadata.get(_CACHE_APART[provider]))
     raw = attributes.tree(told.get("usage"))
-    if usage.has_counts(raw):
-        found |= usage.tokens(raw)
-        return
     parts = usage.tokens({**told, **raw, "inputTokens": 0, "outputTokens": 1})
     for name in ("cached_input_tokens", "cache_write_input_tokens"):
         found[name] = parts[name] if found[name] is None else found[name]

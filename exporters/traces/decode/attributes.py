@@ -43,7 +43,7 @@ def short(value: Value) -> str | None:
         return None
     if value[0] == '"' and value[-1] == '"' and len(value) > 1:
         value = value[1:-1]
-    if not value or value == "None" or value == "null":
+    if not value or value == "None" or value == "null" or value == "none":
         return None
     return _storable(value)
 

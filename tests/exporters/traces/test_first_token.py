@@ -109,11 +109,22 @@ def test_a_server_times_its_own_first_token_whatever_api_was_used() -> None:
         ({**CHAT, "ttft_ms": 700}, "com.anthropic.claude_code.tracing"),
         ({**CHAT, "ai.response.msToFirstChunk": 700.0}, "by-hand"),
         ({**STREAM, "time_to_first_token_ms": 700}, "by-hand"),
+        ({**STREAM, "gen_ai.response.time_to_first_token_ms": 700.0}, "by-hand"),
+        ({**CHAT, "gen_ai.response.streaming": True, "gen_ai.response.time_to_first_token": 0.7}, "by-hand"),
+        ({**CHAT, "stream": True, "metrics.ttfb": 0.7}, "pipecat"),
     ],
 )
 def test_each_name_is_read_in_its_unit(attributes: dict[str, Any], scope: str) -> None:
     found = call(attributes, scope=scope)
     assert (found.ttft_s, found.streaming) == (pytest.approx(0.7), True)
+
+
+@pytest.mark.parametrize("name", ["first_token", "gen_ai.content.first_token", "First Token Stream Event"])
+def test_an_event_of_the_first_token_tells_it_whoever_wrote_it(name: str) -> None:
+    found = call(CHAT, events=(event(name, 0.7),))
+    assert (found.ttft_s, found.streaming) == (pytest.approx(0.7), True)
+    assert call({**CHAT, "gen_ai.response.id": "resp_1"}, events=(event(name, 0.7),)).ttft_s is None
+    assert call(CHAT, events=(event(name, 0.7),), dropped_events=1).ttft_s is None
 
 
 @pytest.mark.parametrize(

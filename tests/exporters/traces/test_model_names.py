@@ -72,6 +72,7 @@ def test_langfuse(attributes: dict[str, str], requested: str | None, served: str
         ({"model": "m"}, {"model": "m-2026"}, "m", "m-2026"),
         ({"model": "m"}, {}, "m", None),
         ({}, {}, "m", None),
+        ({"modelId": "m"}, {"model_version": "m-2026"}, "m", "m-2026"),
     ],
 )
 def test_mlflow(inputs: Any, outputs: Any, requested: str | None, served: str | None) -> None:

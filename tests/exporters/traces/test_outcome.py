@@ -138,6 +138,9 @@ def spellings(reason: str) -> list[str]:
         *(reason, reason.upper(), reason.replace("_", "-"), f"FinishReason.{reason.upper()}", pascal),
         *(f"FINISH_REASON_{reason.upper()}", f"<FinishReason.{reason.upper()}: 'X'>", pascal[0].lower() + pascal[1:]),
         *(f'"{reason}"', json.dumps([reason])),
+        # Lists as Java, Python and .NET write them, and the AI SDK's pair.
+        *(f"[{reason.upper()}]", f"('{reason}',)", f"['{reason}']", f"{{{reason}}}"),
+        json.dumps({"unified": reason, "raw": "x"}),
     ]
 
 
@@ -160,6 +163,13 @@ def test_a_spelling_is_settled_once(reason: str) -> None:
 )
 def test_what_is_no_reason_is_absent(nothing: str) -> None:
     assert call({**CHAT, "gen_ai.response.finish_reasons": [nothing]}).finish_reasons == ()
+
+
+@pytest.mark.parametrize(
+    "listed", ["stop,length", "stop, length", "[STOP, LENGTH]", "['stop', 'length']", "{stop,length}"]
+)
+def test_several_reasons_in_one_text(listed: str) -> None:
+    assert call({**CHAT, "gen_ai.response.finish_reasons": listed}).finish_reasons == ("stop", "length")
 
 
 def test_other_texts_stay_as_they_are() -> None:
@@ -270,6 +280,9 @@ def test_a_cancelled_call_is_aborted_however_it_is_told(attributes: dict[str, An
         ({"error.type": "ThrottlingException"}, {}, "rate_limit"),
         ({}, {"status": 2, "status_message": "Incorrect API key provided: sk-..."}, "authentication"),
         ({"error.type": "aiohttp.ServerDisconnectedError"}, {}, "connection"),
+        ({"error.type": "ModelNotReadyException"}, {}, "overloaded"),
+        ({}, {"status": 2, "status_message": "max_tokens is 500 tokens too high"}, "other"),
+        ({}, {"status": 2, "status_message": "gave up after 0.500 s and 429ms"}, "other"),
         ({}, {"status": 2, "status_message": "Your subscription was canceled; code 403"}, "permission"),
     ],
 )  # fmt: skip
@@ -297,6 +310,7 @@ def test_a_failed_call_is_an_error_however_it_is_told(
         ({"error": {"message": None}}, {}),
         ({"langfuse.observation.level": "WARNING"}, {}),
         ({}, {"events": (exception("StopAsyncIteration"),)}),
+        ({"error.type": "none"}, {}),
         ({"gen_ai.response.finish_reasons": 7}, {}),
         ({"gen_ai.response.finish_reasons": [None, 5, {"a": 1}]}, {}),
     ],

@@ -363,6 +363,39 @@ def test_failed_calls_of_anthropic_in_two_traces(counted: Counted) -> None:
     assert in_any_order(counted, *pairs) == ({"error": 2}, 0, 0)
 
 
+CANCELLED: dict[str, Any] = {"error": "CancelledError", "gen_ai__system": "anthropic"}
+STREAMED: dict[str, Any] = {"gen_ai__request__stream": True, "gen_ai__system": "anthropic"}
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "status"),
+    [
+        # The SDK leaves the status unset where its application stopped: before a response, and within a stream.
+        (CANCELLED, {"gen_ai__system": "anthropic"}, "aborted"),
+        (CANCELLED, {**STREAMED, "gen_ai__response__id": "msg_1", "tokens": (5, 1)}, "aborted"),
+        (CANCELLED, CANCELLED, "aborted"),
+        # Only the SDK has seen the id of a stream that broke.
+        ({"error": "APIError", "gen_ai__system": "anthropic"},
+         {**STREAMED, "error": "connection_error", "gen_ai__response__id": "msg_1", "tokens": (5, 1)}, "error"),
+        ({"error": "APIError", "gen_ai__system": "anthropic"}, STREAMED, "error"),
+    ],
+)  # fmt: skip
+def test_a_call_of_anthropic_that_was_broken_off_in_two_traces(
+    counted: Counted, outer: dict[str, Any], inner: dict[str, Any], status: str
+) -> None:
+    used = inner.get("tokens", (0, 0))
+    pairs = [
+        one
+        for i in range(2)
+        for one in (
+            sent(10 + i, 1, start=5.0 * i, seconds=0.069, **outer),
+            sent(20 + i, 1, start=5.0 * i + 0.002, seconds=0.066, scope=ANTHROPIC_SDK,
+                 **inner | ({"gen_ai__response__id": f"msg_{i}"} if "gen_ai__response__id" in inner else {})),
+        )
+    ]  # fmt: skip
+    assert in_any_order(counted, *pairs) == ({status: 2}, 2 * used[0], 2 * used[1])
+
+
 def test_layers_and_tenants_stay_apart(counted: Counted) -> None:
     client = sent(1, 1, seconds=3, tokens=(100, 10), gen_ai__response__id="r")
     gateway = sent(1, 2, 1, start=0.1, tokens=(100, 10), gen_ai__response__id="r", kind=2)

@@ -106,6 +106,21 @@ def test_of_many_alike_the_nearest_is_chosen(ends: list[float], gap: float) -> N
     assert call.start_unix_s + call.duration_s == pytest.approx(ends[-1] + gap + 3.0)
 
 
+def test_a_stream_waits_again_for_a_wait_that_was_refused() -> None:
+    known, journals = StreamWaits(), Journals()
+    call = Call()
+    call.tenant, call.request_hash, call.stream_s, call.start_unix_s = "acme", 7, 3.0, 10.0
+    assert known.complete(call, journals.begin()) is None
+    wait = Wait(7, 6.0, 7.0, "acme")
+    for _ in range(2):
+        refused = journals.begin()
+        assert known.add(wait, refused) is call
+        assert (call.start_unix_s, call.duration_s) == (6.0, 4.0)
+        journals.rollback(refused)
+        assert (call.start_unix_s, call.duration_s) == (10.0, None)
+    assert known.add(wait, journals.begin()) is call
+
+
 def test_waits_are_few_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_waits, "MOST", 3)
     known = StreamWaits()

@@ -95,6 +95,33 @@ def openinference(**counts: int) -> dict[str, Any]:
         ({"ai.operationId": "ai.generateText.doGenerate", "ai.model.provider": "google.generative-ai",
           "ai.usage.inputTokens": 12, "ai.usage.outputTokens": 400, "ai.usage.reasoningTokens": 300,
           "ai.usage.totalTokens": 712}, "ai", (12, 700, None, None, 300)),
+        # What it writes of the provider's own account: Gemini's thoughts, OpenAI's details, OpenRouter's.
+        ({"ai.operationId": "ai.generateText.doGenerate", "ai.model.provider": "google.generative-ai",
+          "ai.usage.promptTokens": 12, "ai.usage.completionTokens": 400, "ai.response.providerMetadata": json.dumps(
+              {"google": {"groundingMetadata": None, "usageMetadata": {
+                  "promptTokenCount": 12, "candidatesTokenCount": 400, "thoughtsTokenCount": 300,
+                  "totalTokenCount": 712}}})}, "ai", (12, 700, None, None, 300)),
+        ({"ai.operationId": "ai.streamText.doStream", "ai.model.provider": "openai.chat", "ai.usage.promptTokens": 90,
+          "ai.usage.completionTokens": 20, "ai.response.providerMetadata": json.dumps(
+              {"openai": {"reasoningTokens": 8, "cachedPromptTokens": 64}})}, "ai", (90, 20, 64, None, 8)),
+        ({"ai.operationId": "ai.generateText.doGenerate", "ai.model.provider": "openrouter.chat",
+          "ai.usage.inputTokens": 90, "ai.usage.outputTokens": 20, "ai.response.providerMetadata": json.dumps(
+              {"openrouter": {"usage": {"promptTokens": 90, "completionTokens": 20, "promptTokensDetails":
+                                        {"cachedTokens": 64}, "completionTokensDetails": {"reasoningTokens": 8}}}})},
+         "ai", (90, 20, 64, None, 8)),
+        ({**CHAT, **gen_ai(input_tokens=1320, output_tokens=50), "ai.response.providerMetadata": json.dumps(
+            {"anthropic": {"usage": {"input_tokens": 900, "output_tokens": 50, "cache_read_input_tokens": 400,
+                                     "cache_creation_input_tokens": 20}}})}, "ai", (1320, 50, 400, 20, None)),
+        # Details under names of their own.
+        ({**CHAT, **gen_ai(prompt_tokens=90, completion_tokens=20, prompt_details__cache_read=64,
+                           completion_details__reasoning=8)}, "app", (90, 20, 64, None, 8)),
+        ({**openinference(prompt=90, completion=20, prompt_details__cache_input=64, reasoning_tokens=8)},
+         "openinference", (90, 20, 64, None, 8)),
+        ({**CHAT, **gen_ai(prompt_token_count=12, candidates_token_count=40, thoughts_token_count=300,
+                           total_token_count=352, cached_content_token_count=4)}, "app", (12, 340, 4, None, 300)),
+        ({"langsmith.span.kind": "llm", **gen_ai(input_tokens=90, output_tokens=20, total_tokens=110),
+          "gen_ai.usage.input_token_details": '{"cache_read": 64, "audio": 0}',
+          "gen_ai.usage.output_token_details": '{"reasoning": 8}'}, "langsmith", (90, 20, 64, None, 8)),
         # Whole objects: Langfuse's buckets or OTel's attributes beside them, bodies of responses.
         ({"langfuse.observation.type": "generation", "langfuse.observation.usage_details": "{{bad}}",
           **gen_ai(input_tokens=50, output_tokens=75)}, "langfuse-sdk", (50, 75, None, None, None)),

@@ -79,6 +79,11 @@ def test_what_a_model_was_asked_or_responded_makes_one(attributes: dict[str, Any
         ("streamGenerateContent", "generate_content"),
         ("text.completions", "text_completion"),
         ("embed", "embeddings"),
+        *[
+            (name, "chat")
+            for name in ("create_chat_completion", "messages.create", "responses.create", "message.create")
+        ],
+        ("embeddings.create", "embeddings"),
         ("embedding", "embeddings"),
     ],
 )
@@ -119,6 +124,20 @@ def test_a_request_that_logfire_carries_onto_a_cache_is_none() -> None:
     assert call(carried, scope="opentelemetry.instrumentation.redis", kind=CLIENT) is None
 
 
+def test_an_early_span_of_langfuse_that_turned_out_a_generation() -> None:
+    told = {"langfuse.observation.model.name": "m", "langfuse.observation.usage_details": '{"input": 20, "output": 5}'}
+    kind = {"langfuse.observation.type": "span"}
+    found = one({**kind, **told}, scope="langfuse-sdk")
+    assert (found.convention, found.model_requested, found.input_tokens) == ("langfuse", "m", 20)
+    assert call({**kind, "langfuse.observation.model.name": "m"}, scope="langfuse-sdk") is None
+    assert call({"langfuse.observation.type": "agent", **told}, scope="langfuse-sdk") is None
+
+
+def test_marks_of_frameworks_that_say_what_a_span_is() -> None:
+    for mark in ("langwatch.span.type", "fi.span.kind", "ag2.span.type"):
+        assert one({mark: "llm", **MODEL}).model_requested == "m"
+
+
 @pytest.mark.parametrize("kind", ["LLM", "llm", "Llm"])
 def test_openinferences_kind_in_any_case(kind: str) -> None:
     found = one({"openinference.span.kind": kind, "llm.model_name": "m", "llm.token_count.prompt": 20})
@@ -157,6 +176,16 @@ def test_a_frameworks_step_before_a_call_is_none() -> None:
         ({"gen_ai.operation.name": "invoke_swarm", **NAMED, **TOKENS}, {"kind": CLIENT}, "invoke_agent"),
         ({"gen_ai.operation.name": "agent.step", **NAMED, **TOKENS}, {}, "invoke_agent"),
         ({"gen_ai.operation.name": "run_mcp_tool"}, {}, "execute_tool"),
+        ({"gen_ai.operation.name": "conversation", **NAMED, **TOKENS}, {}, "invoke_agent"),
+        *[
+            ({"gen_ai.operation.name": name, **NAMED}, {"kind": CLIENT}, "manage")
+            for name in ("create_thread", "list_messages", "create_conversation", "submit_tool_outputs", "count_tokens",
+                         "models.list", "create_message_batch", "upload_file", "fine_tuning.create")
+        ],
+        ({"gen_ai.operation.name": "moderation", **NAMED}, {"kind": CLIENT}, "guardrail"),
+        ({"ag2.span.type": "conversation", **NAMED, **TOKENS}, {}, "invoke_agent"),
+        ({"langwatch.span.type": "guardrail", **NAMED}, {"kind": CLIENT}, "guardrail"),
+        ({"fi.span.kind": "EVALUATOR", **NAMED, **TOKENS}, {}, "evaluate"),
         ({"ai.operationId": "ai.embedMany"}, {"scope": "ai"}, "invoke_workflow"),
         ({"gen_ai.operation.name": "framework", "gen_ai.system": "spring_ai"}, {}, "invoke_workflow"),
         *[
