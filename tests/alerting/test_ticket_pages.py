@@ -109,6 +109,7 @@ def test_the_page_shows_what_since_when_why_and_what_to_do(browser: httpx.Client
     page = response.text
     for expected in (
         "support: drift, more negative feedback (support-2)",
+        '<a href="/models/support">',
         "3 of the last 4 (3 needed)",
         "prompt number 1",
         "Examples now and in the reference",
