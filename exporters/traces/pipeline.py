@@ -90,7 +90,7 @@ class Pipeline:
         self._table = fast_path.attribute_table(settings.collector.tenant_attributes)
         self._dedup = CallDeduplicator()
         self._waits = StreamWaits()
-        self._collector = SampleCollector(settings, registry)
+        self._collector = SampleCollector(settings, registry, self._dedup.at_hand)
         # For names of conversations that would tell who had them.
         key = store.write(lambda connection: access.secret(connection, "conversation"))
         self._redactor = SampleRedactor(settings, key, self._collector.outcome("redaction_failed"))
@@ -160,6 +160,11 @@ class Pipeline:
             self._calls.observe_lag(tally.calls, now)
             self._uncounted.accept(tally.calls)
             self._uncounted.accept(tally.again)
+            for pending, _, _ in tally.waiting:
+                # Another span of the call may have what this one, which was read beside the loop, has not.
+                known = self._dedup.numbered(pending.call.number)
+                if known is not None:
+                    known.has_content = False
             self._collector.count(tally, now)
             for event in tally.evaluations:
                 self.feedback_events.labels(event.kind).inc()

@@ -64,7 +64,7 @@ class CallDeduplicator:
             self.add(call)
         else:
             self._read(found, journal)
-            prior = self._join(call, found)
+            prior = self._join(call, found, journal)
         if place is not None:
             self._add_place(place, call, self.newest(), [])
         self._note(before, journal)
@@ -113,6 +113,11 @@ class CallDeduplicator:
         index = self._new if number >= self._new.offset else self._old
         place = number - index.offset
         return PriorCall(index, place) if 0 <= place < index.size else None
+
+    def at_hand(self, number: int) -> Call | None:
+        """The span with that number as it came, if it is one of the newest."""
+        call = self._at_hand[number & (AT_HAND - 1)]
+        return call if call is not None and call.number == number else None
 
     def lead(self, best: int, firsts: list[int], others: list[int]) -> bool:
         """Let a span stand for its call, by their numbers: `others` are all but the best, `firsts` those that did.
@@ -181,9 +186,9 @@ class CallDeduplicator:
             found += [one for failed, one in self._failed if are_halves(failed, call)]
         return _in_order([one for one in found if is_one(self._call(one), call)]) if found else found
 
-    def _join(self, call: Call, found: list[PriorCall]) -> PriorCall | None:
+    def _join(self, call: Call, found: list[PriorCall], journal: Journal) -> PriorCall | None:
         """Add a span to those that may be of the same call. Returns the call that it is taken for a span of, if any."""
-        prior = self._joinable(call, found)
+        prior = self._joinable(call, found, journal)
         others = self._calls(found)
         if prior is None:
             self.add(call)
@@ -192,10 +197,14 @@ class CallDeduplicator:
         self.families.unite(call, prior.number if prior is not None else int(call.number), others)
         return prior
 
-    def _joinable(self, call: Call, found: list[PriorCall]) -> PriorCall | None:
+    def _joinable(self, call: Call, found: list[PriorCall], journal: Journal | None = None) -> PriorCall | None:
         for one in found:
-            if self.families.may_join(call, self._call(one), one.number):
+            against = self.families.contradiction(call, self._call(one), one.number)
+            if against is None:
                 return one
+            if journal is not None:
+                # Without that one, which nothing else need link to this span, it would have been joined.
+                journal.reads_call(against.number)
         return None
 
     def _add_place(self, place: Call, call: Call, known: PriorCall, others: list[tuple[Call, int]]) -> None:
@@ -208,9 +217,7 @@ class CallDeduplicator:
 
     def _call(self, found: PriorCall) -> Call:
         """The span by which a call was found."""
-        number = found.found_number
-        call = self._at_hand[number & (AT_HAND - 1)]
-        return call if call is not None and call.number == number else found.index.call(found.found)
+        return self.at_hand(found.found_number) or found.index.call(found.found)
 
     def _hold(self, call: Call) -> None:
         """Keep a span at hand, in place of an older one."""

@@ -59,11 +59,14 @@ class Families:
         """The family of the span with that number."""
         return self._by_span.get(number)
 
-    def may_join(self, call: Call, other: Call, first: int) -> bool:
-        """Whether nothing in the group of another span, whose first one has that number, contradicts a new one."""
+    def contradiction(self, call: Call, other: Call, first: int) -> Call | None:
+        """What contradicts that a new span is of another one's group, whose first span has that number."""
         family = self._by_span.get(int(other.number))
         group = [other] if family is None else family.groups.get(first, [other])
-        return not any(differ(one, call) for one in group[:MOST_COMPARED] if one.stage != REFUSED)
+        for one in group[:MOST_COMPARED]:
+            if one.stage != REFUSED and differ(one, call):
+                return one
+        return None
 
     def unite(self, call: Call, first: int, others: list[tuple[Call, int]]) -> None:
         """Make one family of a new span, in the group of that first one, and of others, each with its own's first."""

@@ -111,7 +111,7 @@ def attribute_table(tenant_attributes: Sequence[str]) -> NameTable:
         codes[name.encode()] = _LEAVE if name.encode() in codes else _TENANT
     for mark in gateway_cache.MARKS:
         codes[mark.encode()] = _LEAVE
-    for mark, _ in MARKS:
+    for mark in (*(mark for mark, _ in MARKS), *evidence.OTHER_MODELS):
         codes[mark.encode()] = _LEAVE
     return NameTable(codes)
 

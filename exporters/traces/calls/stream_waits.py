@@ -10,7 +10,7 @@ from collections import OrderedDict
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
-from exporters.traces.calls.call import REFUSED, Call, copy_of
+from exporters.traces.calls.call import Call, copy_of
 from exporters.traces.calls.owners import may_be_one
 from exporters.traces.core.journal import Journal
 
@@ -54,18 +54,18 @@ class StreamWaits:
 
     def add(self, wait: Wait, journal: Journal) -> Call | None:
         """Remember a wait; the oldest make room. Returns the stream that it was for, if that came before: complete."""
-        _put(self._by_asked, wait.asked, wait)
-        journal.changes(("wait", wait.asked), partial(self._remove, wait))
-        streams = self._streams.get(wait.asked, [])
-        near = [call for call in streams if call.stage != REFUSED and _is_wait_of(wait, call)]
+        asked = wait.asked
+        _put(self._by_asked, asked, wait)
+        journal.changes(("wait", asked), partial(_remove, self._by_asked, asked, wait))
+        streams = self._streams.get(asked, [])
+        near = [call for call in streams if _is_wait_of(wait, call)]
         if not near:
             return None
         found = min(near, key=lambda call: _gap(wait, call))
-        streams.remove(found)
-        if not streams:
-            del self._streams[wait.asked]
-        undo = partial(self._wait_again, wait.asked, found, found.start_unix_s, found.duration_s)
-        journal.changes(("wait", wait.asked), undo)
+        place = streams.index(found)
+        journal.changes(("stream", asked), partial(self._put_back, asked, place, found))
+        journal.changes(int(found.number), partial(_set_times, found, found.start_unix_s, found.duration_s))
+        _remove(self._streams, asked, found)
         _begin(found, wait)
         return found
 
@@ -79,24 +79,16 @@ class StreamWaits:
         journal.reads(("wait", call.request_hash))
         near = [wait for wait in self._by_asked.get(call.request_hash, ()) if _is_wait_of(wait, call)]
         if not near:
-            _put(self._streams, call.request_hash, call)
+            asked = call.request_hash
+            _put(self._streams, asked, call)
+            journal.changes(("stream", asked), partial(_remove, self._streams, asked, call))
             return None
         wait = min(near, key=lambda wait: _gap(wait, call))
         _begin(call, wait)
         return wait.place_of(call) if wait.span[1] else None
 
-    def _wait_again(self, asked: int, stream: Call, start: float, duration: float | None) -> None:
-        """Let a stream whose wait was refused wait for it again, as it was before."""
-        stream.start_unix_s, stream.duration_s = start, duration
-        _put(self._streams, asked, stream)
-
-    def _remove(self, wait: Wait) -> None:
-        alike = self._by_asked.get(wait.asked, [])
-        if wait in alike:
-            # The newest of those that are the same: others may have reported it before.
-            del alike[len(alike) - 1 - alike[::-1].index(wait)]
-            if not alike:
-                del self._by_asked[wait.asked]
+    def _put_back(self, asked: int, place: int, call: Call) -> None:
+        self._streams.setdefault(asked, []).insert(place, call)
 
 
 def _put(known: OrderedDict[int, list[T]], asked: int, one: T) -> None:
@@ -106,6 +98,15 @@ def _put(known: OrderedDict[int, list[T]], asked: int, one: T) -> None:
     del alike[:-MOST_ALIKE]
     if len(known) > MOST:
         known.popitem(last=False)
+
+
+def _remove(known: OrderedDict[int, list[T]], asked: int, one: T) -> None:
+    alike = known.get(asked, [])
+    if one in alike:
+        # The newest of those that are the same: others may have reported it before.
+        del alike[len(alike) - 1 - alike[::-1].index(one)]
+        if not alike:
+            del known[asked]
 
 
 def _gap(wait: Wait, call: Call) -> float:
@@ -118,6 +119,9 @@ def _is_wait_of(wait: Wait, call: Call) -> bool:
 
 
 def _begin(call: Call, wait: Wait) -> None:
-    end = call.end_unix_s
-    call.start_unix_s = wait.start
-    call.duration_s = max(0.0, end - wait.start)
+    _set_times(call, wait.start, max(0.0, call.end_unix_s - wait.start))
+
+
+def _set_times(call: Call, start_unix_s: float, duration_s: float | None) -> None:
+    call.start_unix_s = start_unix_s
+    call.duration_s = duration_s

@@ -82,6 +82,14 @@ MARKS = (
     ("gen_ai.latency.e2e", vllm.SGLANG),
     ("total_time", tgi.CONVENTION),
 )
+# Their names of models, where nothing says more.
+_OF_MODELS = (
+    ("llm.model_name", openinference.CONVENTION),
+    ("langfuse.observation.model.name", langfuse.CONVENTION),
+    ("ai.model.id", vercel.CONVENTION),
+    ("llm.request.model", openllmetry.CONVENTION),
+)
+_TELLING = (*MARKS, *_OF_MODELS)
 NAMES = {
     "llm_request": vllm.CONVENTION,
     "InferRequest": triton.CONVENTION,
@@ -100,7 +108,7 @@ def of(span: Span) -> Convention:
     found = NAMES.get(span.name)
     if found is not None and found.confirms(span):
         return found
-    for mark, convention in MARKS:
+    for mark, convention in _TELLING:
         if mark in span.attributes and convention.confirms(span):
             return convention
     if span.dropped_attributes and span.scope.startswith(_WITH_MARKS):

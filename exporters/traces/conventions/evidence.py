@@ -3,9 +3,9 @@
 1. A known operation under OTel's name decides. One that is no call makes none, whatever the span repeats of a call. One
    that is a call makes one; but where a mark says that the span is another thing, only with a response's own marks.
 2. Without it, a mark of another convention decides.
-3. Without either, a model's name is no evidence: baggage carries it onto spans of web frameworks, HTTP clients, queues
-   and databases. A response is (tokens, its id, the model that served it, why it ended), or messages, or a client's
-   request to a named provider, where the span is not one of a transport or a store.
+3. Without either, a model's name, whoever's attribute it is, is no evidence: baggage carries it onto spans of web
+   frameworks, HTTP clients, queues and databases. A response is (tokens, its id, the model that served it, why it
+   ended), or messages, or a client's request to a named provider, where the span is not one of a transport or a store.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ ANSWERS: Final[tuple[str, ...]] = tuple(
     key for field in FIELDS if field.name in _OF_RESPONSES or field.unit == "tokens" for key in field.keys
 )
 MODELS: Final[tuple[str, ...]] = ("gen_ai.request.model", "gen_ai.response.model")
+# The same of others, whose spans need not have a mark.
+OTHER_MODELS: Final[tuple[str, ...]] = (
+    *("llm.model_name", "ai.model.id", "langfuse.observation.model.name", "llm.request.model"),
+)
+_OTHER_ANSWERS: Final[tuple[str, ...]] = (
+    *("llm.token_count.prompt", "llm.token_count.completion", "ai.usage.promptTokens", "ai.usage.completionTokens"),
+    *("ai.usage.inputTokens", "ai.usage.outputTokens", "ai.usage.tokens", "langfuse.observation.usage_details"),
+)
 PROVIDERS: Final[tuple[str, ...]] = next(field.keys for field in FIELDS if field.name == "provider")
 MESSAGES: Final[tuple[str, ...]] = ("gen_ai.input.messages", "gen_ai.output.messages")
 # A message between programs, which may be a request to a model or from somebody who wants one.
@@ -57,6 +65,8 @@ def is_call(span: Span) -> bool:
         return has(a, ANSWERS) or (not has(a, STORES) and (marked is None or marked in CALLS))
     if marked is not None:
         return marked in CALLS
+    if has(a, OTHER_MODELS) and (has(a, _OTHER_ANSWERS) or has(a, ANSWERS)):
+        return True
     return has(a, MODELS) and _is_evident(span)
 
 

@@ -44,7 +44,7 @@ def _tokens(name: str, *keys: str) -> Field:
 
 FIELDS: Final = (
     Field("operation", ("gen_ai.operation.name", "llm.request.type")),
-    Field("provider", ("gen_ai.provider.name", "gen_ai.system")),
+    Field("provider", ("gen_ai.provider.name", "gen_ai.system", "gen_ai.model.provider")),
     Field("model_requested", ("gen_ai.request.model",)),
     Field("model_served", ("gen_ai.response.model",)),
     Field(

@@ -16,9 +16,10 @@ from exporters.traces.decode.spans import Span
 # Of the names in FIELDS, those of OTel's metrics: who writes them reports them of streams alone, and has no flag for
 # these. Beside OTel's attribute the span must say that it streamed.
 _METRICS: Final = next(field.keys[1:] for field in FIELDS if field.name == "ttft_s")
-# Seconds of one unit of other names. These senders only stream: LiveKit, Claude Code, Vercel's AI SDK, Pipecat.
+# Seconds of one unit of other names. Senders that only stream: LiveKit, Claude Code, Vercel, Pipecat, Copilot.
 _OF_STREAMS: Final = {
     "lk.response.ttft": 1.0, "ttft_ms": 1e-3, "ai.response.msToFirstChunk": 1e-3, "metrics.ttfb": 1.0,
+    "copilot_chat.time_to_first_token": 1e-3,
 }  # fmt: skip
 # These are of streams where the span says that it is one.
 _OTHERS: Final = {

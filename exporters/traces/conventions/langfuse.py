@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from exporters.traces.conventions import evidence, finish, model_names, usage
+from exporters.traces.conventions import evidence, finish, model_names, operations, usage
 from exporters.traces.conventions.convention import Convention, Found
 from exporters.traces.conventions.usage_evidence import known_way
 from exporters.traces.decode import attributes
@@ -21,21 +21,21 @@ _ANSWERS = ("langfuse.observation.output", "langfuse.observation.usage", "langfu
 
 def _confirms(span: Span) -> bool:
     """A span or an event says nothing: others write through Langfuse's tracer, or are told to add its mark."""
-    return attributes.word(span.attributes, _KIND) not in (None, "span", "event") or _is_early_generation(span)
+    return attributes.word(span.attributes, _KIND) not in (None, "span", "event") or _is_generation(span)
 
 
 def _is_call(span: Span) -> bool:
-    if _is_early_generation(span):
+    if operations.of(span) is None and _is_generation(span):
         return True
     return evidence.is_call(span) and not evidence.is_step(span, _ANSWERS)
 
 
-def _is_early_generation(span: Span) -> bool:
+def _is_generation(span: Span) -> bool:
     """Whether a `span` has what only generations have: SDKs up to 3.3 kept the kind that an observation began with."""
     a = span.attributes
     return (
         _MODEL in a
-        and attributes.word(a, _KIND) == "span"
+        and attributes.word(a, _KIND) in (None, "span")
         and usage.has_counts(attributes.tree(a.get("langfuse.observation.usage_details")))
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporters.traces.conventions import evidence, finish, model_names, usage
+from exporters.traces.conventions import evidence, finish, first_token, model_names, usage
 from exporters.traces.conventions.convention import Convention, Found, since_start
 from exporters.traces.conventions.usage_evidence import known_way
 from exporters.traces.decode import attributes
@@ -37,6 +37,9 @@ def _refine(span: Span, found: Found) -> None:
     if isinstance(choices, list) and not found["finish_reasons"]:
         reasons = [attributes.word(choice, "finish_reason") for choice in choices if isinstance(choice, dict)]
         found["finish_reasons"] = finish.reasons([reason for reason in reasons if reason]) or ()
+    if not found["finish_reasons"] and first_token.is_response_id(found["response_id"]):
+        # The Responses API has a status instead.
+        found["finish_reasons"] = finish.reasons(response.get("status")) or ()
     first = since_start(span, "mlflow.chunk.item.0")
     if first is not None:
         found["streaming"], found["ttft_s"] = True, first

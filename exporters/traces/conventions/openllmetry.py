@@ -47,6 +47,10 @@ CONVENTION = Convention(
     "openllmetry",
     _is_call,
     keys={
+        # Its first names.
+        "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.vendor"),
+        "model_requested": ("gen_ai.request.model", "llm.request.model"),
+        "model_served": ("gen_ai.response.model", "llm.response.model"),
         "conversation_id": (
             *("gen_ai.conversation.id", "traceloop.association.properties.session_id"),
             "traceloop.association.properties.chat_id",

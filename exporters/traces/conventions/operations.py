@@ -165,7 +165,10 @@ def marked(span: Span) -> str | None:
 def _of_vercel(a: Attributes) -> str | None:
     name = attributes.word(a, "ai.operationId")
     if name is None:
-        return None
+        # The same with the name of the application's function behind it, on spans of others too.
+        name = (attributes.word(a, "operation.name") or "").partition(" ")[0]
+        if not name.startswith("ai."):
+            return None
     if name == "ai.toolCall":
         return "execute_tool"
     # Those around the `.do…` ones stand for all steps of an answer.

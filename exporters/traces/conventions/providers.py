@@ -14,8 +14,8 @@ from typing import Final
 _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "openai": ("open_ai", "openai_chat", "openai_responses", "text_completion_openai", "chatopenai", "openai_api"),
     "azure.ai.openai": (
-        *("az.ai.openai", "azure", "azure_openai", "azureopenai", "azure_open_ai", "azure_openai_responses"),
-        *("azurechatopenai", "azure_text"),
+        *("az.ai.openai", "azure", "azure_openai", "azure.openai", "azureopenai", "azure_open_ai"),
+        *("azurechatopenai", "azure_text", "azure_openai_responses"),
     ),
     "azure.ai.inference": ("az.ai.inference", "azure_ai", "azure_ai_inference", "azure_ai_foundry", "azure_foundry"),
     "aws.bedrock": (
@@ -28,7 +28,7 @@ _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "gcp.vertex_ai": (
         *("vertex_ai", "vertexai", "vertex", "google_vertex", "google_vertexai", "google_vertex_ai", "google.vertex"),
-        *("gcp_vertex_ai", "gcp.vertexai", "vertex_ai_beta"),
+        *("gcp_vertex_ai", "gcp.vertexai", "vertex_ai_beta", "vertex.anthropic", "google.vertex.anthropic"),
     ),
     # Where nobody knows which of the two.
     "gcp.gen_ai": ("google", "google_genai", "google_gen_ai", "genai", "gcp"),

@@ -17,7 +17,8 @@ _OF_OPENAI: Final = {"cached_input_tokens": "cachedPromptTokens", "reasoning_out
 
 
 def _is_call(span: Span) -> bool:
-    return operations.of(span) in operations.CALLS and evidence.is_call(span)
+    operation = operations.of(span)
+    return (operation in operations.CALLS or "ai.model.id" in span.attributes) and evidence.is_call(span)
 
 
 def _refine(span: Span, found: Found) -> None:

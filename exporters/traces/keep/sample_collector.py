@@ -7,6 +7,7 @@ promote them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -46,8 +47,15 @@ MOST_AT_ONCE: Final = 100_000
 class SampleCollector:
     """Samples calls. Not safe to use from several threads at once: its owner locks."""
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: CollectorRegistry,
+        span_of: Callable[[int], Call | None] = lambda _: None,
+    ) -> None:
+        """`span_of` is the span with a number as it came and may still be counted."""
         self._settings = settings
+        self._span_of = span_of
         # Content is kept as content, and a user as a hash.
         others = (*fast_content.CONTENT, *particulars.USERS)
         self._wanted = tuple([name for name in settings.sampling.attributes if name not in others])
@@ -97,7 +105,8 @@ class SampleCollector:
                 tally.unsampled.append(ref)
                 return None
         if _is_late(ref, tally):
-            tally.late.append(_late([ref, *(others or [])], PendingSample(call, probability, forced_reason, now)))
+            waiting = PendingSample(call, probability, forced_reason, now)
+            tally.late.append(_late([ref, *(others or [])], waiting, self._logged(call.span_key, journal)))
             return None
         try:
             found, about = self._content(ref)
@@ -114,8 +123,7 @@ class SampleCollector:
         logged = None if is_whole else self._log_content.find(span, journal)
         if logged is not None:
             found = complete(found, logged)
-        is_empty = not (found.is_asked or found.is_answered)
-        if is_empty or (logged is not None and not found.is_answered and call.status == "ok"):
+        if _is_unfinished(call, found, logged):
             # What stands beside the messages does not come again with them.
             self._remember(ref, span, found, journal)
             self._pending.add(span, PendingSample(call, probability, forced_reason, now, about), journal)
@@ -152,7 +160,7 @@ class SampleCollector:
             return None
         if _is_late(ref, tally):
             self._pending.remove(first, journal)
-            tally.late.append(_late([CallRef(whole, ref.group, ref.index)], pending))
+            tally.late.append(_late([CallRef(whole, ref.group, ref.index)], pending, self._logged(first, journal)))
             return None
         try:
             found, about = self._content(ref)
@@ -164,16 +172,17 @@ class SampleCollector:
         self._pending.remove(first, journal)
         known = self._log_content.pop(first, journal)
         if known is not None:
+            self._end(pending.call, log_content.reasons(known), journal)
             found = complete(found, known)
         about = particulars.joined(about, pending.particulars)
         return self._make(whole, found, about, pending.probability, pending.promoted_by, tally)
 
     def read_late(self, late: Late, tally: Tally) -> Sample | None:
-        """The sample of a kept call whose content was left for later; None where its span has none.
+        """The sample of a kept call whose content was left for later; None where its span has too little.
 
         Nothing else changes, so any thread may do it before the request's commit.
         """
-        places, pending = late
+        places, pending, logged = late
         refs = [self._read_back(place, tally) for place in places]
         try:
             found, about = self._content(refs[0])
@@ -183,11 +192,15 @@ class SampleCollector:
         if late is tally.late[-1]:
             tally.plain = b""
         about = particulars.joined(about, pending.particulars)
-        if not (found.is_asked or found.is_answered):
-            tally.waiting.append(
-                PendingSample(pending.call, pending.probability, pending.promoted_by, pending.since, about)
-            )
+        own = found
+        if logged is not None:
+            found = complete(found, logged)
+        if _is_unfinished(pending.call, found, logged):
+            waiting = PendingSample(pending.call, pending.probability, pending.promoted_by, pending.since, about)
+            tally.waiting.append((waiting, own, sum([end - start for _, _, start, end in places])))
             return None
+        if logged is not None:
+            tally.told.append(pending.call.span_key)
         return self._make(refs[0].call, found, about, pending.probability, pending.promoted_by, tally)
 
     def _read_back(self, place: Place, tally: Tally) -> CallRef:
@@ -204,15 +217,11 @@ class SampleCollector:
         pending = self._pending.find(span, journal)
         if pending is None:
             return None
-        has_ended_badly = normalise.status_of(pending.call, log_content.reasons(known)) != "ok"
-        if not (known.is_answered or (has_ended_badly and known.is_asked)):
+        if not self._is_told(pending.call, known):
             return None
         self._pending.remove(span, journal)
         self._log_content.pop(span, journal)
-        if not pending.call.finish_reasons:
-            # It may not be counted yet, and nothing else will tell.
-            journal.changes(("pending", span.shared), partial(_restore, pending.call, pending.call.status))
-            normalise.end(pending.call, log_content.reasons(known))
+        self._end(pending.call, log_content.reasons(known), journal)
         return self._make(pending.call, known, pending.particulars, pending.probability, pending.promoted_by, tally)
 
     def promote(self, wanted: Wanted, reason: str, journal: Journal, tally: Tally) -> list[Sample]:
@@ -244,6 +253,8 @@ class SampleCollector:
 
     def count(self, tally: Tally, now: float) -> None:
         """Count what became of the calls of a request that is durable, and buffer those that were not sampled."""
+        if tally.waiting or tally.told:
+            self._settle(tally)
         for ref in tally.unsampled:
             self.unsampled.add(ref, now)
         if tally.not_sampled:
@@ -254,9 +265,26 @@ class SampleCollector:
             self._outcomes["promoted"].inc(tally.forced)
         for _ in range(tally.with_content):
             self._coverage.add(1.0)
-        for pending in tally.waiting:
-            # Nobody undoes it any more.
-            self._pending.add(pending.call.span_key, pending, Journals().begin())
+
+    def _settle(self, tally: Tally) -> None:
+        """Let calls that were read beside the loop wait for the rest, if it did not come in the meantime."""
+        # Nobody undoes it any more.
+        journal = Journals().begin()
+        for span in tally.told:
+            self._log_content.pop(span, journal)
+        for pending, found, size in tally.waiting:
+            call = pending.call
+            span = call.span_key
+            self._keep(span, found, size, call.tenant, journal)
+            known = self._logged(span, journal)
+            if known is None or not self._is_told(call, known):
+                self._pending.add(span, pending, journal)
+                continue
+            self._log_content.pop(span, journal)
+            self._end(call, log_content.reasons(known), journal)
+            self._late.append(
+                self._make(call, known, pending.particulars, pending.probability, pending.promoted_by, tally)
+            )
 
     def expire(self, now: float) -> list[Sample]:
         """Give up waiting for content, and unsampled calls that are too old; returns samples of what had come by then.
@@ -273,6 +301,8 @@ class SampleCollector:
         journal, tally = Journals().begin(), Tally()
         for pending in self._pending.expire(now):
             said = self._log_content.pop(pending.call.span_key, journal)
+            if said is not None:
+                self._end(pending.call, log_content.reasons(said), journal)
             if said is not None and (said.is_asked or said.is_answered):
                 about, probability = pending.particulars, pending.probability
                 self._late.append(self._make(pending.call, said, about, probability, pending.promoted_by, tally))
@@ -282,11 +312,34 @@ class SampleCollector:
                 self._coverage.add(0.0)
         self.count(tally, now)
 
+    def _end(self, call: Call, reasons: tuple[str, ...], journal: Journal) -> None:
+        """Give a call the reasons why it ended that records told: it may not be counted yet, and nothing else will.
+
+        Where other spans told of it as well, what its sample is made of is not what is counted.
+        """
+        span = self._span_of(int(call.number))
+        for one in (call, span) if span is not None and span is not call else (call,):
+            if reasons and not one.finish_reasons:
+                journal.on_rollback(partial(_restore, one, one.status))
+                normalise.end(one, reasons)
+
     def _remember(self, ref: CallRef, span: SpanKey, found: Conversation, journal: Journal) -> None:
         """Keep what a span tells of a call until the rest has come, or is given up."""
+        size = int(ref.group.ends[ref.index] - ref.group.starts[ref.index])
+        self._keep(span, found, size, ref.call.tenant, journal)
+
+    def _keep(self, span: SpanKey, found: Conversation, size: int, tenant: str, journal: Journal) -> None:
         if found.is_asked or found.tools or found.system or found.documents:
-            size = ref.group.ends[ref.index] - ref.group.starts[ref.index]
-            self._log_content.add(span, Logged(places.DETAILS, found, int(size), ref.call.tenant), journal)
+            self._log_content.add(span, Logged(places.DETAILS, found, size, tenant), journal)
+
+    def _logged(self, span: SpanKey, journal: Journal) -> Conversation | None:
+        """What logs told of a span, where any log told anything."""
+        return self._log_content.find(span, journal) if self._log_content.bytes else None
+
+    def _is_told(self, call: Call, known: Conversation) -> bool:
+        """Whether logs told enough of a call that waits: its answer, or that none will come."""
+        has_ended_badly = normalise.status_of(call, log_content.reasons(known)) != "ok"
+        return known.is_answered or (has_ended_badly and known.is_asked)
 
     def _content(self, ref: CallRef) -> tuple[Conversation, Particulars]:
         """What a call's span tells of its conversation, and what a sample has besides. Raises Malformed."""
@@ -355,13 +408,20 @@ def _is_late(ref: CallRef, tally: Tally) -> bool:
     return tally.read_bytes > MOST_AT_ONCE
 
 
-def _late(refs: list[CallRef], pending: PendingSample) -> Late:
+def _is_unfinished(call: Call, found: Conversation, logged: Conversation | None) -> bool:
+    """Whether more is to come of a call of which this is known, and of that in logs."""
+    if not (found.is_asked or found.is_answered):
+        return True
+    return logged is not None and not found.is_answered and call.status == "ok"
+
+
+def _late(refs: list[CallRef], pending: PendingSample, logged: Conversation | None) -> Late:
     """Without the plain bytes: while it waits it holds what it is charged for."""
     places: list[Place] = []
     for ref in refs:
         group, index = ref.group, ref.index
         places.append((ref.call, group.source, int(group.starts[index]), int(group.ends[index])))
-    return places, pending
+    return places, pending, logged
 
 
 def _restore(call: Call, status: Status) -> None:

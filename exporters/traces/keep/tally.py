@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from exporters.traces.calls.call import Call, CallRef
+from exporters.traces.calls.owners import SpanKey
 from exporters.traces.decode.otlp_protobuf import Source
 from exporters.traces.keep.pending_samples import PendingSample
+from telltale.conversation import Conversation
 from telltale.records import Feedback
 
 Place = tuple[Call, Source, int, int]
 """Where a call's span is in the plain bytes of its body."""
 
-Late = tuple[list[Place], PendingSample]
-"""A kept call whose content is still to be read, in its span and in others of it."""
+Late = tuple[list[Place], PendingSample, Conversation | None]
+"""A kept call whose content is still to be read, in its span and in others of it; what logs told of it before."""
+
+Waiting = tuple[PendingSample, Conversation, int]
+"""A kept call that has too little content, the content that it has, and of how many bytes that was read."""
 
 
 class Tally:
@@ -20,7 +25,7 @@ class Tally:
     __slots__ = (
         *("again", "calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "evaluations"),
         *("forced", "late", "not_sampled", "operations", "plain", "read_bytes"),
-        *("sampled", "unsampled", "waiting", "with_content"),
+        *("sampled", "told", "unsampled", "waiting", "with_content"),
     )
 
     def __init__(self) -> None:
@@ -44,12 +49,14 @@ class Tally:
         # Calls without a sample, and their spans, for which feedback may still ask.
         self.not_sampled = 0
         self.unsampled: list[CallRef] = []
-        # Bytes of kept spans; spans whose content is read beside the loop, and those of them that have none.
+        # Bytes of kept spans; spans whose content is read beside the loop, those of them that have too little, and
+        # those that took what logs told before.
         self.read_bytes = 0
         self.late: list[Late] = []
         # The plain bytes of late ones, while they are read.
         self.plain = b""
-        self.waiting: list[PendingSample] = []
+        self.waiting: list[Waiting] = []
+        self.told: list[SpanKey] = []
 
     def add_duplicate(self, pair: str) -> None:
         """Count a second span of a call."""

@@ -29,7 +29,7 @@ _DOCUMENTS = ("documents", "context", "retrieved_documents")
 # Where a request lies inside what a sender wrote down.
 _INNER = ("config", "kwargs", "generate_content_config", "toolConfig", "tool_config")
 _ANSWERS = (
-    *("choices", "candidates", "output", "generations", "message", "outputs", "combined_chunk_content"),
+    *("choices", "candidates", "output", "generations", "message", "outputs", "combined_chunk_content", "replies"),
     # Titan, AI21, Anthropic's text completions, Llama, Vertex.
     *("results", "completions", "completion", "generation", "predictions"),
 )
@@ -135,7 +135,7 @@ def _is_vectors(body: Fields) -> bool:
 
 _MESSAGE = (
     *("content", "parts", "text", "blocks", "outputText", "generated_text"),
-    *("tool_calls", "function_call", "kwargs", "refusal", "functionCall", "toolName", "name"),
+    *("tool_calls", "function_call", "kwargs", "refusal", "functionCall", "toolName", "name", "toolExecutionRequests"),
 )
 
 

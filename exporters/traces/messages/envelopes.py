@@ -16,6 +16,7 @@ ROLES = {
     "chatbot": "assistant", "function": "tool", "HumanMessage": "user", "AIMessage": "assistant",
     "AIMessageChunk": "assistant", "SystemMessage": "system", "ToolMessage": "tool", "FunctionMessage": "tool",
     "UserMessage": "user", "AssistantMessage": "assistant", "FunctionExecutionResultMessage": "tool",
+    "tool_execution_result": "tool",
 }  # fmt: skip
 _OWN_ROLES = ("system", "user", "assistant", "tool")
 # Items of OpenAI's Responses API, which stand beside messages and not in them.
@@ -24,7 +25,7 @@ _RESULT_ITEMS = ("function_call_output", "custom_tool_call_output")
 _TEXTS = ("text", "output_text", "input_text")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 # LlamaIndex, Titan, TGI, Llama and Anthropic's text completions each have a word of their own.
-_CONTENTS = (*("content", "blocks", "text", "outputText", "generated_text", "generation", "completion"),)
+_CONTENTS = (*("content", "blocks", "text", "outputText", "generated_text", "generation", "completion", "contents"),)
 FINISH = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason", "completionReason")
 
 Fields = dict[str, Value]
@@ -180,6 +181,9 @@ def _plain(value: Fields) -> Fields:
         names = value.get("id")
         kind = names[-1] if isinstance(names, list) and names else value.get("type")
         return {**kwargs, "role": kwargs.get("role") or kind}
+    if "_role" in value:
+        # Haystack's fields.
+        return {name.removeprefix("_"): inner for name, inner in value.items()}
     data = value.get("data")
     if value.keys() == {"type", "data"} and isinstance(data, dict):
         return {**data, "role": data.get("role") or value["type"]}
@@ -211,7 +215,9 @@ def _role(message: Fields, default: str) -> str:
     role = message.get("role")
     if role is None:
         kind = message.get("type")
-        role = kind if isinstance(kind, str) and (kind in ROLES or kind in _OWN_ROLES) else None
+        # LangChain4j has them in upper case.
+        names = (kind, kind.lower()) if isinstance(kind, str) else ()
+        role = next((name for name in names if name in ROLES or name in _OWN_ROLES), None)
     if not isinstance(role, str) or not role:
         return default
     known = ROLES.get(role)
@@ -244,7 +250,7 @@ def _parts(message: Fields) -> list[Part]:
         refusal = holder.get("refusal")
         if isinstance(refusal, str) and refusal:
             found.append({"type": "refusal", "content": refusal})
-    calls = message.get("tool_calls") or more.get("tool_calls")
+    calls = message.get("tool_calls") or more.get("tool_calls") or message.get("toolExecutionRequests")
     if isinstance(calls, str):
         calls = attributes.loose(calls)
     old = message.get("function_call") or more.get("function_call")

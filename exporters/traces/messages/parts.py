@@ -87,7 +87,7 @@ def _one(value: Value) -> list[Part]:
             return read(value["parts"])
     if isinstance(kind, str):
         # AWS' and Google's SDKs in JavaScript, and pydantic-ai, write the same kinds with a hyphen.
-        reader = _TYPED.get(kind.replace("-", "_"))
+        reader = _TYPED.get(kind.replace("-", "_")) or _TYPED.get(kind.lower())
         found = reader(value) if reader is not None else _other(kind, value)
     else:
         found = _untyped(value)

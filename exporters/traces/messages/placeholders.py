@@ -14,14 +14,15 @@ from exporters.traces.decode.spans import Value
 MOST: Final = 96
 _HIDDEN: Final = (
     r"(?:redacted|masked|filtered|scrubbed|elided|hidden|saniti[sz]ed|anonymi[sz]ed|omitted|suppressed|withheld|removed"
-    r"|not[ _](?:captured|recorded|logged|serializable))"
+    r"|disabled|sensitive|private|(?:not|no[ _]content)[ _](?:captured|recorded|logged|serializable)|no[ _]content"
+    r"|object object)"
 )
-_PHRASE: Final = rf"(?:[A-Za-z0-9']+[ _:-]+){{0,5}}{_HIDDEN}(?:[ _:.-]+[\w'./ -]*)?"
+_PHRASE: Final = rf"(?:[A-Za-z0-9']+[ _:-]+){{0,5}}{_HIDDEN}(?:[ _:.-]+[\w'./ =-]*)?"
 _PLACEHOLDER: Final = re.compile(
     rf"[\s\"']*(?:\[{{1,2}}\s*{_PHRASE}\s*\]{{1,2}}|<{{1,2}}\s*{_PHRASE}\s*>{{1,2}}|\{{{{1,2}}\s*{_PHRASE}\s*\}}{{1,2}}"
     rf"|\((?:content|prompt|response|text)?\s*{_HIDDEN}\s*\)"
-    rf"|([_*#-])\1+\s*(?:[A-Za-z]+[ _])?{_HIDDEN}\s*\1{{2,}}|[_*#-]redacted[_*#-]"
-    r"|redacted(?:[ _-]by[ _-][\w-]+)?|[*•●█■▓]{3,})[\s\"']*",
+    rf"|([_*#%-])\1+\s*(?:[A-Za-z]+[ _])?{_HIDDEN}\s*\1{{2,}}|[_*#-]redacted[_*#-]"
+    r"|(?:content[ _-])?redacted(?:[ _-]by[ _-][\w-]+)?|[*•●█■▓]{3,})[\s\"']*",
     re.IGNORECASE,
 )
 

@@ -70,6 +70,20 @@ def _output(value: Value) -> list[Message]:
     return [message for item in items if (message := envelopes.choice(item)) is not None]
 
 
+def _wrapped_input(value: Value) -> Conversation:
+    return bodies.request(_unwrapped(value))
+
+
+def _wrapped_output(value: Value) -> list[Message]:
+    return bodies.response(_unwrapped(value))
+
+
+def _unwrapped(value: Value) -> Value:
+    """What LangWatch's `{type, value}` holds."""
+    held = cut_off.read(value)
+    return held["value"] if isinstance(held, dict) and held.keys() == {"type", "value"} else held
+
+
 def _said(value: Value) -> list[Message]:
     found = parts.read(value) if isinstance(value, str) else []
     return [{"role": "assistant", "parts": found}] if found else []
@@ -138,7 +152,14 @@ def of_events(events: Iterable[Event]) -> Conversation:
         elif event.name.startswith("gen_ai."):
             said = of_record(event.name, event.attributes, None)
             (wholes if event.name == DETAILS else turns).append(said)
-    return complete(join(*turns), *wholes)
+    return complete(_with_answer(join(*turns)), *wholes)
+
+
+def _with_answer(found: Conversation) -> Conversation:
+    """An assistant's message after all others is the answer, where no event is one: Koog's has the same name."""
+    if not found.choices and len(found.messages) > 1 and found.messages[-1]["role"] == "assistant":
+        found.choices = [found.messages.pop()]
+    return found
 
 
 def follow(known: Conversation, name: str, more: Conversation) -> Conversation:
@@ -158,6 +179,10 @@ def _asked_otherwise(a: Attributes) -> Conversation:
     for prefix, infix in (("gen_ai.prompt.", ""), ("llm.input_messages.", "message.")):
         rows = envelopes.indexed(a, prefix, infix)
         turns = [turn for row in rows for turn in envelopes.of(row)]
+        if turns:
+            return bodies.lifted(Conversation(messages=turns))
+    if "llm.prompts.0.content" in a:
+        turns = [turn for row in envelopes.indexed(a, "llm.prompts.") for turn in envelopes.of(row)]
         if turns:
             return bodies.lifted(Conversation(messages=turns))
     for prefix, name in _INDEXED_TEXTS:
@@ -188,6 +213,7 @@ def _answers(a: Attributes) -> Iterator[list[Message]]:
             yield read(a[key])
     yield _vercel(a)
     yield _livekit(a)
+    yield _sentry(a)
 
 
 def _other_answers(a: Attributes) -> Iterator[list[Message]]:
@@ -201,7 +227,10 @@ def _other_answers(a: Attributes) -> Iterator[list[Message]]:
 
 
 _INDEXED_TEXTS: Final = (("llm.prompts.", "prompt.text"), ("embedding.embeddings.", "embedding.text"))
-_INDEXED_OUTPUTS = (("gen_ai.completion.", ""), ("llm.output_messages.", "message."), ("llm.choices.", "completion."))
+_INDEXED_OUTPUTS = (
+    *(("gen_ai.completion.", ""), ("llm.output_messages.", "message."), ("llm.choices.", "completion.")),
+    ("llm.completions.", ""),
+)
 
 
 def _logged(value: Value) -> Iterator[tuple[str, dict[str, Value]]]:
@@ -251,6 +280,15 @@ def _livekit(a: Attributes) -> list[Message]:
     return [{"role": "assistant", "parts": found}] if found else []
 
 
+def _sentry(a: Attributes) -> list[Message]:
+    """Sentry's instrumentations have an answer's text, or a list of texts, and its calls of tools apart."""
+    said = attributes.loose(a.get("gen_ai.response.text"))
+    calls = cut_off.read(a.get("gen_ai.response.tool_calls"))
+    found = parts.read(said if isinstance(said, str | list) else a.get("gen_ai.response.text"))
+    found += [call for item in (calls if isinstance(calls, list) else []) if (call := parts.called(item)) is not None]
+    return [{"role": "assistant", "parts": found}] if found else []
+
+
 def _beside(found: Conversation, a: Attributes) -> Conversation:
     """With what stands beside the messages: instructions, tools, retrieved passages."""
     for key in SYSTEM:
@@ -288,7 +326,12 @@ INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
 OTHER_INPUTS: Final[Sequence[tuple[str, Callable[[Value], Conversation]]]] = (
     ("gen_ai.prompt", bodies.request),
     ("llm.prompts", _texts),
+    ("gen_ai.prompt.content", _typed),
+    ("gen_ai.prompt_json", bodies.request),
+    ("gen_ai.request.messages", bodies.request),
     ("request_data", bodies.request),
+    ("lmnr.span.input", bodies.request),
+    ("langwatch.input", _wrapped_input),
     ("pydantic_ai.all_messages", _plain),
     ("input.value", bodies.request),
     ("braintrust.input_json", bodies.request),
@@ -312,7 +355,11 @@ OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
 )
 OTHER_OUTPUTS: Final[Sequence[tuple[str, Callable[[Value], list[Message]]]]] = (
     ("gen_ai.completion", _answer),
+    ("gen_ai.completion.content", _said),
+    ("gen_ai.completion_json", _answer),
     ("response_data", _answer),
+    ("lmnr.span.output", _answer),
+    ("langwatch.output", _wrapped_output),
     ("output.value", _answer),
     ("braintrust.output_json", _answer),
     ("response.model_output", _said),

@@ -163,6 +163,91 @@ SENDERS = {
             "gen_ai.output.messages": json.dumps(ANSWERS)[:-30],
         },
     ),
+    "koog": Sent(
+        "ai.koog",
+        CHAT,
+        [
+            ("gen_ai.user.message", {"gen_ai.system": "openai", "role": "user", "content": ASK}),
+            ("gen_ai.assistant.message", {"gen_ai.system": "openai", "role": "assistant", "content": SAID}),
+        ],
+    ),
+    "langchain4j": Sent(
+        "io.quarkus.opentelemetry",
+        {
+            **CHAT,
+            "gen_ai.prompt": json.dumps(
+                [{"type": "SYSTEM", "text": "Be brief."}, {"type": "USER", "contents": [{"type": "TEXT", "text": ASK}]}]
+            ),
+            "gen_ai.completion": json.dumps({"type": "AI", "text": SAID, "toolExecutionRequests": []}),
+        },
+    ),
+    "haystack": Sent(
+        "openinference.instrumentation.haystack",
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "m",
+            "input.value": json.dumps({"messages": [{"_role": "user", "_content": [{"text": ASK}], "_meta": {}}]}),
+            "output.value": json.dumps({"replies": [SAID], "meta": [{"model": "m"}]}),
+        },
+    ),
+    "haystack's objects": Sent(
+        "openinference.instrumentation.haystack",
+        {
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "m",
+            "input.value": json.dumps(
+                {"messages": [f"ChatMessage(_role=<ChatRole.USER: 'user'>, _content=[TextContent(text='{ASK}')])"]}
+            ),
+            "output.value": json.dumps({"replies": [{"_role": "assistant", "_content": [{"text": SAID}]}]}),
+        },
+    ),
+    "sentry": Sent(
+        "auto.ai.openai",
+        {
+            **CHAT,
+            "gen_ai.request.messages": json.dumps([{"role": "user", "content": ASK}]),
+            "gen_ai.response.text": json.dumps([SAID]),
+        },
+    ),
+    "laminar": Sent(
+        "lmnr",
+        {
+            **CHAT,
+            "lmnr.span.input": json.dumps([{"role": "user", "content": ASK}]),
+            "lmnr.span.output": json.dumps([{"role": "assistant", "content": SAID}]),
+        },
+    ),
+    "langwatch": Sent(
+        "langwatch",
+        {
+            "langwatch.span.type": "llm",
+            "gen_ai.request.model": "m",
+            "langwatch.input": json.dumps({"type": "chat_messages", "value": [{"role": "user", "content": ASK}]}),
+            "langwatch.output": json.dumps({"type": "text", "value": SAID}),
+        },
+    ),
+    "openllmetry's first names": Sent(
+        "@traceloop/instrumentation-openai",
+        {
+            "llm.request.type": "chat",
+            "llm.request.model": "m",
+            "llm.prompts.0.role": "user",
+            "llm.prompts.0.content": ASK,
+            "llm.completions.0.role": "assistant",
+            "llm.completions.0.content": SAID,
+        },
+    ),
+    "cloudflare": Sent(
+        "ai-gateway",
+        {
+            **CHAT,
+            "gen_ai.prompt_json": json.dumps({"messages": [{"role": "user", "content": ASK}]}),
+            "gen_ai.completion_json": json.dumps({"choices": [{"message": {"content": SAID}}]}),
+        },
+    ),
+    "one text without a number": Sent(
+        "my-app", {**CHAT, "gen_ai.prompt.content": ASK, "gen_ai.completion.content": SAID}
+    ),
     "a hidden prompt beside one that is said": Sent(
         "openinference.instrumentation.openai",
         {
@@ -194,6 +279,21 @@ def test_an_answer_that_only_calls_tools(in_process: InProcess) -> None:
     }
     sample = sample_of(in_process, Sent("ai", attributes, name="ai.generateText.doGenerate"))
     assert (sample.prompt, sample.response) == (ASK, '[tool call weather: {"city": "Jeju"}]')
+
+
+def test_calls_of_tools_beside_an_answers_text(in_process: InProcess) -> None:
+    asked = {**CHAT, "gen_ai.request.messages": json.dumps([{"role": "user", "content": ASK}])}
+    called = json.dumps([{"name": "weather", "type": "function_call", "arguments": '{"city": "Jeju"}'}])
+    sample = sample_of(in_process, Sent("auto.ai.openai", {**asked, "gen_ai.response.tool_calls": called}))
+    assert sample.response == '[tool call weather: {"city": "Jeju"}]'
+
+
+def test_calls_of_langchain4js_tools(in_process: InProcess) -> None:
+    calls = {"type": "AI", "toolExecutionRequests": [{"id": "c1", "name": "weather", "arguments": "{}"}]}
+    turns = [{"type": "USER", "text": ASK}, calls, {"type": "TOOL_EXECUTION_RESULT", "id": "c1", "text": "rain"}]
+    asked = {**CHAT, "gen_ai.prompt": json.dumps(turns), "gen_ai.completion": json.dumps(calls)}
+    sample = sample_of(in_process, Sent("io.quarkus.opentelemetry", asked))
+    assert (sample.prompt, sample.response) == (ASK, "[tool call weather: {}]")
 
 
 def test_a_prompt_alone_and_an_answer_alone_are_samples(in_process: InProcess) -> None:

@@ -19,7 +19,7 @@ from support.collector_process import chat
 from exporters.traces.calls import fast_content, fast_path, normalise, outcome
 from exporters.traces.calls.call import Call
 from exporters.traces.conventions import MARKS, NAMES, finish, first_token, gateway_cache, operations, particulars
-from exporters.traces.conventions.evidence import MESSAGES, STORES, SUMS, TRANSPORT
+from exporters.traces.conventions.evidence import MESSAGES, OTHER_MODELS, STORES, SUMS, TRANSPORT
 from exporters.traces.conventions.fields import COUNT_FIELDS, FIELDS, TOKEN_FIELDS
 from exporters.traces.decode import otlp_protobuf, protobuf, spans
 from telltale.conversation import texts
@@ -38,7 +38,7 @@ KEYS = sorted(
     {key for field in FIELDS for key in field.keys}
     | {mark for mark, _ in MARKS}
     | {*SUMS, *MESSAGES, *STORES[:2], *TRANSPORT[:2], "server.port", "ai.response.model"}
-    | {*NAMES_OF_TENANTS, *gateway_cache.MARKS}
+    | {*NAMES_OF_TENANTS, *gateway_cache.MARKS, *OTHER_MODELS}
     | {*outcome.NAMES, *first_token.NAMES, first_token.API_TYPE, *finish.BODIES}
 )
 WORDS = (

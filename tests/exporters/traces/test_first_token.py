@@ -112,6 +112,7 @@ def test_a_server_times_its_own_first_token_whatever_api_was_used() -> None:
         ({**STREAM, "gen_ai.response.time_to_first_token_ms": 700.0}, "by-hand"),
         ({**CHAT, "gen_ai.response.streaming": True, "gen_ai.response.time_to_first_token": 0.7}, "by-hand"),
         ({**CHAT, "stream": True, "metrics.ttfb": 0.7}, "pipecat"),
+        ({**CHAT, "copilot_chat.time_to_first_token": 700}, "copilot-chat"),
     ],
 )
 def test_each_name_is_read_in_its_unit(attributes: dict[str, Any], scope: str) -> None:

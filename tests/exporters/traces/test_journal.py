@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import gzip
 import itertools
@@ -31,6 +32,7 @@ from exporters.traces.calls.owners import SpanKey
 from exporters.traces.core.journal import Journals
 from exporters.traces.decode import bodies, otlp_protobuf
 from exporters.traces.keep.pending_samples import PendingSample, PendingSamples
+from exporters.traces.keep.rate_sampler import position
 from exporters.traces.keep.unsampled import unpack
 from exporters.traces.pipeline import Batch, Pipeline
 from telltale.records import NO_TENANT
@@ -93,6 +95,12 @@ SPANS: tuple[Sent, ...] = (
     # A streamed call and its wait.
     span(10, {**STREAM, "logfire.span_type": "span"}, LOGFIRE),
     span(11, {**STREAM, "logfire.span_type": "log", "duration": 2}, LOGFIRE, start=3.0, seconds=0.0),
+    # What an instrumentation reports within the wait.
+    span(12, {**BARE, **TOKENS, **CONTENT}, parent=10, start=0.125, seconds=0.5),
+    # Two calls within a span that is one of either.
+    span(13, {**BARE, **CONTENT}),
+    span(14, {**BARE, **TOKENS, "gen_ai.response.id": "r-2"}, parent=13, start=0.125, seconds=0.25),
+    span(15, {**BARE, "gen_ai.response.id": "r-3"}, parent=13, start=0.5, seconds=0.25),
 )
 
 
@@ -130,7 +138,8 @@ STORIES: tuple[Request, ...] = (
     (list(SPANS[4:5]), records(5)),
     (list(SPANS[5:6]), records(6)),
     (list(SPANS[6:9]), []),
-    (list(SPANS[9:11]), []),
+    (list(SPANS[9:12]), []),
+    (list(SPANS[12:15]), []),
 )
 
 
@@ -211,12 +220,11 @@ class Collecting:
         pipeline = self.pipeline
         collector, dedup = pipeline._collector, pipeline._dedup
         priors = {}
-        for sent, owner in itertools.product(SPANS, OWNERS):
-            context = normalise.Context(owner[0], TENANT, {})
-            for ref in normalise.read(otlp_protobuf.split(body([sent], owner[1]), 1)[0], context, TABLE).calls:
-                prior = dedup.find(ref.call)
-                known = prior and (prior.span_key, prior.is_resent(ref.call), prior.has_content)
-                priors[sent[1].span_id, owner] = known
+        for place, owner in itertools.product(range(len(SPANS)), OWNERS):
+            for call in calls_of(place, owner):
+                prior = dedup.find(call)
+                known = prior and (prior.span_key, prior.is_resent(call), prior.has_content)
+                priors[place, owner] = known
         text = generate_latest(self.registry).decode() + pipeline.page(openmetrics=False)
         return {
             "metrics": {
@@ -233,6 +241,10 @@ class Collecting:
             "log content": dict(collector._log_content._content),
             "bytes of log content": collector._log_content.bytes,
             "stream waits": {asked: sorted(waits) for asked, waits in pipeline._waits._by_asked.items()},
+            "streams": {
+                asked: [(call.span_id, call.start_unix_s, call.duration_s) for call in streams]
+                for asked, streams in pipeline._waits._streams.items()
+            },
             "unsampled": sorted(group.body for _, group in unpack(collector.unsampled.remove(voted(SPANS)))),
         }
 
@@ -261,6 +273,26 @@ def body(spans: list[Sent], claimed: str | None = None) -> bytes:
     return request.SerializeToString()
 
 
+@functools.cache
+def calls_of(place: int, owner: Owner) -> list[Call]:
+    """The calls of one of SPANS, to be looked up only."""
+    found, _ = otlp_protobuf.split(body([SPANS[place]], owner[1]), 1)
+    return [ref.call for ref in normalise.read(found, normalise.Context(owner[0], TENANT, {}), TABLE).calls]
+
+
+def drawn_in_a_row(count: int) -> list[int]:
+    """Numbers of spans that are drawn although each one that was drawn before halved the probability."""
+    found: list[int] = []
+    for number in itertools.count(10_000):
+        if position(0, number) < 0.5 ** len(found):
+            found.append(number)
+            if len(found) == count:
+                return found
+    raise AssertionError
+
+
+# After them less than one call of a thousand is drawn.
+FIRST = [span(number, {**BARE, **CONTENT}) for number in drawn_in_a_row(10)]
 EXTRA = span(49, {**BARE, **CONTENT, "error.type": "timeout"})
 
 
@@ -299,6 +331,24 @@ STEPS = st.tuples(st.sampled_from(["come", "come", "come", "store", "refuse", "f
     requests=[([SPANS[2], EXTRA], []), ([SPANS[3]], [])],
     steps=[("come", 0), ("come", 0), ("store", 1), ("finish", 1), ("refuse", 0), ("finish", 0), ("finish", 0)],
     keeps_all=True,
+    owners=[NOBODY] * 6,
+)
+@example(  # The wait of a stream that came before it is refused.
+    requests=[([SPANS[10]], []), ([SPANS[9], EXTRA], [])],
+    steps=[("come", 0), ("finish", 0), ("come", 0), ("refuse", 0), ("finish", 0)],
+    keeps_all=False,
+    owners=[NOBODY] * 6,
+)
+@example(  # So is a stream, for which its wait came.
+    requests=[([SPANS[10], EXTRA], []), ([SPANS[9]], [])],
+    steps=[("come", 0), ("come", 0), ("refuse", 0), ("finish", 0), ("finish", 0)],
+    keeps_all=False,
+    owners=[NOBODY] * 6,
+)
+@example(  # A span that would be a call's, if a refused request had not taken its place.
+    requests=[([SPANS[6]], []), ([SPANS[7], EXTRA], []), ([SPANS[8]], [])],
+    steps=[("come", 0), ("finish", 0), ("come", 0), ("come", 0), ("finish", 1), ("refuse", 0), ("finish", 0)],
+    keeps_all=False,
     owners=[NOBODY] * 6,
 )
 @given(
@@ -359,11 +409,10 @@ def test_what_is_left_is_what_the_committed_requests_alone_leave(
 
 def spend_the_budget(collecting: Collecting) -> None:
     """Where few are sampled, the first of each tenant are all the same, and a refused request spends its budget."""
-    for place, owner in enumerate(OWNERS):
-        first = 10_000 + 50 * place
-        collecting.ingest(([span(number, {**BARE, **CONTENT}) for number in range(first, first + 50)], []), owner)
+    for owner in OWNERS:
+        collecting.ingest((FIRST, []), owner)
         while collecting.store.queued:
-            collecting.store.end(0, is_stored=True)
+            collecting.store.queued.pop()[1].set_result(0)
         collecting.finish(0)
 
 

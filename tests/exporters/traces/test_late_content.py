@@ -113,9 +113,11 @@ def test_one_without_content_waits_for_its_logs(here: InProcess) -> None:
     assert outcome(here, "kept") == 30
 
 
-def test_the_second_span_of_a_call_gives_its_content_once(here: InProcess) -> None:
-    vendor = {"scope": "com.anthropic.sdk.python", "response_id": True}
-    send(here, request(range(30), **vendor))
+@pytest.mark.parametrize("more", [{}, {"other": LONG}], ids=["short", "long"])
+def test_the_second_span_of_a_call_gives_its_content_once(here: InProcess, more: dict[str, str]) -> None:
+    """What is long about the first one is no content."""
+    send(here, request(range(30), scope="com.anthropic.sdk.python", response_id=True, **more))
+    assert stored(here) == []
     again = request(range(30), response_id=True, **WHOLE)
     for span in again.resource_spans[0].scope_spans[0].spans:
         span.span_id = bytes(reversed(span.span_id))
@@ -126,6 +128,38 @@ def test_the_second_span_of_a_call_gives_its_content_once(here: InProcess) -> No
         span.span_id = b"z" + span.span_id[1:]
     send(here, again)
     assert len(stored(here)) == 30
+
+
+def test_a_span_that_was_read_beside_the_loop_takes_its_content_from_a_second_one(here: InProcess) -> None:
+    vendor = {"scope": "com.anthropic.sdk.python", "response_id": True}
+    send(here, request(range(30), other=LONG, **vendor))
+    again = request(range(30), response_id=True, **WHOLE)
+    for span in again.resource_spans[0].scope_spans[0].spans:
+        span.span_id = bytes(reversed(span.span_id))
+    send(here, again)
+    assert len(stored(here)) == 30
+    assert {sample.response for sample in stored(here)} == {"Done."}
+    assert outcome(here, "kept") == 30
+
+
+def test_a_span_that_is_read_beside_the_loop_takes_what_came_in_logs_before_it(here: InProcess) -> None:
+    send(here, logs_of(range(30), output=said("assistant", "Paris.")), "logs")
+    send(here, request(range(30), **ASKED))
+    assert {sample.response for sample in stored(here)} == {"Paris."}
+    assert len(stored(here)) == 30
+
+
+def logs_of(numbers: range, **sides: str) -> ExportLogsServiceRequest:
+    logs = ExportLogsServiceRequest()
+    group = logs.resource_logs.add().scope_logs.add()
+    for number in numbers:
+        record = group.log_records.add(
+            trace_id=(number + 1).to_bytes(16, "big"), span_id=(number + 1).to_bytes(8, "big"),
+            event_name="gen_ai.client.inference.operation.details",
+        )  # fmt: skip
+        for side, text in sides.items():
+            record.attributes.add(key=f"gen_ai.{side}.messages").value.string_value = text
+    return logs
 
 
 def test_others_of_the_request_that_are_not_sampled_take_no_content_away(tmp_path: Path) -> None:

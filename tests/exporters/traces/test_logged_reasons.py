@@ -68,13 +68,27 @@ class Collecting:
         self.pipeline = Pipeline(made, self.store, CollectorRegistry(), lambda: NOW)
 
     def span(self, number: int = 1, **attributes: Any) -> None:
+        self._spans([Span(**ids(number), attributes=pairs(CHAT | attributes))])
+
+    def spans(self, *spans: tuple[int, int, dict[str, Any]]) -> None:
+        """The number of each, that of its parent or 0, and its attributes: in one trace."""
+        self._spans(
+            [
+                Span(
+                    trace_id=(1).to_bytes(16), span_id=number.to_bytes(8), attributes=pairs(CHAT | attributes),
+                    parent_span_id=parent.to_bytes(8) if parent else b"",
+                )
+                for number, parent, attributes in spans
+            ]
+        )  # fmt: skip
+
+    def _spans(self, spans: list[Span]) -> None:
         request = ExportTraceServiceRequest()
         scope = request.resource_spans.add().scope_spans.add()
         start = int(NOW * 1e9)
-        scope.spans.append(
-            Span(**ids(number), name="chat m", start_time_unix_nano=start, end_time_unix_nano=start + 1,
-                 attributes=pairs(CHAT | attributes))
-        )  # fmt: skip
+        for one in spans:
+            one.name, one.start_time_unix_nano, one.end_time_unix_nano = "chat m", start, start + 1
+        scope.spans.extend(spans)
         groups, _ = otlp_protobuf.split(request.SerializeToString(), 10)
         self._end(self.pipeline.ingest_traces(self.pipeline.decode(groups, None)))
 
@@ -123,6 +137,28 @@ def test_a_sample_has_the_reason_and_the_outcome_in_either_order(
     assert (sample.finish_reason, sample.status) == (reason.rpartition(".")[2].lower(), status)
     assert (sample.prompt, sample.response) == ("Capital of France?", "Paris.")
     assert collecting.statuses() == {status: 1}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["outer", "inner", "choice"])))
+@pytest.mark.parametrize("is_together", [True, False])
+@pytest.mark.parametrize("of", ["outer", "inner"])
+def test_a_call_that_two_spans_report_ends_as_the_record_of_one_says(
+    collecting: Collecting, order: tuple[str, ...], is_together: bool, of: str
+) -> None:
+    inner = {"gen_ai.conversation.id": "c"} if of == "outer" else {"gen_ai.response.model": "m-2"}
+    spans = {"outer": (1, 0, {}), "inner": (2, 1, inner)}
+    first = [spans[name] for name in order if name in spans]
+    for name in order:
+        if name == "choice":
+            record = choice("abort", number=spans[of][0])
+            record.trace_id = (1).to_bytes(16)
+            collecting.logs(record)
+        elif not is_together:
+            collecting.spans(spans[name])
+        elif first:
+            collecting.spans(*first)
+            first = []
+    assert collecting.statuses() == {"aborted": 1}
 
 
 def test_calls_that_were_not_sampled_are_counted_with_their_records(tmp_path: Path) -> None:

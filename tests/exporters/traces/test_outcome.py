@@ -347,6 +347,13 @@ def test_langfuse_holds_the_status_of_a_response() -> None:
     assert call(own, scope="langfuse-sdk").status == "ok"
 
 
+def test_mlflow_holds_it_too() -> None:
+    about = {"mlflow.spanType": '"LLM"', "mlflow.spanInputs": '{"model": "m"}'}
+    for status, outcome in (("completed", "ok"), ("incomplete", "ok"), ("failed", "aborted"), ("cancelled", "aborted")):
+        found = call({**about, "mlflow.spanOutputs": json.dumps({"id": "resp_1", "status": status, "output": []})})
+        assert (found.finish_reasons, found.status) == ((status,), outcome)
+
+
 EVIDENCE = st.sampled_from(
     [
         {}, {"gen_ai.response.finish_reasons": ["stop"]}, {"gen_ai.response.finish_reasons": ["abort"]}, TOKENS,

@@ -16,12 +16,15 @@ from exporters.traces.messages.placeholders import hides
 from telltale.conversation import texts
 
 HIDDEN = [
+    *("<no content captured>", "[no content]", "[content disabled]", "<disabled>", "[data collection disabled]"),
+    *("[REDACTED len=12]", "content_redacted", "%%REDACTED%%", "[SENSITIVE]", "<private>", "[object Object]"),
     *("__REDACTED__", "[REDACTED]", "<redacted>", "***", "[Filtered]", "REDACTED", "<<REDACTED>>", "{{REDACTED}}"),
     *("[Scrubbed due to 'password']", "<fully masked due to failed mask function>", "redacted-by-litellm", "<elided>"),
     *("[EMAIL_REDACTED]", "***MASKED***", "[content redacted]", "(redacted)", "<not serializable>", '"__REDACTED__"'),
     *("<REDACTED>", "[REDACTED CREDIT CARD]", "[redacted: 123 chars]", " [REDACTED]\n", "<prompt-redacted>", "██████"),
 ]
 SAID = [
+    *("It is disabled.", "private", "[no, content with it]", "object Object", "%% of it", "no content"),
     *("My password is [REDACTED]", "[REDACTED] and [REDACTED]", "**Filtered coffee**", "**", "(It was filtered by us)"),
     *(
         "*hides behind a mask*",

@@ -19,6 +19,7 @@ SPELLINGS = {
     "OpenAI": "openai", "openai.chat": "openai", "openai.responses": "openai", "Open AI": "openai",
     "az.ai.openai": "azure.ai.openai", "AzureOpenAI": "azure.ai.openai", "azure-openai.chat": "azure.ai.openai",
     "azure": "azure.ai.openai", "az.ai.inference": "azure.ai.inference", "azure_ai": "azure.ai.inference",
+    "azure.openai": "azure.ai.openai", "vertex.anthropic.messages": "gcp.vertex_ai",
     "AWS": "aws.bedrock", "aws_bedrock": "aws.bedrock", "Amazon Bedrock": "aws.bedrock", "bedrock": "aws.bedrock",
     "Google": "gcp.gen_ai", "google_genai": "gcp.gen_ai", "gemini": "gcp.gemini", "googleai": "gcp.gemini",
     "google.generative-ai": "gcp.gemini", "google-gla": "gcp.gemini", "vertex_ai": "gcp.vertex_ai",

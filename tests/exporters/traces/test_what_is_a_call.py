@@ -133,6 +133,35 @@ def test_an_early_span_of_langfuse_that_turned_out_a_generation() -> None:
     assert call({"langfuse.observation.type": "agent", **told}, scope="langfuse-sdk") is None
 
 
+@pytest.mark.parametrize(
+    ("model", "answer"),
+    [
+        ("llm.model_name", {"llm.token_count.prompt": 20, "llm.token_count.completion": 5}),
+        ("ai.model.id", {"ai.usage.promptTokens": 20, "ai.usage.completionTokens": 5}),
+        ("langfuse.observation.model.name", {"langfuse.observation.usage_details": '{"input": 20, "output": 5}'}),
+        ("llm.request.model", {"llm.usage.prompt_tokens": 20, "llm.usage.completion_tokens": 5}),
+    ],
+)
+def test_names_of_another_convention_tell_a_call_without_its_mark(model: str, answer: dict[str, Any]) -> None:
+    found = one({model: "m", **answer})
+    assert (found.model_requested, found.input_tokens, found.output_tokens) == ("m", 20, 5)
+    assert call({model: "m"}) is None
+    assert call({model: "m", **answer, "gen_ai.operation.name": "invoke_agent"}) is None
+    assert call({model: "m", **answer, "openinference.span.kind": "CHAIN"}) is None
+
+
+def test_vercels_older_name_of_the_operation() -> None:
+    told = {"ai.model.id": "m", "ai.usage.promptTokens": 20, "ai.usage.completionTokens": 5}
+    assert one({"operation.name": "ai.streamText.doStream my-function", **told}, scope="ai").input_tokens == 20
+    assert call({"operation.name": "ai.streamText my-function", **told}, scope="ai") is None
+
+
+def test_openllmetrys_first_names() -> None:
+    models = {"llm.request.model": "m", "llm.response.model": "m-2", "llm.vendor": "OpenAI", "llm.request.type": "chat"}
+    found = one({**models, "llm.usage.prompt_tokens": 20}, scope="@traceloop/instrumentation-openai")
+    assert (found.model_requested, found.model_served, found.provider) == ("m", "m-2", "openai")
+
+
 def test_marks_of_frameworks_that_say_what_a_span_is() -> None:
     for mark in ("langwatch.span.type", "fi.span.kind", "ag2.span.type"):
         assert one({mark: "llm", **MODEL}).model_requested == "m"
