@@ -55,9 +55,13 @@ class Activity:
         """Rows by stretch of time."""
         return self._counts[basis, series]
 
-    def forget(self, before: float) -> None:
-        """Forget stretches that are over for all, and series that had no rows since."""
-        first = windows.number(before, self._length)
+    def forget(self, now: float, retention: float) -> None:
+        """Forget stretches whose rows are deleted by now, and series that had none since.
+
+        A clock that is far ahead for a moment must not make it forget what is still to be judged.
+        """
+        newest = max((max(counts) for counts in self._counts.values() if counts), default=0) * self._length
+        first = windows.number(min(now, newest) - retention, self._length)
         for counts in self._counts.values():
             for place in [place for place in counts if place < first]:
                 del counts[place]

@@ -93,7 +93,7 @@ class Runs:
         for series in activity.table:
             for basis in ("calls", "votes"):
                 self._guarded(activity, series, basis, run)
-        activity.forget(now - self._retention)
+        activity.forget(now, self._retention)
         changed = [status for status in run.found if states.changed(known, status)]
         if changed:
             self._store.write(lambda c: series_states.save(c, changed))
@@ -134,19 +134,23 @@ class Runs:
             return
         first = min(counts, default=windows.number(run.until, self._settings.window)) * self._settings.window
         begin = reference.ends_at if (series, basis) in run.current else first
+        working = list(monitors)
         for _ in range(MOST_AT_ONCE):
             nexts = {
                 monitor: windows.following(
                     counts, self._start(monitor, series, begin, run), run.until, self._settings.window,
                     self._least[monitor.name], self._step[monitor.name],
                 )
-                for monitor in monitors if monitor.name not in self.failed
+                for monitor in working
             }  # fmt: skip
             due = {monitor: window for monitor, window in nexts.items() if window.is_over}
             if not due:
                 break
             window = min(due.values())
-            self._judge(activity, series, basis, window, [m for m in due if due[m] == window], reference, run)
+            together = [monitor for monitor in due if due[monitor] == window]
+            failed = self._judge(activity, series, basis, window, together, reference, run)
+            # It goes on from this window at the next run.
+            working = [monitor for monitor in working if monitor not in failed]
         for monitor, window in nexts.items():
             if not window.is_over:
                 self._gather(monitor, series, basis, window, counts, run)
@@ -159,7 +163,8 @@ class Runs:
     def _judge(
         self, activity: Activity, series: Series, basis: Basis, window: Window, monitors: Sequence[Monitor],
         reference: Reference, run: _Run,
-    ) -> None:  # fmt: skip
+    ) -> list[Monitor]:  # fmt: skip
+        """Judge a window and store what came of it. Returns the monitors that failed."""
         settings = self._settings
         whole = any(monitor.needs_conversations for monitor in monitors)
         with self._store.read() as connection:
@@ -179,6 +184,7 @@ class Runs:
                 self._fail([monitor.name], series, error)
             self.seconds[monitor.name] += time.process_time() - began
         self._keep(series, basis, window, rows, reference, made, run)
+        return [monitor for monitor in monitors if monitor not in made]
 
     def _keep(
         self, series: Series, basis: Basis, window: Window, rows: Rows, reference: Reference,

@@ -83,5 +83,7 @@ def test_what_is_over_for_all_is_forgotten(store: Store) -> None:
     activity = Activity([], 100, 10.0, 0.0)
     save(store, *(CALL._replace(trace_id=f"{n:032x}", observed_at=n * 10.0) for n in range(1, 9)))
     read(store, activity)
-    activity.forget(50.0)
+    activity.forget(1e6, 40.0)
+    assert sorted(activity.counts("calls", Series("m", "v"))) == [4, 5, 6, 7, 8], "the clock was ahead"
+    activity.forget(85.0, 30.0)
     assert sorted(activity.counts("calls", Series("m", "v"))) == [5, 6, 7, 8]

@@ -38,14 +38,14 @@ def test_a_version_without_rows_for_long_is_forgotten_and_makes_room(store: Stor
     with store.read() as connection:
         activity.read(connection, 110.0)
     assert [one.version for one in activity.table] == ["v1", "v2"], "there was no room for v3"
-    activity.forget(50.0)
+    activity.forget(1e6, 30.0)
     assert [one.version for one in activity.table] == ["v2"]
     save(store, "v3", 115.0)
     with store.read() as connection:
         activity.read(connection, 120.0)
     assert [one.version for one in activity.table] == ["v2", "v3"]
     assert dict(activity.counts("calls", Series("m", "v3"))) == {11: 1}
-    activity.forget(1000.0)
+    activity.forget(1e6, -1e6)
     assert list(activity.table) == []
 
 

@@ -399,6 +399,27 @@ def test_a_failed_monitor_loses_no_window(store: Store, monkeypatch: pytest.Monk
     assert ends["tokens"] == ends["descriptors"] == [1020.0, 1030.0, 1040.0]
 
 
+def test_a_monitor_that_fails_on_one_series_judges_the_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, 1000.0, 40, seed=26)
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    runs.run(1012.0)
+    fill(store, 1020.0, 20, seed=27, version="v2")
+    judge = Tokens.judge
+
+    def breaks(monitor: Tokens, window: Comparison) -> list[Score]:
+        if window.series.version == "v1":
+            raise ValueError
+        return judge(monitor, window)
+
+    monkeypatch.setattr(Tokens, "judge", breaks)
+    runs.run(1042.0)
+    runs.close()
+    assert runs.failed == {"tokens"}
+    assert {score.version for score in stored(store) if score.monitor == "tokens" and score.window_end > 1030.0} == {
+        "v2"
+    }
+
+
 def test_a_clock_that_is_set_back_ends_nothing(store: Store) -> None:
     fill(store, 1000.0, 80, seed=20)
     runs = Runs(store, SETTINGS, Reports(), KEPT)
