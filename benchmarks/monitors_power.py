@@ -25,17 +25,19 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from monitors import calibration
+from monitors import calibration, terms
 from monitors.judgement import is_hit
 from monitors.monitor import Monitor as AnyMonitor
 from monitors.persistence import derive_state
 from monitors.registry import MONITORS
+from monitors.rows import Comparison, Rows, Side, side
 from monitors.votes import wilson
-from telltale.records import Direction, Rows, Score, Window
+from telltale.records import Direction, Score, Series
 from telltale.settings import Monitor
 
 CONVERSATION = (1, 4)
 NEW_TOPIC = -1
+SERIES = Series("m", "v")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,13 @@ def rows(write: Write, topics: int, count: int, change: Change, random: Random) 
         for _ in range(random.randint(*CONVERSATION)):
             texts.append(_changed(write(topic, random), change, random))
             groups.append(conversation)
-    return Rows(tuple(range(count)), tuple(groups[:count]), tuple(texts[:count]))
+    return Rows(
+        ids=tuple(range(count)),
+        times=tuple(map(float, range(count))),
+        groups=tuple(groups[:count]),
+        weights=(1.0,) * count,
+        texts={"prompt": tuple(texts[:count])},
+    )
 
 
 def _changed(text: str, change: Change, random: Random) -> str:
@@ -164,39 +172,46 @@ def play(
         reference = rows(write, topics, settings.reference_rows, NULL, random)
         current = [rows(write, topics, size, change, random) for _ in range(windows)]
         for kind in kinds:
-            learned = {kind.name: calibration.inflation(kind, reference, settings)}
+            monitor = kind.of(terms.of(MONITORS, settings)[kind])
+            whole = side(reference, monitor.describe(reference, "prompt"))
+            factors = monitor.learn(calibration.blocks(monitor, whole, "calls", "prompt", settings.min_rows))
             scores: list[Score] = []
             for number, part in enumerate(current):
-                window = Window(
-                    *("m", "v", "prompt", float(number), number + 1.0),
-                    texts=part.texts,
-                    groups=part.groups,
-                    reference_texts=reference.texts,
-                    reference_groups=reference.groups,
-                    calibration=learned,
+                now = side(part, monitor.describe(part, "prompt"))
+                found = monitor.judge(
+                    Comparison(SERIES, "calls", "prompt", float(number), number + 1.0, now, whole, factors)
                 )
-                (score,) = kind.of(settings).judge(window)
-                scores.append(derive_state(score, scores, *settings.persistence))
+                scores.append(derive_state(found[0], scores, *settings.persistence))
             tallies[kind.name].add(scores)
     return tallies
 
 
 def play_votes(settings: Monitor, size: int, before: float, now: float, runs: int, windows: int, seed: int) -> Tally:
     (kind,) = judges("feedback")
-    tally = Tally()
+    monitor, tally = kind.of(terms.of(MONITORS, settings)[kind]), Tally()
     for run in range(runs):
         random = Random(seed + run)
-        reference = tuple(int(random.random() < before) for _ in range(settings.reference_votes))
+        whole = _ballots(monitor, settings.reference_votes, before, random)
         scores: list[Score] = []
         for number in range(windows):
-            current = tuple(int(random.random() < now) for _ in range(size))
-            window = Window(
-                *("m", "v", "feedback", float(number), number + 1.0), votes=current, reference_votes=reference
+            current = _ballots(monitor, size, now, random)
+            (score,) = monitor.judge(
+                Comparison(SERIES, "votes", "feedback", float(number), number + 1.0, current, whole)
             )
-            (score,) = kind.of(settings).judge(window)
             scores.append(derive_state(score, scores, *settings.persistence))
         tally.add(scores)
     return tally
+
+
+def _ballots(monitor: AnyMonitor, count: int, share: float, random: Random) -> Side:
+    """Votes of as many people, of which about that share is negative."""
+    votes = Rows(
+        ids=tuple(range(count)),
+        groups=tuple(map(str, range(count))),
+        weights=(1.0,) * count,
+        votes=tuple(int(random.random() < share) for _ in range(count)),
+    )
+    return side(votes, monitor.describe(votes, "feedback"))
 
 
 def line(source: str, change: str, monitor: str, tally: Tally, runs: int) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from dashboards import style
 from dashboards.page import Variable, choice
 from dashboards.query import share, where
 from dashboards.style import Json
@@ -31,6 +34,19 @@ ERROR_LIMIT = 0.05
 MODEL_PAGE = "telltale-model"
 TENANT_PAGE = "telltale-tenants"
 SERVING_PAGE = "telltale-serving"
+
+
+def state_number(selector: str) -> str:
+    """The state of each of the monitors' series as its place in `style.STATES`, by a series for each state."""
+    numbered = list(enumerate(style.STATES))
+    # The states that a series is not in are zero.
+    return " or ".join(f"""{where(selector, f'state="{name}"')} * {number}""" for number, name in numbered[1:])
+
+
+def in_states(selector: str, states: Iterable[str]) -> str:
+    """The same selector, of these states only."""
+    names = "|".join(states)
+    return where(selector, f'state=~"{names}"' if "|" in names else f'state="{names}"')
 
 
 def slo(name: str, heading: str, bounds: tuple[float, ...], default: float) -> Json:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from dashboards import style
-from dashboards.common import DURATION, LAYER, MODEL, MODEL_PAGE, TENANT, TTFT, as_model
+from dashboards.common import DURATION, LAYER, MODEL, MODEL_PAGE, TENANT, TTFT, as_model, in_states, state_number
 from dashboards.page import Row, Variable, dashboard
-from dashboards.panels import About, Look, lines, stat, states, table
+from dashboards.panels import About, Look, bars, lines, stat, states, table
 from dashboards.query import Query, quantile, where
 from dashboards.style import Json
 
 DIRECTION = Variable("direction", "Direction", "telltale_monitor_state", "direction")
-SERIES = '{model=~"$model",tenant=~"$tenant",direction=~"$direction"}'
-BY = "monitor, signal, direction, model, version, tenant"
+SEGMENT = Variable("segment", "Segment", "telltale_monitor_state", "segment", matches_absent=True)
+CHOSEN = '{model=~"$model",tenant=~"$tenant",segment=~"$segment"}'
+SERIES = '{model=~"$model",tenant=~"$tenant",segment=~"$segment",direction=~"$direction"}'
+OF = "model, version, tenant, segment"
+BY = f"monitor, signal, direction, {OF}"
 # A series goes on when its model gets a new version; the change is marked on every graph.
-STEADY = "monitor, signal, direction, model, tenant"
-NAMED = "{{model}} {{direction}} {{monitor}} {{tenant}}"
+STEADY = "monitor, signal, direction, model, tenant, segment"
+NAMED = "{{model}} {{direction}} {{monitor}} {{tenant}} {{segment}}"
 STATE = "telltale_monitor_state" + SERIES
-VOTES = '{model="$model"}'
-NUMBER = " or ".join(
-    f"""{where(STATE, f'state="{name}"')} * {number}"""
-    for number, name in enumerate(("insufficient_data", "ok", "suspect", "alert"))
-)
-STEPS = style.thresholds(*((None if number == 0 else number, color) for number, (_, color) in enumerate(style.STATES)))
+# Whole versions: what tenants and segments are parts of.
+WHOLE = '{model=~"$model",tenant="",segment=""}'
+VOTES = '{model="$model",tenant=~"$tenant",segment=~"$segment"}'
+NUMBER = state_number(STATE)
+_DIRECTIONS = 'direction=~"$direction"'
 
 
 def build(pages_url: str) -> Json:
@@ -30,7 +32,7 @@ def build(pages_url: str) -> Json:
         MODEL_PAGE,
         "Telltale: models",
         "Drift of prompts and responses, people's feedback, and the samples that both are scored on.",
-        (MODEL, TENANT, DIRECTION, LAYER),
+        (MODEL, TENANT, SEGMENT, DIRECTION, LAYER),
         (
             Row("", _headlines()),
             Row("Monitors", [_timeline(), _series(), *_effects()]),
@@ -44,14 +46,14 @@ def build(pages_url: str) -> Json:
 
 def _headlines() -> list[Json]:
     def count(state: str) -> Query:
-        matcher = f'state="{state}"'
-        return Query(f"sum({where(STATE, matcher)})")
+        # Of what tenants and segments are parts of, and of several processes that report it, each once.
+        return Query(f"sum(max by (monitor, signal, direction, model, version) ({in_states(STATE, [state])}))")
 
     return [
         stat(
             "In alert",
             About(
-                "Series whose change was real in enough windows in a row.",
+                "What changed in enough windows in a row, each once, in whichever tenants or segments.",
                 "open the ticket: it shows what changed and the data to retrain on.",
             ),
             Look("none", style.any_is_bad()),
@@ -60,31 +62,33 @@ def _headlines() -> list[Json]:
         ),
         stat(
             "Suspect",
-            About("Series whose newest window was beyond its threshold.", "wait: one window is no drift yet."),
+            About("What was beyond its threshold in the newest window.", "wait: one window is no drift yet."),
             Look("none", style.thresholds((None, style.GOOD), (1, style.WARN))),
             count("suspect"),
             width=4,
         ),
-        stat(
-            "Too little data",
+        bars(
+            "Not judged",
             About(
-                "Series with too few rows or votes to be judged.",
-                "raise sampling.per_minute, or lengthen monitor.window.",
+                "Series that come but are not judged now, by state: no reference to compare with yet, a window of too"
+                " few rows, too few rows in all; those that nothing comes of any more are not counted.",
+                "Telltale's first page says for each what is missing; after days ModelNotJudged opens a ticket.",
             ),
-            Look("none"),
-            count("insufficient_data"),
+            Look("none", style.thresholds((None, style.UNKNOWN)), overrides=_named_states(), decimals=0),
+            Query(f"sum by (state) (max by ({BY}, state) ({in_states(STATE, style.UNJUDGED)}))", "{{state}}"),
             width=4,
+            height=4,
         ),
         stat(
             "Negative feedback",
             About(
-                "Share of negative votes in the last judged windows, over all votes.",
+                "Share of negative votes in the last judged windows of each version, over all votes.",
                 "compare with its bounds below before acting.",
             ),
             Look("percentunit", none=style.NO_TRAFFIC, decimals=1),
             Query(
-                'sum(telltale_feedback_negative_ratio{model=~"$model"} * telltale_feedback_votes)\n'
-                '  / (sum(telltale_feedback_votes{model=~"$model"}) > 0)'
+                f"sum(telltale_feedback_negative_ratio{WHOLE} * telltale_feedback_votes{WHOLE})\n"
+                f"  / (sum(telltale_feedback_votes{WHOLE}) > 0)"
             ),
             width=4,
         ),
@@ -101,15 +105,26 @@ def _headlines() -> list[Json]:
         stat(
             "Oldest reference",
             About(
-                "Age of the oldest reference that windows are compared with.",
-                "older than the model's version: freeze a new one.",
+                "Age of the oldest reference of calls and of votes, among the versions that are judged now.",
+                "older than what is normal today: accept a newer period on the model's page, or by `telltale monitor"
+                " pin`.",
             ),
             Look("s", decimals=0, none="not reported"),
             Query(
-                'time() - min(telltale_monitor_reference_timestamp_seconds{model=~"$model",direction=~"$direction"})'
+                f"max by (basis) (\n  time() - max by (basis, {OF}) (telltale_monitor_reference_timestamp_seconds"
+                f"{CHOSEN})\n  and on ({OF}) max by ({OF}) ({in_states(STATE, style.JUDGED)}) == 1\n)",
+                "{{basis}}",
             ),
             width=4,
         ),
+    ]
+
+
+def _named_states() -> list[Json]:
+    """States as words in their colours, where each is a series of its own."""
+    return [
+        style.by_name(name, displayName=words, color=style.colour(color))
+        for name, (words, color) in style.STATES.items()
     ]
 
 
@@ -117,10 +132,11 @@ def _timeline() -> Json:
     return states(
         "State of each series",
         About(
-            "What each monitor makes of each model's prompts, responses and feedback over time.",
-            "an alert that stays becomes a ticket; follow it there.",
+            "What each monitor makes of each model's prompts, responses and feedback over time; of several versions the"
+            " worst that is judged. Grey is not judged, blue: nothing comes any more.",
+            "an alert that stays becomes a ticket; follow it there. For grey see what is missing on the first page.",
         ),
-        Look("none", STEPS, style.state_words(), low=None),
+        Look("none", style.state_steps(), style.state_words(), low=None),
         Query(f"max by ({STEADY}) ({NUMBER})", NAMED),
         height=10,
     )
@@ -133,6 +149,8 @@ def _series() -> Json:
     heads = {
         "model": "Model",
         "version": "Version",
+        "tenant": "Tenant",
+        "segment": "Segment",
         "direction": "Direction",
         "monitor": "Monitor",
         "signal": "Signal",
@@ -146,7 +164,7 @@ def _series() -> Json:
         "Newest window of each series",
         About(
             "Effect is the size of the change in the monitor's own unit; it alarms above the threshold, learned"
-            " from unchanged traffic.",
+            " from unchanged traffic. A series without tenant and segment is the whole version.",
             "sort by effect; a small p value with a small effect is no reason to retrain.",
         ),
         Look(
@@ -154,10 +172,10 @@ def _series() -> Json:
             overrides=[
                 style.by_name(
                     "State",
-                    thresholds=STEPS,
+                    thresholds=style.state_steps(),
                     mappings=style.state_words(),
                     custom__cellOptions={"type": "color-background", "mode": "basic"},
-                    custom__width=100,
+                    custom__width=130,
                 ),
                 style.by_regex("/Effect|Threshold/", decimals=3),
                 style.by_name("p value", decimals=4),
@@ -196,8 +214,9 @@ def _effects() -> list[Json]:
 
 
 def _effect(direction: str, title: str) -> Json:
-    chosen = f'{{model=~"$model",tenant=~"$tenant",direction="{direction}"}}'
-    named = "{{model}} {{monitor}} {{tenant}}"
+    chosen = where(CHOSEN, f'direction="{direction}"')
+    by = "model, version, monitor, tenant, segment"
+    named = "{{model}} {{version}} {{monitor}} {{tenant}} {{segment}}"
     return lines(
         title,
         About(
@@ -206,13 +225,14 @@ def _effect(direction: str, title: str) -> Json:
             "above the threshold in one window: watch; in several: read the ticket.",
         ),
         Look("none", overrides=[style.faint("/threshold$/")], decimals=3),
-        Query(f"max by (model, monitor, tenant) (telltale_monitor_effect{chosen})", named),
-        Query(f"max by (model, monitor, tenant) (telltale_monitor_threshold{chosen})", f"{named} threshold"),
+        Query(f"max by ({by}) (telltale_monitor_effect{chosen})", named),
+        Query(f"max by ({by}) (telltale_monitor_threshold{chosen})", f"{named} threshold"),
         height=7,
     )
 
 
 def _votes() -> Json:
+    named = "{{version}} {{tenant}} {{segment}}"
     return lines(
         "Negative votes on $model",
         About(
@@ -224,9 +244,9 @@ def _votes() -> Json:
             "percentunit",
             overrides=[style.dashed("/bound$/")],
         ),
-        Query(f"telltale_feedback_negative_ratio{VOTES}", "{{version}}"),
-        Query(f"telltale_feedback_negative_ratio_lower{VOTES}", "{{version}} lower bound"),
-        Query(f"telltale_feedback_negative_ratio_upper{VOTES}", "{{version}} upper bound"),
+        Query(f"telltale_feedback_negative_ratio{VOTES}", named),
+        Query(f"telltale_feedback_negative_ratio_lower{VOTES}", f"{named} lower bound"),
+        Query(f"telltale_feedback_negative_ratio_upper{VOTES}", f"{named} upper bound"),
         width=24,
         height=7,
         repeat="model",
@@ -250,11 +270,14 @@ def _judged() -> Json:
     return lines(
         "Rows and votes judged",
         About(
-            "Rows or votes in each model's judged window.",
+            "Rows or votes in the judged windows of each model's whole versions, the largest of them.",
             "below monitor.min_rows or min_votes nothing is judged: sample more or lengthen the window.",
         ),
         Look("short", decimals=0),
-        Query(f"max by (model, direction) (telltale_monitor_samples{SERIES})", "{{model}} {{direction}}"),
+        Query(
+            f"max by (model, direction) (telltale_monitor_samples{where(WHOLE, _DIRECTIONS)})",
+            "{{model}} {{direction}}",
+        ),
         height=6,
     )
 

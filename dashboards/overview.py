@@ -19,17 +19,21 @@ from dashboards.common import (
     TTFT,
     as_model,
     error_share,
+    in_states,
     page_of,
     rate,
     row_page,
     slo,
+    state_number,
 )
 from dashboards.page import Row, dashboard
 from dashboards.panels import About, Look, lines, stat, states, table
 from dashboards.query import Query, quantile, where, within
 from dashboards.style import Json
 
-STATE = 'telltale_monitor_state{model=~"$model",state="%s"}'
+STATE = 'telltale_monitor_state{model=~"$model"}'
+# Of what tenants and segments are parts of, and of several processes that report it, each once.
+IN_ALERT = f"max by (monitor, signal, direction, model, version) ({in_states(STATE, ['alert'])})"
 FIRING = 'ALERTS{alertstate="firing",severity!="info"}'
 
 
@@ -109,11 +113,11 @@ def _headlines() -> list[Json]:
         stat(
             "In alert",
             About(
-                "Monitored series, of prompts, responses or feedback, that are in the state alert.",
+                "What the monitors find changed: each counts once, in whichever tenants or segments.",
                 "see which on the models' dashboard; its ticket has the evidence.",
             ),
             Look("none", style.any_is_bad(), link=models, link_title="Models"),
-            Query(f"sum({STATE % 'alert'})"),
+            Query(f"sum({IN_ALERT})"),
         ),
         stat(
             "Alerts firing",
@@ -206,7 +210,7 @@ def _models() -> Json:
         as_model(quantile(0.95, *TTFT, by="gen_ai_request_model")),
         rate(where(TOKENS, 'kind="output"'), "model"),
         f"3600 * {rate(COST, 'model')}",
-        f"sum by (model) ({STATE % 'alert'})",
+        f"sum by (model) ({IN_ALERT})",
     )
     heads = {
         "model": "Model",
@@ -247,20 +251,15 @@ def _models() -> Json:
 
 
 def _state() -> Json:
-    worst = " or ".join(f"{STATE % state} * {number}" for number, state in ((1, "ok"), (2, "suspect"), (3, "alert")))
     return states(
         "Worst state of each model's monitors",
         About(
-            "The worst state among a model's monitors: no data, ok, suspect or alert.",
-            "suspect: wait for the next window; alert: read the ticket.",
+            "The worst state among a model's monitors; grey where none of them judges, blue where nothing comes any"
+            " more.",
+            "suspect: wait for the next window; alert: read the ticket; grey for days: see Telltale's first page.",
         ),
-        Look(
-            "none",
-            style.thresholds(*((None if n == 0 else n, c) for n, (_, c) in enumerate(style.STATES))),
-            style.state_words(),
-            low=None,
-        ),
-        Query(f"max by (model) ({worst})", "{{model}}"),
+        Look("none", style.state_steps(), style.state_words(), low=None),
+        Query(f"max by (model) ({state_number(STATE)})", "{{model}}"),
         width=9,
     )
 

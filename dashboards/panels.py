@@ -51,13 +51,13 @@ class Look:
 
 
 def stat(title: str, about: About, look: Look, query: Query, *, width: int = 3, height: int = 4) -> Json:
-    """One number, coloured where it judges."""
+    """One number, coloured where it judges; by its legend, where the query has one, several with their names."""
     judged = len(look.thresholds["steps"]) > 1 or bool(look.mappings)
     options = {
         "colorMode": "value" if judged else "none",
         "graphMode": "none",
         "justifyMode": "auto",
-        "textMode": "value",
+        "textMode": "value_and_name" if query.legend else "value",
         "wideLayout": True,
         "orientation": "auto",
         "percentChangeColorMode": "standard",

@@ -128,15 +128,28 @@ def _monitors() -> list[Json]:
             About("In intervals of each monitor.", "above 3: ModelMonitorStale."),
             Look("none", style.limit(3), decimals=1),
             Query(f"({SINCE_RUN})\n  / max by (monitor) (telltale_monitor_interval_seconds)", "{{monitor}}"),
+            width=8,
         ),
         lines(
             "Duration of runs",
             About(
-                "Duration of each monitor's last run.",
+                "CPU time of each monitor's last run.",
                 "near its interval: lower monitor.max_rows or lengthen monitor.interval.",
             ),
             Look("s"),
             Query("max by (monitor) (telltale_monitor_duration_seconds)", "{{monitor}}"),
+            width=8,
+        ),
+        lines(
+            "Rows without a series of their own",
+            About(
+                "Rows per second whose tenant or attributes are judged only together with others, as `other`, because"
+                " there are too many of them.",
+                "raise `most` of that entry of monitor.series or monitor.max_series, or split by fewer attributes.",
+            ),
+            Look("cps", decimals=2),
+            Query("sum by (model) (rate(telltale_monitor_rows_without_series_total[$__rate_interval]))", "{{model}}"),
+            width=8,
         ),
     ]
 

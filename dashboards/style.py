@@ -17,6 +17,7 @@ WARN = "orange"
 BAD = "red"
 UNKNOWN = "#808080"
 LIMIT = "dark-red"
+STALE = "#5A6E8C"
 
 QUANTILES = {"p50": "light-blue", "p95": "blue", "p99": "dark-blue"}
 TOKENS = {
@@ -26,8 +27,19 @@ TOKENS = {
     "cache_write_input": "super-light-purple",
     "reasoning_output": "light-yellow",
 }
-STATES = (("no data", UNKNOWN), ("ok", GOOD), ("suspect", WARN), ("alert", BAD))
-"""The states of a monitor, by the number that panels give them: 0 too few rows, 1 ok, 2 suspect, 3 alert."""
+STATES = {
+    "stale": ("stale", STALE),
+    "no_reference": ("no reference", "#707070"),
+    "not_enough_data": ("not enough data", UNKNOWN),
+    "gathering": ("gathering", "#A0A0A0"),
+    "ok": ("ok", GOOD),
+    "suspect": ("suspect", WARN),
+    "alert": ("alert", BAD),
+}
+"""What a monitor says of a series: the words and colour of each state, from least to most telling. Where nothing is
+judged it is grey, the lighter the sooner it will be; where nothing comes any more it is blue."""
+UNJUDGED = ("no_reference", "not_enough_data", "gathering")
+JUDGED = ("ok", "suspect", "alert")
 
 NO_TRAFFIC = "No traffic"
 
@@ -73,8 +85,13 @@ def values(named: Mapping[str, tuple[str, str]]) -> list[Json]:
 
 
 def state_words() -> list[Json]:
-    """The states of a monitor as words in their colours."""
-    return values({str(number): state for number, state in enumerate(STATES)})
+    """The states of a monitor as words in their colours, by their place in STATES."""
+    return values({str(number): state for number, state in enumerate(STATES.values())})
+
+
+def state_steps() -> Json:
+    """Their colours as thresholds."""
+    return thresholds(*((number or None, color) for number, (_, color) in enumerate(STATES.values())))
 
 
 def by_name(name: str, **properties: Any) -> Json:

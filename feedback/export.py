@@ -19,6 +19,9 @@ from telltale.records import Ticket
 from telltale.settings import Settings
 from telltale.store import Store, audit, feedback, open_existing, samples, scores, tickets
 
+# Windows before a ticket in which the change that led to it is looked for.
+FURTHEST = 120
+
 
 def main(
     settings: Settings, *, output: Path, format: Format = "kto", ticket: str | None = None, model: str | None = None
@@ -87,15 +90,15 @@ def _ticket(connection: Connection, name: str) -> Ticket:
 
 
 def _start(connection: Connection, ticket: Ticket, settings: Settings) -> float:
-    """When the change began: at the start of the first suspect window that led to the ticket."""
-    lookback = settings.monitor.window * (settings.monitor.persistence[1] + 1)
-    since = ticket.opened_at - lookback
-    suspect = [
-        score.window_start
-        for score in scores.load(connection, model=ticket.model, since=since)
-        if score.state in ("suspect", "alert") and score.window_end <= ticket.opened_at
-    ]
-    return min(suspect, default=since)
+    """When the change began: at the start of the first suspect window of those that led to the ticket."""
+    window, (_, last) = settings.monitor.window, settings.monitor.persistence
+    # Windows of little traffic are longer; the newest of each series still knows the first.
+    found = scores.load(
+        connection, model=ticket.model, version=ticket.version or None, since=ticket.opened_at - FURTHEST * window
+    )
+    newest = {(s.monitor, s.signal, s.direction, s.series): s for s in found if s.window_end <= ticket.opened_at}
+    begun = [s.window_start if s.since is None else s.since for s in newest.values() if s.state != "ok"]
+    return min(begun, default=ticket.opened_at - window * (last + 1))
 
 
 def _record(store: Store, spec: Spec, manifest: dict[str, Any]) -> None:

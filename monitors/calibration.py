@@ -1,31 +1,60 @@
-"""How much more the reference's own blocks differ than by chance: real traffic is never quite stationary."""
+"""How much the reference's own blocks differ beyond chance: real traffic is never quite stationary.
+
+Each feature has a factor of its own. One for all would let a single restless word blind the monitor to everything.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
 from monitors.monitor import Monitor
-from telltale.records import Rows, Window
-from telltale.settings import Monitor as MonitorSettings
+from monitors.permutation import MaxT
+from monitors.rows import Comparison, Side
+from telltale.records import Basis, Direction, Series
+
+BLOCKS = 4
+WHOLE = ""
+"""The name under which the factor of all features together is kept: no feature has it."""
 
 
-def inflation(kind: type[Monitor], rows: Rows, settings: MonitorSettings) -> float:
-    """The factor by which the threshold must grow so that no block of the reference would alarm; at least 1.
+def blocks(monitor: Monitor, whole: Side, basis: Basis, direction: Direction, least: int) -> list[Comparison]:
+    """Each block of the reference against its rest, in the order of time: shuffling would hide that traffic drifts."""
+    size = max(least, len(whole) // BLOCKS)
+    every = np.arange(len(whole))
+    found = []
+    for begin in range(0, len(whole) - size + 1, size):
+        is_inner = (every >= begin) & (every < begin + size)
+        if not is_inner.all():
+            inner, outer = (part(monitor, whole, np.flatnonzero(which)) for which in (is_inner, ~is_inner))
+            found.append(Comparison(Series("", ""), basis, direction, 0.0, 0.0, inner, outer))
+    return found
 
-    Blocks are in chronological order: shuffling would hide that traffic drifts by itself.
-    """
-    size = max(settings.min_rows, len(rows.texts) // 4)
-    # The rest of the reference may be smaller than a window.
-    monitor = kind.of(settings.model_copy(update={"min_rows": 1}))
-    worst = 1.0
-    for begin in range(0, len(rows.texts) - size + 1, size):
-        block = slice(begin, begin + size)
-        window = Window(
-            *("", "", "prompt", 0.0, 0.0),
-            texts=rows.texts[block],
-            groups=rows.groups[block],
-            reference_texts=rows.texts[:begin] + rows.texts[begin + size :],
-            reference_groups=rows.groups[:begin] + rows.groups[begin + size :],
-        )
-        for score in monitor.judge(window):
-            if score.effect and score.threshold:
-                worst = max(worst, score.effect / score.threshold)
+
+def part(monitor: Monitor, whole: Side, places: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Side:
+    """The rows of a side at these places."""
+    weights = whole.weights[places]
+    return Side(
+        tuple([whole.groups[place] for place in places]), weights / weights.mean(), monitor.part(whole.features, places)
+    )
+
+
+def factors(
+    comparisons: Iterable[Comparison], compare: Callable[[Comparison], tuple[Sequence[str], MaxT] | None]
+) -> Mapping[str, float]:
+    """By how much each feature exceeded the threshold in the worst block; those that never did are left out."""
+    worst: dict[str, float] = {}
+    for comparison in comparisons:
+        compared = compare(comparison)
+        if compared is None:
+            continue
+        names, found = compared
+        if not found.threshold:
+            continue
+        beyond = np.abs(found.z) / found.threshold
+        for place in map(int, np.flatnonzero(beyond > 1.0)):
+            worst[names[place]] = max(worst.get(names[place], 1.0), float(beyond[place]))
+        if found.whole > found.threshold:
+            worst[WHOLE] = max(worst.get(WHOLE, 1.0), found.whole / found.threshold)
     return worst

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from monitors.calibration import factors
 from monitors.judgement import score
-from monitors.monitor import Monitor
-from monitors.permutation import effect, max_t
+from monitors.monitor import Monitor, Terms
+from monitors.permutation import MaxT, Weighted, effect, max_t
+from monitors.rows import Comparison, Features, Rows
 from telltale.evidence.scores import DescriptorChange, DescriptorChanges, Finding
-from telltale.records import Direction, Score, Window
-from telltale.settings import Monitor as MonitorSettings
+from telltale.records import Basis, Direction, Score
 
 # Full-width marks end sentences in Chinese, Japanese and Korean.
 FULL_STOP, EXCLAMATION, QUESTION = "\u3002", "\uff01", "\uff1f"
@@ -26,6 +30,12 @@ REFUSAL = re.compile(
     r"(?i)\b(?:sorry|apologi[sz]e|cannot help|can't help|as an? (?:ai|language model)|not able to|unable to|not sure)\b"
     r"|죄송|할 수 없습니다|申し訳|抱歉"
 )
+# One of these is in every refusal, and found much sooner.
+MAYBE_REFUSAL = (
+    *("sorry", "apologi", "cannot help", "can't help", "as a ai", "as an ai", "as a language model"),
+    *("as an language model", "not able to", "unable to", "not sure", "죄송", "할 수 없습니다", "申し訳", "抱歉"),
+)
+ASCII_LETTERS, ASCII_DIGITS = (characters.encode() for characters in (string.ascii_letters, string.digits))
 
 NAMES = (
     *("characters", "words", "word_length", "sentences", "repetition", "letters", "digits", "latin"),
@@ -42,9 +52,10 @@ DESCRIPTORS_REPORTED = 6
 def describe(text: str) -> tuple[float, ...]:
     """The descriptors of one text, in the order of NAMES. Defined for every text, also the empty one."""
     words = text.split()
-    letters = [character for character in text if character.isalpha()]
     size = max(1, len(text))
     raw = text.encode("utf-8", "replace")
+    letters, digits, latin = _of_ascii(raw) if text.isascii() else _of_any(text)
+    lowered = text.lower()
     stripped = text.rstrip()
     return (
         float(len(text)),
@@ -52,15 +63,32 @@ def describe(text: str) -> tuple[float, ...]:
         sum(map(len, words)) / max(1, len(words)),
         float(sum(text.count(mark) for mark in ".!?" + FULL_STOP + EXCLAMATION + QUESTION)),
         len(zlib.compress(raw, 1)) / max(1, len(raw)),
-        len(letters) / size,
-        sum(character.isdigit() for character in text) / size,
-        sum("LATIN" in unicodedata.name(character, "") for character in letters[:200]) / max(1, len(letters[:200])),
+        letters / size,
+        digits / size,
+        latin,
         float(bool(stripped) and not stripped.endswith(ENDS)),
         float("?" in text or QUESTION in text),
         float("```" in text or "    def " in text),
         float("http://" in text or "https://" in text),
-        float(REFUSAL.search(text) is not None),
+        float(any(mark in lowered for mark in MAYBE_REFUSAL) and REFUSAL.search(text) is not None),
     )
+
+
+def _of_ascii(raw: bytes) -> tuple[int, int, float]:
+    """Letters, digits and the share of Latin ones among the letters."""
+    letters, digits = (len(raw) - len(raw.translate(None, kind)) for kind in (ASCII_LETTERS, ASCII_DIGITS))
+    return letters, digits, float(letters > 0)
+
+
+def _of_any(text: str) -> tuple[int, int, float]:
+    letters = [character for character in text if character.isalpha()]
+    first = letters[:200]
+    return len(letters), sum(map(str.isdigit, text)), sum(map(_is_latin, first)) / max(1, len(first))
+
+
+@cache
+def _is_latin(letter: str) -> bool:
+    return "LATIN" in unicodedata.name(letter, "")
 
 
 @dataclass(frozen=True)
@@ -69,43 +97,63 @@ class Descriptors(Monitor):
 
     name: ClassVar[str] = "descriptors"
     signals: ClassVar[tuple[str, ...]] = ("max_t",)
+    basis: ClassVar[Basis] = "calls"
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "how texts look: length, shape, script, repetition, truncation, refusals"
     effect: ClassVar[str] = "largest change of a descriptor's mean rank, in standard errors"
     evidence: ClassVar[type[Finding]] = DescriptorChanges
-    is_calibrated: ClassVar[bool] = True
 
-    min_rows: int
-    alpha: float
-    seed: int
+    terms: Terms
 
     @classmethod
-    def of(cls, settings: MonitorSettings) -> Self:
-        return cls(settings.min_rows, settings.alpha, settings.seed)
+    def of(cls, terms: Terms) -> Self:
+        return cls(terms)
 
-    def judge(self, window: Window) -> list[Score]:
+    def describe(self, rows: Rows, direction: Direction) -> Features:
+        """Rows by descriptors."""
+        described = [describe(text or "") for text in rows.texts[direction]]
+        return {"values": np.array(described).reshape(len(described), len(NAMES))}
+
+    def judge(self, comparison: Comparison) -> list[Score]:
         (signal,) = self.signals
-        rows = len(window.texts)
-        if min(rows, len(window.reference_texts)) < self.min_rows:
-            return [score(window, self.name, signal, rows)]
-        values = np.array([describe(text) for text in (*window.texts, *window.reference_texts)])
-        ranks = (rankdata(values, axis=0) - 0.5) / len(values)
-        groups = window.groups, window.reference_groups
-        found = max_t(ranks[:rows], ranks[rows:], *groups, alpha=self.alpha, seed=self.seed)
-        moves = ranks[:rows].mean(axis=0) - ranks[rows:].mean(axis=0)
-        threshold = found.threshold * window.calibration.get(self.name, 1.0)
+        now, before = (side.features["values"] for side in (comparison.current, comparison.reference))
+        ranks, found = self._compare(comparison)
+        weights = comparison.current.weights, comparison.reference.weights
+        moves = _mean(ranks[: len(now)], weights[0]) - _mean(ranks[len(now) :], weights[1])
         return [
             score(
-                window,
+                comparison,
                 self.name,
                 signal,
-                rows,
-                effect=effect(found, moves, FLOORS, threshold),
-                threshold=threshold,
+                len(now),
+                effect=effect(found, moves, FLOORS * self.terms.floor),
+                threshold=found.threshold,
                 p_value=found.p_value,
-                finding=DescriptorChanges(_changes(found.z, values[:rows].mean(axis=0), values[rows:].mean(axis=0))),
+                finding=DescriptorChanges(_changes(found.z, _mean(now, weights[0]), _mean(before, weights[1]))),
             )
         ]
+
+    def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
+        return factors(blocks, lambda block: (NAMES, self._compare(block)[1]))
+
+    def _compare(self, comparison: Comparison) -> tuple[NDArray[np.float64], MaxT]:
+        """The ranks of all values, those of the window first, and what changed."""
+        now, before = comparison.current, comparison.reference
+        values = np.vstack([now.features["values"], before.features["values"]])
+        ranks: NDArray[np.float64] = (rankdata(values, axis=0) - 0.5) / len(values)
+        found = max_t(
+            Weighted(ranks[: len(now)], now.groups, now.weights),
+            Weighted(ranks[len(now) :], before.groups, before.weights),
+            alpha=self.terms.alpha,
+            seed=self.terms.seed,
+            factors=np.array([comparison.factors.get(name, 1.0) for name in NAMES]),
+        )
+        return ranks, found
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = weights @ values / weights.sum()
+    return mean
 
 
 def _changes(

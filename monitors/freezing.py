@@ -1,26 +1,67 @@
-"""A reference: the first rows of a series, frozen, and what the monitors learn from them."""
+"""When a reference is made: by itself after a healthy span, or because a person named a period."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import inf, nextafter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from monitors import calibration, windows
-from monitors.monitor import Monitor
-from monitors.sources import Observation, Source
-from telltale.settings import Monitor as MonitorSettings
+from monitors import states, windows
+from monitors.states import Standing
+from telltale.records import Basis, Series
+from telltale.settings import Monitor as Settings
 from telltale.store.references import Reference
+from telltale.store.series_states import SeriesStatus
 
 
-def freeze(
-    model: str, source: Source, found: Sequence[Observation], monitors: Sequence[Monitor], settings: MonitorSettings,
-    now: float,
-) -> Reference | None:  # fmt: skip
-    """The reference that these observations give; None while they are too few."""
-    first = source.rows(found, len(found))
-    if len(first.ids) < source.reference_size:
-        return None
-    rows = windows.head(first, source.reference_size)
-    learned = {m.name: calibration.inflation(type(m), rows, settings) for m in monitors if m.is_calibrated}
-    # Windows begin at the end: the last row of the reference must not be in the first one too.
-    return Reference(model, source.direction, now, rows, nextafter(rows.times[-1], inf), learned)
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time that a reference may be made of."""
+
+    start: float
+    end: float
+
+
+def due(counts: Mapping[int, int], until: float, basis: Basis, settings: Settings) -> Span | Standing:
+    """The span of a series' first reference, or what it still lacks."""
+    what, needed = ("votes", settings.reference_votes) if basis == "votes" else ("rows", settings.reference_rows)
+    last = windows.number(until, settings.window)
+    came = [place for place in counts if counts[place]]
+    over = [place for place in came if place < last]
+    start = min(over, default=last) * settings.window
+    rows, seen = sum(counts[place] for place in over), until - start
+    if rows < needed or seen < settings.reference_span:
+        newest = (max(came) + 1) * settings.window if came else None
+        lacking = states.no_reference(rows, needed, what, seen, settings.reference_span)
+        return states.silent(rows, start, newest, what, until, settings.window) or lacking
+    # The shortest span that is long enough: what comes after it is judged.
+    total = 0
+    for place in sorted(over):
+        total += counts[place]
+        end = (place + 1) * settings.window
+        if total >= needed and end - start >= settings.reference_span:
+            return Span(start, end)
+    return Span(start, until)
+
+
+def acceptance(known: Iterable[SeriesStatus | None], span: Span, lasting: float) -> Standing | None:
+    """What a version that is compared with the one before it still lacks to become what is compared with.
+
+    It must be found unchanged for `lasting` seconds; one that differs a person must accept.
+    """
+    judged = [status for status in known if status is not None and status.judged_until is not None]
+    if any(status.state in ("alert", "suspect") for status in judged):
+        return Standing("no_reference", "it differs from the version before it: a person must accept it")
+    healthy = [status for status in judged if status.state == "ok"]
+    if not healthy or min(status.judged_until or 0.0 for status in healthy) < span.start + lasting:
+        return Standing("no_reference", "it is compared with the version before it")
+    return None
+
+
+def predecessor(current: Mapping[tuple[Series, Basis], Reference], series: Series, basis: Basis) -> Reference | None:
+    """What a version that has no reference of its own is compared with: the newest of another version of the same."""
+    others = [
+        reference
+        for (other, its_basis), reference in current.items()
+        if its_basis == basis and other._replace(version=series.version) == series
+    ]
+    return max(others, key=lambda reference: (reference.ends_at, reference.id or 0), default=None)

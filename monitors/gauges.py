@@ -1,35 +1,27 @@
-"""The newest scores as gauges, read from the store at each scrape: a restart shows the same, stale series vanish."""
+"""What the monitors say of each series as gauges, read from the store at each scrape: a restart shows the same."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from monitors import registry
-from telltale.metrics import gauge_family
-from telltale.records import Score, ScoreState
-from telltale.store import Store, StoreUnavailable, references, scores
-
-Labels = tuple[str, ...]
+from telltale.metrics import counter_family, gauge_family
+from telltale.records import Score, SeriesState
+from telltale.store import Store, StoreUnavailable, references, scores, series_states
+from telltale.store.references import Reference
+from telltale.store.series_states import SeriesStatus
 
 
 class Gauges(Collector):
-    """`waiting` are windows with too few rows yet, shown once a series had no judged window for `patience` seconds.
+    """`folded` tells how many rows had no series of their own, by model."""
 
-    A series without any news for `shown` seconds vanishes.
-    """
-
-    def __init__(
-        self, store: Store, clock: Callable[[], float], waiting: Mapping[Labels, Score], patience: float, shown: float
-    ) -> None:
+    def __init__(self, store: Store, folded: Callable[[], Mapping[str, int]]) -> None:
         self._store = store
-        self._clock = clock
-        self._waiting = waiting
-        self._patience = patience
-        self._shown = shown
+        self._folded = folded
 
     def describe(self) -> Iterable[Metric]:
         return []
@@ -37,74 +29,75 @@ class Gauges(Collector):
     def collect(self) -> Iterable[Metric]:
         try:
             with self._store.read() as connection:
-                found = scores.latest(connection, since=self._clock() - self._shown)
-                frozen = references.frozen(connection)
+                statuses = series_states.load(connection)
+                newest = scores.latest(connection)
+                frozen = references.current(connection)
         except StoreUnavailable:
             # Absent beats wrong: the run's own gauges show that something is wrong.
             return
-        newest = list(self._with_waiting(_newest(found)).values())
-        yield from _series(newest)
-        yield _references(frozen, {(score.direction, score.model) for score in newest})
+        yield _states(statuses)
+        yield from _scores(newest)
+        seen = {status.series for status in statuses}
+        yield _references(one for one in frozen if one.series in seen)
         yield from _own(newest)
-
-    def _with_waiting(self, newest: dict[Labels, Score]) -> dict[Labels, Score]:
-        for key, score in list(self._waiting.items()):
-            judged = newest.get(key)
-            if judged is None or judged.window_end < self._clock() - self._patience:
-                newest[key] = score
-        return newest
+        yield _rows_folded(self._folded())
 
 
-def _newest(found: Iterable[Score]) -> dict[Labels, Score]:
-    """One score per series: an old version's ends when a newer version's appears."""
-    newest: dict[Labels, Score] = {}
-    for score in sorted(found, key=lambda score: score.window_end):
-        newest[(score.monitor, score.signal, score.direction, score.model, score.tenant)] = score
-    return newest
+def _states(statuses: Iterable[SeriesStatus]) -> Metric:
+    family = gauge_family("telltale_monitor_state")
+    lanes = {monitor.name: monitor.lane for monitor in registry.MONITORS}
+    for status in statuses:
+        for state in get_args(SeriesState):
+            labels = [*_labels(status), lanes.get(status.monitor, "ops"), state]
+            family.add_metric(labels, float(status.state == state))
+    return family
 
 
-def _series(found: list[Score]) -> Iterable[Metric]:
+def _scores(newest: Iterable[Score]) -> Iterable[Metric]:
     numbers: dict[str, Callable[[Score], float | None]] = {
         "telltale_monitor_effect": lambda score: score.effect,
         "telltale_monitor_threshold": lambda score: score.threshold,
         "telltale_monitor_p_value": lambda score: score.p_value,
         "telltale_monitor_samples": lambda score: float(score.samples),
     }
+    shown = list(newest)
     for name, read in numbers.items():
         family = gauge_family(name)
-        for score in found:
+        for score in shown:
             value = read(score)
             if value is not None:
                 family.add_metric(_labels(score), value)
         yield family
-    states = gauge_family("telltale_monitor_state")
-    for score in found:
-        for state in get_args(ScoreState):
-            states.add_metric([*_labels(score), state], float(score.state == state))
-    yield states
 
 
-def _references(frozen: Iterable[tuple[str, str, float]], shown: set[tuple[str, str]]) -> Metric:
-    """When each shown series' reference was frozen; a model that is gone has none."""
+def _references(frozen: Iterable[Reference]) -> Metric:
+    """When each series' reference was frozen, of those that were seen lately: versions come and go."""
     family = gauge_family("telltale_monitor_reference_timestamp_seconds")
-    for model, direction, frozen_at in frozen:
-        if (direction, model) in shown:
-            family.add_metric([direction, model], frozen_at)
+    for reference in frozen:
+        if reference.frozen_at is not None:
+            family.add_metric([reference.basis, *reference.series], reference.frozen_at)
     return family
 
 
-def _own(found: Iterable[Score]) -> Iterable[Metric]:
-    """The monitors' own metrics, by model and version."""
+def _own(newest: Iterable[Score]) -> Iterable[Metric]:
+    """The monitors' own metrics, by series."""
     monitors = {monitor.name: monitor for monitor in registry.MONITORS}
     families: dict[str, GaugeMetricFamily] = {}
-    for score in found:
+    for score in newest:
         # A score may be from a monitor that no longer exists.
         monitor = monitors.get(score.monitor)
         for name, value in monitor.gauges(score).items() if monitor else ():
             family = families.setdefault(name, gauge_family(name))
-            family.add_metric([score.model, score.version], value)
+            family.add_metric([*score.series], value)
     return families.values()
 
 
-def _labels(score: Score) -> list[str]:
-    return [score.monitor, score.signal, score.direction, score.model, score.version, score.tenant]
+def _rows_folded(folded: Mapping[str, int]) -> CounterMetricFamily:
+    family = counter_family("telltale_monitor_rows_without_series_total")
+    for model, rows in folded.items():
+        family.add_metric([model], rows)
+    return family
+
+
+def _labels(one: SeriesStatus | Score) -> list[str]:
+    return [one.monitor, one.signal, one.direction, *one.series]

@@ -1,82 +1,91 @@
-"""One series: which of its windows is due, and its monitors' scores. Pure."""
+"""One window of a series: what every monitor makes of it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from monitors import windows
-from monitors.judgement import score
+from monitors import references
 from monitors.monitor import Monitor
 from monitors.persistence import derive_state
-from monitors.sources import Observation, Source
-from telltale.records import Rows, Score, Window
-from telltale.settings import Monitor as MonitorSettings
+from monitors.rows import Comparison, Rows, side
+from telltale.evidence.scores import Examples
+from telltale.records import Basis, Direction, Score, Series
 from telltale.store.references import Reference
 
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A window that is over, with its rows."""
-
-    start: float
-    end: float
-    rows: Rows
+EXAMPLES = 8
+# Of fewer groups too few permutations can be made to tell a change from chance.
+LEAST_GROUPS = 8
 
 
 @dataclass(slots=True)
 class Judgement:
-    """Scores of one window, and the errors of monitors that gave none, by name."""
+    """What one monitor makes of one window: scores, and why directions have none."""
 
     scores: list[Score] = field(default_factory=list)
-    failures: dict[str, Exception] = field(default_factory=dict)
-
-
-def next_start(earlier: Sequence[Score], reference: Reference, until: float) -> float:
-    """Where the next window begins: after the last judged one, else after the reference; a day back at most."""
-    judged = [score.window_end for score in earlier]
-    return max(max(judged, default=reference.end), until - windows.LONGEST)
-
-
-def first_due(
-    source: Source, found: Sequence[Observation], start: float, until: float, settings: MonitorSettings
-) -> Due | None:
-    """The shortest window from `start` with enough rows, else the longest there is; None when none is over."""
-    due = None
-    for end in windows.ends(start, until, settings.window):
-        part = [observed for observed in found if observed.at < end]
-        if len(part) < source.minimum and end < until:
-            continue
-        due = Due(start, end, source.rows(part, settings.max_rows))
-        if len(due.rows.ids) >= source.minimum:
-            break
-    return due
+    unjudged: dict[Direction, str] = field(default_factory=dict)
 
 
 def judge(
-    source: Source, due: Due, reference: Reference, monitors: Sequence[Monitor], earlier: Sequence[Score],
-    settings: MonitorSettings,
-) -> tuple[Window, Judgement]:  # fmt: skip
-    """Every monitor's judgement of the window; `earlier` are the series' judged scores, oldest first.
-
-    No monitor sees a window with too few rows: its state is always `insufficient_data`.
-    """
-    window = windows.compare(
-        reference.model, source.direction, due.start, due.end, due.rows, reference.rows, reference.calibration
-    )
-    rows, made = len(due.rows.ids), Judgement()
-    if rows < source.minimum:
-        made.scores = [score(window, m.name, signal, rows) for m in monitors for signal in m.signals]
-        return window, made
-    examples = source.examples(due.rows, reference.rows)
-    for monitor in monitors:
-        try:
-            single = monitor.judge(window)
-        except Exception as error:  # noqa: BLE001 - the other monitors still judge this window
-            made.failures[monitor.name] = error
+    monitor: Monitor, least: int, series: Series, basis: Basis, start: float, end: float, rows: Rows,
+    reference: Reference, season: str, earlier: Sequence[Score], persistence: tuple[int, int],
+) -> Judgement:  # fmt: skip
+    """A monitor's judgement of a window; `earlier` are its scores of the series, oldest first."""
+    made = Judgement()
+    for direction in monitor.directions:
+        found = _compare(monitor, least, series, basis, direction, start, end, rows, reference, season)
+        if isinstance(found, str):
+            made.unjudged[direction] = found
             continue
-        for found in single:
-            details = replace(found.details, examples=examples, reference_id=reference.id)
-            same = [e for e in earlier if (e.monitor, e.signal) == (found.monitor, found.signal)]
-            made.scores.append(derive_state(replace(found, details=details), same, *settings.persistence))
-    return window, made
+        comparison, examples = found
+        single = monitor.judge(comparison)
+        if not single:
+            made.unjudged[direction] = "nothing in the rows can be compared"
+        for score in single:
+            details = replace(score.details, examples=examples, reference_id=reference.id)
+            same = [one for one in earlier if _goes_on(one, score, reference)]
+            made.scores.append(derive_state(replace(score, details=details), same, *persistence))
+    return made
+
+
+def _goes_on(earlier: Score, score: Score, reference: Reference) -> bool:
+    """Whether an earlier score counts with this one: what differed from another reference says nothing of this one."""
+    of_signal = (earlier.signal, earlier.direction) == (score.signal, score.direction)
+    return of_signal and earlier.details.reference_id == reference.id
+
+
+def _compare(
+    monitor: Monitor, least: int, series: Series, basis: Basis, direction: Direction, start: float, end: float,
+    rows: Rows, reference: Reference, season: str,
+) -> tuple[Comparison, Examples] | str:  # fmt: skip
+    """The two sides, or why they cannot be compared."""
+    judged = rows.judged(direction)
+    what = "votes" if basis == "votes" else f"{direction}s"
+    if len(judged) < least:
+        return f"{len(judged)} {what} in {len(rows)} rows, {least} needed"
+    needed = min(LEAST_GROUPS, least)
+    if (groups := len(set(judged.groups))) < needed:
+        return f"{len(judged)} {what} of {groups} conversations or users, {needed} needed"
+    known = references.learned(reference, monitor, direction)
+    if known is None:
+        return "the reference does not know this monitor"
+    if len(known.side) < least:
+        return f"the reference has {len(known.side)} {what}, {least} needed"
+    known = references.in_season(known, monitor, start, end, season, least)
+    comparison = Comparison(
+        series,
+        basis,
+        direction,
+        start,
+        end,
+        side(judged, monitor.describe(judged, direction)),
+        known.side,
+        known.factors,
+    )
+    return comparison, _examples(judged, known)
+
+
+def _examples(judged: Rows, known: references.Learned) -> Examples:
+    negative = [sample for sample, vote in zip(judged.ids, judged.votes, strict=True) if vote] if judged.votes else []
+    current = judged.ids if judged.texts else tuple(negative)
+    return Examples(current[:EXAMPLES], known.examples)

@@ -2,42 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Protocol, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from monitors.rows import Comparison, Features, Rows
 from telltale.evidence.scores import Finding
-from telltale.records import Direction, Score, Window
-from telltale.settings import Monitor as MonitorSettings
+from telltale.records import Basis, Direction, Score
+
+Lane = Literal["retrain", "ops"]
+"""Whose affair an alert is: that of the people who train models, or of those who run services."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a monitor judges a series: from `least` rows on, with `alpha` false alarms a window.
+
+    `floor` scales how much a feature must move to matter: 1 is the monitor's own floor. `seed` makes draws repeatable.
+    """
+
+    least: int
+    alpha: float
+    floor: float = 1.0
+    seed: int = 0
 
 
 class Monitor(Protocol):
-    """One question, asked of every window of the directions it names.
+    """One question, asked of every window of a series, for each of the directions that it names.
 
-    A monitor is pure: it uses only the window and its own fields. It reports what it found as one of the kinds of
-    evidence in `telltale.evidence.scores`, which can show themselves.
+    A monitor is pure: it uses only what it is given. It describes rows, those of the reference once and for all, and
+    judges two sides by what it wrote of them. What it found is one of the kinds of evidence in
+    `telltale.evidence.scores`, which can show themselves.
     """
 
     name: ClassVar[str]
     """Published: the label `monitor` of its series."""
     signals: ClassVar[tuple[str, ...]]
     """What it measures: one score each for every window, and the label `signal`."""
+    basis: ClassVar[Basis]
+    """What its rows are."""
     directions: ClassVar[tuple[Direction, ...]]
-    """The rows it needs: prompts, responses (at least `monitor.min_rows`) or feedback (`monitor.min_votes`)."""
+    """What of the rows it judges, each by itself."""
+    lane: ClassVar[Lane] = "retrain"
     finds: ClassVar[str]
     effect: ClassVar[str]
     """What `Score.effect` and `threshold` measure, with the unit."""
     evidence: ClassVar[type[Finding]]
-    is_calibrated: ClassVar[bool] = False
-    """Whether its threshold is raised by how much the reference's own blocks differ (`Window.calibration`)."""
+    needs_conversations: ClassVar[bool] = False
+    """Whether it reads whole conversations, which are loaded only then."""
 
     @classmethod
-    def of(cls, settings: MonitorSettings) -> Self:
-        """The monitor as the settings want it."""
+    def of(cls, terms: Terms) -> Self:
+        """The monitor on these terms."""
         ...
 
-    def judge(self, window: Window) -> list[Score]:
-        """One score a signal, of this window by itself: `insufficient_data`, `ok` or `suspect`."""
+    def describe(self, rows: Rows, direction: Direction) -> Features:
+        """What it compares of these rows."""
         ...
+
+    def part(self, features: Features, places: NDArray[np.intp]) -> Features:
+        """What it would have written of the rows at these places alone."""
+        return {name: array[places] for name, array in features.items()}
+
+    def judge(self, comparison: Comparison) -> list[Score]:
+        """One score a signal of this window by itself, `ok` or `suspect`; none where nothing can be compared."""
+        ...
+
+    def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
+        """By how much features differ beyond chance between blocks of a reference and its rest; see Comparison."""
+        return {}
 
     @classmethod
     def gauges(cls, score: Score) -> Mapping[str, float]:

@@ -7,23 +7,30 @@ from dataclasses import replace
 
 from monitors.judgement import is_hit
 from telltale.evidence.scores import Persistence
-from telltale.records import Score, ScoreState
+from telltale.records import Judged, Score
 
 
 def derive_state(score: Score, earlier: Sequence[Score], need: int, last: int) -> Score:
-    """The score with its state over time; `earlier` are the series' scores, oldest first."""
-    if score.state == "insufficient_data":
-        return score
-    judged = [found for found in earlier if found.state != "insufficient_data"]
-    recent = [*map(is_hit, judged), is_hit(score)][-last:]
+    """The score with its state over time; `earlier` are the series' scores of that signal, oldest first."""
+    windows = [*earlier, score][-last:]
+    recent = [*map(is_hit, windows)]
     hits = sum(recent)
-    was_alert = bool(judged) and judged[-1].state == "alert"
-    state: ScoreState = "alert" if hits >= need or (was_alert and hits) else "suspect" if is_hit(score) else "ok"
+    was_alert = bool(earlier) and earlier[-1].state == "alert"
+    state: Judged = "alert" if hits >= need or (was_alert and hits) else "suspect" if is_hit(score) else "ok"
     persistence = Persistence(hits, len(recent), need, alert_before=was_alert)
-    return replace(score, state=state, details=replace(score.details, persistence=persistence))
+    since = _since(windows, recent) if state != "ok" else None
+    return replace(score, state=state, since=since, details=replace(score.details, persistence=persistence))
 
 
 def begins_alert(score: Score) -> bool:
     """Whether the series turned to alert with this window."""
     persistence = score.details.persistence
     return score.state == "alert" and not (persistence and persistence.alert_before)
+
+
+def _since(windows: Sequence[Score], hits: Sequence[bool]) -> float | None:
+    """The start of the first window that showed the change; those before it are out of sight, but it knows them."""
+    first = next((window for window, hit in zip(windows, hits, strict=True) if hit), None)
+    if first is None:
+        return None
+    return first.window_start if first.since is None else min(first.since, first.window_start)

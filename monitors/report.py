@@ -13,21 +13,28 @@ import sys
 import tempfile
 import threading
 import time
+from typing import NamedTuple
 
 from telltale.launch import bound
-from telltale.records import Window
 
 MOST_ROWS = 2000
 TIMEOUT_S = 120.0
+
+
+class Texts(NamedTuple):
+    """The texts of a window and of what it is compared with."""
+
+    current: tuple[str, ...]
+    reference: tuple[str, ...]
 
 
 class NoReport(Exception):
     """The report could not be made; the message gives the reason."""
 
 
-def make(window: Window, stop: threading.Event) -> bytes:
+def make(texts: Texts, stop: threading.Event) -> bytes:
     """The report of a window's texts against its reference. Raises NoReport, also once `stop` is set."""
-    sides = {"current": window.texts[:MOST_ROWS], "reference": window.reference_texts[:MOST_ROWS]}
+    sides = {"current": texts.current[:MOST_ROWS], "reference": texts.reference[:MOST_ROWS]}
     with tempfile.TemporaryFile() as request, tempfile.TemporaryFile() as html:
         request.write(json.dumps(sides).encode())
         request.seek(0)

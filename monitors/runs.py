@@ -1,138 +1,310 @@
-"""One run over the store: each series of each model gets its reference, then judges its windows that are over."""
+"""One run over the store: each series gets its reference, then each monitor judges its windows that are over.
+
+Here are the store and the order; what is decided is decided by pure modules. No monitor is known by name.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from monitors import freezing, judging, registry, windows
+from monitors import freezing, judging, registry, states, terms, windows
+from monitors import references as making
+from monitors.activity import Activity
 from monitors.monitor import Monitor
 from monitors.persistence import begins_alert
+from monitors.reading import Reader
+from monitors.report import Texts
 from monitors.reports import Report, Reports
-from monitors.sources import Source, sources
-from telltale.records import Score, Window
-from telltale.settings import Monitor as MonitorSettings
-from telltale.store import Store, StoreUnavailable, references, samples, scores
+from monitors.rows import Rows
+from monitors.states import Key, Standing
+from monitors.windows import Window
+from telltale.records import Basis, Series
+from telltale.settings import Monitor as Settings
+from telltale.store import Store, StoreUnavailable, references, scores, series_states
 from telltale.store.references import Reference
+from telltale.store.series_states import SeriesStatus
 
 log = logging.getLogger(__name__)
 
 # Windows of one series that one run catches up on; the next run goes on from there.
 MOST_AT_ONCE = 20
+# Votes that a reference is made of, at most.
+MOST_VOTES = 100_000
+MONTH_S = 30 * 86400.0
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one run knows."""
+
+    now: float
+    until: float
+    known: dict[Key, SeriesStatus]
+    current: dict[tuple[Series, Basis], Reference]
+    found: list[SeriesStatus] = field(default_factory=list)
+    scores: int = 0
 
 
 class Runs:
-    """Judges every model that has samples. Judging is pure and lives elsewhere; here are the store and the order.
+    """Judges every series. Of the last run, `failed` names the monitors that failed, `seconds` is what each took."""
 
-    `waiting` holds the scores of windows with too few rows yet, by series; `failed` names the monitors that failed in
-    the last run.
-    """
-
-    def __init__(self, store: Store, settings: MonitorSettings, report: Report) -> None:
+    def __init__(self, store: Store, settings: Settings, report: Report, retention: float = MONTH_S) -> None:
         self._store = store
         self._settings = settings
+        self._retention = retention
         self._reports = Reports(store, report)
-        made = [kind.of(settings) for kind in registry.MONITORS]
-        self._series = [
-            (source, [monitor for monitor in made if source.direction in monitor.directions])
-            for source in sources(settings)
-        ]
-        self.waiting: dict[tuple[str, ...], Score] = {}
+        self._terms = terms.of(registry.MONITORS, settings)
+        self._monitors = [kind.of(own) for kind, own in self._terms.items()]
+        self._least = {monitor.name: self._terms[type(monitor)].least for monitor in self._monitors}
+        self._step = {monitor.name: terms.own(type(monitor), settings).windows for monitor in self._monitors}
+        self._activity: Activity | None = None
         self.failed: set[str] = set()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    @property
+    def folded(self) -> Counter[str]:
+        """Rows of series that have none of their own, by model."""
+        return self._activity.table.folded if self._activity else Counter()
 
     def run(self, now: float) -> int:
         """Judge all windows that are over. Returns how many scores are new.
 
-        A failing series does not stop the others; `failed` then names its monitors. Raises StoreUnavailable.
+        A failing monitor or series does not stop the others. Raises StoreUnavailable.
         """
         self.failed.clear()
+        self.seconds.clear()
+        until = windows.last_end(now, self._settings.window)
         with self._store.read() as connection:
-            models = samples.models(connection, since=now - windows.LONGEST)
-        return sum(
-            self._catch_up(model, source, monitors, now)
-            for model in models
-            for source, monitors in self._series
-            if monitors
-        )
+            known = {states.key_of(status): status for status in series_states.load(connection)}
+            activity = self._activity or self._begin(known.values(), now)
+            activity.read(connection, now)
+            current = {(one.series, one.basis): one for one in references.current(connection)}
+            asked = references.asked(connection)
+        self._activity = activity
+        run = _Run(now, until, known, current)
+        for reference in asked:
+            self._make_asked(activity, reference, run)
+        for series in activity.table:
+            for basis in ("calls", "votes"):
+                self._guarded(activity, series, basis, run)
+        activity.forget(now, self._retention)
+        changed = [status for status in run.found if states.changed(known, status)]
+        if changed:
+            self._store.write(lambda c: series_states.save(c, changed))
+        return run.scores
 
     def close(self, *, finish: bool = False) -> None:
         """Wait for the current report; queued ones are made if `finish`, else dropped."""
         self._reports.close(finish=finish)
 
-    def _catch_up(self, model: str, source: Source, monitors: Sequence[Monitor], now: float) -> int:
-        """Judge window after window until none is due."""
-        total = 0
+    def _begin(self, known: Iterable[SeriesStatus], now: float) -> Activity:
+        """Counts from where the monitors are, and as far back as a reference needs."""
+        judged = [one.judged_until for one in known if one.judged_until is not None and one.state != "stale"]
+        since = min([now - 2 * self._settings.reference_span - 86400.0, *judged])
+        settings = self._settings
+        return Activity(settings.series, settings.max_series, settings.window, max(since, now - self._retention))
+
+    def _guarded(self, activity: Activity, series: Series, basis: Basis, run: _Run) -> None:
+        monitors = [monitor for monitor in self._monitors if monitor.basis == basis]
         try:
-            for _ in range(MOST_AT_ONCE):
-                new = self._judge_next(model, source, monitors, now)
-                total += new
-                if not new:
-                    break
+            self._catch_up(activity, series, basis, monitors, run)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one broken series must not blind the others
-            self._fail([monitor.name for monitor in monitors], model, error)
-        return total
+            self._fail([monitor.name for monitor in monitors], series, error)
 
-    def _judge_next(self, model: str, source: Source, monitors: Sequence[Monitor], now: float) -> int:
-        """Judge the next window that is over, or freeze the reference. Returns how many scores are new."""
-        until = windows.last_end(now, self._settings.window)
-        with self._store.read() as connection:
-            reference = references.current(connection, model, source.direction)
-            if reference is None:
-                found = source.first(connection, model, until)
-            else:
-                earlier = self._earlier(connection, model, source, monitors, now)
-                start = judging.next_start(earlier, reference, until)
-                found = source.read(connection, model, start, until)
+    def _catch_up(
+        self, activity: Activity, series: Series, basis: Basis, monitors: Sequence[Monitor], run: _Run
+    ) -> None:
+        """Freeze the series' reference if it is time, then judge window after window until none is due."""
+        counts = activity.counts(basis, series)
+        reference, standing = run.current.get((series, basis)), None
         if reference is None:
-            self._freeze(freezing.freeze(model, source, found, monitors, self._settings, now))
-            return 0
-        due = judging.first_due(source, found, start, until, self._settings)
-        if due is None:
-            return 0
-        window, made = judging.judge(source, due, reference, monitors, earlier, self._settings)
-        for name, error in made.failures.items():
-            self._fail([name], model, error)
-        return self._keep(made.scores, window)
-
-    def _freeze(self, reference: Reference | None) -> None:
+            standing = self._freeze(activity, series, basis, monitors, run)
+            reference = run.current.get((series, basis)) or freezing.predecessor(run.current, series, basis)
         if reference is None:
+            for key in self._keys(monitors, series):
+                self._wait(key, standing or Standing("no_reference", ""), 0, run)
             return
-        self._store.write(lambda c: references.freeze(c, reference))
-        log.info("reference frozen: %s of %s, %d rows", reference.direction, reference.model, len(reference.rows.ids))
+        first = min(counts, default=windows.number(run.until, self._settings.window)) * self._settings.window
+        begin = reference.ends_at if (series, basis) in run.current else first
+        working = list(monitors)
+        for _ in range(MOST_AT_ONCE):
+            nexts = {
+                monitor: windows.following(
+                    counts, self._start(monitor, series, begin, run), run.until, self._settings.window,
+                    self._least[monitor.name], self._step[monitor.name],
+                )
+                for monitor in working
+            }  # fmt: skip
+            due = {monitor: window for monitor, window in nexts.items() if window.is_over}
+            if not due:
+                break
+            window = min(due.values())
+            together = [monitor for monitor in due if due[monitor] == window]
+            failed = self._judge(activity, series, basis, window, together, reference, run)
+            # It goes on from this window at the next run.
+            working = [monitor for monitor in working if monitor not in failed]
+        for monitor, window in nexts.items():
+            if not window.is_over:
+                self._gather(monitor, series, basis, window, counts, run)
 
-    def _earlier(
-        self, connection: Connection, model: str, source: Source, monitors: Sequence[Monitor], now: float
-    ) -> list[Score]:
-        """As many scores as persistence looks back on, of all monitors of the direction, oldest first."""
-        limit = 4 * sum(len(monitor.signals) for monitor in monitors) * self._settings.persistence[1]
-        since = now - 7 * windows.LONGEST
-        return scores.recent(connection, model=model, direction=source.direction, since=since, limit=limit)
+    def _start(self, monitor: Monitor, series: Series, begin: float, run: _Run) -> float:
+        """Where the monitor's next window begins: after the last one that it is done with."""
+        done = [status.judged_until for key in states.keys(monitor, series) if (status := run.known.get(key))]
+        return max(begin, *(until for until in done if until is not None), begin)
 
-    def _keep(self, judged: Sequence[Score], window: Window) -> int:
-        """Store scores. A window with too few rows is not over: its rows wait for more, and `waiting` says so."""
-        enough = [score for score in judged if score.state != "insufficient_data"]
-        for score in judged:
-            key = (score.monitor, score.signal, score.direction, score.model, score.tenant)
-            if score.state == "insufficient_data":
-                self.waiting[key] = score
-            else:
-                self.waiting.pop(key, None)
-        if not enough:
-            return 0
-        new = self._store.write(lambda c: scores.save(c, enough))
-        if new and window.texts and any(map(begins_alert, enough)):
-            self._reports.request(window)
-        return new
+    def _judge(
+        self, activity: Activity, series: Series, basis: Basis, window: Window, monitors: Sequence[Monitor],
+        reference: Reference, run: _Run,
+    ) -> list[Monitor]:  # fmt: skip
+        """Judge a window and store what came of it. Returns the monitors that failed."""
+        settings = self._settings
+        whole = any(monitor.needs_conversations for monitor in monitors)
+        with self._store.read() as connection:
+            reader = Reader(connection, activity, settings.seed)
+            rows = reader.rows(basis, series, window.start, window.end, settings.max_rows, whole)
+            reference = self._known_to(connection, reference, monitors)
+            earlier = {m: scores.recent(connection, m.name, series, self._looked_back(m)) for m in monitors}
+        made: dict[Monitor, judging.Judgement] = {}
+        for monitor in monitors:
+            began = time.process_time()
+            try:
+                made[monitor] = judging.judge(
+                    monitor, self._least[monitor.name], series, basis, window.start, window.end, rows, reference,
+                    settings.season, earlier[monitor], settings.persistence,
+                )  # fmt: skip
+            except Exception as error:  # noqa: BLE001 - the other monitors still judge this window
+                self._fail([monitor.name], series, error)
+            self.seconds[monitor.name] += time.process_time() - began
+        self._keep(series, basis, window, rows, reference, made, run)
+        return [monitor for monitor in monitors if monitor not in made]
 
-    def _fail(self, names: Sequence[str], model: str, error: Exception) -> None:
+    def _keep(
+        self, series: Series, basis: Basis, window: Window, rows: Rows, reference: Reference,
+        made: dict[Monitor, judging.Judgement], run: _Run,
+    ) -> None:  # fmt: skip
+        """Store what was judged, and how far: together, so that no window is judged twice or never."""
+        judged = [score for judgement in made.values() for score in judgement.scores]
+        found: list[SeriesStatus] = []
+
+        def write(connection: Connection) -> None:
+            found.clear()
+            for score, score_id in zip(judged, scores.save(connection, judged), strict=True):
+                key = score.monitor, score.signal, score.direction, series
+                found.append(states.judged(key, score, score_id, run.known.get(key), run.now))
+            for monitor, judgement in made.items():
+                found.extend(
+                    states.passed(key, judgement.unjudged[key[2]], window, run.known.get(key), run.now)
+                    for key in states.keys(monitor, series)
+                    if key[2] in judgement.unjudged
+                )
+            series_states.save(connection, found)
+
+        self._store.write(write)
+        run.known |= {states.key_of(status): status for status in found}
+        run.scores += len(judged)
+        begun = {score.direction for score in judged if begins_alert(score)}
+        for direction in sorted(begun & rows.texts.keys()):
+            before = making.rows(reference).texts.get(direction, ())
+            told = Texts(*(tuple([text for text in side if text]) for side in (rows.texts[direction], before)))
+            own = [one.score_id for one in found if one.direction == direction and one.score_id is not None]
+            self._reports.request(told, own, window.end)
+
+    def _known_to(self, connection: Connection, reference: Reference, monitors: Sequence[Monitor]) -> Reference:
+        """The reference with its content, described by monitors that are newer than it too."""
+        if reference.id is None:
+            return reference
+        found = references.load(connection, reference.id)
+        if all(making.learned(found, m, direction) is not None for m in monitors for direction in m.directions):
+            return found
+        everything = [monitor for monitor in self._monitors if monitor.basis == found.basis]
+        return making.with_monitor(found, everything, self._settings.min_rows)
+
+    def _freeze(
+        self, activity: Activity, series: Series, basis: Basis, monitors: Sequence[Monitor], run: _Run
+    ) -> Standing | None:
+        """Freeze a series' own reference once it has been healthy for long enough; else what it lacks."""
+        settings = self._settings
+        span = freezing.due(activity.counts(basis, series), run.until, basis, settings)
+        if isinstance(span, Standing):
+            return span
+        if freezing.predecessor(run.current, series, basis) is not None:
+            known = [run.known.get(key) for key in self._keys(monitors, series)]
+            lacking = freezing.acceptance(known, span, settings.persistence[1] * settings.window)
+            if lacking is not None:
+                return lacking
+        needed = settings.reference_votes if basis == "votes" else settings.reference_rows
+        asked = Reference(*series, basis, span.start, span.end, "telltale", "the first healthy span")
+        lacking_rows = self._make(activity, asked, needed, run)
+        return Standing("no_reference", lacking_rows) if lacking_rows else None
+
+    def _make_asked(self, activity: Activity, asked: Reference, run: _Run) -> None:
+        """What cannot be made is refused, so that it is not tried for ever."""
+        least = self._settings.min_votes if asked.basis == "votes" else self._settings.min_rows
+        try:
+            why = self._make(activity, asked, least, run)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one broken request must not blind the monitors
+            self._fail([], asked.series, error)
+            why = f"it could not be made: {type(error).__name__}; the monitors' log says where"
+        if why:
+            self._store.write(lambda c: references.refuse(c, asked, why, run.now))
+
+    def _make(self, activity: Activity, asked: Reference, needed: int, run: _Run) -> str:
+        """Make a reference of the rows of its span. Returns why it cannot be made, else nothing."""
+        settings, basis = self._settings, asked.basis
+        most, what = (MOST_VOTES, "votes") if basis == "votes" else (settings.reference_rows, "rows")
+        with self._store.read() as connection:
+            reader = Reader(connection, activity, settings.seed)
+            rows = reader.rows(basis, asked.series, asked.begins_at, asked.ends_at, most)
+        if len(rows) < needed:
+            return f"{len(rows)} {what} in that time, {needed} needed"
+        made = making.freeze(
+            asked.series, basis, rows, asked.begins_at, asked.ends_at, run.now,
+            monitors=self._monitors, least=settings.min_rows, made_by=asked.made_by, why=asked.why, id=asked.id,
+        )  # fmt: skip
+        if made.rows < min(needed, settings.min_rows):
+            return f"{made.rows} of {len(rows)} {what} are left without bursts of one prompt, {needed} needed"
+        frozen = self._store.write(lambda c: references.freeze(c, made))
+        run.current[asked.series, basis] = frozen
+        log.info("reference frozen: %s of %s, %d rows", basis, " ".join(filter(None, asked.series)), frozen.rows)
+        return ""
+
+    def _gather(
+        self, monitor: Monitor, series: Series, basis: Basis, window: Window, counts: Counter[int], run: _Run
+    ) -> None:
+        length = self._settings.window
+        last = (max(counts) + 1) * length if counts else None
+        what = "votes" if basis == "votes" else "rows"
+        standing = states.gathering(window, self._least[monitor.name], what, last, run.now, length, self._retention)
+        for key in states.keys(monitor, series):
+            self._wait(key, standing, window.rows, run)
+
+    def _wait(self, key: Key, standing: Standing, rows: int, run: _Run) -> None:
+        status = states.waiting(key, standing, rows, run.known.get(key), run.now, self._settings.window)
+        if status is not None:
+            run.found.append(status)
+
+    def _keys(self, monitors: Iterable[Monitor], series: Series) -> list[Key]:
+        return [key for monitor in monitors for key in states.keys(monitor, series)]
+
+    def _looked_back(self, monitor: Monitor) -> int:
+        return self._settings.persistence[1] * len(monitor.signals) * len(monitor.directions)
+
+    def _fail(self, names: Sequence[str], series: Series, error: Exception) -> None:
         # Neither the message nor the values: they may contain user content.
         line = error.__traceback__
         while line and line.tb_next:
             line = line.tb_next
         where = f"{line.tb_frame.f_code.co_filename}:{line.tb_lineno}" if line else "?"
-        log.error("%s of %s failed: %s at %s", ", ".join(names), model, type(error).__name__, where)
+        what = ", ".join(names) or "a reference"
+        log.error("%s of %s failed: %s at %s", what, series.model, type(error).__name__, where)
         self.failed.update(names)

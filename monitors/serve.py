@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -14,18 +14,12 @@ from monitors.gauges import Gauges
 from monitors.runs import Runs
 from telltale import exits
 from telltale.metrics import Metrics
-from telltale.records import Window
 from telltale.serving import asgi, pages
 from telltale.serving.listen import listen, on_stop
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, open_configured
 
 log = logging.getLogger(__name__)
-
-# A series without news for this many windows is gone.
-SHOWN_WINDOWS = 12
-PATIENCE_WINDOWS = 3
-PRUNE_EVERY_S = 3600.0
 
 
 def serve(settings: Settings) -> int:
@@ -46,7 +40,7 @@ def serve(settings: Settings) -> int:
 def judge_once(settings: Settings) -> int:
     """Judge what is due and make its evidence. Returns an exit code: FAILED when a monitor failed."""
     store = open_configured(settings)
-    runs = Runs(store, settings.monitor, lambda window: _report(window, threading.Event()))
+    runs = Runs(store, settings.monitor, lambda texts: _report(texts, threading.Event()), settings.store.retention)
     try:
         runs.run(time.time())
     finally:
@@ -56,9 +50,8 @@ def judge_once(settings: Settings) -> int:
 
 
 def _schedule(settings: Settings, store: Store, metrics: Metrics, stop: threading.Event) -> None:
-    runs = Runs(store, settings.monitor, lambda window: _report(window, stop))
-    window = settings.monitor.window
-    metrics.registry.register(Gauges(store, time.time, runs.waiting, PATIENCE_WINDOWS * window, SHOWN_WINDOWS * window))
+    runs = Runs(store, settings.monitor, lambda texts: _report(texts, stop), settings.store.retention)
+    metrics.registry.register(Gauges(store, lambda: runs.folded))
     health = _Health(metrics, settings.monitor.interval)
     while not stop.is_set():
         began = time.monotonic()
@@ -73,7 +66,7 @@ def _schedule(settings: Settings, store: Store, metrics: Metrics, stop: threadin
         else:
             if new:
                 log.info("%d scores", new)
-            health.done(time.monotonic() - began, time.time(), runs.failed)
+            health.done(runs.seconds, time.time(), runs.failed)
         stop.wait(max(0.1, settings.monitor.interval - (time.monotonic() - began)))
     runs.close()
 
@@ -90,12 +83,13 @@ class _Health:
     def failed(self) -> None:
         _set(self._success, 0)
 
-    def done(self, seconds: float, now: float, failed: Collection[str]) -> None:
+    def done(self, seconds: Mapping[str, float], now: float, failed: Collection[str]) -> None:
+        """After a run in which each monitor took so many seconds."""
         for name in registry.names():
             self._success.labels(name).set(name not in failed)
+            self._duration.labels(name).set(seconds.get(name, 0.0))
             if name not in failed:
                 self._last.labels(name).set(now)
-        _set(self._duration, seconds)
 
 
 def _set(gauge: Gauge, value: float) -> None:
@@ -103,9 +97,9 @@ def _set(gauge: Gauge, value: float) -> None:
         gauge.labels(name).set(value)
 
 
-def _report(window: Window, stop: threading.Event) -> bytes | None:
+def _report(texts: report.Texts, stop: threading.Event) -> bytes | None:
     try:
-        return report.make(window, stop)
+        return report.make(texts, stop)
     except (report.NoReport, OSError) as error:
         log.warning("no Evidently report: %s", error)
         return None

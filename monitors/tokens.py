@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
+from monitors.calibration import WHOLE, factors
 from monitors.judgement import score
-from monitors.monitor import Monitor
-from monitors.permutation import Matrix, effect, max_t
+from monitors.monitor import Monitor, Terms
+from monitors.permutation import Matrix, MaxT, Weighted, effect, max_t
+from monitors.rows import Comparison, Features, Rows
 from telltale.evidence.scores import Finding, WordChange, WordChanges
-from telltale.records import Direction, Score, Window
-from telltale.settings import Monitor as MonitorSettings
+from telltale.records import Basis, Direction, Score
 
 # Runs of letters or digits of any script; CJK without spaces falls into single characters.
-WORD = r"(?u)[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+"
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
 MIN_DOCUMENTS = 5
 MAX_WORDS = 5000
 # A word must move by this share of the texts to matter, however many texts there are.
@@ -32,65 +35,113 @@ class Tokens(Monitor):
 
     name: ClassVar[str] = "tokens"
     signals: ClassVar[tuple[str, ...]] = ("max_t",)
+    basis: ClassVar[Basis] = "calls"
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "words that come or go: new topics, campaigns, another vocabulary"
     effect: ClassVar[str] = "largest change of a word's share, or all words' together, in standard errors"
     evidence: ClassVar[type[Finding]] = WordChanges
-    is_calibrated: ClassVar[bool] = True
 
-    min_rows: int
-    alpha: float
-    seed: int
+    terms: Terms
 
     @classmethod
-    def of(cls, settings: MonitorSettings) -> Self:
-        return cls(settings.min_rows, settings.alpha, settings.seed)
+    def of(cls, terms: Terms) -> Self:
+        return cls(terms)
 
-    def judge(self, window: Window) -> list[Score]:
+    def describe(self, rows: Rows, direction: Direction) -> Features:
+        """Which words each text has: `words` in their order, and the rows of a sparse matrix over them (CSR)."""
+        vectoriser = CountVectorizer(analyzer=_words, dtype=np.float64)
+        try:
+            found = vectoriser.fit_transform([text or "" for text in rows.texts[direction]]).tocsr()
+        except ValueError:
+            # No text has any word.
+            return {"words": np.array([], dtype=str), "starts": np.zeros(len(rows) + 1, np.int32), "places": _NOTHING}
+        words = np.asarray(vectoriser.get_feature_names_out(), dtype=str)
+        return {"words": words, "starts": found.indptr.astype(np.int32), "places": found.indices.astype(np.int32)}
+
+    def part(self, features: Features, places: NDArray[np.intp]) -> Features:
+        starts, counts = features["starts"], np.diff(features["starts"])[places]
+        taken = [features["places"][starts[place] : starts[place + 1]] for place in places]
+        ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        return {**features, "starts": ends, "places": np.concatenate(taken) if taken else _NOTHING}
+
+    def judge(self, comparison: Comparison) -> list[Score]:
         (signal,) = self.signals
-        rows = len(window.texts)
-        counted = None if min(rows, len(window.reference_texts)) < self.min_rows else _word_counts(window)
+        counted = _word_counts(comparison)
         if counted is None:
-            return [score(window, self.name, signal, rows)]
+            return []
         words, current, reference = counted
-        groups = window.groups, window.reference_groups
-        found = max_t(current, reference, *groups, alpha=self.alpha, seed=self.seed, diffuse=True)
-        now, before = (np.asarray(side.mean(axis=0)).ravel() for side in (current, reference))
-        threshold = found.threshold * window.calibration.get(self.name, 1.0)
+        found = self._compare(comparison, words, current, reference)
+        sides = (current, comparison.current.weights), (reference, comparison.reference.weights)
+        now, before = (np.asarray(values.T @ weights).ravel() / weights.sum() for values, weights in sides)
         return [
             score(
-                window,
+                comparison,
                 self.name,
                 signal,
-                rows,
-                effect=effect(found, now - before, MIN_SHARE, threshold),
-                threshold=threshold,
+                len(comparison.current),
+                effect=effect(found, now - before, MIN_SHARE * self.terms.floor),
+                threshold=found.threshold,
                 p_value=found.p_value,
                 finding=WordChanges(_changes(words, found.z, now, before), round(found.excess, 5)),
             )
         ]
 
+    def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
+        def compare(block: Comparison) -> tuple[Sequence[str], MaxT] | None:
+            counted = _word_counts(block)
+            return None if counted is None else (counted[0], self._compare(block, *counted))
 
-def _word_counts(window: Window) -> tuple[Sequence[str], Matrix, Matrix] | None:
+        return factors(blocks, compare)
+
+    def _compare(self, comparison: Comparison, words: Sequence[str], current: Matrix, reference: Matrix) -> MaxT:
+        known = comparison.factors
+        return max_t(
+            Weighted(current, comparison.current.groups, comparison.current.weights),
+            Weighted(reference, comparison.reference.groups, comparison.reference.weights),
+            alpha=self.terms.alpha,
+            seed=self.terms.seed,
+            diffuse=True,
+            factors=np.array([known.get(word, 1.0) for word in words]),
+            whole_factor=known.get(WHOLE, 1.0),
+        )
+
+
+def _words(text: str) -> set[str]:
+    # Each once, before the vectoriser looks at it: it takes longer for a word than this.
+    return set(WORD.findall(text.lower()))
+
+
+_NOTHING = np.array([], dtype=np.int32)
+
+
+def _word_counts(comparison: Comparison) -> tuple[Sequence[str], Matrix, Matrix] | None:
     """The words, and which text of the window and of the reference contains each; None if no word is frequent enough.
 
     Two sparse matrices of 0 and 1, texts by words.
     """
-    vectoriser = CountVectorizer(
-        binary=True, token_pattern=WORD, min_df=MIN_DOCUMENTS, max_features=MAX_WORDS, dtype=np.float64
-    )
-    try:
-        pooled = vectoriser.fit_transform([*window.texts, *window.reference_texts]).tocsr()
-    except ValueError:
-        # No word occurs often enough: nothing to compare.
+    sides = comparison.current, comparison.reference
+    words = np.union1d(*(side.features["words"] for side in sides))
+    current, reference = (_matrix(side.features, words) for side in sides)
+    documents = np.asarray(current.sum(axis=0) + reference.sum(axis=0)).ravel()
+    frequent = np.flatnonzero(documents >= MIN_DOCUMENTS)
+    if frequent.size > MAX_WORDS:
+        frequent = np.sort(frequent[np.argsort(-documents[frequent], kind="stable")[:MAX_WORDS]])
+    if not frequent.size:
         return None
-    return vectoriser.get_feature_names_out(), pooled[: len(window.texts)], pooled[len(window.texts) :]
+    return [str(word) for word in words[frequent]], current[:, frequent], reference[:, frequent]
+
+
+def _matrix(features: Features, words: NDArray[np.str_]) -> Matrix:
+    own = np.searchsorted(words, features["words"])
+    places = own[features["places"]] if own.size else features["places"]
+    shape = (features["starts"].size - 1, words.size)
+    return sparse.csr_matrix((np.ones(places.size), places, features["starts"]), shape=shape)
 
 
 def _changes(
     words: Sequence[str], z: NDArray[np.float64], now: NDArray[np.float64], before: NDArray[np.float64]
 ) -> tuple[WordChange, ...]:
     return tuple(
-        WordChange(str(words[i]), round(float(z[i]), 2), round(float(now[i]), 4), round(float(before[i]), 4))
+        WordChange(words[i], round(float(z[i]), 2), round(float(now[i]), 4), round(float(before[i]), 4))
         for i in np.argsort(-np.abs(z))[:WORDS_REPORTED]
     )

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import ClassVar, Self
 
+import numpy as np
 from scipy.stats import hypergeom
 
 from monitors.judgement import score
-from monitors.monitor import Monitor
+from monitors.monitor import Monitor, Terms
+from monitors.rows import Comparison, Features, Rows
 from telltale.evidence.scores import Finding, VoteShares
-from telltale.records import Direction, Score, Window
-from telltale.settings import Monitor as MonitorSettings
+from telltale.records import Basis, Direction, Score
 
 MIN_RISE = 0.05
 Z95 = 1.959964
@@ -22,39 +23,42 @@ Z95 = 1.959964
 
 @dataclass(frozen=True)
 class Votes(Monitor):
-    """Compares the share of negative votes with the reference's."""
+    """Compares the share of negative votes with the reference's; each person has one vote a question."""
 
     name: ClassVar[str] = "feedback"
     signals: ClassVar[tuple[str, ...]] = ("negative_ratio",)
+    basis: ClassVar[Basis] = "votes"
     directions: ClassVar[tuple[Direction, ...]] = ("feedback",)
     finds: ClassVar[str] = "more negative votes than the reference had"
     effect: ClassVar[str] = "rise of the share of negative votes, from -1 to 1"
     evidence: ClassVar[type[Finding]] = VoteShares
 
-    min_votes: int
-    alpha: float
+    terms: Terms
 
     @classmethod
-    def of(cls, settings: MonitorSettings) -> Self:
-        return cls(settings.min_votes, settings.alpha)
+    def of(cls, terms: Terms) -> Self:
+        return cls(terms)
 
-    def judge(self, window: Window) -> list[Score]:
+    def describe(self, rows: Rows, direction: Direction) -> Features:
+        """1 for a negative vote and 0 for any other."""
+        return {"negative": np.array([vote or 0 for vote in rows.votes], dtype=np.int8)}
+
+    def judge(self, comparison: Comparison) -> list[Score]:
         (signal,) = self.signals
-        votes, before = window.votes, window.reference_votes
-        if len(votes) < self.min_votes or len(before) < self.min_votes:
-            return [score(window, self.name, signal, len(votes))]
-        share, rate = sum(votes) / len(votes), sum(before) / len(before)
-        lower, upper = wilson(sum(votes), len(votes))
+        votes, before = (side.features["negative"] for side in (comparison.current, comparison.reference))
+        bad, total, bad_before, total_before = int(votes.sum()), len(votes), int(before.sum()), len(before)
+        share, rate = bad / total, bad_before / total_before
+        lower, upper = wilson(bad, total)
         return [
             score(
-                window,
+                comparison,
                 self.name,
                 signal,
-                len(votes),
+                total,
                 effect=share - rate,
-                threshold=_threshold(len(votes), sum(before), len(before), self.alpha),
-                p_value=_p_value(sum(votes), len(votes), sum(before), len(before)),
-                finding=VoteShares(share, lower, upper, reference_ratio=rate, reference_votes=len(before)),
+                threshold=_threshold(total, bad_before, total_before, self.terms.alpha, MIN_RISE * self.terms.floor),
+                p_value=_p_value(bad, total, bad_before, total_before),
+                finding=VoteShares(share, lower, upper, reference_ratio=rate, reference_votes=total_before),
             )
         ]
 
@@ -83,12 +87,12 @@ def _p_value(bad: int, total: int, bad_before: int, total_before: int) -> float:
     return float(hypergeom.sf(bad - 1, total + total_before, bad + bad_before, total))
 
 
-def _threshold(total: int, bad_before: int, total_before: int, alpha: float) -> float:
+def _threshold(total: int, bad_before: int, total_before: int, alpha: float, rise: float) -> float:
     """The largest rise that is not yet an alarm: the next vote would take p to alpha or below."""
     rate = bad_before / total_before
 
     def alarms(bad: int) -> bool:
-        return bad / total - rate >= MIN_RISE and _p_value(bad, total, bad_before, total_before) <= alpha
+        return bad / total - rate >= rise and _p_value(bad, total, bad_before, total_before) <= alpha
 
     # Once alarming, more negative votes stay so: bisection finds the first such number.
     first = bisect_left(range(total + 1), True, key=alarms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from telltale.catalogue import Kind, Metric, metric
 
@@ -31,6 +31,12 @@ def gauge_family(name: str) -> GaugeMetricFamily:
     """An empty gauge family, for collectors that build theirs fresh at every scrape so that stale series vanish."""
     entry = _entry(name, "gauge")
     return GaugeMetricFamily(entry.name, entry.help, labels=entry.labels)
+
+
+def counter_family(name: str) -> CounterMetricFamily:
+    """The same of a counter."""
+    entry = _entry(name, "counter")
+    return CounterMetricFamily(entry.name, entry.help, labels=entry.labels)
 
 
 def _entry(name: str, kind: Kind) -> Metric:

@@ -19,7 +19,13 @@ Layer = Literal["client", "gateway", "server"]
 
 Status = Literal["ok", "error", "aborted"]
 Direction = Literal["prompt", "response", "feedback"]
-ScoreState = Literal["insufficient_data", "ok", "suspect", "alert"]
+Basis = Literal["calls", "votes"]
+"""What a row is: a sampled call, or a person's vote on a call."""
+
+Judged = Literal["ok", "suspect", "alert"]
+SeriesState = Literal["no_reference", "gathering", "not_enough_data", "stale", "ok", "suspect", "alert"]
+"""`no_reference`: nothing to compare with yet; `gathering`: the window has too few rows so far; `not_enough_data`: it
+is over and had too few that can be compared; `stale`: no rows come any more; the others are judgements."""
 FeedbackKind = Literal["thumb", "rating", "category", "comment", "correction", "retract"]
 FeedbackSource = Literal["user", "reviewer", "judge", "system"]
 TicketState = Literal["open", "recovering", "blind", "closed"]
@@ -37,8 +43,8 @@ class Sample(NamedTuple):
     statistics over traffic must leave out. `redactions` counts what was removed, by kind.
 
     `app` is the calling service, `user` a keyed hash of the person whom it served, `prompt_name` and `prompt_version`
-    those of the template, `parameters` the request's (temperature, top_p, max_tokens, seed, ...), `attributes` what
-    `sampling.attributes` asks for.
+    those of the template, `language` that of the prompt or its script, `parameters` the request's (temperature, top_p,
+    max_tokens, seed, ...), `attributes` what `sampling.attributes` asks for.
     """
 
     trace_id: str
@@ -68,6 +74,7 @@ class Sample(NamedTuple):
     agent_version: str | None = None
     prompt_name: str | None = None
     prompt_version: str | None = None
+    language: str | None = None
     parameters: Mapping[str, float] = MappingProxyType({})
     attributes: Mapping[str, str] = MappingProxyType({})
     redactions: Mapping[str, int] = MappingProxyType({})
@@ -97,44 +104,17 @@ class Feedback:
     id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """One side of a comparison, as columns in order of time; a column that does not apply is empty.
+class Series(NamedTuple):
+    """Traffic that is judged by itself: one version of a model, or that part of it which `tenant` or `segment` names.
 
-    `ids` are the samples', `groups` name each row's conversation, `texts` are redacted, `votes` are 1 for a negative
-    vote and 0 otherwise. `version` is the one that served most of the rows.
-    """
-
-    ids: tuple[int, ...] = ()
-    groups: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()
-    votes: tuple[int, ...] = ()
-    times: tuple[float, ...] = ()
-    version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What a monitor judges: the current rows of one series against its frozen reference rows.
-
-    `texts` and `reference_texts` are redacted; `groups` names each row's conversation, so that tests permute
-    conversations and not rows. For feedback, `votes` holds 1 for a negative vote and 0 otherwise. `calibration` is
-    learned from the reference: the factor, at least 1, by which a monitor of that name raises its threshold.
+    `tenant` is empty where tenants are not told apart. `segment` is empty or names attributes and their values:
+    `app=checkout`, `app=checkout,language=ko`.
     """
 
     model: str
     version: str
-    direction: Direction
-    start: float
-    end: float
-    texts: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    reference_texts: tuple[str, ...] = ()
-    reference_groups: tuple[str, ...] = ()
-    votes: tuple[int, ...] = ()
-    reference_votes: tuple[int, ...] = ()
     tenant: str = ""
-    calibration: Mapping[str, float] = field(default_factory=dict)
+    segment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +122,8 @@ class Score:
     """One monitor's judgement of one window.
 
     `effect` is the size of the change in the monitor's own unit (monitors/README.md) and alarms above `threshold`;
-    `p_value` is the chance of a change this large on unchanged traffic. All three are `None` when the state is
-    `insufficient_data`. `details` describes what changed, with examples.
+    `p_value` is the chance of a change this large on unchanged traffic. `since` is the start of the first window that
+    showed the change, where it shows now. `details` describes what changed, with examples.
     """
 
     monitor: str
@@ -154,14 +134,21 @@ class Score:
     window_start: float
     window_end: float
     samples: int
-    state: ScoreState
+    state: Judged
     effect: float | None = None
     threshold: float | None = None
     p_value: float | None = None
     tenant: str = ""
+    segment: str = ""
+    since: float | None = None
     details: Details = field(default_factory=Details)
     evidence_id: int | None = None
     id: int | None = None
+
+    @property
+    def series(self) -> Series:
+        """Whose traffic was judged."""
+        return Series(self.model, self.version, self.tenant, self.segment)
 
 
 @dataclass(frozen=True, slots=True)

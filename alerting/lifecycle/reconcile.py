@@ -10,9 +10,9 @@ from prometheus_client import Gauge
 
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
-from alerting.lifecycle.sources import RuleState, SourceDown, Sources
+from alerting.lifecycle.sources import RuleState, SourceDown, Sources, Versions
 from alerting.lifecycle.state import Observation, Verdict
-from alerting.lifecycle.verify import signals, verdict
+from alerting.lifecycle.verify import is_of_monitors, signals, verdict
 from telltale.records import Ticket
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, tickets
@@ -78,7 +78,8 @@ def _verdict(sources: Sources, ticket: Ticket, rules: Sequence[RuleState] | None
         return Verdict("blind", "Prometheus does not answer")
     try:
         present = {signal: sources.has_series(signal) for signal in signals(ticket.alerts.values())}
-        versions = sources.versions(ticket.model) if ticket.lane == "retrain" else ()
+        is_asked = any(is_of_monitors(alert) for alert in ticket.alerts.values())
+        versions = sources.versions(ticket.model) if is_asked else Versions()
     except SourceDown as error:
         return Verdict("blind", str(error))
     return verdict(ticket, rules, present, versions, now)

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 
 from alerting.intake.notification import Alert, Malformed, parse_listing
+from telltale.records import Judged
 
 TIMEOUT_S = 10.0
 
@@ -28,6 +29,14 @@ class RuleState:
     evaluated_at: float
     interval_s: float
     active: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Versions of a model: those that the monitors judge now, and all whose rows still come, judged or not."""
+
+    judged: frozenset[str] = frozenset()
+    served: frozenset[str] = frozenset()
 
 
 class Sources:
@@ -67,15 +76,19 @@ class Sources:
         except (KeyError, TypeError) as error:
             raise SourceDown("Prometheus' response cannot be read") from error
 
-    def versions(self, model: str) -> frozenset[str]:
-        """Versions of a model that the monitors judge now. Raises SourceDown."""
-        # JSON's escapes are also those of PromQL's texts.
-        named = json.dumps(model, ensure_ascii=False)
-        data = self._api("query", {"query": f"count by (version) (telltale_monitor_state{{model={named}}})"})
+    def versions(self, model: str) -> Versions:
+        """What the monitors say of each version of a model now. Raises SourceDown."""
+        # JSON's escapes are also those of PromQL's texts. A version without a name is none that could be served.
+        series = f'telltale_monitor_state{{model={json.dumps(model, ensure_ascii=False)},version!=""}}'
+        data = self._api("query", {"query": f"count by (version, state) ({series} == 1)"})
         try:
-            return frozenset(row["metric"].get("version", "") for row in data["result"])
-        except (KeyError, TypeError, AttributeError) as error:
+            found = {(row["metric"]["version"], row["metric"]["state"]) for row in data["result"]}
+        except (KeyError, TypeError) as error:
             raise SourceDown("Prometheus' response cannot be read") from error
+        return Versions(
+            judged=frozenset(version for version, state in found if state in get_args(Judged)),
+            served=frozenset(version for version, state in found if state != "stale"),
+        )
 
     def _api(self, path: str, parameters: Mapping[str, str]) -> Any:
         body = self._get("Prometheus", f"{self._prometheus}/api/v1/{path}", parameters)

@@ -2,14 +2,14 @@
 
 Recovered means: Prometheus evaluates the alert's rule, finds it neither pending nor firing, and the signal that the
 rule judges has series now. An alert that fell silent with its source fails the last, unless the monitors judge another
-version of the same model in its place: after a roll-back the bad version's series end for good.
+version of the same model in its place: after a roll-back no rows of the bad version come any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from alerting.lifecycle.sources import RuleState
+from alerting.lifecycle.sources import RuleState, Versions
 from alerting.lifecycle.state import Verdict
 from telltale.evidence.alerts import TicketAlert
 from telltale.records import Ticket
@@ -21,11 +21,11 @@ GRACE_S = 10.0
 
 
 def verdict(
-    ticket: Ticket, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Collection[str], now: float
+    ticket: Ticket, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Versions, now: float
 ) -> Verdict:
     """The verdict over all alerts of a ticket.
 
-    `present` says of each signal whether it has series now; `versions` are those of its model that are judged now.
+    `present` says of each signal whether it has series now; `versions` are those of the ticket's model.
     """
     verdicts = [_of_alert(alert, rules, present, versions, now) for alert in ticket.alerts.values()]
     if ticket.unreadable_alerts:
@@ -37,13 +37,18 @@ def verdict(
     return Verdict("recovered")
 
 
+def is_of_monitors(alert: TicketAlert) -> bool:
+    """Whether the alert is about what the monitors say of a model."""
+    return alert.labels.get("component") == "model"
+
+
 def signals(alerts: Iterable[TicketAlert]) -> set[str]:
     """The signals that `verdict` must know about."""
     return {alert.signal for alert in alerts if alert.signal}
 
 
 def _of_alert(
-    alert: TicketAlert, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Collection[str], now: float
+    alert: TicketAlert, rules: Sequence[RuleState], present: Mapping[str, bool], versions: Versions, now: float
 ) -> Verdict:
     name = alert.name
     own = [rule for rule in rules if rule.name == name]
@@ -53,13 +58,14 @@ def _of_alert(
         return Verdict("firing", f"{name} still meets its condition")
     if not all(_is_evaluated(rule, now) for rule in own):
         return Verdict("blind", f"Prometheus does not evaluate {name}")
-    is_model = alert.lane == "retrain"
+    is_model = is_of_monitors(alert)
     if is_model and (monitor := _stale_monitor(alert.labels, rules)):
         return Verdict("blind", f"monitor {monitor} has finished no run for too long")
     if present.get(alert.signal, False):
         return Verdict("recovered")
-    if is_model and versions and alert.labels.get("version") not in versions:
-        return Verdict("superseded", f"version {', '.join(sorted(versions))} is judged in its place")
+    version = alert.labels.get("version")
+    if is_model and version and versions.judged and version not in versions.served:
+        return Verdict("superseded", f"version {', '.join(sorted(versions.judged))} is judged in its place")
     return Verdict("blind", f"{name}: the series it judges is gone: {alert.signal or 'it names none'}")
 
 

@@ -56,9 +56,10 @@ def _alert(alert: TicketAlert) -> dict[str, object]:
 
 def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
     judged, report = series.judged, series.report
-    names = ("monitor", "signal", "direction", "tenant", "version", "state", "effect", "threshold", "p_value")
+    names = ("monitor", "signal", "direction", "tenant", "segment", "version", "state", "since")
+    numbers = ("effect", "threshold", "p_value", "samples", "window_start", "window_end")
     table: dict[str, object] = {
-        **{name: getattr(judged, name) for name in (*names, "samples", "window_start", "window_end")},
+        **{name: getattr(judged, name) for name in (*names, *numbers)},
         "alarming": series.alarming,
         "finding": dump_details(judged.details)["finding"],
         "history": [

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from sqlalchemy import Connection
 
 from alerting.report.chart import draw
-from alerting.rules.model import ADDED_UP
+from alerting.rules.model import ADDED_UP, ALL
 from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.scores import Examples, Table
 from telltale.feedback import author, current, match, votes
@@ -25,9 +25,8 @@ WINDOWS_BEFORE = 120
 MAX_DRAWN = 240
 MAX_EXAMPLES = 5
 IN_SHORT = 6
-SERIES = ("monitor", "signal", "direction")
 
-Key = tuple[str, str, str, str]
+Key = tuple[str, str, str, str, str]
 Row = Mapping[str, object]
 
 
@@ -42,7 +41,10 @@ class NegativeVote:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One monitor's view of the model: its windows, oldest first, and the one that speaks for the ticket."""
+    """One monitor's view of the ticket's version: its windows and those of the version before it, oldest first.
+
+    `judged` is the window that speaks for the ticket.
+    """
 
     history: Sequence[Score]
     judged: Score
@@ -73,7 +75,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class TicketReport:
-    """A ticket with its evidence."""
+    """A ticket with its evidence. `since` is the start of the first window that showed the change."""
 
     ticket: Ticket
     events: Sequence[TicketEvent]
@@ -119,12 +121,16 @@ def build_report(connection: Connection, ticket: Ticket, settings: Settings) -> 
         reach = since - WINDOWS_BEFORE * settings.monitor.window
         found = scores.load(connection, model=ticket.model, since=reach)
     wanted = [_series_labels(alert) for alert in ticket.alerts.values()]
-    groups = _by_series(found, ticket)
+    # Of the many parts that traffic may be split into: those of the alerts, and the whole.
+    parts = {("", ""), *((labels["tenant"], labels["segment"]) for labels in wanted)}
+    groups = _by_series((score for score in found if (score.tenant, score.segment) in parts), ticket)
     series = [
         _series(connection, group, ticket, any(_is_of(group[-1], labels) for labels in wanted))
         for group in groups.values()
     ]
-    return TicketReport(ticket, events, sorted(series, key=_urgency), since, export_command(ticket, settings))
+    begun = [one.judged.since for one in series if one.alarming and one.judged.since is not None]
+    command = export_command(ticket, settings)
+    return TicketReport(ticket, events, sorted(series, key=_urgency), min([since, *begun]), command)
 
 
 def export_command(ticket: Ticket, settings: Settings) -> str:
@@ -140,15 +146,28 @@ def name_of(score: Score) -> str:
     """What a series is about, in words."""
     what = "votes" if score.direction == "feedback" else f"{score.monitor} of {score.direction}s"
     tenant = f", tenant {score.tenant}" if score.tenant else ""
-    return f"{what}{tenant} ({score.signal.replace('_', ' ')})"
+    segment = f", {score.segment}" if score.segment else ""
+    return f"{what}{tenant}{segment} ({score.signal.replace('_', ' ')})"
 
 
 def _by_series(found: Iterable[Score], ticket: Ticket) -> dict[Key, list[Score]]:
     groups = defaultdict(list)
     for score in found:
         if ticket.closed_at is None or score.window_start <= ticket.closed_at:
-            groups[(score.monitor, score.signal, score.direction, score.tenant)].append(score)
-    return {key: group[-MAX_DRAWN:] for key, group in groups.items()}
+            groups[(score.monitor, score.signal, score.direction, score.tenant, score.segment)].append(score)
+    return {key: _of_version(group, ticket.version)[-MAX_DRAWN:] for key, group in groups.items()}
+
+
+def _of_version(group: Sequence[Score], version: str) -> list[Score]:
+    """The windows of one version, after those of the version that was judged before its first.
+
+    Of a version that has no windows, those of the newest that has: two that are served at once are not mixed.
+    """
+    own = [score for score in group if score.version == version]
+    if not own:
+        return [score for score in group if score.version == group[-1].version]
+    before = [score for score in group if score.version != version and score.window_end <= own[0].window_start]
+    return [*(score for score in before if score.version == before[-1].version), *own]
 
 
 def _series(connection: Connection, history: Sequence[Score], ticket: Ticket, alarming: bool) -> Series:
@@ -204,8 +223,10 @@ def _negative(connection: Connection, examples: Sequence[Sample], model: str) ->
 def _series_labels(alert: TicketAlert) -> Mapping[str, str]:
     """The labels that an alert's series have; of a rule that adds up all series of one direction, just that."""
     direction = ADDED_UP.get(alert.name)
-    known = {"direction": direction} if direction else {name: alert.labels.get(name, "") for name in SERIES}
-    return known | {"tenant": alert.labels.get("tenant", "")}
+    of_one = [name for name in ALL if name not in ("model", "version")]
+    names = ("tenant", "segment") if direction else of_one
+    known = {name: alert.labels.get(name, "") for name in names}
+    return known | ({"direction": direction} if direction else {})
 
 
 def _is_of(score: Score, labels: Mapping[str, str]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alerting.rules import gpu, model, serving, stack, store
+from alerting.rules import gpu, model, monitors, serving, stack, store
 from alerting.rules.rule import Group
 from telltale.settings import Settings
 
@@ -20,7 +20,7 @@ def catalogue(settings: Settings) -> tuple[Group, ...]:
     """Every rule, in groups; how long conditions last and stay comes from `settings.alerts` for the models' rules."""
     return tuple(
         Group(f"telltale-{part.__name__.rpartition('.')[2]}", part.rules(settings))
-        for part in (model, serving, store, gpu, stack)
+        for part in (model, monitors, serving, store, gpu, stack)
     )
 
 

@@ -23,7 +23,14 @@ from telltale import exits
 from telltale.binaries import find, how_to_get
 from telltale.settings import Settings
 
+# What the cases are written for: with the default span of a reference they would take days of evaluations.
+SETTINGS = Settings.model_validate({"monitor": {"reference_span": 0}})
+
 FLIPPED = {">": "<", "<": ">", "==": "!=", "!=": "=="}
+WORDS = (
+    *((" and ", " or "), ("\nand ", "\nor "), ("\nunless ", "\nand ")),
+    *(("max by", "min by"), ("increase(", "rate(")),
+)
 _COMPARISON = re.compile(r"(?<![=!<>~])(==|!=|>|<)(?![=~])(?= )")
 # Half or twice nothing is nothing.
 _NUMBER = re.compile(r"(?<=[<>*] )(?!0(?![.\d]))\d+(?:\.\d+)?")
@@ -71,7 +78,7 @@ def _expressions(expr: str) -> Iterator[tuple[str, str]]:
             yield f"{found[0]} times {factor}", put(found, f"[{float(found[1]) * factor * _UNIT_S[found[2]]:.0f}s]")
     for found in _MATCHER.finditer(expr):
         yield f"without {found[0]}", put(found, "")
-    for word, other in ((" and ", " or "), ("\nand ", "\nor "), ("max by", "min by"), ("increase(", "rate(")):
+    for word, other in WORDS:
         # An increase is above zero where its rate is.
         if word in expr and not (other == "rate(" and "> 0" in expr):
             yield f"{word.strip()} for {other.strip()}", expr.replace(word, other, 1)
@@ -117,7 +124,10 @@ def _about(name: str, neighbours: Set[str], cases: dict[str, Any]) -> str:
         for test in cases["tests"]
         if any(case["alertname"] == name for case in test["alert_rule_test"])
     ]
-    return yaml.safe_dump(cases | {"tests": tests})
+    # Between samples that are minutes apart nothing changes, and cases of days would be evaluated each minute.
+    intervals = {test["interval"] for test in tests}
+    pace = {"evaluation_interval": intervals.pop()} if len(intervals) == 1 else {}
+    return yaml.safe_dump(cases | pace | {"tests": tests})
 
 
 def _passes(promtool: Path, rules: str, cases: str) -> bool:
@@ -129,12 +139,11 @@ def _passes(promtool: Path, rules: str, cases: str) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    settings = Settings()
-    promtool = find(settings, "promtool")
+    promtool = find(Settings(), "promtool")
     if promtool is None:
         print(f"promtool is missing: {how_to_get('promtool')}", file=sys.stderr)
         return exits.USAGE
-    alive, number = survivors(promtool.absolute(), Path(arguments[0]), settings)
+    alive, number = survivors(promtool.absolute(), Path(arguments[0]), SETTINGS)
     for mutant in alive:
         print(f"not noticed: {mutant.name}: {mutant.change}")
     print(f"{number - len(alive)} of {number} changes noticed ({(number - len(alive)) / number:.1%})")

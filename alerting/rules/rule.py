@@ -13,9 +13,9 @@ Lane = Literal["retrain", "ops", "tenant", "none"]
 class Rule:
     """One alert. `hold_s` is Prometheus' `for`, `keep_s` its `keep_firing_for`, both in seconds.
 
-    `signal` is the PromQL of what the alert judges, without its comparison: a ticket closes only while it has series,
-    because an alert that fell silent together with its source has not recovered. Label values may be quoted into it
-    with `{{ $labels.x | printf "%q" }}`.
+    `signal` is the PromQL of what the alert judges, whether or not its condition holds: a ticket closes only while it
+    has series, because an alert that fell silent together with its source has not recovered. Label values may be
+    quoted into it with `{{ $labels.x | printf "%q" }}`.
     """
 
     name: str

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from telltale.catalogue.metric import Metric
+from telltale.catalogue.monitors import SERIES
 
 FEEDBACK = (
     Metric("telltale_feedback_events_total", "counter", "", ("kind",), "Feedback accepted, by kind."),
-    Metric("telltale_feedback_negative_ratio", "gauge", "ratio", ("model", "version"), "Share of negative votes."),
+    Metric("telltale_feedback_negative_ratio", "gauge", "ratio", SERIES, "Share of negative votes."),
     Metric(
         "telltale_feedback_negative_ratio_lower",
         "gauge",
         "ratio",
-        ("model", "version"),
+        SERIES,
         "Lower Wilson bound (95 %) of the share of negative votes.",
     ),
     Metric(
         "telltale_feedback_negative_ratio_upper",
         "gauge",
         "ratio",
-        ("model", "version"),
+        SERIES,
         "Upper Wilson bound (95 %) of the share of negative votes.",
     ),
-    Metric("telltale_feedback_votes", "gauge", "", ("model", "version"), "Votes in the last judged window."),
+    Metric("telltale_feedback_votes", "gauge", "", SERIES, "Votes in the last judged window."),
 )

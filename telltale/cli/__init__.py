@@ -16,7 +16,7 @@ COMMANDS = {
     "demo": "see the loop: a model drifts, an alert fires, a ticket opens",
     "collect": "receive traces (OTLP), expose metrics, keep samples",
     "gpu": "expose GPU metrics (NVML)",
-    "monitor": "score samples and feedback against their reference",
+    "monitor": "score samples and feedback against their reference; list states and references, ask for a new one",
     "web": "serve the pages and the feedback API",
     "tickets": "take alerts and keep tickets",
     "check": "check settings, store, rules and configuration; start nothing",

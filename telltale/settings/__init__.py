@@ -4,18 +4,30 @@
 """
 
 from telltale.settings.load import env_names, find_file, is_loopback, load, named_files, walk
-from telltale.settings.table import ENV_PREFIX, Alerts, Monitor, Price, Redaction, Section, Settings
+from telltale.settings.table import (
+    ENV_PREFIX,
+    Alerts,
+    Monitor,
+    OneMonitor,
+    Price,
+    Redaction,
+    Section,
+    Settings,
+    Split,
+)
 from telltale.settings.values import SettingsError
 
 __all__ = [
     "ENV_PREFIX",
     "Alerts",
     "Monitor",
+    "OneMonitor",
     "Price",
     "Redaction",
     "Section",
     "Settings",
     "SettingsError",
+    "Split",
     "env_names",
     "find_file",
     "is_loopback",

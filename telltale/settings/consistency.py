@@ -93,7 +93,7 @@ def _collector(settings: Settings) -> Iterator[str]:
 
 
 def _monitor(settings: Settings) -> Iterator[str]:
-    monitor = settings.monitor
+    monitor, store = settings.monitor, settings.store
     k, n = monitor.persistence
     if k > n:
         yield f"monitor.persistence = [{k}, {n}]: {k} of {n} windows can never be suspect; write the smaller one first"
@@ -106,6 +106,11 @@ def _monitor(settings: Settings) -> Iterator[str]:
         yield (
             f"monitor.reference_rows = {monitor.reference_rows}: less than monitor.min_rows = {monitor.min_rows}: "
             "a reference has more rows than a window needs"
+        )
+    if monitor.reference_span > store.retention:
+        yield (
+            f"monitor.reference_span = {monitor.reference_span:g}: more than store.retention = {store.retention:g}: "
+            "no reference would ever be frozen; lower it, or raise the other"
         )
 
 

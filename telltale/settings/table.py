@@ -18,6 +18,7 @@ from telltale.settings.values import (
     Kind,
     Label,
     Named,
+    NotNegative,
     Origin,
     Seconds,
     ServiceUrl,
@@ -172,20 +173,62 @@ class Gpu(Section):
 Count = Annotated[int, Field(ge=1, le=100)]
 
 
+class Split(Section):
+    """Series of their own within a model's version."""
+
+    by: tuple[Named, ...] = Field(
+        min_length=1,
+        max_length=4,
+        description="tenant, app, environment, agent_name, agent_version, prompt_name, prompt_version, language, "
+        "operation, layer, or one of sampling.attributes.",
+    )
+    models: tuple[str, ...] = Field(("*",), min_length=1, description="Models split so; `*` stands for any text.")
+    most: int = Field(50, ge=1, le=10_000, description="Series of one version; what comes beyond them is `other`.")
+
+
+class OneMonitor(Section):
+    """What one monitor has of its own; where it has nothing, the values of `monitor` hold."""
+
+    enabled: bool = Field(True, description="Whether it judges anything.")
+    min_rows: int | None = Field(None, ge=5, description="Fewer rows than this are not judged.")
+    alpha: float | None = Field(None, gt=0, lt=0.5, description="False alarms allowed per series and window.")
+    floor: float = Field(1.0, ge=0, le=100, description="Times the change that a feature must make to matter.")
+    windows: int = Field(1, ge=1, le=1000, description="Lengths of monitor.window that its own windows have.")
+
+
 class Monitor(Section):
     listen: Address = Field("127.0.0.1:9467", description="Metrics of the monitors.")
     interval: Seconds = Field(300.0, description="Time between two runs.")
     window: Seconds = Field(3600.0, description="Length of a window; it is scored when it is over.")
-    min_rows: int = Field(200, ge=20, description="Fewer rows than this are not judged: insufficient_data.")
+    min_rows: int = Field(200, ge=20, description="Fewer rows than this are not judged: the window gathers more.")
     max_rows: int = Field(500, ge=20, description="Rows of a window that are judged; more are drawn at random.")
     reference_rows: int = Field(2000, ge=100, description="Rows of unchanged traffic that a reference is made of.")
-    min_votes: int = Field(50, ge=5, description="Fewer votes than this are not judged: insufficient_data.")
-    reference_votes: int = Field(200, ge=20, description="Votes that the reference rate of feedback is made of.")
+    reference_span: NotNegative = Field(
+        3 * 86400.0, description="How long a series must have been seen before its reference is frozen by itself."
+    )
+    season: Literal["none", "day", "week"] = Field(
+        "none",
+        description="Compare with the same hour of the day or week where the reference has enough rows.",
+    )
+    min_votes: int = Field(50, ge=5, description="Votes of fewer people than this are not judged.")
+    reference_votes: int = Field(200, ge=20, description="People whose votes a reference of votes is made of.")
     alpha: float = Field(
-        0.01, gt=0, lt=0.5, description="False alarms allowed per series and window before persistence."
+        0.01, gt=0, lt=0.5, description="False alarms allowed per monitor, series and window, before persistence."
+    )
+    false_alarms: float = Field(
+        0.05, gt=0, lt=0.5, description="False alarms allowed per series and window over all monitors together."
     )
     persistence: tuple[Count, Count] = Field(
         (3, 4), description="k of the last n windows must be suspect before an alert."
+    )
+    max_series: int = Field(1000, ge=1, description="Series that are judged; what comes beyond them is counted.")
+    series: tuple[Split, ...] = Field(
+        (),
+        max_length=8,
+        description='Series beside those of a model\'s versions: `[[monitor.series]]`, `by = ["tenant"]`.',
+    )
+    only: Mapping[str, OneMonitor] = Field(
+        default_factory=dict, description="What one monitor has of its own: `[monitor.only.tokens]`, `min_rows = 400`."
     )
     seed: int = Field(0, description="Seed of every permutation.")
 

@@ -20,13 +20,16 @@ class SettingsError(UsageError):
     """Settings that cannot be used. Each line of the message names the key, the value and the mend."""
 
 
+def parse_seconds(text: str) -> float:
+    """The seconds of a duration such as 15s or 7d. Raises ValueError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*", text)
+    if not match:
+        raise ValueError("write a duration such as 15s, 2m, 12h or 7d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
 def _seconds(value: object) -> object:
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*", value)
-        if not match:
-            raise ValueError("write a duration such as 15s, 2m, 12h or 7d")
-        return float(match[1]) * _UNITS[match[2]]
-    return value
+    return parse_seconds(value) if isinstance(value, str) else value
 
 
 def _address(value: object) -> object:
@@ -36,6 +39,9 @@ def _address(value: object) -> object:
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0.001, le=_LONGEST)]
 """A duration in seconds; written as a number or as 500ms, 15s, 2m, 12h, 7d."""
+
+NotNegative = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=_LONGEST)]
+"""A duration in seconds that may be none."""
 
 Address = Annotated[str, BeforeValidator(_address)]
 """host:port to listen on."""

@@ -146,10 +146,11 @@ def load(
     sampled_only: bool = False,
     limit: int | None = None,
     whole: bool = False,
+    texts: bool = True,
 ) -> list[Sample]:
     """Samples observed in [since, until), oldest first. `sampled_only` leaves out promoted calls.
 
-    Their texts are always there, their conversations if `whole`.
+    Their texts are there unless they are not asked for, their conversations if `whole`.
     """
     query = select(*_COLUMNS).order_by(samples.c.observed_at, samples.c.id)
     if model is not None:
@@ -166,6 +167,8 @@ def load(
         query = query.where(samples.c.inclusion_probability.is_not(None))
     if limit is not None:
         query = query.limit(limit)
+    if not texts:
+        return [_record(row, _UNSAID) for row in connection.execute(query)]
     return _records(connection, query, whole)
 
 
@@ -302,3 +305,4 @@ def _record(row: Row[tuple[Any, ...]], said: Said) -> Sample:
 
 
 _stored = attrgetter(*_FIELDS)
+_UNSAID = Said("", "", None)

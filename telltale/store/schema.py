@@ -96,6 +96,7 @@ samples = Table(
     Column("agent_version", Text),
     Column("prompt_name", Text),
     Column("prompt_version", Text),
+    Column("language", String(16)),
     Column("attributes", JSON(none_as_null=True)),
     # What was said: places in `content_blocks`.
     Column("content_id", BigInteger),
@@ -167,15 +168,24 @@ monitor_references = Table(
     metadata,
     _id(),
     Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
     Column("tenant", Text, nullable=False),
-    Column("direction", String(16), nullable=False),
-    Column("frozen_at", Double, nullable=False),
+    Column("segment", Text, nullable=False),
+    Column("basis", String(16), nullable=False),
+    # When it was frozen; empty of one that somebody asked for and that is to be made.
+    Column("frozen_at", Double),
+    Column("begins_at", Double, nullable=False),
+    Column("ends_at", Double, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("why", Text, nullable=False),
     Column("rows", Integer, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("content", LargeBinary, nullable=False),
-    Column("calibration", JSON, nullable=False),
+    # What each monitor compares, described once; see monitors/references.py.
+    Column("features", LargeBinary),
+    Column("checks", JSON, nullable=False),
     Column("is_current", Boolean, nullable=False),
-    Index(None, "model", "direction"),
+    Index(None, "model", "basis"),
 )
 
 _HAS_EVIDENCE = text("evidence_id IS NOT NULL")
@@ -190,8 +200,10 @@ scores = Table(
     Column("model", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("tenant", Text, nullable=False),
+    Column("segment", Text, nullable=False),
     Column("window_start", Double, nullable=False),
     Column("window_end", Double, nullable=False),
+    Column("since", Double),
     Column("samples", Integer, nullable=False),
     Column("state", String(24), nullable=False),
     Column("effect", Double),
@@ -199,10 +211,34 @@ scores = Table(
     Column("p_value", Double),
     Column("details", JSON, nullable=False),
     Column("evidence_id", BigInteger, ForeignKey("evidence.id")),
-    UniqueConstraint("monitor", "signal", "direction", "model", "version", "tenant", "window_start"),
+    UniqueConstraint(
+        *("monitor", "signal", "direction", "model", "version", "tenant", "segment", "window_start"),
+        name="uq_scores_series",
+    ),
     Index(None, "model", "window_end"),
     # Whoever deletes evidence asks for each document whether a score points to it.
     Index(None, "evidence_id", sqlite_where=_HAS_EVIDENCE, postgresql_where=_HAS_EVIDENCE),
+)
+
+# The state that each series is in, also while nothing can be judged, and up to where each monitor has judged it.
+series_states = Table(
+    "series_states",
+    metadata,
+    *(
+        Column(name, kind, primary_key=True)
+        for name, kind in (
+            *(("monitor", Text), ("signal", Text), ("direction", String(16))),
+            *(("model", Text), ("version", Text), ("tenant", Text), ("segment", Text)),
+        )
+    ),
+    Column("state", String(24), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("judged_until", Double),
+    Column("rows", Integer, nullable=False),
+    Column("score_id", BigInteger),
+    Column("reference_id", BigInteger),
 )
 
 evidence = Table(

@@ -6,28 +6,32 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.evidence.scores import dump_details, load_details
-from telltale.records import Direction, Score
-from telltale.store.schema import scores
+from telltale.records import Score, Series
+from telltale.store.schema import scores, series_states
 
 # How many are deleted in one transaction: others write in between.
 AT_ONCE = 5000
 _COLUMNS = [scores.c[field.name] for field in fields(Score)]
-_SERIES = [scores.c[name] for name in ("monitor", "signal", "direction", "model", "version", "tenant")]
+_SERIES = ("monitor", "signal", "direction", "model", "version", "tenant", "segment")
 
 
-def save(connection: Connection, rows: Sequence[Score]) -> int:
-    """Store scores; a window already scored stays as it is. Returns how many were new."""
+def save(connection: Connection, rows: Sequence[Score]) -> list[int]:
+    """Store scores; a window already scored stays as it is. Returns their ids, in their order."""
     if not rows:
-        return 0
+        return []
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(scores).on_conflict_do_nothing(
-        index_elements=[*(column.name for column in _SERIES), "window_start"]
-    )
-    return len(connection.execute(statement.returning(scores.c.id), [_values(row) for row in rows]).all())
+    statement = insert(scores).on_conflict_do_nothing(index_elements=[*_SERIES, "window_start"])
+    connection.execute(statement, [_values(row) for row in rows])
+    return [_id(connection, row) for row in rows]
+
+
+def _id(connection: Connection, row: Score) -> int:
+    same = (scores.c[name] == getattr(row, name) for name in (*_SERIES, "window_start"))
+    return int(connection.execute(select(scores.c.id).where(*same)).scalar_one())
 
 
 def load(
@@ -51,27 +55,24 @@ def load(
     return [_record(row) for row in connection.execute(query)]
 
 
-def recent(connection: Connection, *, model: str, direction: Direction, since: float, limit: int) -> list[Score]:
-    """The last `limit` scores of a model and direction whose windows ended since then, oldest first."""
+def recent(connection: Connection, monitor: str, series: Series, limit: int) -> list[Score]:
+    """The last `limit` scores that a monitor gave a series, oldest first."""
     query = (
         select(*_COLUMNS)
-        .where(scores.c.model == model, scores.c.direction == direction, scores.c.window_end >= since)
+        .where(scores.c.model == series.model, scores.c.monitor == monitor)
+        .where(*(scores.c[name] == getattr(series, name) for name in ("version", "tenant", "segment")))
         .order_by(scores.c.window_end.desc(), scores.c.id.desc())
         .limit(limit)
     )
     return [_record(row) for row in connection.execute(query)][::-1]
 
 
-def latest(connection: Connection, since: float) -> list[Score]:
-    """The newest score of every series whose newest window ended since then."""
-    newest = select(*_SERIES, func.max(scores.c.window_end).label("window_end")).group_by(*_SERIES).subquery()
-    same = [scores.c[column.name] == newest.c[column.name] for column in _SERIES]
-    query = (
-        select(*_COLUMNS)
-        .join(newest, and_(scores.c.window_end == newest.c.window_end, *same))
-        .where(scores.c.window_end >= since)
-        .order_by(scores.c.id)
-    )
+def latest(connection: Connection, *, model: str | None = None) -> list[Score]:
+    """The newest score of every series that is judged now, and of each of its monitors and signals."""
+    judged = select(series_states.c.score_id)
+    if model is not None:
+        judged = judged.where(series_states.c.model == model)
+    query = select(*_COLUMNS).where(scores.c.id.in_(judged)).order_by(scores.c.id)
     return [_record(row) for row in connection.execute(query)]
 
 

@@ -1,8 +1,9 @@
 """What a store needs from time to time: deletion, merging of small blocks, moving what older versions wrote.
 
-Samples, scores and evidence go when they are older than `store.retention`; samples, the oldest first, also when the
-store is larger than `store.max_bytes`. Feedback, tickets and the audit log are kept: they record what people said and
-decided. Everything is done in small transactions, between which others write, and may be broken off at any time.
+Samples, scores, evidence and states of series go when they are older than `store.retention`; samples, the oldest first,
+also when the store is larger than `store.max_bytes`. Feedback, tickets, references and the audit log are kept: they
+record what people said and decided. Everything is done in small transactions, between which others write, and may be
+broken off at any time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from telltale.store import Store, evidence, moving, samples, scores, size
+from telltale.store import Store, evidence, moving, samples, scores, series_states, size
 from telltale.store.contents import blocks
 from telltale.store.engine import database_file
 
@@ -68,6 +69,8 @@ class Upkeep:
             pass
         while self._is_time() and self._store.write(lambda c: evidence.prune(c, before)):
             pass
+        if self._is_time():
+            self._store.write(lambda c: series_states.prune(c, before))
         while self._is_time() and self._merge():
             pass
         is_moving = True

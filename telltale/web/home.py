@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -11,8 +10,10 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from telltale.records import Score, ScoreState, Ticket
-from telltale.store import audit, feedback, samples, scores, tickets
+from telltale.records import Score, SeriesState, Ticket
+from telltale.store import audit, feedback, samples, scores, series_states, tickets
+from telltale.store.series_states import SeriesStatus
+from telltale.web.model_view import STATES, worst
 from telltale.web.pages import render
 from telltale.web.principal import require
 from telltale.web.roles import Principal
@@ -21,32 +22,43 @@ from telltale.web.state import state
 router = APIRouter(include_in_schema=False)
 
 DAY_S = 86400.0
-# From worst to best: a model is shown as its worst series.
-STATES: tuple[ScoreState, ...] = ("alert", "suspect", "ok", "insufficient_data")
+MOST_REASONS = 4
 
 
 @dataclass(slots=True)
 class ModelRow:
-    """One model: when it was last seen, what its newest windows say, which tickets are open for it."""
+    """One model: when it was last seen, what the monitors say of its series, which tickets are open for it.
+
+    `scores` are the newest ones that show a change, `unjudged` why nothing is said, with how often.
+    """
 
     model: str
     samples: int = 0
     last_sample: float | None = None
     last_window: float | None = None
+    statuses: list[SeriesStatus] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
 
     @property
     def others(self) -> str:
         """How many series are in each of the states that need no attention."""
-        counts = Counter(score.state for score in self.scores)
+        counts = Counter(status.state for status in self.statuses)
         quiet = [f"{counts[state]} {state.replace('_', ' ')}" for state in STATES[2:] if counts[state]]
         return f"series: {', '.join(quiet)}" if quiet else ""
 
     @property
-    def state(self) -> ScoreState | None:
-        found = {score.state for score in self.scores}
-        return next((state for state in STATES if state in found), None)
+    def unjudged(self) -> list[tuple[SeriesStatus, int]]:
+        """Why nothing is judged: each reason with one of its series, and how many there are."""
+        found: dict[tuple[str, str], list[SeriesStatus]] = defaultdict(list)
+        for status in self.statuses:
+            if status.reason:
+                found[status.state, status.reason].append(status)
+        return [(group[0], len(group)) for group in found.values()][:MOST_REASONS]
+
+    @property
+    def state(self) -> SeriesState | None:
+        return worst(self.statuses) if self.statuses else None
 
 
 @router.get("/api/v1/openapi.json")
@@ -89,20 +101,18 @@ def model_rows(connection: Connection, since: float) -> list[ModelRow]:
     rows: dict[str, ModelRow] = {}
     for model, number, last in samples.activity(connection, since):
         rows[model] = ModelRow(model, number, last)
-    for model, group in _by_model(scores.latest(connection, since)).items():
-        row = rows.setdefault(model, ModelRow(model))
-        row.scores = sorted(group, key=lambda score: STATES.index(score.state))
-        row.last_window = max(score.window_end for score in group)
     for ticket in tickets.load(connection, states=("open", "recovering", "blind")):
         rows.setdefault(ticket.model, ModelRow(ticket.model)).tickets.append(ticket)
+    for status in series_states.load(connection):
+        # A series that ended long ago is no news, unless somebody works on its ticket.
+        if status.state != "stale" or status.changed_at >= since or status.model in rows:
+            row = rows.setdefault(status.model, ModelRow(status.model))
+            row.statuses.append(status)
+            row.last_window = max(row.last_window or 0.0, status.judged_until or 0.0) or None
+    for score in scores.latest(connection):
+        if score.model in rows and score.state != "ok":
+            rows[score.model].scores.append(score)
     return sorted(rows.values(), key=_urgency)
-
-
-def _by_model(found: Iterable[Score]) -> dict[str, list[Score]]:
-    groups = defaultdict(list)
-    for score in found:
-        groups[score.model].append(score)
-    return groups
 
 
 def _urgency(row: ModelRow) -> tuple[bool, int, str]:

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from alerting.config import prometheus
-from telltale.records import Ticket
+from telltale.records import SeriesState, Ticket
 from telltale.settings import Settings
 from telltale.store import tickets
 
 pytestmark = pytest.mark.e2e
 Until = Callable[..., Any]
 
-DRIFT = 'monitor="text",signal="words",direction="prompt",model="sup\\"port",version="v2",tenant=""'
-FEEDBACK = 'monitor="feedback",signal="votes",direction="feedback",model="sup\\"port",version="v2",tenant=""'
+DRIFT = 'monitor="text",signal="words",direction="prompt",model="sup\\"port",version="v2",tenant="",segment=""'
+FEEDBACK = 'monitor="feedback",signal="votes",direction="feedback",model="sup\\"port",version="v2",tenant="",segment=""'
 
 
 def page(drift: bool, feedback: bool) -> str:
-    return (
-        f'telltale_monitor_state{{{DRIFT},state="alert"}} {int(drift)}\n'
-        f"telltale_monitor_effect{{{DRIFT}}} {9.5 if drift else 0.1}\n"
-        f'telltale_monitor_state{{{FEEDBACK},state="alert"}} {int(feedback)}\n'
-        'telltale_feedback_negative_ratio{model="sup\\"port",version="v2"} 0.4\n'
+    return states(DRIFT, "alert" if drift else "ok") + states(FEEDBACK, "alert" if feedback else "ok")
+
+
+def states(series: str, now: str) -> str:
+    """What the monitors say of a series: 1 for the state that it is in, 0 for the others."""
+    return "".join(
+        f'telltale_monitor_state{{{series},lane="retrain",state="{state}"}} {int(state == now)}\n'
+        for state in get_args(SeriesState)
     )
 
 
@@ -113,6 +117,26 @@ def test_a_version_that_was_rolled_back_leaves_no_ticket_behind(chain: Any, unti
     chain.page.text = page(drift=True, feedback=False)
     until(in_state(chain, "open"), "a ticket")
     chain.page.text = page(drift=False, feedback=False).replace('"v2"', '"v1"')
+    assert until(in_state(chain, "closed"), "the ticket to close").close_reason == "superseded"
+
+
+def test_nothing_is_superseded_while_its_rows_still_come_or_before_another_version_is_judged(
+    chain: Any, until: Until
+) -> None:
+    other, nobody = (DRIFT.replace('"v2"', f'"{version}"') for version in ("v1", ""))
+    for rows in (
+        # A small share of the traffic: its rows take a while to be enough for a judgement.
+        states(DRIFT, "gathering") + states(other, "ok"),
+        # It is forgotten, and nothing of the other is judged yet.
+        states(other, "gathering") + states(nobody, "ok"),
+    ):
+        chain.page.text = page(drift=True, feedback=False)
+        until(in_state(chain, "open"), "a ticket")
+        chain.page.text = rows
+        until(in_state(chain, "blind"), "the ticket to turn blind")
+        time.sleep(2 * chain.settings.tickets.close_hold)
+        assert [ticket.state for ticket in all_tickets(chain)] == ["blind"]
+    chain.page.text = states(DRIFT, "stale") + states(other, "ok")
     assert until(in_state(chain, "closed"), "the ticket to close").close_reason == "superseded"
 
 

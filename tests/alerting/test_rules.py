@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from alerting import rules, runbook
-from alerting.rules.mutants import survivors
+from alerting.rules.mutants import SETTINGS, survivors
 from alerting.rules.rule import Rule
 from telltale import catalogue
 from telltale.binaries import Component
@@ -41,7 +41,7 @@ def test_promtool_finds_nothing_to_say(binary: Callable[[Component], Path], tmp_
 
 
 def test_every_rule_fires_and_stays_silent_as_it_should(binary: Callable[[Component], Path], tmp_path: Path) -> None:
-    table = yaml.safe_load(rules.render(Settings()))
+    table = yaml.safe_load(rules.render(SETTINGS))
     for group in table["groups"]:
         for rule in group["rules"]:
             del rule["annotations"]
@@ -55,7 +55,7 @@ def test_every_rule_fires_and_stays_silent_as_it_should(binary: Callable[[Compon
 
 def test_every_annotation_can_be_written_out(binary: Callable[[Component], Path], tmp_path: Path) -> None:
     """With annotations no case matches, so promtool prints what it got instead."""
-    (tmp_path / "rules.yml").write_text(rules.render(Settings()))
+    (tmp_path / "rules.yml").write_text(rules.render(SETTINGS))
     (tmp_path / "rules_test.yml").write_text(CASES.read_text())
     command = [binary("promtool"), "test", "rules", "rules_test.yml"]
     output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stderr
@@ -110,14 +110,26 @@ def test_hold_and_keep_of_the_models_rules_follow_the_settings() -> None:
     assert (drift["for"], drift["keep_firing_for"]) == ("4s", "500ms")
 
 
+def test_a_series_may_go_unjudged_for_the_span_of_its_reference_and_a_day() -> None:
+    held = {name: duration for name, duration in _holds(Settings()) if name == "ModelNotJudged"}
+    assert held == {"ModelNotJudged": "345600s"}
+    assert dict(_holds(SETTINGS)) == dict(_holds(Settings())) | {"ModelNotJudged": "86400s"}
+
+
+def _holds(settings: Settings) -> list[tuple[str, str]]:
+    groups = yaml.safe_load(rules.render(settings))["groups"]
+    return [(rule["alert"], rule.get("for", "")) for group in groups for rule in group["rules"]]
+
+
 def test_a_grafana_gets_the_links_to_panels() -> None:
     settings = Settings.model_validate({"grafana": {"url": "https://grafana.example/"}})
     drift = yaml.safe_load(rules.render(settings))["groups"][0]["rules"][0]
     assert drift["annotations"]["dashboard_url"].startswith("https://grafana.example/d/telltale-model?")
 
 
+@pytest.mark.timeout(400)
 def test_the_cases_notice_every_change_of_a_rule(binary: Callable[[Component], Path]) -> None:
-    alive, number = survivors(binary("promtool"), CASES, Settings())
+    alive, number = survivors(binary("promtool"), CASES, SETTINGS)
     assert number > 100
     assert [f"{mutant.name}: {mutant.change}" for mutant in alive] == []
 

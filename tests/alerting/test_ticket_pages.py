@@ -26,7 +26,7 @@ from alerting.lifecycle import decisions
 from telltale import conversation as said
 from telltale.conversation import Conversation, Message
 from telltale.evidence.scores import Details, Examples, Persistence, WordChange, WordChanges
-from telltale.records import Feedback, Sample, Score, ScoreState
+from telltale.records import Feedback, Judged, Sample, Score
 from telltale.store import Store, audit, evidence, feedback, samples, scores, tickets
 from telltale.web import people
 
@@ -85,7 +85,7 @@ def story(store: Store) -> Story:
 
 def window(i: int, now: float, ids: list[int | None], number: int) -> Score:
     """The i-th of twelve windows; the model is new and drifts from the tenth on."""
-    state: ScoreState = "alert" if i > 9 else "suspect" if i > 8 else "ok"
+    state: Judged = "alert" if i > 9 else "suspect" if i > 8 else "ok"
     end = now - 300 - 60 * (12 - i)
     details = Details(
         WordChanges((WordChange(f"refund{SCRIPT}", 9.1, 0.4, 0.02),)),
@@ -109,6 +109,7 @@ def test_the_page_shows_what_since_when_why_and_what_to_do(browser: httpx.Client
     page = response.text
     for expected in (
         "support: drift, more negative feedback (support-2)",
+        '<a href="/models/support">',
         "3 of the last 4 (3 needed)",
         "prompt number 1",
         "Examples now and in the reference",
@@ -149,6 +150,42 @@ def test_windows_that_an_earlier_version_judged_are_shown_and_a_broken_one_harms
         "tokens": words,
         "feedback": None,
     }
+
+
+def test_a_ticket_tells_since_the_first_window_that_showed_the_change(
+    browser: httpx.Client, story: Story, store: Store
+) -> None:
+    before = browser.get(f"/api/v1/tickets/{story.number}").json()["since"]
+    change = text("UPDATE scores SET since = :since WHERE monitor = 'tokens' AND state != 'ok'")
+    store.write(lambda connection: connection.execute(change, {"since": before - 5000}))
+    assert browser.get(f"/api/v1/tickets/{story.number}").json()["since"] == before - 5000
+
+
+def test_only_the_parts_that_alerts_name_are_shown_beside_the_whole_and_versions_are_not_mixed(
+    browser: httpx.Client, store: Store
+) -> None:
+    now = time.time()
+    of = {**SERIES, "tenant": "shop", "segment": "app=checkout"}
+
+    def write(connection: Connection) -> int:
+        windows = [replace(window(i, now, [], 0), evidence_id=None) for i in range(12)]
+        # A canary: the version before it is served on, and judged at the same time.
+        beside = [replace(score, version="support-1", state="ok", effect=1.0) for score in windows[9:]]
+        drifting = [replace(score, tenant=of["tenant"], segment=of["segment"]) for score in [*windows, *beside]]
+        other = [replace(score, tenant="bank") for score in windows]
+        scores.save(connection, [*windows, *drifting, *other])
+        found = [alert("ModelDriftPersistent", **of)]
+        return decisions.apply_notification(connection, found, now - 200, 3600.0)[0].id or 0
+
+    number = store.write(write)
+    found = browser.get(f"/api/v1/tickets/{number}").json()["series"]
+    assert [(one["tenant"], one["segment"], one["alarming"]) for one in found] == [
+        ("shop", "app=checkout", True),
+        ("", "", False),
+    ]
+    assert [point["effect"] for point in found[0]["history"]] == [1.5] * 9 + [9.0] * 3
+    assert found[0]["version"] == "support-2"
+    assert "tokens of prompts, tenant shop, app=checkout (words)" in browser.get(f"/tickets/{number}").text
 
 
 def test_the_report_runs_in_an_origin_of_its_own(browser: httpx.Client, story: Story, store: Store) -> None:

@@ -256,11 +256,23 @@ def test_a_ticket_exports_its_own_time_and_model(
     call(49_500, model="other")
     say(49_500)
     window = {"monitor": "drift", "signal": "mmd", "direction": "prompt", "model": "chat", "version": "chat-2"}
-    suspect = Score(**window, window_start=START + 44_000, window_end=START + 47_600, samples=9, state="suspect")  # type: ignore[arg-type]  # a dict of its fields
+    judged: list[Score] = [
+        Score(**window, window_start=START + start, window_end=START + start + 3_600, samples=9, **state)  # type: ignore[arg-type]  # dicts of its fields
+        for start, state in (
+            (10_000, {"state": "suspect", "since": START + 10_000}),
+            # A change that had passed.
+            (20_000, {"state": "ok"}),
+            (44_000, {"state": "suspect", "since": START + 44_000}),
+            (46_400, {"state": "alert", "since": START + 44_000}),
+        )
+    ]
+    # The version before it had its own, and another series turns suspect only when the ticket is long open.
+    judged.append(replace(judged[0], version="chat-1", window_start=START + 30_000, window_end=START + 49_000))
+    judged.append(replace(judged[3], tenant="shop", since=START + 43_000, window_end=START + 52_000))
     ticket = Ticket(
         "key-1", "quality", "chat", "chat-2", "Drift", "closed", 1, opened, opened, closed_at=START + 55_000
     )
-    store.write(lambda connection: scores.save(connection, [suspect]))
+    store.write(lambda connection: scores.save(connection, judged))
     number = store.write(lambda connection: tickets.save(connection, ticket)).id
     output = tmp_path / "ticket.jsonl"
 

@@ -11,25 +11,48 @@ from scipy.stats import fisher_exact
 
 from monitors import votes
 from monitors.descriptors import NAMES, Descriptors, describe
-from monitors.monitor import Monitor
+from monitors.monitor import Monitor, Terms
 from monitors.registry import MONITORS
+from monitors.rows import Comparison, Rows
+from monitors.rows import side as side_of
 from monitors.tokens import Tokens
 from monitors.votes import Votes
 from telltale.cli.demo import texts
 from telltale.evidence.scores import DescriptorChanges, WordChanges
-from telltale.records import Score, Window
-from telltale.settings import Monitor as MonitorSettings
+from telltale.records import Score, Series
 
 TEXT_MONITORS = [kind for kind in MONITORS if "prompt" in kind.directions]
 
 
-def judge(kind: type[Monitor], window: Window, *, alpha: float, seed: int) -> Score:
-    (score,) = kind.of(MonitorSettings(min_rows=50, alpha=alpha, seed=seed)).judge(window)
-    return score
+Texts = tuple[tuple[str, ...], tuple[str, ...]]
 
 
-def judge_votes(window: Window, *, min_votes: int = 1) -> Score:
-    (score,) = Votes(min_votes, alpha=0.01).judge(window)
+def judge(kind: type[Monitor], window: tuple[Texts, Texts], *, alpha: float, seed: int) -> Score:
+    found = compared(kind, window, alpha=alpha, seed=seed)
+    assert found
+    return found[0]
+
+
+def compared(kind: type[Monitor], window: tuple[Texts, Texts], *, alpha: float, seed: int) -> list[Score]:
+    """Of texts with their conversations, those of the window first."""
+    monitor = kind.of(Terms(50, alpha, seed=seed))
+    sides = [
+        Rows(
+            ids=tuple(range(len(texts))),
+            groups=groups,
+            weights=(1.0,) * len(texts),
+            texts={"prompt": texts},
+        )
+        for texts, groups in window
+    ]
+    current, reference = (side_of(rows, monitor.describe(rows, "prompt")) for rows in sides)
+    return monitor.judge(Comparison(Series("m", "v"), "calls", "prompt", 0.0, 10.0, current, reference))
+
+
+def judge_votes(window: tuple[Rows, Rows]) -> Score:
+    monitor = Votes(Terms(1, 0.01))
+    current, reference = (side_of(rows, monitor.describe(rows, "feedback")) for rows in window)
+    (score,) = monitor.judge(Comparison(Series("m", "v"), "votes", "feedback", 0.0, 10.0, current, reference))
     return score
 
 
@@ -48,10 +71,8 @@ def side(
     return tuple(found[:rows]), tuple(groups[:rows])
 
 
-def window(
-    current: tuple[tuple[str, ...], tuple[str, ...]], reference: tuple[tuple[str, ...], tuple[str, ...]]
-) -> Window:
-    return Window("m", "v", "prompt", 0.0, 10.0, current[0], current[1], reference[0], reference[1])
+def window(current: Texts, reference: Texts) -> tuple[Texts, Texts]:
+    return current, reference
 
 
 @pytest.mark.parametrize("monitor", TEXT_MONITORS)
@@ -105,13 +126,6 @@ def test_nothing_unusual_is_ever_infinite(monitor: type[Monitor]) -> None:
     assert (score.state, score.effect, score.threshold, score.p_value) == ("ok", 0.0, 0.0, 1.0)
 
 
-@pytest.mark.parametrize("monitor", TEXT_MONITORS)
-def test_too_few_rows_are_not_judged(monitor: type[Monitor]) -> None:
-    score = judge(monitor, window(side(1, 49), side(2, 300)), alpha=0.01, seed=0)
-    assert (score.state, score.effect, score.threshold, score.p_value) == ("insufficient_data", None, None, None)
-    assert score.samples == 49
-
-
 AWKWARD = [
     "",
     " ",
@@ -134,8 +148,8 @@ def test_awkward_texts_are_judged_without_an_exception(monitor: type[Monitor]) -
     for text in AWKWARD:
         odd, plain = (text,) * 60, tuple(f"plain text number {n}" for n in range(60))
         for current, reference in ((odd, plain), (plain, odd), (odd, odd)):
-            score = judge(monitor, window((current, groups), (reference, groups)), alpha=0.01, seed=0)
-            assert score.state in ("ok", "suspect", "insufficient_data")
+            found = compared(monitor, window((current, groups), (reference, groups)), alpha=0.01, seed=0)
+            assert all(score.state in ("ok", "suspect") for score in found)
 
 
 @settings(max_examples=200)
@@ -146,20 +160,23 @@ def test_every_text_has_finite_descriptors(text: str) -> None:
     assert all(value == value and abs(value) < 1e9 for value in values)
 
 
-def vote_window(bad: int, total: int, bad_before: int, before: int) -> Window:
-    return Window(
-        *("m", "v", "feedback", 0.0, 10.0),
-        votes=(1,) * bad + (0,) * (total - bad),
-        reference_votes=(1,) * bad_before + (0,) * (before - bad_before),
+def vote_window(bad: int, total: int, bad_before: int, before: int) -> tuple[Rows, Rows]:
+    sides = (bad, total), (bad_before, before)
+    current, reference = (
+        Rows(
+            ids=tuple(range(number)),
+            groups=tuple(map(str, range(number))),
+            weights=(1.0,) * number,
+            votes=(1,) * negative + (0,) * (number - negative),
+        )
+        for negative, number in sides
     )
+    return current, reference
 
 
-@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
+@given(st.integers(0, 60), st.integers(1, 60), st.integers(0, 60), st.integers(1, 60))
 def test_votes_p_value_is_fishers(bad: int, good: int, bad_before: int, good_before: int) -> None:
     score = judge_votes(vote_window(bad, bad + good, bad_before, bad_before + good_before))
-    if bad + good == 0 or bad_before + good_before == 0:
-        assert score.state == "insufficient_data"
-        return
     oracle = fisher_exact([[bad, good], [bad_before, good_before]], alternative="greater")
     assert score.p_value == pytest.approx(oracle.pvalue, abs=1e-9)
 
@@ -184,5 +201,5 @@ def test_votes_false_alarms_stay_under_the_stated_rate() -> None:
     for _ in range(2000):
         before = sum(random.random() < 0.1 for _ in range(200))
         now = sum(random.random() < 0.1 for _ in range(60))
-        alarms += judge_votes(vote_window(now, 60, before, 200), min_votes=50).state == "suspect"
+        alarms += judge_votes(vote_window(now, 60, before, 200)).state == "suspect"
     assert alarms < 20

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitors.judgement import score
 from monitors.persistence import derive_state
-from telltale.records import Score, Window
+from monitors.rows import Comparison, Side
+from telltale.records import Score, Series
 
 
 def play(hits: list[bool], need: int = 2, last: int = 3) -> list[str]:
+    return [found.state for found in judged(hits, need, last)]
+
+
+def judged(hits: list[bool], need: int = 2, last: int = 3) -> list[Score]:
     earlier: list[Score] = []
     for number, hit in enumerate(hits):
-        window = Window("m", "v", "prompt", float(number), number + 1.0)
+        nothing = Side((), np.array([]), {})
+        window = Comparison(Series("m", "v"), "calls", "prompt", float(number), number + 1.0, nothing, nothing)
         single = score(window, "tokens", "max_t", 100, effect=2.0 if hit else 0.0, threshold=1.0, p_value=0.5)
         earlier.append(derive_state(single, earlier, need, last))
-    return [found.state for found in earlier]
+    return earlier
 
 
 def test_one_window_is_suspect_and_two_of_three_are_an_alert() -> None:
@@ -38,6 +45,6 @@ def test_no_alert_without_enough_hits_in_the_last_windows(hits: list[bool], need
             assert state == "ok"
 
 
-def test_a_window_without_data_says_so() -> None:
-    empty = score(Window("m", "v", "prompt", 0.0, 1.0), "tokens", "max_t", 3)
-    assert derive_state(empty, [], 2, 3).state == "insufficient_data"
+def test_since_is_the_start_of_the_first_window_that_showed_it() -> None:
+    found = judged([False, True, False, True, True, True, True, False, False, False, True])
+    assert [score.since for score in found] == [None, 1.0, None, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, None, 10.0]

@@ -9,12 +9,11 @@ import threading
 import pytest
 
 from monitors import report
-from telltale.records import Window
 
 
-def window(rows: int = 80) -> Window:
+def window(rows: int = 80) -> report.Texts:
     texts = tuple(f"How do I reset item {n}?" for n in range(rows))
-    return Window("m", "v", "prompt", 0.0, 1.0, texts, texts, texts[::-1], texts)
+    return report.Texts(texts, texts[::-1])
 
 
 def test_the_report_is_html_of_our_descriptors() -> None:

@@ -17,19 +17,25 @@ import monitors
 from monitors import registry
 from monitors.gauges import Gauges
 from monitors.judgement import score
-from monitors.monitor import Monitor
+from monitors.monitor import Monitor, Terms
+from monitors.report import Texts
+from monitors.rows import Comparison, Features, Rows
 from monitors.runs import Runs
 from monitors.tokens import Tokens
 from telltale.cli.demo import texts
 from telltale.evidence.scores import DescriptorChange, DescriptorChanges, Finding
-from telltale.records import Direction, Feedback, Sample, Score, Window
+from telltale.records import Basis, Direction, Feedback, Sample, Score
 from telltale.settings import Monitor as MonitorSettings
 from telltale.settings import Settings
-from telltale.store import Store, feedback, open_store, references, samples, scores
+from telltale.store import Store, feedback, open_store, references, samples, scores, series_states
+from telltale.store.series_states import SeriesStatus
 
+# The traffic here begins in 1970.
+KEPT = 1e9
 SETTINGS = MonitorSettings(
-    window=10.0, min_rows=40, reference_rows=120, min_votes=15, reference_votes=40, alpha=0.001, persistence=(2, 3)
-)
+    window=10.0, min_rows=40, reference_rows=120, reference_span=0.0, min_votes=15, reference_votes=40, alpha=0.001,
+    persistence=(2, 3),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -40,13 +46,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 class Reports:
-    """Keeps the windows that a report was asked for."""
+    """Keeps the texts that a report was asked for."""
 
     def __init__(self) -> None:
-        self.windows: list[Window] = []
+        self.windows: list[Texts] = []
 
-    def __call__(self, window: Window) -> bytes:
-        self.windows.append(window)
+    def __call__(self, texts: Texts) -> bytes:
+        self.windows.append(texts)
         return b"<html>"
 
 
@@ -75,6 +81,12 @@ def stored(store: Store) -> list[Score]:
         return scores.load(connection)
 
 
+def states(store: Store) -> dict[tuple[str, str, str], SeriesStatus]:
+    """What is said of each series, by monitor, direction and version."""
+    with store.read() as connection:
+        return {(one.monitor, one.direction, one.version): one for one in series_states.load(connection)}
+
+
 def play(store: Store, runs: Runs, begin: float, seconds: int) -> None:
     for second in range(0, seconds + 1, 2):
         runs.run(begin + second)
@@ -82,7 +94,7 @@ def play(store: Store, runs: Runs, begin: float, seconds: int) -> None:
 
 def test_healthy_traffic_is_judged_ok(store: Store) -> None:
     fill(store, 1000.0, 60, seed=1)
-    runs = Runs(store, SETTINGS, Reports())
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
     play(store, runs, 1000.0, 72)
     runs.close()
     found = stored(store)
@@ -96,7 +108,7 @@ def test_healthy_traffic_is_judged_ok(store: Store) -> None:
 def test_windows_do_not_overlap_and_are_judged_once(store: Store) -> None:
     fill(store, 1000.0, 60, seed=2)
     for _ in range(2):
-        runs = Runs(store, SETTINGS, Reports())
+        runs = Runs(store, SETTINGS, Reports(), KEPT)
         play(store, runs, 1000.0, 72)
         runs.close()
     mine = [score for score in stored(store) if (score.monitor, score.direction) == ("tokens", "prompt")]
@@ -108,7 +120,7 @@ def test_a_worse_version_ends_in_an_alert_with_one_report_a_series(store: Store)
     fill(store, 1000.0, 60, seed=3)
     fill(store, 1060.0, 50, seed=4, bad=True, version="v2")
     reports = Reports()
-    runs = Runs(store, SETTINGS, reports)
+    runs = Runs(store, SETTINGS, reports, KEPT)
     play(store, runs, 1000.0, 124)
     runs.close()
     last = {(score.monitor, score.direction): score for score in stored(store)}
@@ -124,16 +136,15 @@ def test_a_worse_version_ends_in_an_alert_with_one_report_a_series(store: Store)
 
 def test_the_reference_is_frozen_and_stays(store: Store) -> None:
     fill(store, 1000.0, 60, seed=5)
-    runs = Runs(store, SETTINGS, Reports())
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
     play(store, runs, 1000.0, 40)
     with store.read() as connection:
-        first = references.current(connection, "m", "prompt")
-    assert first is not None
-    assert len(first.rows.ids) == SETTINGS.reference_rows
+        first = references.current(connection)
+    assert [(one.basis, one.rows) for one in first] == [("calls", SETTINGS.reference_rows), ("votes", 60)]
     play(store, runs, 1040.0, 40)
     runs.close()
     with store.read() as connection:
-        assert references.current(connection, "m", "prompt") == first
+        assert references.current(connection) == first
 
 
 def test_promoted_calls_are_no_traffic(store: Store) -> None:
@@ -143,7 +154,7 @@ def test_promoted_calls_are_no_traffic(store: Store) -> None:
                texts.prompt(texts.SUPPORT, random), "x", None, promoted_by="error") for n in range(600)
     ]  # fmt: skip
     store.write(lambda c: samples.save(c, rows, now=1.0))
-    runs = Runs(store, SETTINGS, Reports())
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
     play(store, runs, 1000.0, 72)
     runs.close()
     assert stored(store) == []
@@ -151,7 +162,7 @@ def test_promoted_calls_are_no_traffic(store: Store) -> None:
 
 def test_windows_missed_while_the_monitors_were_down_are_judged_one_by_one(store: Store) -> None:
     fill(store, 1000.0, 80, seed=11)
-    runs = Runs(store, SETTINGS, Reports())
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
     runs.run(1022.0)
     runs.run(1082.0)
     runs.close()
@@ -165,7 +176,7 @@ def test_one_broken_monitor_leaves_the_others_judging(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(store, 1000.0, 40, seed=12)
-    runs = Runs(store, SETTINGS, Reports())
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
     runs.run(1022.0)
 
     def broken(*_: object, **__: object) -> Score:
@@ -175,7 +186,7 @@ def test_one_broken_monitor_leaves_the_others_judging(
     runs.run(1042.0)
     runs.close()
     assert runs.failed == {"tokens"}
-    assert {score.monitor for score in stored(store)} == {"descriptors", "feedback"}
+    assert {score.monitor for score in stored(store) if score.window_end > 1020.0} == {"descriptors", "feedback"}
     assert "ValueError" in caplog.text
     assert "the words of a person" not in caplog.text
 
@@ -186,19 +197,23 @@ class Shouting(Monitor):
 
     name: ClassVar[str] = "shouting"
     signals: ClassVar[tuple[str, ...]] = ("capitals", "exclamations")
+    basis: ClassVar[Basis] = "calls"
     directions: ClassVar[tuple[Direction, ...]] = ("response",)
     finds: ClassVar[str] = "texts that shout"
     effect: ClassVar[str] = "share of texts"
     evidence: ClassVar[type[Finding]] = DescriptorChanges
 
     @classmethod
-    def of(cls, settings: MonitorSettings) -> Self:
+    def of(cls, terms: Terms) -> Self:
         return cls()
 
-    def judge(self, window: Window) -> list[Score]:
+    def describe(self, rows: Rows, direction: Direction) -> Features:
+        return {}
+
+    def judge(self, window: Comparison) -> list[Score]:
         finding = DescriptorChanges((DescriptorChange("capitals", 5.0, 0.5, 0.1),))
         sizes = zip(self.signals, (0.5, 0.0), strict=True)
-        rows = len(window.texts)
+        rows = len(window.current)
         return [
             score(window, self.name, signal, rows, effect=size, threshold=0.1, p_value=0.01, finding=finding)
             for signal, size in sizes
@@ -212,7 +227,7 @@ class Shouting(Monitor):
 def test_a_new_member_of_the_registry_is_judged_kept_and_shown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "MONITORS", (Shouting,))
     fill(store, 1000.0, 60, seed=15)
-    runs = Runs(store, SETTINGS, Reports())
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
     play(store, runs, 1000.0, 72)
     runs.close()
     found = stored(store)
@@ -221,10 +236,11 @@ def test_a_new_member_of_the_registry_is_judged_kept_and_shown(store: Store, mon
     assert states["capitals"][:2] == ["suspect", "alert"]
     assert set(states["exclamations"]) == {"ok"}
     gauges = CollectorRegistry()
-    gauges.register(Gauges(store, lambda: 1072.0, runs.waiting, patience=30.0, shown=120.0))
-    series = {"monitor": "shouting", "direction": "response", "model": "m", "version": "v1", "tenant": ""}
-    assert gauges.get_sample_value("telltale_monitor_effect", {**series, "signal": "capitals"}) == 0.5
-    assert gauges.get_sample_value("telltale_feedback_votes", {"model": "m", "version": "v1"}) == 17.0
+    gauges.register(Gauges(store, dict))
+    series = {"model": "m", "version": "v1", "tenant": "", "segment": ""}
+    own = {"monitor": "shouting", "direction": "response", "signal": "capitals", **series}
+    assert gauges.get_sample_value("telltale_monitor_effect", own) == 0.5
+    assert gauges.get_sample_value("telltale_feedback_votes", series) == 17.0
 
 
 def test_once_judges_what_is_due_and_ends(tmp_path: Path) -> None:
@@ -233,15 +249,13 @@ def test_once_judges_what_is_due_and_ends(tmp_path: Path) -> None:
     now = time.time() // 10 * 10
     fill(opened, now - 40, 30, seed=13)
     assert monitors.main(settings, once=True) == 0
-    assert stored(opened) == []
-    assert monitors.main(settings, once=True) == 0
     assert {score.monitor for score in stored(opened)} == {"tokens", "descriptors", "feedback"}
     opened.close()
 
 
-def page(store: Store, runs: Runs, now: float) -> dict[tuple[str, ...], float]:
+def page(store: Store) -> dict[tuple[str, ...], float]:
     registry = CollectorRegistry()
-    registry.register(Gauges(store, lambda: now, runs.waiting, patience=30.0, shown=120.0))
+    registry.register(Gauges(store, dict))
     return {
         (
             sample.name,
@@ -257,45 +271,197 @@ def page(store: Store, runs: Runs, now: float) -> dict[tuple[str, ...], float]:
 
 def test_gauges_show_the_stored_scores_and_survive_a_restart(store: Store) -> None:
     fill(store, 1000.0, 60, seed=7)
-    runs = Runs(store, SETTINGS, Reports())
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
     play(store, runs, 1000.0, 72)
     runs.close()
-    shown_now = page(store, runs, 1072.0)
+    shown_now = page(store)
     newest = [score for score in stored(store) if (score.monitor, score.direction) == ("tokens", "prompt")][-1]
     assert shown_now["telltale_monitor_effect", "tokens", "prompt", ""] == newest.effect
     assert shown_now["telltale_monitor_state", "tokens", "prompt", "ok"] == 1
     assert shown_now["telltale_monitor_state", "tokens", "prompt", "alert"] == 0
-    assert page(store, Runs(store, SETTINGS, Reports()), 1072.0) == shown_now
+    again = Runs(store, SETTINGS, Reports(), KEPT)
+    again.run(1072.0)
+    again.close()
+    assert page(store) == shown_now
 
 
-def test_the_page_shows_when_references_were_frozen_until_the_model_is_gone(store: Store) -> None:
+def test_the_page_shows_when_references_were_frozen(store: Store) -> None:
     fill(store, 1000.0, 60, seed=14)
-    runs = Runs(store, SETTINGS, Reports())
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
     play(store, runs, 1000.0, 72)
     runs.close()
-    name = "telltale_monitor_reference_timestamp_seconds"
-
-    def frozen(now: float) -> float | None:
-        registry = CollectorRegistry()
-        registry.register(Gauges(store, lambda: now, {}, patience=30.0, shown=120.0))
-        return registry.get_sample_value(name, {"model": "m", "direction": "prompt"})
-
-    shown_now = frozen(1072.0)
+    registry = CollectorRegistry()
+    registry.register(Gauges(store, dict))
+    labels = {"model": "m", "version": "v1", "tenant": "", "segment": "", "basis": "calls"}
+    shown_now = registry.get_sample_value("telltale_monitor_reference_timestamp_seconds", labels)
     assert shown_now is not None
     assert 1010.0 <= shown_now <= 1030.0
-    assert frozen(2000.0) is None
 
 
-def test_a_series_without_traffic_says_insufficient_and_then_vanishes(store: Store) -> None:
+def test_a_series_without_traffic_gathers_and_then_is_stale(store: Store) -> None:
     fill(store, 1000.0, 60, seed=8)
-    runs = Runs(store, SETTINGS, Reports())
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
     play(store, runs, 1000.0, 72)
     runs.run(1110.0)
-    shown_now = page(store, runs, 1110.0)
-    assert shown_now["telltale_monitor_state", "tokens", "prompt", "insufficient_data"] == 1
-    assert ("telltale_monitor_effect", "tokens", "prompt", "") not in shown_now
-    assert page(store, Runs(store, SETTINGS, Reports()), 2000.0) == {}
+    status = states(store)["tokens", "prompt", "v1"]
+    assert (status.state, status.reason) == ("gathering", "0 of 40 rows since 50 seconds")
+    shown_now = page(store)
+    assert shown_now["telltale_monitor_state", "tokens", "prompt", "gathering"] == 1
+    assert shown_now["telltale_monitor_state", "tokens", "prompt", "ok"] == 0
+    runs.run(2000.0)
+    status = states(store)["tokens", "prompt", "v1"]
+    assert (status.state, status.reason) == ("stale", "no rows for 16 minutes")
+    assert ("telltale_monitor_effect", "tokens", "prompt", "") not in page(store), "nothing is judged now"
     runs.close()
+
+
+def test_every_silence_has_a_name(store: Store) -> None:
+    fill(store, 1000.0, 6, seed=16)
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    runs.run(1012.0)
+    status = states(store)["tokens", "prompt", "v1"]
+    assert (status.state, status.reason) == ("no_reference", "a reference is gathered: 72 of 120 rows")
+    fill(store, 1010.0, 10, seed=17)
+    runs.run(1022.0)
+    random = Random(18)
+    # Nobody answers any more: prompts can be judged, responses cannot.
+    rows = [
+        Sample(f"{n:032x}", "b" * 16, 1020.0 + n / 6, "t", "m", "v1", "client", "chat", "error",
+               texts.prompt(texts.SUPPORT, random), "", 1.0) for n in range(60)
+    ]  # fmt: skip
+    store.write(lambda c: samples.save(c, rows, now=1.0))
+    runs.run(1032.0)
+    runs.close()
+    found = states(store)
+    assert found["tokens", "prompt", "v1"].state == "ok"
+    status = found["tokens", "response", "v1"]
+    assert (status.state, status.reason) == ("not_enough_data", "0 responses in 60 rows, 40 needed")
+    assert status.judged_until == 1030.0, "rows that were looked at are not looked at again"
+
+
+def test_what_came_last_does_not_keep_a_series_from_being_stale(store: Store) -> None:
+    fill(store, 1000.0, 62, seed=21)
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    play(store, runs, 1000.0, 72)
+    runs.run(1110.0)
+    assert states(store)["tokens", "prompt", "v1"].reason == "24 of 40 rows since 50 seconds"
+    runs.run(2000.0)
+    runs.close()
+    status = states(store)["tokens", "prompt", "v1"]
+    assert (status.state, status.reason) == ("stale", "no rows for 16 minutes")
+
+
+def test_a_series_that_ended_before_its_reference_is_stale_and_so_is_one_that_never_began(store: Store) -> None:
+    fill(store, 1000.0, 6, seed=23)
+    silent = [
+        Sample(f"{n:032x}", "b" * 16, 1000.0 + n, "t", "unloved", "v1", "client", "chat", "ok", "a", "b", 1.0)
+        for n in range(9)
+    ]
+    store.write(lambda c: samples.save(c, silent, now=1.0))
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    runs.run(1012.0)
+    with store.read() as connection:
+        votes = [one for one in series_states.load(connection, model="unloved") if one.direction == "feedback"]
+    assert [(one.state, one.reason) for one in votes] == [("stale", "no votes")]
+    assert states(store)["tokens", "prompt", "v1"].state == "no_reference"
+    runs.run(2000.0)
+    runs.close()
+    status = states(store)["tokens", "prompt", "v1"]
+    assert (status.state, status.reason) == ("stale", "no rows for 16 minutes")
+
+
+def test_few_rows_at_a_steady_pace_are_not_silence(store: Store) -> None:
+    """One row in each thirtieth window."""
+    rows = [
+        Sample(f"{n:032x}", "b" * 16, 1005.0 + 300 * n, "t", "m", "v1", "client", "chat", "ok", "a", "b", 1.0)
+        for n in range(10)
+    ]
+    store.write(lambda c: samples.save(c, rows, now=1.0))
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    runs.run(1005.0 + 300 * 9 + 280)
+    runs.close()
+    assert states(store)["tokens", "prompt", "v1"].state == "no_reference"
+
+
+def test_a_failed_monitor_loses_no_window(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, 1000.0, 40, seed=19)
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    with monkeypatch.context() as broken:
+        broken.setattr(Tokens, "judge", lambda *_: 1 / 0)
+        runs.run(1042.0)
+    assert {score.monitor for score in stored(store)} == {"descriptors", "feedback"}
+    runs.run(1044.0)
+    runs.close()
+    ends = {
+        name: [score.window_end for score in stored(store) if (score.monitor, score.direction) == (name, "prompt")]
+        for name in ("tokens", "descriptors")
+    }
+    assert ends["tokens"] == ends["descriptors"] == [1020.0, 1030.0, 1040.0]
+
+
+def test_a_monitor_that_fails_on_one_series_judges_the_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, 1000.0, 40, seed=26)
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    runs.run(1012.0)
+    fill(store, 1020.0, 20, seed=27, version="v2")
+    judge = Tokens.judge
+
+    def breaks(monitor: Tokens, window: Comparison) -> list[Score]:
+        if window.series.version == "v1":
+            raise ValueError
+        return judge(monitor, window)
+
+    monkeypatch.setattr(Tokens, "judge", breaks)
+    runs.run(1042.0)
+    runs.close()
+    assert runs.failed == {"tokens"}
+    assert {score.version for score in stored(store) if score.monitor == "tokens" and score.window_end > 1030.0} == {
+        "v2"
+    }
+
+
+def test_a_clock_that_is_set_back_ends_nothing(store: Store) -> None:
+    fill(store, 1000.0, 80, seed=20)
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    for now in (1042.0, 900.0, 1030.0, 1062.0, 86400.0 * 30, 1082.0):
+        runs.run(now)
+    runs.close()
+    mine = [score.window_end for score in stored(store) if (score.monitor, score.direction) == ("tokens", "prompt")]
+    assert mine == [1020.0, 1030.0, 1040.0, 1050.0, 1060.0, 1070.0, 1080.0]
+
+
+def test_a_canary_is_judged_as_itself(store: Store) -> None:
+    """Six of a hundred calls are another version's: no majority hides it, and none is accused in its place."""
+    fill(store, 1000.0, 100, seed=21)
+    random = Random(22)
+    rows = [
+        Sample(f"{n + 9 ** 9:032x}", "b" * 16, 1020.0 + n, "t", "m", "canary", "client", "chat", "ok",
+               texts.prompt(texts.SUPPORT, random), texts.evasive_response(texts.NEW_PRODUCT, random), 1.0)
+        for n in range(80)
+    ]  # fmt: skip
+    store.write(lambda c: samples.save(c, rows, now=1.0))
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    play(store, runs, 1000.0, 112)
+    runs.close()
+    found = states(store)
+    assert found["tokens", "response", "canary"].state == "alert"
+    assert found["tokens", "response", "v1"].state == "ok"
+    with store.read() as connection:
+        assert {one.version for one in references.current(connection)} == {"v1"}, "nobody accepted the canary"
+
+
+def test_a_new_version_that_stays_healthy_gets_a_reference_of_its_own(store: Store) -> None:
+    fill(store, 1000.0, 20, seed=23)
+    fill(store, 1020.0, 80, seed=24, version="v2")
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    play(store, runs, 1000.0, 112)
+    runs.close()
+    judged = [one for one in stored(store) if (one.monitor, one.direction, one.version) == ("tokens", "prompt", "v2")]
+    with store.read() as connection:
+        own = {one.id: one.version for one in references.current(connection)}
+    compared = [own[score.details.reference_id or 0] for score in judged]
+    assert compared[:3] == ["v1", "v1", "v1"]
+    assert compared[-1] == "v2"
 
 
 def test_few_rows_are_gathered_until_they_are_enough(store: Store) -> None:
@@ -307,7 +473,7 @@ def test_few_rows_are_gathered_until_they_are_enough(store: Store) -> None:
                texts.prompt(texts.SUPPORT, random), texts.response(texts.SUPPORT, random), 1.0) for n in range(160)
     ]  # fmt: skip
     store.write(lambda c: samples.save(c, rows, now=1.0))
-    runs = Runs(store, SETTINGS, Reports())
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
     play(store, runs, 1000.0, 102)
     runs.close()
     mine = [score for score in stored(store) if (score.monitor, score.direction) == ("tokens", "prompt")]

@@ -10,13 +10,12 @@ import pytest
 from sqlalchemy import Connection
 
 from monitors.runs import Runs
-from monitors.sources import VoteSource
 from telltale.evidence.scores import VoteShares
 from telltale.records import Feedback, Sample, Score
 from telltale.settings import Monitor
 from telltale.store import Store, feedback, open_store, samples, scores
 
-SETTINGS = Monitor(window=10.0, min_votes=5, reference_votes=20, persistence=(2, 3))
+SETTINGS = Monitor(window=10.0, min_votes=5, reference_votes=20, persistence=(2, 3), reference_span=0.0)
 CALL = Sample("", "a" * 16, 0.0, "shop", "chat", "chat-1", "client", "chat", "ok", "question", "response", 1.0)
 VOTE = Feedback(0.0, "shop", "", None, "thumb", "helpful", 1.0, "user", "")
 
@@ -61,7 +60,7 @@ class Traffic:
                 feedback.append(connection, event, event.idempotency_key)
 
         self._store.write(write)
-        runs = Runs(self._store, SETTINGS, lambda _: None)
+        runs = Runs(self._store, SETTINGS, lambda _: None, 1e9)
         runs.run(1012.0)
         runs.run(1023.0)
         runs.close()
@@ -88,12 +87,15 @@ def test_a_vote_of_the_reference_is_in_no_window(traffic: Traffic, store: Store)
     assert found == []
 
 
-def test_a_reference_ends_with_its_newest_vote_whatever_order_they_were_stored_in(traffic: Traffic) -> None:
+def test_a_reference_has_whole_stretches_whatever_order_votes_were_stored_in(traffic: Traffic) -> None:
     traffic.postpone_first(to=1008.0)
     traffic.vote(traffic.call(20, at=1003.0), at=1003.0)
     for number in range(21, 31):
         traffic.vote(traffic.call(number))
-    assert traffic.judge()["chat"].samples == 11
+    score = traffic.judge()["chat"]
+    assert score.samples == 10
+    assert isinstance(score.details.finding, VoteShares)
+    assert score.details.finding.reference_votes == 21
 
 
 def test_a_retracted_anonymous_vote_counts_for_nothing(traffic: Traffic) -> None:
@@ -146,16 +148,28 @@ def test_a_vote_of_one_tenant_never_counts_on_a_call_of_another(traffic: Traffic
     assert (score.samples, ratio(score)) == (10, 0.0)
 
 
-def test_only_what_votes_depend_on_is_read(traffic: Traffic, store: Store) -> None:
+def test_judges_and_comments_are_no_votes(traffic: Traffic) -> None:
     for number in range(20, 30):
         trace = traffic.call(number)
         traffic.vote(trace, value=0.0)
         traffic.vote(trace, source="judge", kind="rating", value=0.9)
         traffic.vote(trace, kind="comment", value=None, comment="wrong city")
-    assert traffic.judge()["chat"].samples == 10
-    with store.read() as connection:
-        found = VoteSource(SETTINGS).read(connection, "chat", 1010.0, 1020.0)
-    assert [observed.event.value for observed in found if observed.event] == [0.0] * 10
+    score = traffic.judge()["chat"]
+    assert (score.samples, ratio(score)) == (10, 1.0)
+
+
+def test_one_person_has_one_vote_a_question(traffic: Traffic) -> None:
+    """Somebody who votes all day is one person; without a name, each call's user is one."""
+    for number in range(20, 60):
+        traffic.vote(traffic.call(number), value=0.0, subject="a" * 64)
+    for number in range(60, 70):
+        traffic.vote(traffic.call(number), value=1.0, subject=f"{number:064x}")
+    for number in range(70, 80):
+        traffic.vote(traffic.call(number), value=1.0)
+    traffic.vote(f"{21:032x}", value=0.0, subject="a" * 64, name="tone")
+    score = traffic.judge()["chat"]
+    assert score.samples == 22
+    assert ratio(score) == pytest.approx(2 / 22)
 
 
 def test_the_examples_are_the_calls_that_were_voted_down(traffic: Traffic, store: Store) -> None:

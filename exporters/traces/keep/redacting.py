@@ -18,7 +18,7 @@ from exporters.traces.keep.drafting import Draft
 from exporters.traces.keep.known_texts import KnownTexts
 from exporters.traces.keep.presidio import Presidio, Unavailable
 from exporters.traces.keep.tally import Late
-from telltale.conversation import Conversation, texts
+from telltale.conversation import Conversation, language, texts
 from telltale.records import Sample
 from telltale.redaction import BEYOND, Counts, Redactor, is_version, pseudonym, within
 from telltale.redaction.writing import readable
@@ -135,6 +135,7 @@ class SampleRedactor:
             others[0], *about = [_hashed(sample.user, user, text) for text in (others[0], *about)]
         return sample._replace(
             prompt=derived.prompt,
+            language=language.of(derived.prompt),
             response=derived.response,
             conversation=conversation,
             conversation_id=self._same(tenant, names[0], others[0]) or None,

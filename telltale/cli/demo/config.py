@@ -57,6 +57,7 @@ interval = "2s"
 window = "10s"
 min_rows = 40
 reference_rows = 300
+reference_span = "0s"
 min_votes = 15
 reference_votes = 60
 alpha = 0.001

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import get_args
 
 import httpx
 
+from telltale.records import Judged, Series
 from telltale.store import Store, StoreUnavailable, tickets
 
 
@@ -40,11 +42,11 @@ class Reader:
         self._client = httpx.Client(timeout=5.0)
 
     def read(self) -> Reading:
-        states = self._query("telltale_monitor_state == 1")
+        states = self._query(f'telltale_monitor_state{{state=~"{"|".join(get_args(Judged))}"}} == 1')
         return Reading(
             calls=self._sum('sum(telltale_requests_total{layer="client"})'),
             samples=self._sum('sum(telltale_samples_total{outcome="kept"})'),
-            judged=len({_window(labels) for labels in states if labels.get("state") != "insufficient_data"}),
+            judged=len({_window(labels) for labels in states}),
             ready=len(_healthy(states)),
             drifting=tuple(sorted({_series(labels) for labels in states if labels.get("state") == "alert"})),
             firing=tuple(
@@ -165,4 +167,4 @@ def _series(labels: dict[str, str]) -> str:
 
 
 def _window(labels: dict[str, str]) -> tuple[str, ...]:
-    return tuple(labels.get(name, "") for name in ("monitor", "signal", "direction", "model", "version"))
+    return tuple(labels.get(name, "") for name in ("monitor", "signal", "direction", *Series._fields))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,17 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, create_engine, make_url, text
 
-from telltale.store import Store, StoreUnavailable, StoreUnusable, migrations, open_store, samples
+from telltale.store import (
+    Store,
+    StoreUnavailable,
+    StoreUnusable,
+    evidence,
+    migrations,
+    open_store,
+    references,
+    samples,
+    scores,
+)
 from telltale.store.schema import metadata
 
 
@@ -71,6 +83,67 @@ def test_samples_of_the_first_tables_are_kept(url: str) -> None:
     assert {(one.prompt, one.response, one.observed_at) for one in found} == {("일", "r", 5.0)}
     assert [one.redactions for one in found] == [{"ip": 1}] * 2
     assert again == 0, "the same spans were stored a second time"
+
+
+def test_scores_and_references_of_a_store_without_series_are_kept(url: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = scripts()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        connection.execute(
+            text(
+                "INSERT INTO evidence (id, created_at, kind, media_type, sha256, content_gzip)"
+                " VALUES (3, 25, 'evidently', 'text/html', 'x', :content)"
+            ).bindparams(content=gzip.compress(b"<html>"))
+        )
+        for number, state in enumerate(("ok", "suspect", "alert", "insufficient_data"), 1):
+            connection.execute(
+                text(
+                    "INSERT INTO scores (id, monitor, signal, direction, model, version, tenant, window_start,"
+                    " window_end, samples, state, effect, threshold, p_value, details, evidence_id) VALUES (:id,"
+                    " 'tokens', 'max_t', 'prompt', 'm', 'v', '', :id * 10, :id * 10 + 10, 50, :state, 1.5, 3, 0.4,"
+                    " '{\"reference_id\": 7}', :evidence)"
+                ).bindparams(id=number, state=state, evidence=3 if state == "alert" else None)
+            )
+        for number, direction in ((7, "prompt"), (8, "feedback")):
+            connection.execute(
+                text(
+                    "INSERT INTO monitor_references (id, model, tenant, direction, frozen_at, rows, sha256, content,"
+                    " calibration, is_current) VALUES (:id, 'm', '', :direction, 5, 2000, 'abc', :content, '{}', true)"
+                ).bindparams(id=number, direction=direction, content=b"rows")
+            )
+    engine.dispose()
+
+    store = open_store(url)
+    with store.read() as connection:
+        kept, newest = scores.load(connection), scores.latest(connection)
+        history, current = references.history(connection, "m"), references.current(connection)
+        report = evidence.get(connection, 3)
+        waiting = references.asked(connection)
+        content = references.load(connection, 7).content
+    again = store.write(lambda c: scores.save(c, kept))
+    other = store.write(lambda c: scores.save(c, [replace(kept[0], segment="app=a")]))
+    own = references.Reference("m", "v", "", "", "calls", 1.0, 2.0, "telltale", "new", 3.0)
+    added = store.write(lambda c: references.freeze(c, own))
+    store.close()
+
+    assert [(one.id, one.state, one.window_end, one.segment, one.since) for one in kept] == [
+        (1, "ok", 20.0, "", None), (2, "suspect", 30.0, "", None), (3, "alert", 40.0, "", None),
+        (4, "insufficient_data", 50.0, "", None),
+    ]  # fmt: skip
+    assert [one.evidence_id for one in kept] == [None, None, 3, None]
+    assert report is not None
+    assert report.content == b"<html>"
+    assert newest == [], "no series is judged before the monitors have run"
+    assert [(one.id, one.basis, one.version, one.rows, one.made_by) for one in history] == [
+        (8, "votes", "", 2000, "telltale"), (7, "calls", "", 2000, "telltale"),
+    ]  # fmt: skip
+    assert content == b"rows"
+    assert (current, waiting) == ([], []), "no window is compared with one of all of a model's versions"
+    assert again == [1, 2, 3, 4], "the same windows were stored a second time"
+    assert other not in ([1], [2], [3], [4])
+    assert added.id not in (7, 8)
 
 
 def test_a_migration_needs_no_memory_for_all_that_it_rewrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

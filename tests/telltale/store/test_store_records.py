@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
-import zlib
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.scores import Details, Examples, Persistence, WordChange, WordChanges
-from telltale.records import Feedback, Rows, Sample, Score, Ticket
+from telltale.records import Feedback, Sample, Score, Series, Ticket
 from telltale.store import (
     Conflict,
     Store,
@@ -26,7 +23,6 @@ from telltale.store import (
     evidence,
     feedback,
     open_store,
-    references,
     samples,
     scores,
     tickets,
@@ -166,16 +162,36 @@ def test_a_key_used_for_another_body_is_a_conflict(store: Store) -> None:
         store.write(lambda c: feedback.append(c, vote(value=1.0), "other"))
 
 
-def test_latest_score_of_each_series(store: Store) -> None:
-    rows = [score(), score(window_start=10.0, window_end=20.0, state="suspect"), score(direction="response")]
-    assert store.write(lambda c: scores.save(c, rows)) == 3
-    assert store.write(lambda c: scores.save(c, rows)) == 0
+def test_a_window_that_is_scored_again_stays_as_it_is_and_has_the_same_id(store: Store) -> None:
+    rows = [score(), score(window_start=10.0, window_end=20.0, state="suspect", since=0.0), score(direction="response")]
+    ids = store.write(lambda c: scores.save(c, rows))
+    assert len(set(ids)) == 3
+    again = [*rows[::-1], score(window_start=20.0, window_end=30.0)]
+    more = store.write(lambda c: scores.save(c, [replace(row, effect=9.0) for row in again]))
+    assert more[:3] == ids[::-1]
     with store.read() as connection:
-        latest = scores.latest(connection, since=0.0)
-    assert {(row.direction, row.window_end, row.state) for row in latest} == {
-        ("prompt", 20.0, "suspect"),
-        ("response", 10.0, "ok"),
-    }
+        found = scores.load(connection)
+    assert [replace(row, id=None) for row in found] == [rows[0], rows[2], rows[1], replace(again[3], effect=9.0)]
+    assert {row.id for row in found} == {*more}
+    assert store.write(lambda c: scores.save(c, [])) == []
+
+
+def test_each_part_of_a_series_name_has_scores_of_its_own(store: Store) -> None:
+    names = ("monitor", "signal", "model", "version", "tenant", "segment")
+    rows = [score(), score(direction="response"), *(score(**{name: "other"}) for name in names)]
+    assert len(set(store.write(lambda c: scores.save(c, rows)))) == 8
+    own = Series("m", "v1", segment="other")
+    with store.read() as connection:
+        [found] = scores.recent(connection, "tokens", own, 10)
+    assert found.series == own
+
+
+def test_the_last_scores_of_a_series_come_oldest_first(store: Store) -> None:
+    rows = [score(window_start=10.0 * number, window_end=10.0 * number + 10) for number in range(5)]
+    store.write(lambda c: scores.save(c, [*rows, score(monitor="descriptors"), score(version="v2")]))
+    with store.read() as connection:
+        found = scores.recent(connection, "tokens", Series("m", "v1"), 3)
+    assert [row.window_start for row in found] == [20.0, 30.0, 40.0]
 
 
 def test_evidence_is_attached_to_its_score(store: Store) -> None:
@@ -190,38 +206,6 @@ def test_evidence_is_attached_to_its_score(store: Store) -> None:
         found = evidence.get(connection, row.evidence_id or 0)
     assert found is not None
     assert found.content == b"<html>"
-
-
-def test_a_new_reference_replaces_the_old_one_and_keeps_it(store: Store) -> None:
-    def reference(rows: int) -> references.Reference:
-        return references.Reference("m", "prompt", 1.0, Rows((1,), ("c",), ("é" * rows,)), 0.5, {"words": 2.5})
-
-    old = store.write(lambda c: references.freeze(c, reference(1)))
-    new = store.write(lambda c: references.freeze(c, reference(2)))
-    with store.read() as connection:
-        assert references.current(connection, "m", "prompt") == new
-        assert references.load(connection, old.id or 0) == old
-        assert references.current(connection, "m", "response") is None
-    assert old.sha256 != new.sha256
-
-
-@pytest.mark.parametrize(
-    ("content", "rows"),
-    [
-        (
-            {"texts": ["a", "b"], "groups": ["c", "c"], "ids": [4, 5], "end": 9.5},
-            Rows(ids=(4, 5), groups=("c", "c"), texts=("a", "b")),
-        ),
-        ({"votes": [0, 1], "end": 9.5}, Rows(votes=(0, 1))),
-    ],
-)
-def test_a_reference_of_an_earlier_version_is_read(store: Store, content: dict[str, object], rows: Rows) -> None:
-    new = store.write(lambda c: references.freeze(c, references.Reference("m", "prompt", 1.0, Rows(), 0.5, {})))
-    stored = zlib.compress(json.dumps(content).encode())
-    store.write(lambda c: c.execute(text("UPDATE monitor_references SET content = :content"), {"content": stored}))
-    with store.read() as connection:
-        found = references.current(connection, "m", "prompt")
-    assert found == replace(new, rows=rows, end=9.5)
 
 
 def test_ticket_and_its_timeline(store: Store) -> None:

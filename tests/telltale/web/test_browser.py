@@ -8,18 +8,22 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from support import signed_in
+from support.judged import save_judged
 
 import alerting.report.pages
 import feedback.routes
 from telltale.conversation import Conversation, Message, Part, text
-from telltale.records import Feedback, Sample, Score, Ticket
-from telltale.store import Store, access, samples, scores, tickets
+from telltale.records import Feedback, Sample, Score, Series, SeriesState, Ticket
+from telltale.store import Store, access, references, samples, series_states, tickets
 from telltale.store import feedback as store_feedback
+from telltale.store.references import Reference
+from telltale.store.series_states import SeriesStatus
 from telltale.web import people
 
 Serve = Callable[..., AbstractContextManager[str]]
@@ -102,15 +106,46 @@ def history(store: Store) -> None:
         ),
         Score("drift", "mmd", "prompt", "translate", "translate-7", now - 3900, now - 300, 380, "ok", 0.01, 0.1),
     ]
+    # Names and reasons as long as senders make them, some without any space.
+    long = Series("acme/안녕-" + "llama" * 30, "2026-11-" + "0" * 90, "긴이름의가게" * 12, "app=" + "checkout-" * 20)
+    statuses = [
+        _status(long, "not_enough_data", reason=f"12 rows in 3 hours {SCRIPT}: {'200' * 60} are needed"),
+        _status(long._replace(tenant="", segment=""), "ok"),
+    ]
+    checks = {
+        "repeated": [{"example": f"{SCRIPT} {'ping' * 60}", "rows": 100, "share": 0.05, "left_out": True}],
+        "restless": {"tokens prompt": ["낱말" * 60, "refund"]},
+    }
+    reference = Reference(
+        *long, "calls", now - 9e5, now - 6e5, "미나" * 40, f"{SCRIPT} {'because' * 40}", now - 5e5, 1900, checks=checks
+    )
     ticket = Ticket(
         "k", "quality", "support-chat", "support-chat-2", "Prompts drifted", "open", 1, now - 200, now - 200
     )
     vote = Feedback(now - 60, "shop", TRACE, None, "thumb", "helpful", 0.0, "user", "k-1", f"wrong {SCRIPT}", "s" * 64)
 
     store.write(lambda connection: samples.save(connection, rows, now))
-    store.write(lambda connection: scores.save(connection, judged))
+    store.write(lambda connection: save_judged(connection, judged))
+    store.write(lambda connection: series_states.save(connection, statuses))
+    store.write(lambda connection: references.freeze(connection, reference))
+    store.write(lambda connection: references.ask(connection, replace(reference, frozen_at=None, checks={})))
     store.write(lambda connection: tickets.save(connection, ticket))
     store.write(lambda connection: store_feedback.append(connection, vote, "0" * 64))
+
+
+def _status(series: Series, state: SeriesState, reason: str = "") -> SeriesStatus:
+    now = time.time()
+    return SeriesStatus(
+        "drift", "mmd", "prompt", *series, state=state, reason=reason, changed_at=now - 300, seen_at=now
+    )
+
+
+def model_page(page: Page, url: str) -> str:
+    """The path of the page of the model with the longest name."""
+    page.goto(url)
+    found = page.get_by_role("link", name=re.compile("안녕")).get_attribute("href")
+    assert found
+    return found
 
 
 def test_a_person_signs_in_looks_around_and_signs_out(
@@ -149,6 +184,22 @@ def test_a_person_signs_in_looks_around_and_signs_out(
         page.get_by_role("heading", name="Sign in").wait_for()
         page.goto(f"{url}/audit")
         assert page.title() == "Sign in · Telltale"
+    assert console_errors == []
+
+
+def test_a_reviewer_freezes_a_new_reference(
+    serve: Serve, store: Store, page: Page, console_errors: list[str], history: None
+) -> None:
+    with serve() as url:
+        sign_in(page, store, url)
+        page.goto(url)
+        page.get_by_role("link", name="support-chat", exact=True).click()
+        page.get_by_role("link", name="Freeze a new reference").click()
+        assert page.get_by_label("Series").input_value() == '["support-chat-2", "", ""]'
+        page.get_by_label("Why").fill("a new template, on purpose")
+        page.get_by_role("button", name="Freeze a new reference").click()
+        page.get_by_text("Asked for by admin; the monitors make it at their next run.").wait_for()
+        assert page.url.endswith("/models/support-chat#references")
     assert console_errors == []
 
 
@@ -201,7 +252,7 @@ def test_hostile_text_runs_nowhere(
 ) -> None:
     with serve(routers=[feedback.routes.router]) as url:
         sign_in(page, store, url)
-        for path in ("/", "/feedback"):
+        for path in ("/", "/feedback", model_page(page, url)):
             page.goto(url + path)
             assert "owned" not in page.title()
             assert page.locator("main script, main img").count() == 0
@@ -226,7 +277,7 @@ def test_no_page_is_wider_than_its_window(serve: Serve, store: Store, page: Page
         page.goto(f"{url}/first-start")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         sign_in(page, store, url)
-        for path in ("/", "/feedback", "/audit", "/nothing", "/first-start"):
+        for path in ("/", "/feedback", "/audit", "/nothing", "/first-start", model_page(page, url)):
             page.goto(url + path)
             page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -235,7 +286,7 @@ def test_no_page_is_wider_than_its_window(serve: Serve, store: Store, page: Page
 def test_every_page_can_be_read_without_seeing_it(serve: Serve, store: Store, page: Page, history: None) -> None:
     with serve(routers=[feedback.routes.router]) as url:
         sign_in(page, store, url)
-        for path in ("/", "/feedback", "/audit", "/nothing"):
+        for path in ("/", "/feedback", "/audit", "/nothing", model_page(page, url)):
             page.goto(url + path)
             assert page.locator("html").get_attribute("lang") == "en"
             assert page.locator("h1").count() == 1
@@ -248,7 +299,7 @@ def test_every_page_can_be_read_without_seeing_it(serve: Serve, store: Store, pa
 
 COLOURS = [
     *((ink, paper) for ink in ("--ink", "--dim", "--link") for paper in ("--paper", "--card")),
-    *((f"--{state}", f"--{state}-bg") for state in ("ok", "suspect", "alert", "none")),
+    *((f"--{state}", f"--{state}-bg") for state in ("ok", "suspect", "alert", "none", "stale")),
     ("--ink", "--none-bg"),
 ]
 
@@ -286,8 +337,11 @@ def test_pictures_for_the_eye(serve: Serve, store: Store, page: Page, history: N
     folder = Path(os.environ.get("PICTURES") or tmp_path)
     with serve(routers=[feedback.routes.router]) as url:
         sign_in(page, store, url)
-        for name, path in (("home", "/"), ("feedback", "/feedback"), ("nothing", "/nothing")):
+        pages = (("home", "/"), ("feedback", "/feedback"), ("nothing", "/nothing"), ("model", model_page(page, url)))
+        for name, path in pages:
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
                 page.goto(url + path)
-                assert page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True)
+                for width in (1180, 390):
+                    page.set_viewport_size({"width": width, "height": 800})
+                    assert page.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=True)

@@ -9,12 +9,14 @@ from contextlib import AbstractContextManager
 import httpx
 import pytest
 from support import signed_in
+from support.judged import save_judged
 
 import alerting.report.pages
 import feedback.routes
 from telltale.records import Feedback, Score, Ticket
-from telltale.store import Store, scores, tickets
+from telltale.store import Store, series_states, tickets
 from telltale.store import feedback as store_feedback
+from telltale.store.series_states import SeriesStatus
 from telltale.web import people
 
 Serve = Callable[..., AbstractContextManager[str]]
@@ -43,31 +45,57 @@ def test_an_empty_store_says_where_to_send_things(serve: Serve, store: Store) ->
     assert "/api/v1/feedback" in page
 
 
+def status(model: str, state: str, reason: str = "", tenant: str = "", signal: str = "mmd") -> SeriesStatus:
+    names = ("drift", signal, "prompt", model, f"{model}-1", tenant, "")
+    return SeriesStatus(*names, state, reason, NOW - 900, NOW)  # type: ignore[arg-type]  # a direction and a state
+
+
 def test_the_worst_comes_first(serve: Serve, store: Store) -> None:
-    rows = [
-        score("fine", "ok"),
-        score("bad", "alert"),
-        score("bad", "ok", "length"),
-        score("young", "insufficient_data"),
-    ]
+    rows = [score("fine", "ok"), score("bad", "alert"), score("bad", "ok", "length")]
+    waiting = [status("young", "no_reference", "a reference is gathered: 120 of 2000 rows")]
     ticket = Ticket("k", "quality", "ticketed", "t-1", "Responses got worse", "recovering", 1, NOW - 50, NOW - 50)
-    store.write(lambda connection: scores.save(connection, rows))
+    store.write(lambda connection: save_judged(connection, rows))
+    store.write(lambda connection: series_states.save(connection, waiting))
     store.write(lambda connection: tickets.save(connection, ticket))
 
     page = home(serve, store)
 
-    order = [page.index(f'<th scope="row">{model}</th>') for model in ("ticketed", "bad", "fine", "young")]
+    order = [page.index(f'<a href="/models/{model}">{model}</a>') for model in ("ticketed", "bad", "young", "fine")]
     assert order == sorted(order)
     assert 'href="/tickets/1"' in page
     assert "Responses got worse" in page
     assert "drift mmd of the prompt: 0.5 (from 0.1)" in page
     assert "series: 1 ok" in page
-    assert "insufficient data" in page
+    assert 'class="state no_reference">no reference<' in page
+
+
+def test_why_a_series_is_not_judged_is_told_once_for_all_that_lack_the_same(serve: Serve, store: Store) -> None:
+    lacking = [
+        status("chat", "gathering", "12 of 200 rows since 2 hours"),
+        status("chat", "gathering", "12 of 200 rows since 2 hours", signal="length"),
+        status("chat", "stale", "no rows since 3 days ago", tenant="shop"),
+    ]
+    store.write(lambda connection: save_judged(connection, [score("chat", "ok", tenant="bank")]))
+    store.write(lambda connection: series_states.save(connection, lacking))
+
+    page = home(serve, store)
+
+    assert page.count("12 of 200 rows since 2 hours") == 1
+    assert "and 1 more" in page
+    assert "no rows since 3 days ago" in page
+    assert "series: 1 stale, 2 gathering, 1 ok" in page
+
+
+def test_the_tenant_that_changed_is_named(serve: Serve, store: Store) -> None:
+    changed = score("chat", "suspect", tenant="shop", segment="app=checkout")
+    store.write(lambda connection: save_judged(connection, [changed, score("chat", "ok")]))
+
+    assert "drift mmd of the prompt: 0.5 (from 0.1), chat-1, shop, app=checkout" in home(serve, store)
 
 
 def test_only_the_newest_window_of_a_series_counts(serve: Serve, store: Store) -> None:
     old = score("chat", "alert", window_start=NOW - 1400, window_end=NOW - 700)
-    store.write(lambda connection: scores.save(connection, [old, score("chat", "ok")]))
+    store.write(lambda connection: save_judged(connection, [old, score("chat", "ok")]))
 
     page = home(serve, store)
 

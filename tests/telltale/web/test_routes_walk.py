@@ -17,7 +17,7 @@ import alerting.report.pages
 import feedback.routes
 from telltale.serving.pages import HEALTHY, METRICS, READY
 from telltale.store import Store
-from telltale.web import first_start, home, people, signin
+from telltale.web import first_start, home, models, people, signin
 
 Serve = Callable[..., AbstractContextManager[str]]
 SignedIn = Callable[[str, str], AbstractContextManager[httpx.Client]]
@@ -47,7 +47,7 @@ def walk(routers: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 
 def every_route() -> list[tuple[str, str]]:
     probes = [("GET", path) for path in (METRICS, HEALTHY, READY)]
-    return [*probes, *walk([signin.router, first_start.router, home.router, *parts()])]
+    return [*probes, *walk([signin.router, first_start.router, home.router, models.router, *parts()])]
 
 
 def ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
@@ -59,6 +59,7 @@ def test_the_walk_sees_the_routes() -> None:
 
     assert PUBLIC | REVIEWERS | ADMINS | {"/", "/api/v1/feedback", "/api/v1/feedback/batch"} <= found
     assert any(path.startswith("/tickets") for path in found)
+    assert {"/models/1", "/api/v1/models/1"} <= found
 
 
 @pytest.mark.parametrize("people_exist", [True, False])

@@ -1,0 +1,143 @@
+"""A reference: rows of a healthy span, checked, described by every monitor once, and what they learn of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitors import calibration, checks
+from monitors.monitor import Monitor
+from monitors.rows import Rows, Side, side
+from telltale.records import Basis, Direction, Series
+from telltale.store.references import Reference
+
+EXAMPLES: Final = 8
+# Rows of another hour are not compared where the same hour has enough.
+HOUR_S: Final = 3600.0
+SEASONS: Final = {"day": 86400.0, "week": 7 * 86400.0}
+
+Features = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a monitor compares of a reference for one direction, and by how much its features differ by themselves."""
+
+    side: Side
+    times: NDArray[np.float64]
+    factors: Mapping[str, float]
+    examples: tuple[str, ...]
+
+
+def freeze(
+    series: Series, basis: Basis, rows: Rows, begins_at: float, ends_at: float, now: float, *,
+    monitors: Iterable[Monitor], least: int, made_by: str = "telltale", why: str = "", id: int | None = None,
+) -> Reference:  # fmt: skip
+    """The reference that these rows give; bursts of one text are left out and named."""
+    found = checks.repeated(rows) if basis == "calls" else []
+    kept = checks.without_bursts(rows, found)
+    features, restless = _described(kept, basis, monitors, least)
+    content = zlib.compress(json.dumps(_columns(kept), ensure_ascii=False).encode("utf-8", "replace"), 6)
+    told: dict[str, object] = {"repeated": checks.told(found, len(rows))} if found else {}
+    return Reference(
+        *series, basis, begins_at, ends_at, made_by, why,
+        frozen_at=now,
+        rows=len(kept),
+        content=content,
+        features=_packed(features),
+        checks=told | ({"restless": restless} if restless else {}),
+        is_current=True,
+        id=id,
+    )  # fmt: skip
+
+
+def learned(reference: Reference, monitor: Monitor, direction: Direction) -> Learned | None:
+    """What that monitor knows of the reference; None where it did not exist when the reference was frozen."""
+    if reference.features is None:
+        return None
+    with np.load(io.BytesIO(reference.features), allow_pickle=False) as stored:
+        own, common = f"{monitor.name}/{direction}/", f"rows/{direction}/"
+        if f"{own}factors" not in stored.files:
+            return None
+        features = {name.removeprefix(own): stored[name] for name in stored.files if name.startswith(own)}
+        names, values = features.pop("factors"), features.pop("factor_values")
+        return Learned(
+            Side(tuple(map(str, stored[f"{common}groups"])), stored[f"{common}weights"], features),
+            stored[f"{common}times"],
+            dict(zip(map(str, names), map(float, values), strict=True)),
+            tuple(map(str, stored[f"{common}examples"])),
+        )
+
+
+def rows(reference: Reference) -> Rows:
+    """The rows themselves, for evidence and for monitors that are newer than the reference.
+
+    Of a reference that an earlier version froze they are not known.
+    """
+    stored = json.loads(zlib.decompress(reference.content))
+    columns: dict[str, Any] = {
+        name: {key: tuple(values) for key, values in column.items()} if isinstance(column, dict) else tuple(column)
+        for name, column in stored.items()
+    }
+    return Rows(**{field.name: columns[field.name] for field in fields(Rows) if field.name in columns})
+
+
+def with_monitor(reference: Reference, monitors: Sequence[Monitor], least: int) -> Reference:
+    """The reference as all these monitors know it."""
+    features, _ = _described(rows(reference), reference.basis, monitors, least)
+    return replace(reference, features=_packed(features))
+
+
+def in_season(known: Learned, monitor: Monitor, start: float, end: float, season: str, least: int) -> Learned:
+    """The rows of the same hours of other days, or weeks, where there are enough of them; else all."""
+    period = SEASONS.get(season)
+    if period is None:
+        return known
+    apart = np.abs((known.times - (start + end) / 2 + period / 2) % period - period / 2)
+    places = np.flatnonzero(apart <= (end - start) / 2 + HOUR_S)
+    if places.size < least or places.size == known.times.size:
+        return known
+    return replace(known, side=calibration.part(monitor, known.side, places), times=known.times[places])
+
+
+def _described(
+    kept: Rows, basis: Basis, monitors: Iterable[Monitor], least: int
+) -> tuple[Features, dict[str, list[str]]]:
+    """Everything that monitors compare, by name, and which features differ by themselves."""
+    found: Features = {}
+    restless: dict[str, list[str]] = {}
+    for monitor in monitors:
+        for direction in monitor.directions if monitor.basis == basis else ():
+            judged = kept.judged(direction)
+            whole = side(judged, monitor.describe(judged, direction))
+            factors = monitor.learn(calibration.blocks(monitor, whole, basis, direction, least))
+            own, common = f"{monitor.name}/{direction}/", f"rows/{direction}/"
+            found |= {f"{own}{name}": array for name, array in whole.features.items()}
+            found[f"{own}factors"] = np.array(list(factors), dtype=str)
+            found[f"{own}factor_values"] = np.array(list(factors.values()), dtype=np.float64)
+            found[f"{common}groups"] = np.array(whole.groups, dtype=str)
+            found[f"{common}weights"] = whole.weights
+            found[f"{common}times"] = np.array(judged.times, dtype=np.float64)
+            texts = [text for text in judged.texts.get(direction, ())[:EXAMPLES] if text]
+            found[f"{common}examples"] = np.array(texts, dtype=str)
+            if factors:
+                restless[f"{monitor.name} {direction}"] = sorted(factors, key=lambda name: -factors[name])[:EXAMPLES]
+    return found, restless
+
+
+def _columns(kept: Rows) -> dict[str, Any]:
+    """What is stored of rows: not whole conversations, which monitors have described."""
+    return {field.name: getattr(kept, field.name) for field in fields(Rows) if field.name != "conversations"}
+
+
+def _packed(features: Features) -> bytes:
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **features)  # type: ignore[arg-type]  # its stub takes the arrays for its options
+    return packed.getvalue()

@@ -1,0 +1,89 @@
+"""What arrives is counted once, by series and time, whenever one looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monitors.activity import Activity
+from telltale.records import Feedback, Sample, Series
+from telltale.settings import Split
+from telltale.store import Store, feedback, open_store, samples
+
+CALL = Sample("", "a" * 16, 0.0, "shop", "m", "v", "client", "chat", "ok", "hello", "fine", 1.0)
+SPLITS = [Split(by=("tenant",))]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    yield opened
+    opened.close()
+
+
+def save(store: Store, *calls: Sample) -> None:
+    store.write(lambda c: samples.save(c, calls, now=1.0))
+
+
+def vote(store: Store, trace: str, at: float, key: str) -> None:
+    event = Feedback(at, "shop", trace, None, "thumb", "helpful", 0.0, "user", key)
+    store.write(lambda c: feedback.append(c, event, key))
+
+
+def read(store: Store, activity: Activity, now: float = 2000.0) -> None:
+    with store.read() as connection:
+        activity.read(connection, now)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["shop", "bank"])), max_size=8), max_size=6))
+def test_however_often_one_looks_the_counts_are_the_same(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[int, str]]]
+) -> None:
+    opened = open_store(f"sqlite:///{tmp_path_factory.mktemp('store') / 's.db'}")
+    often, number = Activity(SPLITS, 100, 10.0, 0.0), 0
+    for batch in batches:
+        for at, tenant in batch:
+            number += 1
+            save(opened, CALL._replace(trace_id=f"{number:032x}", observed_at=1000.0 + at, tenant=tenant))
+        read(opened, often)
+    once = Activity(SPLITS, 100, 10.0, 0.0)
+    read(opened, once)
+    opened.close()
+    for series in (Series("m", "v"), Series("m", "v", "shop"), Series("m", "v", "bank")):
+        assert often.counts("calls", series) == once.counts("calls", series)
+    assert sum(once.counts("calls", Series("m", "v")).values()) == number
+
+
+def test_promoted_calls_are_no_traffic(store: Store) -> None:
+    save(store, CALL._replace(trace_id="1" * 32, observed_at=5.0, inclusion_probability=None, promoted_by="error"))
+    activity = Activity([], 100, 10.0, 0.0)
+    read(store, activity)
+    assert not list(activity.table)
+
+
+def test_a_vote_waits_for_its_call(store: Store) -> None:
+    activity = Activity([], 100, 10.0, 0.0)
+    vote(store, "1" * 32, 1005.0, "k1")
+    read(store, activity)
+    assert activity.counts("votes", Series("m", "v")) == {}
+    save(
+        store, CALL._replace(trace_id="1" * 32, observed_at=1001.0, inclusion_probability=None, promoted_by="feedback")
+    )
+    read(store, activity)
+    read(store, activity)
+    assert activity.counts("votes", Series("m", "v")) == {100: 1}
+
+
+def test_what_is_over_for_all_is_forgotten(store: Store) -> None:
+    activity = Activity([], 100, 10.0, 0.0)
+    save(store, *(CALL._replace(trace_id=f"{n:032x}", observed_at=n * 10.0) for n in range(1, 9)))
+    read(store, activity)
+    activity.forget(1e6, 40.0)
+    assert sorted(activity.counts("calls", Series("m", "v"))) == [4, 5, 6, 7, 8], "the clock was ahead"
+    activity.forget(85.0, 30.0)
+    assert sorted(activity.counts("calls", Series("m", "v"))) == [5, 6, 7, 8]
