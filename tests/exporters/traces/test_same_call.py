@@ -23,7 +23,7 @@ from support import receiver_in_process
 from support.collector_process import messages
 
 from exporters.traces.calls import model_names
-from exporters.traces.pipeline import Pipeline
+from exporters.traces.pipeline import Batch, Pipeline
 from exporters.traces.receive.receiver import ExportRequest, Receiver
 from telltale.settings import Price, Settings
 from telltale.store import Store, open_store, samples
@@ -87,14 +87,41 @@ class Counted:
 
     def page(self, requests: Sequence[Sequence[Sent]], is_read_between: bool = False) -> Page:
         """What is counted of these requests: in the end, and it may be looked at after each of them."""
-        registry = CollectorRegistry()
-        pipeline = Pipeline(self._settings, self._store, registry, lambda: NOW)
-        receiver = Receiver(self._settings, self._store, pipeline, registry, lambda: NOW)
+        pipeline, receiver = self._made()
         for spans in requests:
-            body = _body(spans)
-            receiver.finish(receiver.ingest(ExportRequest("traces", body, "", "application/x-protobuf", ""), None))
+            receiver.finish(_ingest(receiver, spans))
             if is_read_between:
                 pipeline.page(openmetrics=False)
+        return self._shown(pipeline)
+
+    def stormy_page(self, requests: Sequence[Sequence[Sent]], pick: random.Random) -> Page:
+        """The same, of requests that are in progress together, are refused and sent again, or lost their replies."""
+        pipeline, receiver = self._made()
+        coming, begun = list(requests), list[tuple[Sequence[Sent], Batch]]()
+        while coming or begun:
+            if coming and (not begun or pick.random() < 0.5):
+                spans = coming.pop(pick.randrange(min(3, len(coming))))
+                begun.append((spans, _ingest(receiver, spans)))
+                continue
+            spans, batch = begun[pick.randrange(len(begun))]
+            journal = batch.journal
+            if journal.is_open and pick.random() < 0.3:
+                pipeline.rollback(batch)
+            elif any(other.is_open for other in journal.builds_on):
+                # It waits for these.
+                continue
+            begun.remove((spans, batch))
+            if not journal.is_open or pick.random() < 0.2:
+                coming.append(spans)
+            pipeline.commit(batch)
+        return self._shown(pipeline)
+
+    def _made(self) -> tuple[Pipeline, Receiver]:
+        registry = CollectorRegistry()
+        pipeline = Pipeline(self._settings, self._store, registry, lambda: NOW)
+        return pipeline, Receiver(self._settings, self._store, pipeline, registry, lambda: NOW)
+
+    def _shown(self, pipeline: Pipeline) -> Page:
         return {
             (sample.name, tuple(sorted(sample.labels.items()))): round(sample.value, 6)
             for family in text_string_to_metric_families(pipeline.page(openmetrics=False))
@@ -104,15 +131,17 @@ class Counted:
 
     def times(self, spans: Sequence[Sent]) -> list[float]:
         """Seconds of CPU that each of these spans takes, in a request of its own."""
-        registry = CollectorRegistry()
-        pipeline = Pipeline(self._settings, self._store, registry, lambda: NOW)
-        receiver = Receiver(self._settings, self._store, pipeline, registry, lambda: NOW)
+        _, receiver = self._made()
         took: list[float] = []
         for one in spans:
-            body, before = _body([one]), time.process_time()
-            receiver.finish(receiver.ingest(ExportRequest("traces", body, "", "application/x-protobuf", ""), None))
+            before = time.process_time()
+            receiver.finish(_ingest(receiver, [one]))
             took.append(time.process_time() - before)
         return took
+
+
+def _ingest(receiver: Receiver, spans: Sequence[Sent]) -> Batch:
+    return receiver.ingest(ExportRequest("traces", _body(spans), "", "application/x-protobuf", ""), None)
 
 
 def _body(spans: Sequence[Sent]) -> bytes:
@@ -597,6 +626,20 @@ def strangers(draw: st.DrawFn) -> list[Sent]:
             )
         )  # fmt: skip
     return made
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4), seed=st.integers(0, 1 << 30))
+def test_requests_that_are_refused_and_sent_again_give_the_same_calls(
+    counted: Counted, kinds: list[str], seed: int
+) -> None:
+    pick = random.Random(seed)
+    world = World()
+    for trace, kind in enumerate(kinds, 1):
+        _build(world, kind, trace, pick)
+    mixed = pick.sample(world.spans, len(world.spans))
+    for requests in ([[one] for one in mixed], [mixed[place : place + 2] for place in range(0, len(mixed), 2)]):
+        assert counted.stormy_page(requests, pick) == counted.page([world.spans])
 
 
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
