@@ -171,10 +171,16 @@ class SampleCollector:
             found, about = self._content(ref)
         except Malformed:
             return None
+        own = ref.call.span_key
+        logged = self._logged(own, journal)
+        if logged is not None:
+            found = complete(found, logged)
         if not (found.is_answered or (found.is_asked and whole.status != "ok")):
             self._remember(ref, first, found, journal)
             return None
         self._pending.remove(first, journal)
+        if logged is not None:
+            self._log_content.pop(own, journal)
         known = self._log_content.pop(first, journal)
         if known is not None:
             self._end(pending.call, log_content.reasons(known), journal)

@@ -220,6 +220,20 @@ def test_feedback_promotes_one_sample_of_a_call_with_two_spans(tmp_path: Path) -
     collecting.store.close()
 
 
+@pytest.mark.parametrize("order", [order for order in itertools.permutations("oil") if order != tuple("oil")])
+def test_content_in_logs_of_the_second_span_is_the_calls(collecting: Collecting, order: tuple[str, ...]) -> None:
+    outer = span({**BARE, **TOKENS})
+    inner = span({**BARE, **TOKENS}, parent=outer, start=0.01, seconds=0.9)
+    content = {key.replace(".", "__"): value for key, value in CONTENT.items()}
+    for what in order:
+        if what == "l":
+            collecting.log(inner, **content)
+        else:
+            collecting.send(outer if what == "o" else inner)
+    assert [sample.response for sample in collecting.samples()] == ["Paris."]
+    assert (collecting.counted("telltale_requests_total"), collecting.outcome("kept")) == (1, 1)
+
+
 def test_a_refused_span_adds_its_content_when_it_is_resent(collecting: Collecting) -> None:
     outer = span({**BARE, **TOKENS, **CONTENT})
     inner = span(BARE, parent=outer, start=0.01, seconds=0.9)
