@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitors import states, windows
+from monitors.judgement import is_hit
 from monitors.states import Standing
-from telltale.records import Basis, Series
+from telltale.records import Basis, Score, Series
 from telltale.settings import Monitor as Settings
 from telltale.store.references import Reference
 from telltale.store.series_states import SeriesStatus
@@ -43,18 +45,26 @@ def due(counts: Mapping[int, int], until: float, basis: Basis, settings: Setting
     return Span(start, until)
 
 
-def acceptance(known: Iterable[SeriesStatus | None], span: Span, lasting: float) -> Standing | None:
+def acceptance(known: Iterable[SeriesStatus | None], latest: Sequence[Score], needed: int) -> Standing | None:
     """What a version that is compared with the one before it still lacks to become what is compared with.
 
-    It must be found unchanged for `lasting` seconds; one that differs a person must accept.
+    `known` is all that is said of it, `latest` its last scores of this basis: of so many windows none may show a
+    change. One that differs a person must accept.
     """
-    judged = [status for status in known if status is not None and status.judged_until is not None]
-    if any(status.state in ("alert", "suspect") for status in judged):
+    if any(status is not None and status.state in ("alert", "suspect") for status in known):
         return Standing("no_reference", "it differs from the version before it: a person must accept it")
-    healthy = [status for status in judged if status.state == "ok"]
-    if not healthy or min(status.judged_until or 0.0 for status in healthy) < span.start + lasting:
+    if any(map(is_hit, latest)):
+        return Standing("no_reference", "it differed from the version before it in a window of late")
+    windows_of = Counter((score.monitor, score.signal, score.direction) for score in latest)
+    if not windows_of or min(windows_of.values()) < needed:
         return Standing("no_reference", "it is compared with the version before it")
     return None
+
+
+def after(counts: Mapping[int, int], alerts: Iterable[float], length: float) -> Mapping[int, int]:
+    """The rows since the last window that ended in an alert: a reference is made of a healthy span."""
+    first = windows.number(max(alerts, default=0.0), length)
+    return {place: rows for place, rows in counts.items() if place >= first}
 
 
 def predecessor(current: Mapping[tuple[Series, Basis], Reference], series: Series, basis: Basis) -> Reference | None:

@@ -231,15 +231,25 @@ class Runs:
         self, activity: Activity, series: Series, basis: Basis, monitors: Sequence[Monitor], run: _Run
     ) -> Standing | None:
         """Freeze a series' own reference once it has been healthy for long enough; else what it lacks."""
-        settings = self._settings
-        span = freezing.due(activity.counts(basis, series), run.until, basis, settings)
+        settings, counts = self._settings, activity.counts(basis, series)
+        span = freezing.due(counts, run.until, basis, settings)
         if isinstance(span, Standing):
             return span
         if freezing.predecessor(run.current, series, basis) is not None:
-            known = [run.known.get(key) for key in self._keys(monitors, series)]
-            lacking = freezing.acceptance(known, span, settings.persistence[1] * settings.window)
+            with self._store.read() as connection:
+                latest = [
+                    one for m in monitors for one in scores.recent(connection, m.name, series, self._looked_back(m))
+                ]
+                alerts = scores.alerts(connection, series, since=span.start)
+            # What differs in one way must not become normal in another meanwhile.
+            known = [run.known.get(key) for key in self._keys(self._monitors, series)]
+            lacking = freezing.acceptance(known, latest, settings.persistence[1])
             if lacking is not None:
                 return lacking
+            healthy = freezing.after(counts, alerts, settings.window)
+            span = freezing.due(healthy, run.until, basis, settings)
+            if isinstance(span, Standing):
+                return span
         needed = settings.reference_votes if basis == "votes" else settings.reference_rows
         asked = Reference(*series, basis, span.start, span.end, "telltale", "the first healthy span")
         lacking_rows = self._make(activity, asked, needed, run)

@@ -67,6 +67,17 @@ def recent(connection: Connection, monitor: str, series: Series, limit: int) -> 
     return [_record(row) for row in connection.execute(query)][::-1]
 
 
+def alerts(connection: Connection, series: Series, since: float) -> list[float]:
+    """The ends of a series' windows since then that ended in an alert, of any monitor."""
+    query = select(scores.c.window_end).where(
+        scores.c.model == series.model,
+        scores.c.window_end >= since,
+        scores.c.state == "alert",
+        *(scores.c[name] == getattr(series, name) for name in ("version", "tenant", "segment")),
+    )
+    return list(connection.scalars(query))
+
+
 def latest(connection: Connection, *, model: str | None = None) -> list[Score]:
     """The newest score of every series that is judged now, and of each of its monitors and signals."""
     judged = select(series_states.c.score_id)

@@ -56,8 +56,12 @@ class Reports:
         return b"<html>"
 
 
-def fill(store: Store, begin: float, seconds: int, *, seed: int, bad: bool = False, version: str = "v1") -> None:
-    """Twelve calls a second with a vote on every second one."""
+def fill(
+    store: Store, begin: float, seconds: int, *, seed: int, bad: bool = False, version: str = "v1",
+    only_words: bool = False,
+) -> None:  # fmt: skip
+    """Twelve calls a second with a vote on every second one; bad ones change words and votes, or words alone."""
+    votes_down, bad = bad, bad or only_words
     random = Random(seed)
     found, events = [], []
     for number in range(seconds * 12):
@@ -69,7 +73,7 @@ def fill(store: Store, begin: float, seconds: int, *, seed: int, bad: bool = Fal
         prompt = texts.prompt(topics, random)
         found.append(Sample(trace, "b" * 16, at, "t", "m", version, "client", "chat", "ok", prompt, response, 1.0))
         if number % 2:
-            value = float(random.random() > (0.6 if bad else 0.08))
+            value = float(random.random() > (0.6 if votes_down else 0.08))
             events.append(Feedback(at + 0.01, "t", trace, None, "thumb", "helpful", value, "user", trace))
     store.write(lambda c: samples.save(c, found, now=begin))
     for event in events:
@@ -448,6 +452,20 @@ def test_a_canary_is_judged_as_itself(store: Store) -> None:
     assert found["tokens", "response", "v1"].state == "ok"
     with store.read() as connection:
         assert {one.version for one in references.current(connection)} == {"v1"}, "nobody accepted the canary"
+
+
+def test_what_differs_in_its_calls_does_not_become_normal_in_its_votes(store: Store) -> None:
+    """People vote as before, and the responses are other ones: nothing of the new version is frozen by itself."""
+    fill(store, 1000.0, 30, seed=28)
+    fill(store, 1030.0, 120, seed=29, version="v2", only_words=True)
+    runs = Runs(store, SETTINGS, Reports(), KEPT)
+    play(store, runs, 1000.0, 162)
+    runs.close()
+    found = states(store)
+    assert found["tokens", "response", "v2"].state == "alert"
+    assert found["feedback", "feedback", "v2"].state == "ok"
+    with store.read() as connection:
+        assert {one.version for one in references.current(connection)} == {"v1"}
 
 
 def test_a_new_version_that_stays_healthy_gets_a_reference_of_its_own(store: Store) -> None:
