@@ -58,6 +58,15 @@ def freeze(
     )  # fmt: skip
 
 
+def is_known(reference: Reference, monitors: Iterable[Monitor]) -> bool:
+    """Whether the reference was described by all these monitors; what they wrote is not read."""
+    if reference.features is None:
+        return False
+    with np.load(io.BytesIO(reference.features), allow_pickle=False) as stored:
+        names = set(stored.files)
+    return all(f"{one.name}/{direction}/factors" in names for one in monitors for direction in one.directions)
+
+
 def learned(reference: Reference, monitor: Monitor, direction: Direction) -> Learned | None:
     """What that monitor knows of the reference; None where it did not exist when the reference was frozen."""
     if reference.features is None:

@@ -222,7 +222,7 @@ class Runs:
         if reference.id is None:
             return reference
         found = references.load(connection, reference.id)
-        if all(making.learned(found, m, direction) is not None for m in monitors for direction in m.directions):
+        if making.is_known(found, monitors):
             return found
         everything = [monitor for monitor in self._monitors if monitor.basis == found.basis]
         return making.with_monitor(found, everything, self._settings.min_rows)
