@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -52,7 +53,7 @@ def fill(store: Store, model: str, begin: float, count: int, characters: int, *,
             )
             for place in range(first, min(first + AT_ONCE, count))
         ]  # fmt: skip
-        store.write(lambda connection, rows=rows: samples.save(connection, rows, begin))  # type: ignore[misc]
+        store.write(partial(samples.save, rows=rows, now=begin))
 
 
 def prepare(url: str, args: argparse.Namespace) -> None:
