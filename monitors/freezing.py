@@ -27,12 +27,11 @@ def due(counts: Mapping[int, int], until: float, basis: Basis, settings: Setting
     """The span of a series' first reference, or what it still lacks."""
     what, needed = ("votes", settings.reference_votes) if basis == "votes" else ("rows", settings.reference_rows)
     last = windows.number(until, settings.window)
-    came = [place for place in counts if counts[place]]
-    over = [place for place in came if place < last]
+    over = [place for place in counts if counts[place] and place < last]
     start = min(over, default=last) * settings.window
     rows, seen = sum(counts[place] for place in over), until - start
     if rows < needed or seen < settings.reference_span:
-        newest = (max(came) + 1) * settings.window if came else None
+        newest = windows.newest(counts, until + settings.window, settings.window)
         lacking = states.no_reference(rows, needed, what, seen, settings.reference_span)
         return states.silent(rows, start, newest, what, until, settings.window) or lacking
     # The shortest span that is long enough: what comes after it is judged.

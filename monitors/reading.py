@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -21,16 +22,22 @@ CATEGORIES: Final = (
     *("agent_name", "agent_version", "prompt_name", "prompt_version"),
 )
 NO_ANSWER: Final = ("embeddings",)
+# A backlog has many stretches, and each may have many votes.
+MOST_STRETCHES: Final = 4
+
+
+class VotesRead(OrderedDict[tuple[float, float], dict[Series, list[Vote]]]):
+    """Votes by series of the stretches of time that one run read last: most series have the same windows."""
 
 
 class Reader:
     """Reads rows of one run; votes of the same stretch of time are read once for all series."""
 
-    def __init__(self, connection: Connection, activity: Activity, seed: int) -> None:
+    def __init__(self, connection: Connection, activity: Activity, seed: int, votes_read: VotesRead) -> None:
         self._connection = connection
         self._activity = activity
         self._seed = seed
-        self._votes: dict[tuple[float, float], dict[Series, list[Vote]]] = {}
+        self._votes = votes_read
 
     def rows(
         self, basis: Basis, series: Series, start: float, end: float, most: int, conversations: bool = False
@@ -53,6 +60,8 @@ class Reader:
                 for one in self._activity.series_of(vote.call):
                     found.setdefault(one, []).append(vote)
             self._votes[start, end] = found
+            while len(self._votes) > MOST_STRETCHES:
+                self._votes.popitem(last=False)
         return self._votes[start, end].get(series, [])
 
     def _negative(self, calls: Sequence[Sample]) -> dict[int, int]:
@@ -108,8 +117,8 @@ def of_votes(found: Iterable[Vote], most: int) -> Rows:
 
 
 def _response(call: Sample) -> str | None:
-    """An empty answer is one. A call that failed or asks for none has no answer, and without content none is known."""
+    """An empty answer is one. A call that failed, or asks for none, has none; what nobody recorded is not known."""
     if call.response:
         return call.response
-    is_answered = call.status == "ok" and call.operation not in NO_ANSWER and bool(call.prompt)
+    is_answered = call.status == "ok" and call.operation not in NO_ANSWER and bool(call.answers)
     return "" if is_answered else None

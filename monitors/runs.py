@@ -18,7 +18,7 @@ from monitors import references as making
 from monitors.activity import Activity
 from monitors.monitor import Monitor
 from monitors.persistence import begins_alert
-from monitors.reading import Reader
+from monitors.reading import Reader, VotesRead
 from monitors.report import Texts
 from monitors.reports import Report, Reports
 from monitors.rows import Rows
@@ -49,6 +49,7 @@ class _Run:
     current: dict[tuple[Series, Basis], Reference]
     found: list[SeriesStatus] = field(default_factory=list)
     scores: int = 0
+    votes: VotesRead = field(default_factory=VotesRead)
 
 
 class Runs:
@@ -168,7 +169,7 @@ class Runs:
         settings = self._settings
         whole = any(monitor.needs_conversations for monitor in monitors)
         with self._store.read() as connection:
-            reader = Reader(connection, activity, settings.seed)
+            reader = Reader(connection, activity, settings.seed, run.votes)
             rows = reader.rows(basis, series, window.start, window.end, settings.max_rows, whole)
             reference = self._known_to(connection, reference, monitors)
             earlier = {m: scores.recent(connection, m.name, series, self._looked_back(m)) for m in monitors}
@@ -273,7 +274,7 @@ class Runs:
         settings, basis = self._settings, asked.basis
         most, what = (MOST_VOTES, "votes") if basis == "votes" else (settings.reference_rows, "rows")
         with self._store.read() as connection:
-            reader = Reader(connection, activity, settings.seed)
+            reader = Reader(connection, activity, settings.seed, run.votes)
             rows = reader.rows(basis, asked.series, asked.begins_at, asked.ends_at, most)
         if len(rows) < needed:
             return f"{len(rows)} {what} in that time, {needed} needed"
@@ -292,7 +293,7 @@ class Runs:
         self, monitor: Monitor, series: Series, basis: Basis, window: Window, counts: Counter[int], run: _Run
     ) -> None:
         length = self._settings.window
-        last = (max(counts) + 1) * length if counts else None
+        last = windows.newest(counts, run.now, length)
         what = "votes" if basis == "votes" else "rows"
         standing = states.gathering(window, self._least[monitor.name], what, last, run.now, length, self._retention)
         for key in states.keys(monitor, series):

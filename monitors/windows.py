@@ -29,6 +29,16 @@ def number(at: float, length: float) -> int:
     return int(at // length)
 
 
+def newest(counts: Mapping[int, int], now: float, length: float) -> float | None:
+    """The end of the newest stretch that has rows; None where none has.
+
+    A sender's clock may be far ahead: what it sent is no news for ever. If ours is behind, all rows are ahead of it.
+    """
+    came = [place for place, rows in counts.items() if rows]
+    begun = [place for place in came if place * length <= now]
+    return (max(begun) + 1) * length if begun else now if came else None
+
+
 def following(
     counts: Mapping[int, int], start: float, until: float, length: float, least: int, step: int = 1
 ) -> Window:

@@ -289,7 +289,8 @@ def _of_rows(connection: Connection, rows: Sequence[Row[Any]], whole: bool) -> l
 
 def _of_older(row: Row[tuple[Any, ...]], whole: bool) -> Said:
     """What an older version kept, which is not moved into a block yet."""
-    return Said(row.prompt, row.response, texts.conversation(row.prompt, row.response) if whole else None)
+    said = texts.conversation(row.prompt, row.response) if whole else None
+    return Said(row.prompt, row.response, said, answers=int(bool(row.response)))
 
 
 def _record(row: Row[tuple[Any, ...]], said: Said) -> Sample:
@@ -301,6 +302,7 @@ def _record(row: Row[tuple[Any, ...]], said: Said) -> Sample:
         response=said.response,
         conversation=said.conversation,
         parameters=said.parameters,
+        answers=said.answers,
     )
 
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monitors import reading
 from monitors.activity import Activity
+from telltale.conversation import Conversation, Message, text
 from telltale.records import Feedback, Sample, Series
 from telltale.settings import Split
 from telltale.store import Store, feedback, open_store, samples
@@ -77,6 +79,20 @@ def test_a_vote_waits_for_its_call(store: Store) -> None:
     read(store, activity)
     read(store, activity)
     assert activity.counts("votes", Series("m", "v")) == {100: 1}
+
+
+def test_an_answer_that_nobody_recorded_is_no_empty_one(store: Store) -> None:
+    asked: Message = {"role": "user", "parts": [text("hello")]}
+    silent: Message = {"role": "assistant", "parts": [], "finish_reason": "stop"}
+    save(
+        store,
+        CALL._replace(trace_id="1" * 32, response="", conversation=Conversation(messages=[asked], choices=[silent])),
+        CALL._replace(trace_id="2" * 32, response="", conversation=Conversation(messages=[asked])),
+        CALL._replace(trace_id="3" * 32, response="fine"),
+    )
+    with store.read() as connection:
+        rows = reading.of_calls(samples.load(connection, model="m"), [1.0] * 3)
+    assert sorted(rows.texts["response"], key=repr) == ["", "fine", None]
 
 
 def test_what_is_over_for_all_is_forgotten(store: Store) -> None:

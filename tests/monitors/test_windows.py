@@ -51,6 +51,12 @@ def test_a_window_that_lacks_rows_says_how_many_there_are() -> None:
     assert following({}, 1000.0, 990.0, LENGTH, 10) == Window(1000.0, 1000.0, 0, is_over=False)
 
 
+def test_rows_of_a_clock_that_is_ahead_are_no_news_for_ever() -> None:
+    assert windows.newest({100: 3, 9_000_000: 1}, 5000.0, LENGTH) == 1010.0
+    assert windows.newest({9_000_000: 1}, 5000.0, LENGTH) == 5000.0, "our clock may be the one that is behind"
+    assert windows.newest({}, 5000.0, LENGTH) is None
+
+
 def test_the_newest_window_waits_for_spans_on_their_way() -> None:
     assert windows.last_end(1012.1, LENGTH) == 1010.0
     assert windows.last_end(1011.9, LENGTH) == 1000.0

@@ -34,6 +34,7 @@ class Said(NamedTuple):
     response: str
     conversation: Conversation | None
     parameters: Mapping[str, float] = MappingProxyType({})
+    answers: int | None = None
 
 
 claim = blocks.claim
@@ -72,7 +73,7 @@ def load(connection: Connection, places: Sequence[Places], whole: bool) -> list[
             frame = frames.get(place.frame_id) if place.frame_id is not None else None
             history = histories.get(place.history_id, []) if place.history_id is not None else []
             said = form.conversation(content, None if frame is None else form.read(frame), history)
-        found.append(Said(prompt, response, said, content.get("parameters", {})))
+        found.append(Said(prompt, response, said, content.get("parameters", {}), len(content["choices"])))
     return found
 
 
