@@ -47,7 +47,7 @@ class Reader:
             return of_votes(self._votes_of(series, start, end), most)
         part = self._activity.table.part(series)
         drawn = traffic.draw(self._connection, part, start, end, most, self._seed, whole=conversations)
-        return of_calls(drawn.samples, drawn.weights, self._negative(drawn.samples), conversations)
+        return of_calls(drawn.samples, drawn.weights, drawn.answers, self._negative(drawn.samples), conversations)
 
     def _votes_of(self, series: Series, start: float, end: float) -> list[Vote]:
         if (start, end) not in self._votes:
@@ -75,11 +75,11 @@ class Reader:
 
 
 def of_calls(
-    calls: Sequence[Sample], weights: Sequence[float], negative: Mapping[int, int] | None = None,
-    conversations: bool = False,
+    calls: Sequence[Sample], weights: Sequence[float], answers: Sequence[int],
+    negative: Mapping[int, int] | None = None, conversations: bool = False,
 ) -> Rows:  # fmt: skip
-    """Rows of calls, one each."""
-    known = negative or {}
+    """Rows of calls, one each; `answers` is how many of each were recorded, `negative` the votes by a call's id."""
+    votes_on = negative or {}
     return Rows(
         ids=tuple([call.id or 0 for call in calls]),
         times=tuple([call.observed_at for call in calls]),
@@ -87,12 +87,12 @@ def of_calls(
         weights=tuple(weights),
         texts={
             "prompt": tuple([call.prompt or None for call in calls]),
-            "response": tuple([_response(call) for call in calls]),
+            "response": tuple([_response(call, known) for call, known in zip(calls, answers, strict=True)]),
         },
         numbers={name: tuple([getattr(call, name) for call in calls]) for name in NUMBERS},
         categories={name: tuple([getattr(call, name) for call in calls]) for name in CATEGORIES},
         attributes=tuple([call.attributes for call in calls]),
-        votes=tuple([known.get(call.id or 0) for call in calls]),
+        votes=tuple([votes_on.get(call.id or 0) for call in calls]),
         conversations=tuple([call.conversation or Conversation() for call in calls]) if conversations else (),
     )
 
@@ -116,9 +116,9 @@ def of_votes(found: Iterable[Vote], most: int) -> Rows:
     )
 
 
-def _response(call: Sample) -> str | None:
+def _response(call: Sample, answers: int) -> str | None:
     """An empty answer is one. A call that failed, or asks for none, has none; what nobody recorded is not known."""
     if call.response:
         return call.response
-    is_answered = call.status == "ok" and call.operation not in NO_ANSWER and bool(call.answers)
+    is_answered = call.status == "ok" and call.operation not in NO_ANSWER and answers > 0
     return "" if is_answered else None

@@ -42,8 +42,6 @@ class Sample(NamedTuple):
     with which the rate-bounded sampler kept this call; it is `None` for a call that was promoted (`promoted_by`), which
     statistics over traffic must leave out. `redactions` counts what was removed, by kind.
 
-    `answers` is how many answers its content has, empty ones too; None where content was not read.
-
     `app` is the calling service, `user` a keyed hash of the person whom it served, `prompt_name` and `prompt_version`
     those of the template, `language` that of the prompt or its script, `parameters` the request's (temperature, top_p,
     max_tokens, seed, ...), `attributes` what `sampling.attributes` asks for.
@@ -81,7 +79,6 @@ class Sample(NamedTuple):
     attributes: Mapping[str, str] = MappingProxyType({})
     redactions: Mapping[str, int] = MappingProxyType({})
     conversation: Conversation | None = None
-    answers: int | None = None
     id: int | None = None
 
 

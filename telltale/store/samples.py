@@ -277,14 +277,25 @@ def _records(connection: Connection, query: Select[Any], whole: bool) -> list[Sa
     return _of_rows(connection, connection.execute(query).all(), whole)
 
 
+def with_answers(connection: Connection, ids: Sequence[int], whole: bool = False) -> list[tuple[Sample, int]]:
+    """These samples, oldest first, each with how many answers were recorded of it, empty ones too."""
+    query = select(*_COLUMNS).where(samples.c.id.in_(ids)).order_by(samples.c.observed_at, samples.c.id)
+    return _pairs(connection, connection.execute(query).all(), whole)
+
+
 def _of_rows(connection: Connection, rows: Sequence[Row[Any]], whole: bool) -> list[Sample]:
+    return [sample for sample, _ in _pairs(connection, rows, whole)]
+
+
+def _pairs(connection: Connection, rows: Sequence[Row[Any]], whole: bool) -> list[tuple[Sample, int]]:
     """The samples of these rows; one whose content is lost is left out, for nobody knows what it said."""
     said = contents.load(connection, [Places(*(getattr(row, name) for name in _PLACES)) for row in rows], whole)
-    return [
-        _record(row, of_row or _of_older(row, whole))
+    known = [
+        (row, of_row or _of_older(row, whole))
         for row, of_row in zip(rows, said, strict=True)
         if of_row is not None or row.content_id is None
     ]
+    return [(_record(row, of_row), of_row.answers) for row, of_row in known]
 
 
 def _of_older(row: Row[tuple[Any, ...]], whole: bool) -> Said:
@@ -302,7 +313,6 @@ def _record(row: Row[tuple[Any, ...]], said: Said) -> Sample:
         response=said.response,
         conversation=said.conversation,
         parameters=said.parameters,
-        answers=said.answers,
     )
 
 

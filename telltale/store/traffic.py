@@ -67,10 +67,14 @@ class Part(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Rows that stand for `total` rows of their part; each has the number of calls that it stands for."""
+    """Rows that stand for `total` rows of their part; each has the number of calls that it stands for.
+
+    `answers` is how many answers were recorded of each, empty ones too.
+    """
 
     samples: list[Sample]
     weights: list[float]
+    answers: list[int]
     total: int
 
 
@@ -120,9 +124,11 @@ def draw(
     query = select(samples.c.id).where(where)
     if total > most:
         query = query.order_by(_random(seed) * kept, samples.c.id).limit(most)
-    found = _load(connection, query, whole)
+    pairs = _load(connection, query, whole)
+    found = [sample for sample, _ in pairs]
     weights = [1.0 / (sample.inclusion_probability or 1.0) for sample in found]
-    return Drawn(found, spread(weights, float(calls)) if total > most else weights, int(total))
+    spread_out = spread(weights, float(calls)) if total > most else weights
+    return Drawn(found, spread_out, [answers for _, answers in pairs], int(total))
 
 
 def spread(weights: Sequence[float], calls: float) -> list[float]:
@@ -139,14 +145,14 @@ def spread(weights: Sequence[float], calls: float) -> list[float]:
     return found
 
 
-def _load(connection: Connection, query: Select[Any], whole: bool) -> list[Sample]:
+def _load(connection: Connection, query: Select[Any], whole: bool) -> list[tuple[Sample, int]]:
     ids = list(connection.scalars(query))
     found = [
-        sample
+        pair
         for begin in range(0, len(ids), AT_ONCE)
-        for sample in store.load(connection, ids=ids[begin : begin + AT_ONCE], whole=whole)
+        for pair in store.with_answers(connection, ids[begin : begin + AT_ONCE], whole)
     ]
-    return sorted(found, key=lambda sample: (sample.observed_at, sample.id or 0))
+    return sorted(found, key=lambda pair: (pair[0].observed_at, pair[0].id or 0))
 
 
 def _conditions(part: Part, since: float, until: float) -> ColumnElement[bool]:

@@ -91,7 +91,10 @@ def test_an_answer_that_nobody_recorded_is_no_empty_one(store: Store) -> None:
         CALL._replace(trace_id="3" * 32, response="fine"),
     )
     with store.read() as connection:
-        rows = reading.of_calls(samples.load(connection, model="m"), [1.0] * 3)
+        activity = Activity([], 100, 10.0, 0.0)
+        activity.read(connection, 2000.0)
+        reader = reading.Reader(connection, activity, 0, reading.VotesRead())
+        rows = reader.rows("calls", Series("m", "v"), 0.0, 10.0, 500)
     assert sorted(rows.texts["response"], key=repr) == ["", "fine", None]
 
 

@@ -94,7 +94,7 @@ def rows(random: Random, count: int) -> Rows:
             calls.append(
                 call(len(calls), texts.prompt(topics, random), user=user, trace_id=f"{random.getrandbits(128):032x}")
             )
-    return reading.of_calls(calls[:count], [1.0] * count)
+    return reading.of_calls(calls[:count], [1.0] * count, [1] * count)
 
 
 def test_sessions_without_ids_cost_no_false_alarms() -> None:

@@ -28,13 +28,16 @@ class Places(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a call's content tells; `conversation` is None where it was not asked for."""
+    """What a call's content tells; `conversation` is None where it was not asked for.
+
+    `answers` counts the answers that were recorded, empty ones too: without any, nobody knows what was answered.
+    """
 
     prompt: str
     response: str
     conversation: Conversation | None
     parameters: Mapping[str, float] = MappingProxyType({})
-    answers: int | None = None
+    answers: int = 0
 
 
 claim = blocks.claim

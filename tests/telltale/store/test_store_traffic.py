@@ -192,7 +192,7 @@ def test_an_empty_store_has_nothing(store: Store) -> None:
         assert traffic.last_id(connection) == 0
         assert traffic.first_id_since(connection, 5.0) == 1
         assert traffic.arrived(connection, ("app",), 0, 0, 10.0) == []
-    assert draw(store, 10) == Drawn([], [], 0)
+    assert draw(store, 10) == Drawn([], [], [], 0)
 
 
 def test_a_draw_of_more_than_a_statement_takes_is_read_in_portions(
