@@ -159,6 +159,10 @@ class Ticket:
     often it was opened. `alerts` maps an alert's fingerprint to the alert as last reported. `verified_since` is the
     time since when every comparison found it recovered; `None` while that is not so. `unreadable_alerts` are alerts
     whose stored form cannot be read, as they are stored: nobody can say whether they recovered.
+
+    The rest is people's work on it. `severity` is the gravest of its alerts'. While `snoozed_until` is ahead nobody is
+    reminded of it. A closed ticket with `muted_until` stays closed until then, whatever its alerts do; `merged_into` is
+    the ticket that stands for this one.
     """
 
     key: str
@@ -174,5 +178,13 @@ class Ticket:
     close_reason: str | None = None
     alerts: Mapping[str, TicketAlert] = field(default_factory=dict)
     verified_since: float | None = None
+    severity: str = "ticket"
+    assignee: str = ""
+    acknowledged_by: str = ""
+    acknowledged_at: float | None = None
+    snoozed_until: float | None = None
+    muted_until: float | None = None
+    labels: tuple[str, ...] = ()
+    merged_into: int | None = None
     id: int | None = None
     unreadable_alerts: Mapping[str, object] = field(default_factory=dict)

@@ -269,8 +269,24 @@ tickets = Table(
     Column("close_reason", Text),
     Column("alerts", JSON, nullable=False),
     Column("verified_since", Double),
+    Column("severity", String(16), nullable=False),
+    Column("assignee", Text, nullable=False),
+    Column("acknowledged_by", Text, nullable=False),
+    Column("acknowledged_at", Double),
+    Column("snoozed_until", Double),
+    Column("muted_until", Double),
+    Column("labels", JSON, nullable=False),
+    Column("merged_into", BigInteger),
     Index(None, "key"),
     Index(None, "state"),
+)
+
+# Two tickets that belong together; each pair stands once, the smaller id first.
+ticket_links = Table(
+    "ticket_links",
+    metadata,
+    Column("ticket_id", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+    Column("other_id", BigInteger, ForeignKey("tickets.id"), primary_key=True),
 )
 
 ticket_events = Table(

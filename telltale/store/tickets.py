@@ -46,6 +46,7 @@ def save(connection: Connection, ticket: Ticket) -> Ticket:
     # Unreadable entries are written back unchanged; a newer report of the same alert replaces them.
     alerts = {fingerprint: dump(TicketAlert, alert) for fingerprint, alert in ticket.alerts.items()}
     values["alerts"] = {**ticket.unreadable_alerts, **alerts}
+    values["labels"] = list(ticket.labels)
     ticket_id = values.pop("id")
     if ticket_id is not None:
         connection.execute(update(tickets).where(tickets.c.id == ticket_id).values(values))
@@ -119,6 +120,7 @@ def _id_of(inserted: Row[Any] | None) -> int:
 def _ticket(row: Row[Any]) -> Ticket:
     values = row._asdict()
     values["alerts"], unreadable = _alerts(row.id, values["alerts"])
+    values["labels"] = tuple(values["labels"])
     return Ticket(**values, unreadable_alerts=unreadable)
 
 
