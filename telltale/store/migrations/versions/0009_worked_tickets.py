@@ -1,21 +1,23 @@
 """Tickets as people work on them: who has it, until when it rests, what it is about, which others belong to it."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
 down_revision = "0008"
 
+_NEW: tuple[tuple[str, Any, str | None], ...] = (
+    *(("assignee", sa.Text(), ""), ("acknowledged_by", sa.Text(), ""), ("severity", sa.String(16), "ticket")),
+    *(("acknowledged_at", sa.Double(), None), ("snoozed_until", sa.Double(), None), ("muted_until", sa.Double(), None)),
+    *(("labels", sa.JSON(), "[]"), ("merged_into", sa.BigInteger(), None)),
+)
+
 
 def upgrade() -> None:
-    for column in (
-        *(sa.Column(name, sa.Text(), nullable=False, server_default="") for name in ("assignee", "acknowledged_by")),
-        sa.Column("severity", sa.String(16), nullable=False, server_default="ticket"),
-        *(sa.Column(name, sa.Double(), nullable=True) for name in ("acknowledged_at", "snoozed_until", "muted_until")),
-        sa.Column("labels", sa.JSON(), nullable=False, server_default="[]"),
-        sa.Column("merged_into", sa.BigInteger(), nullable=True),
-    ):
-        op.add_column("tickets", column)
+    for name, kind, value in _NEW:
+        op.add_column("tickets", sa.Column(name, kind, nullable=value is None, server_default=value))
     op.create_table(
         "ticket_links",
         sa.Column("ticket_id", sa.BigInteger(), nullable=False),
