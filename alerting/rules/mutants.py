@@ -50,9 +50,19 @@ class Mutant:
 
 
 def mutants(rule: dict[str, Any]) -> Iterator[Mutant]:
-    """Every change of one rule."""
+    """Every change of one rule, or of one recorded series."""
     for change, expr in _expressions(rule["expr"]):
-        yield Mutant(rule["alert"], change, rule | {"expr": expr})
+        yield Mutant(_name(rule), change, rule | {"expr": expr})
+    if "alert" in rule:
+        yield from _of_an_alert(rule)
+
+
+def _name(rule: dict[str, Any]) -> str:
+    name: str = rule.get("alert") or rule["record"]
+    return name
+
+
+def _of_an_alert(rule: dict[str, Any]) -> Iterator[Mutant]:
     for key in ("for", "keep_firing_for"):
         if key in rule:
             seconds = int(_SECONDS.fullmatch(rule[key])[1])  # type: ignore[index]  # written by us
@@ -89,7 +99,7 @@ def survivors(promtool: Path, cases: Path, settings: Settings) -> tuple[list[Mut
     table, cases_table = yaml.safe_load(render(settings)), yaml.safe_load(cases.read_text())
     for group in table["groups"]:
         for rule in group["rules"]:
-            del rule["annotations"]
+            rule.pop("annotations", None)
     made = [
         (group, index, mutant)
         for group, content in enumerate(table["groups"])
@@ -99,7 +109,7 @@ def survivors(promtool: Path, cases: Path, settings: Settings) -> tuple[list[Mut
 
     def passes(group: dict[str, Any], name: str) -> bool:
         # Rules read no alerts of other groups, and promtool takes its time for each rule.
-        neighbours = {rule["alert"] for rule in group["rules"]}
+        neighbours = {_name(rule) for rule in group["rules"]}
         return _passes(promtool, yaml.safe_dump({"groups": [group]}), _about(name, neighbours, cases_table))
 
     def lives(entry: tuple[int, int, Mutant]) -> bool:
@@ -109,7 +119,7 @@ def survivors(promtool: Path, cases: Path, settings: Settings) -> tuple[list[Mut
         return passes(changed, mutant.name)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        unchanged = [(group, rule["alert"]) for group in table["groups"] for rule in group["rules"]]
+        unchanged = [(group, _name(rule)) for group in table["groups"] for rule in group["rules"]]
         passed = pool.map(lambda one: passes(*one), unchanged)
         broken = [name for (_, name), ok in zip(unchanged, passed, strict=True) if not ok]
         if broken:
@@ -118,16 +128,21 @@ def survivors(promtool: Path, cases: Path, settings: Settings) -> tuple[list[Mut
 
 
 def _about(name: str, neighbours: Set[str], cases: dict[str, Any]) -> str:
-    """The cases of this alert, and what they say of its group: the others cannot notice, and promtool is slow."""
+    """The cases of this rule, and what they say of its group: the others cannot notice, and promtool is slow."""
     tests = [
-        test | {"alert_rule_test": [case for case in test["alert_rule_test"] if case["alertname"] in neighbours]}
+        test | {"alert_rule_test": [case for case in _alerts(test) if case["alertname"] in neighbours]}
         for test in cases["tests"]
-        if any(case["alertname"] == name for case in test["alert_rule_test"])
+        if any(case["alertname"] == name for case in _alerts(test)) or name in str(test.get("promql_expr_test", ""))
     ]
     # Between samples that are minutes apart nothing changes, and cases of days would be evaluated each minute.
     intervals = {test["interval"] for test in tests}
     pace = {"evaluation_interval": intervals.pop()} if len(intervals) == 1 else {}
     return yaml.safe_dump(cases | pace | {"tests": tests})
+
+
+def _alerts(test: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = test.get("alert_rule_test", [])
+    return found
 
 
 def _passes(promtool: Path, rules: str, cases: str) -> bool:

@@ -1,8 +1,9 @@
-"""What one alert rule says."""
+"""What one rule says: an alert, or a series that is recorded for alerts and dashboards."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Severity = Literal["page", "ticket", "info"]
@@ -31,11 +32,25 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """A series that Prometheus writes at each evaluation: level:metric:operation, with `labels` added to its own."""
+
+    name: str
+    expr: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """Rules that Prometheus evaluates together, in order."""
+    """Rules that Prometheus evaluates together, in order, and the series that they read, recorded before them.
+
+    `interval_s` is the time between two evaluations; 0 takes Prometheus' own.
+    """
 
     name: str
     rules: tuple[Rule, ...]
+    records: tuple[Record, ...] = ()
+    interval_s: float = 0.0
 
 
 def selector(metric: str, *labels: str, **fixed: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import yaml
 
-from alerting.rules.rule import Group, Rule
+from alerting.rules.rule import Group, Record, Rule
 from telltale.settings import Settings
 
 HEAD = "# Made by `telltale rules` from alerting/rules/*.py; edit there.\n"
@@ -27,13 +27,26 @@ _Dumper.add_representer(str, _text)
 
 def to_yaml(groups: Iterable[Group], settings: Settings) -> str:
     """The rule file."""
-    table = {"groups": [{"name": g.name, "rules": [_rule(rule, settings) for rule in g.rules]} for g in groups]}
+    table = {"groups": [_group(group, settings) for group in groups]}
     return HEAD + yaml.dump(table, Dumper=_Dumper, sort_keys=False, width=inf, allow_unicode=True)
 
 
 def duration(seconds: float) -> str:
     """Seconds as Prometheus writes them: 90s, 1500ms."""
     return f"{seconds:.0f}s" if float(seconds).is_integer() else f"{seconds * 1000:.0f}ms"
+
+
+def _group(group: Group, settings: Settings) -> dict[str, object]:
+    return {
+        "name": group.name,
+        **({"interval": duration(group.interval_s)} if group.interval_s else {}),
+        "rules": [*map(_record, group.records), *(_rule(rule, settings) for rule in group.rules)],
+    }
+
+
+def _record(record: Record) -> dict[str, object]:
+    labels = {"labels": dict(record.labels)} if record.labels else {}
+    return {"record": record.name, "expr": record.expr, **labels}
 
 
 def _rule(rule: Rule, settings: Settings) -> dict[str, object]:

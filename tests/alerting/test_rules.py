@@ -12,13 +12,14 @@ import yaml
 
 from alerting import rules, runbook
 from alerting.rules.mutants import SETTINGS, survivors
-from alerting.rules.rule import Rule
+from alerting.rules.rule import Group, Record, Rule
+from alerting.rules.text import to_yaml
 from telltale import catalogue
 from telltale.binaries import Component
 from telltale.settings import Alerts, Settings
 
 CASES = Path(__file__).with_name("rules_test.yml")
-ALL = [rule for group in rules.catalogue(Settings()) for rule in group.rules]
+ALL = tuple(rule for group in rules.catalogue(Settings()) for rule in group.rules)
 # Metrics of Prometheus and Alertmanager themselves; all others are in our catalogue.
 FOREIGN = re.compile(r"up|ALERTS|prometheus_\w+|alertmanager_\w+")
 KEYWORDS = {
@@ -44,7 +45,7 @@ def test_every_rule_fires_and_stays_silent_as_it_should(binary: Callable[[Compon
     table = yaml.safe_load(rules.render(SETTINGS))
     for group in table["groups"]:
         for rule in group["rules"]:
-            del rule["annotations"]
+            rule.pop("annotations", None)
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(table))
     (tmp_path / "rules_test.yml").write_text(CASES.read_text())
     done = subprocess.run(
@@ -71,7 +72,7 @@ def test_a_rule_has_cases_that_fire_and_cases_that_do_not(rule: Rule) -> None:
     cases = [
         case
         for test in yaml.safe_load(CASES.read_text())["tests"]
-        for case in test["alert_rule_test"]
+        for case in test.get("alert_rule_test", [])
         if case["alertname"] == rule.name
     ]
     assert any(case.get("exp_alerts") for case in cases), "no case fires"
@@ -110,6 +111,15 @@ def test_hold_and_keep_of_the_models_rules_follow_the_settings() -> None:
     assert (drift["for"], drift["keep_firing_for"]) == ("4s", "500ms")
 
 
+def test_what_a_group_records_stands_before_its_alerts() -> None:
+    record = Record("model:calls:rate5m", "sum by (model) (rate(telltale_requests_total[5m]))", {"kind": "all"})
+    table = yaml.safe_load(to_yaml([Group("g", ALL[:1], (record,), interval_s=120.0)], Settings()))
+    first, second = table["groups"][0]["rules"]
+    assert table["groups"][0]["interval"] == "120s"
+    assert first == {"record": record.name, "expr": record.expr, "labels": {"kind": "all"}}
+    assert second["alert"] == ALL[0].name
+
+
 def test_a_series_may_go_unjudged_for_the_span_of_its_reference_and_a_day() -> None:
     held = {name: duration for name, duration in _holds(Settings()) if name == "ModelNotJudged"}
     assert held == {"ModelNotJudged": "345600s"}
@@ -118,7 +128,7 @@ def test_a_series_may_go_unjudged_for_the_span_of_its_reference_and_a_day() -> N
 
 def _holds(settings: Settings) -> list[tuple[str, str]]:
     groups = yaml.safe_load(rules.render(settings))["groups"]
-    return [(rule["alert"], rule.get("for", "")) for group in groups for rule in group["rules"]]
+    return [(rule["alert"], rule.get("for", "")) for group in groups for rule in group["rules"] if "alert" in rule]
 
 
 def test_a_grafana_gets_the_links_to_panels() -> None:
