@@ -46,7 +46,7 @@ class Form:
 
 
 FORMS = (
-    Form("plain", "", r"\1:", r"\1: \2 "),
+    Form("plain", "", r"\1:", r"\1: \2\n"),
     Form(
         "slack",
         'reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"',
@@ -79,15 +79,15 @@ def _form(form: Form) -> str:
 def _body() -> str:
     lines = [line.strip() for line in _SOURCE.read_text().splitlines() if not line.startswith("#")]
     text = "".join(lines).replace("WHOM", "|".join(WHOM)).replace("TICKETED", "|".join(TICKET_SEVERITIES))
-    text = text.replace("FIRST", _FIRST).replace("ADDRESS", _ADDRESS)
+    text = text.replace("FIRST", _FIRST).replace("ADDRESS", _ADDRESS).replace("TEST_ALERT", TEST_ALERT)
     return text.replace("{{ end }}{{ define", "{{ end }}\n{{ define") + "\n"
 
 
 def _shared(settings: Settings) -> str:
     web = _quoted(settings.web_url)
     pairs = (
-        "{{ range .CommonLabels.SortedPairs }}{{ if lt (len .Value) 200 }}"
-        "{{ .Name }}={{ .Value | urlquery }}&{{ end }}{{ end }}"
+        "{{ range $number, $pair := .CommonLabels.SortedPairs }}{{ if $number }}&{{ end }}"
+        "{{ if lt (len .Value) 200 }}{{ .Name }}={{ .Value | urlquery }}{{ end }}{{ end }}"
     )
     return "\n".join(
         (

@@ -29,7 +29,7 @@ def tests(receivers: Iterable[str]) -> Iterator[Route]:
     for name in receivers:
         yield {
             "receiver": name,
-            "matchers": [_equal("alertname", TEST_ALERT), _equal(TEST_RECEIVER, name)],
+            "matchers": [equal("alertname", TEST_ALERT), equal(TEST_RECEIVER, name)],
             # Of each test its own group: one that was sent before does not hold it back.
             "group_by": ["..."],
             "group_wait": "0s",
@@ -47,6 +47,11 @@ def people(settings: Settings) -> Iterator[Route]:
             yield _receiver(receiver)
     if of_teams:
         yield _teams(settings)
+
+
+def equal(label: str, value: str) -> str:
+    """A matcher of exactly this value, whatever is in it."""
+    return f"{label}={_quoted(value)}"
 
 
 def _teams(settings: Settings) -> Route:
@@ -74,7 +79,7 @@ def _receiver(receiver: Receiver) -> Route:
         _globs(label, globs) for label, globs in (("model", receiver.models), ("tenant", receiver.tenants)) if globs
     ]
     mute: Route = {"mute_time_intervals": list(receiver.mute)} if receiver.mute else {}
-    retrain: Route = {"matchers": [_equal("lane", "retrain")], "group_by": list(GROUP_RETRAIN_BY), **mute}
+    retrain: Route = {"matchers": [equal("lane", "retrain")], "group_by": list(GROUP_RETRAIN_BY), **mute}
     return {
         "receiver": receiver.name,
         "matchers": matchers,
@@ -88,7 +93,7 @@ def _receiver(receiver: Receiver) -> Route:
 def _beat(receiver: Receiver) -> Route:
     return {
         "receiver": receiver.name,
-        "matchers": [_equal("alertname", WATCHDOG)],
+        "matchers": [equal("alertname", WATCHDOG)],
         "group_by": ["alertname"],
         "group_wait": "0s",
         "group_interval": duration(BEAT_INTERVAL_S),
@@ -103,10 +108,6 @@ def _globs(label: str, globs: Iterable[str]) -> str:
 
 def _one_of(label: str, values: Iterable[str]) -> str:
     return f'{label}=~"{"|".join(values)}"'
-
-
-def _equal(label: str, value: str) -> str:
-    return f"{label}={_quoted(value)}"
 
 
 def _quoted(value: str) -> str:
