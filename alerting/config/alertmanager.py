@@ -1,57 +1,73 @@
-"""Alertmanager's configuration: which alerts become tickets, how they are grouped, which one mutes which."""
+"""Alertmanager's configuration: which alerts become tickets, who is told of them, which one mutes which."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import yaml
 
+from alerting.config import fragment as fragments
+from alerting.config import message, receivers, routes
 from alerting.config.prometheus import reachable
 from alerting.intake.notification import TICKET_SEVERITIES, WEBHOOK_PATH
 from alerting.rules.text import duration
 from telltale.settings import Settings
 
-# A group larger than this is cut, and the tracker's own comparison finds the rest: a request must stay bounded.
-MAX_ALERTS = 1000
 
+def render(settings: Settings, fragment: Mapping[str, Any] | None = None) -> str:
+    """alertmanager.yml, with what `fragment.read` found of the operator's own.
 
-def render(settings: Settings) -> str:
-    """alertmanager.yml. Alerts that are only information go nowhere."""
-    table = {
-        "route": _route(settings),
-        "receivers": [{"name": "none"}, {"name": "tickets", "webhook_configs": [_webhook(settings)]}],
+    Without receivers, alerts that are only information go nowhere. Raises SettingsError where names clash.
+    """
+    ours: dict[str, Any] = {
+        "receivers": [
+            {"name": "none"},
+            {"name": "tickets", "webhook_configs": [_webhook(settings)]},
+            *(receivers.render(receiver) for receiver in settings.receivers),
+        ],
         "inhibit_rules": _inhibitions(),
     }
+    if settings.receivers:
+        ours["templates"] = [message.FILE]
+    names = [receiver["name"] for receiver in ours["receivers"]]
+    theirs = fragments.clashes(fragment or {}, names, settings.alertmanager.fragment_file)
+    table = fragments.merge({"route": _route(settings, theirs), **ours}, theirs)
     return "# Made by Telltale from its settings; changed there, written again at the next start.\n" + yaml.safe_dump(
         table, sort_keys=False
     )
 
 
-def _route(settings: Settings) -> dict[str, object]:
+def _route(settings: Settings, fragment: Mapping[str, Any]) -> dict[str, object]:
+    tested = [*(receiver.name for receiver in settings.receivers), *fragments.receivers(fragment)]
     return {
         "receiver": "none",
         "group_wait": duration(settings.alerts.group_wait),
         "group_interval": duration(settings.alerts.group_interval),
         "repeat_interval": duration(settings.alerts.repeat_interval),
         "routes": [
-            # Alerts of one model version share a group, as they share a ticket.
-            {
-                "receiver": "tickets",
-                "matchers": ['lane="retrain"', f'severity=~"{"|".join(TICKET_SEVERITIES)}"'],
-                "group_by": ["lane", "model", "version"],
-            },
+            *routes.tests(tested),
+            # Tickets get everything, whoever else is told.
             {
                 "receiver": "tickets",
                 "matchers": [f'severity=~"{"|".join(TICKET_SEVERITIES)}"'],
                 "group_by": ["lane", "alertname", "model", "tenant", "instance"],
+                "continue": True,
+                # Alerts of one model version share a group, as they share a ticket.
+                "routes": [{"matchers": ['lane="retrain"'], "group_by": ["lane", "model", "version"]}],
             },
+            *fragments.route(fragment),
+            *routes.people(settings),
         ],
     }
 
 
 def _webhook(settings: Settings) -> dict[str, object]:
+    # A group that is cut loses nothing: the tracker's own comparison finds the rest.
     webhook: dict[str, object] = {
         "url": f"http://{reachable(settings.tickets.listen)}{WEBHOOK_PATH}",
         "send_resolved": True,
-        "max_alerts": MAX_ALERTS,
+        "max_alerts": receivers.MAX_ALERTS,
     }
     if settings.tickets.webhook_token_file:
         token = str(settings.tickets.webhook_token_file.absolute())

@@ -19,6 +19,7 @@ COMMANDS = {
     "monitor": "score samples and feedback against their reference; list states and references, ask for a new one",
     "web": "serve the pages and the feedback API",
     "tickets": "take alerts and keep tickets",
+    "alerts": "list who is told of alerts; say who gets one; send a test",
     "check": "check settings, store, rules and configuration; start nothing",
     "settings": "list every setting with its default and meaning",
     "fetch": "fetch Debian's Prometheus and Alertmanager without installing them",

@@ -27,9 +27,12 @@ def generated(settings: Settings) -> Path:
 def write_configuration(settings: Settings) -> None:
     """Write the files that Prometheus and Alertmanager read. Raises SettingsError where their own tools reject them."""
     import alerting.config.alertmanager
+    import alerting.config.fragment
+    import alerting.config.message
     import alerting.config.prometheus
     import alerting.rules
 
+    fragment = alerting.config.fragment.read(settings.alertmanager.fragment_file)
     folder = generated(settings)
     private.make_folder(settings.data_dir)
     folder.mkdir(exist_ok=True)
@@ -38,7 +41,8 @@ def write_configuration(settings: Settings) -> None:
     _write(folder / "gpu.yml", GPU_RULES.read_text())
     rules = [folder / "rules.yml", folder / "gpu.yml"]
     _write(folder / "prometheus.yml", alerting.config.prometheus.render(settings, rules, folder / "targets"))
-    _write(folder / "alertmanager.yml", alerting.config.alertmanager.render(settings))
+    _write(folder / "alertmanager.yml", alerting.config.alertmanager.render(settings, fragment))
+    _write(folder / alerting.config.message.FILE, alerting.config.message.render(settings))
     for line in config_errors(settings):
         raise SettingsError(line)
 

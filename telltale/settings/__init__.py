@@ -4,6 +4,8 @@
 """
 
 from telltale.settings.load import env_names, find_file, is_loopback, load, named_files, walk
+from telltale.settings.people import Receiver, Team
+from telltale.settings.section import Section
 from telltale.settings.table import (
     ENV_PREFIX,
     Alerts,
@@ -11,7 +13,6 @@ from telltale.settings.table import (
     OneMonitor,
     Price,
     Redaction,
-    Section,
     Settings,
     Split,
 )
@@ -23,11 +24,13 @@ __all__ = [
     "Monitor",
     "OneMonitor",
     "Price",
+    "Receiver",
     "Redaction",
     "Section",
     "Settings",
     "SettingsError",
     "Split",
+    "Team",
     "env_names",
     "find_file",
     "is_loopback",

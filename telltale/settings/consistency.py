@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from telltale.serving.listen import parse_address
+from telltale.settings import people_faults
 
 if TYPE_CHECKING:
     from telltale.settings.table import Settings
@@ -24,6 +25,7 @@ def faults(settings: Settings) -> Iterator[str]:
     yield from _monitor(settings)
     yield from _redaction(settings)
     yield from _repeated(settings)
+    yield from people_faults.faults(settings)
     if settings.alerts.repeat_interval < settings.alerts.group_interval:
         yield (
             f"alerts.repeat_interval = {settings.alerts.repeat_interval:g}: less than alerts.group_interval = "

@@ -11,12 +11,14 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from telltale.settings.consistency import faults
-from telltale.settings.table import ENV_PREFIX, Price, ScrapeTarget, Section, Settings
+from telltale.settings.people import Receiver, Team
+from telltale.settings.section import Section
+from telltale.settings.table import ENV_PREFIX, Price, ScrapeTarget, Settings
 from telltale.settings.values import SettingsError
 
 SEARCH_PATH = ("telltale.toml", "/etc/telltale/telltale.toml")
@@ -24,7 +26,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 # Variables of ours that are not settings: they say where the settings are.
 NOT_SETTINGS = {"TELLTALE_CONFIG"}
 # Tables of which there may be several.
-ROWS: dict[str, type[Section]] = {"prices": Price, "prometheus.scrape": ScrapeTarget}
+ROWS: dict[str, type[Section]] = {
+    "prices": Price,
+    "prometheus.scrape": ScrapeTarget,
+    "receivers": Receiver,
+    "teams": Team,
+}
 
 
 def find_file(explicit: str | Path | None = None) -> Path | None:
@@ -74,9 +81,17 @@ def _anchored(model: type[BaseModel], table: dict[str, Any], folder: Path) -> di
         value = found.get(name, default if isinstance(default, Path) else None)
         if isinstance(default, Section) and isinstance(value, dict):
             found[name] = _anchored(type(default), value, folder)
+        elif (row := _row(info.annotation)) and isinstance(value, list):
+            found[name] = [_anchored(row, entry, folder) if isinstance(entry, dict) else entry for entry in value]
         elif info.annotation in (Path, Path | None) and isinstance(value, (str, Path)):
             found[name] = folder / value
     return found
+
+
+def _row(annotation: object) -> type[Section] | None:
+    """What the rows of a table are that may come several times; None where it is no such table."""
+    first = next(iter(get_args(annotation)), None)
+    return first if isinstance(first, type) and issubclass(first, Section) else None
 
 
 def _anchor_store(table: dict[str, Any], folder: Path) -> None:
@@ -98,6 +113,12 @@ def named_files(settings: Settings) -> dict[str, Path]:
         "store.url_file": settings.store.url_file,
         "gpu.web_config": settings.gpu.web_config,
         "tickets.webhook_token_file": settings.tickets.webhook_token_file,
+        "alertmanager.fragment_file": settings.alertmanager.fragment_file,
+        **{
+            f"receivers.{receiver.name}.{name}": getattr(receiver, name)
+            for receiver in settings.receivers
+            for name in ("url_file", "key_file", "token_file", "password_file")
+        },
     }
     return {key: file for key, file in found.items() if file is not None}
 
@@ -146,6 +167,8 @@ def _explain(fault: Any, path: Path | None) -> str:
 def _shown(key: str, value: object) -> str:
     # What has an @ may be a URL with a password in it.
     is_secret = "secret" in key or "token" in key or key == "store.url" or "@" in str(value)
+    # Chat services' webhooks are secrets as a whole.
+    is_secret = is_secret or (key.startswith("receivers.") and "://" in str(value))
     return "(secret)" if is_secret else repr(value)
 
 

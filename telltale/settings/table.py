@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from telltale.settings.people import Receiver, Team
+from telltale.settings.section import Section
 from telltale.settings.values import (
     Address,
     CorsOrigin,
@@ -28,10 +30,6 @@ from telltale.settings.values import (
 )
 
 ENV_PREFIX = "TELLTALE_"
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Store(Section):
@@ -281,6 +279,11 @@ class Alertmanager(Section):
     url: Url = Field("", description="Address of an Alertmanager that you run yourself; then none is started.")
     binary: Path | None = Field(None, description="alertmanager binary; empty looks on PATH and in <data_dir>/tools.")
     amtool: Path | None = Field(None, description="amtool binary, found likewise.")
+    fragment_file: Path | None = Field(
+        None,
+        description="An alertmanager.yml of your own (routes, receivers, inhibit_rules, time_intervals, templates, "
+        "global) that goes on working beside what these settings say.",
+    )
 
 
 class Grafana(Section):
@@ -320,6 +323,18 @@ class Settings(BaseSettings):
     gpu: Gpu = Field(default_factory=Gpu)
     monitor: Monitor = Field(default_factory=Monitor)
     alerts: Alerts = Field(default_factory=Alerts)
+    receivers: tuple[Receiver, ...] = Field(
+        (),
+        max_length=64,
+        description="Who is told of alerts: `[[receivers]]` with name, kind (slack, msteamsv2, msteams, email, "
+        "pagerduty, opsgenie, webhook), the files of its secrets, and what it gets; alerting/README.md shows each.",
+    )
+    teams: tuple[Team, ...] = Field(
+        (),
+        max_length=64,
+        description="Who owns alerts: `[[teams]]` with name, patterns (models, tenants, lanes, components) and "
+        "receivers; the first that matches.",
+    )
     web: Web = Field(default_factory=Web)
     tickets: Tickets = Field(default_factory=Tickets)
     prometheus: Prometheus = Field(default_factory=Prometheus)
