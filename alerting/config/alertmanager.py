@@ -32,16 +32,17 @@ def _route(settings: Settings) -> dict[str, object]:
         "group_interval": duration(settings.alerts.group_interval),
         "repeat_interval": duration(settings.alerts.repeat_interval),
         "routes": [
-            # Alerts of one model version share a group, as they share a ticket.
+            # What shares a ticket shares a group, and a group holds no more than one message can be about: without
+            # hosts and pods, so that a storm over five hundred of them is one message and not five hundred.
             {
                 "receiver": "tickets",
                 "matchers": ['lane="retrain"', f'severity=~"{"|".join(TICKET_SEVERITIES)}"'],
-                "group_by": ["lane", "model", "version"],
+                "group_by": ["lane", "cluster", "model", "version"],
             },
             {
                 "receiver": "tickets",
                 "matchers": [f'severity=~"{"|".join(TICKET_SEVERITIES)}"'],
-                "group_by": ["lane", "alertname", "model", "tenant", "instance"],
+                "group_by": ["lane", "alertname", "cluster", "namespace", "service", "team", "tenant", "model"],
             },
         ],
     }
