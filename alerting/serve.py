@@ -8,6 +8,7 @@ import time
 from prometheus_client import CollectorRegistry
 
 from alerting import trackers
+from alerting.intake.account import Account
 from alerting.intake.webhook import create_app
 from alerting.lifecycle.reconcile import Reconciler
 from alerting.trackers.outbox import OutboxState, OutboxWorker
@@ -38,11 +39,12 @@ def serve(settings: Settings) -> int:
 
 def _run(settings: Settings, store: Store, listener: socket.socket) -> None:
     metrics = Metrics(CollectorRegistry())
-    app = create_app(settings, store, metrics, time.time)
+    account = Account(metrics)
+    app = create_app(settings, store, metrics, account, time.time)
     last_success = metrics.gauge("telltale_ticket_reconcile_last_success_timestamp_seconds")
     metrics.registry.register(OutboxState(store, trackers.names(), time.time))
     workers: list[Reconciler | OutboxWorker] = [
-        Reconciler(store, settings, last_success, time.time),
+        Reconciler(store, settings, last_success, time.time, account),
         *(OutboxWorker(store, tracker, time.time) for tracker in trackers.MEMBERS),
     ]
     for worker in workers:

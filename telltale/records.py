@@ -156,7 +156,8 @@ class Ticket:
     """One cause on one model version: opened by alerts, carrying its evidence, closed only when recovery is verified.
 
     `key` is a hash of chosen labels, so that a repeated or doubled alert finds the same ticket. `episode` counts how
-    often it was opened. `alerts` maps an alert's fingerprint to the alert as last reported. `verified_since` is the
+    often it was opened. `alerts` maps an alert's fingerprint to the alert as last reported; of a storm it holds some,
+    and `more_alerts` is how many others fired when they were last counted. `verified_since` is the
     time since when every comparison found it recovered; `None` while that is not so. `unreadable_alerts` are alerts
     whose stored form cannot be read, as they are stored: nobody can say whether they recovered.
 
@@ -177,6 +178,7 @@ class Ticket:
     closed_at: float | None = None
     close_reason: str | None = None
     alerts: Mapping[str, TicketAlert] = field(default_factory=dict)
+    more_alerts: int = 0
     verified_since: float | None = None
     severity: str = "ticket"
     assignee: str = ""

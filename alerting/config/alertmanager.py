@@ -47,14 +47,15 @@ def _route(settings: Settings, fragment: Mapping[str, Any]) -> dict[str, object]
         "repeat_interval": duration(settings.alerts.repeat_interval),
         "routes": [
             *routes.tests(tested),
-            # Tickets get everything, whoever else is told.
+            # Tickets get everything, whoever else is told. What shares a ticket shares a group, and a group holds no
+            # more than one message can be about: without hosts and pods, so that a storm over five hundred of them is
+            # one message and not five hundred.
             {
                 "receiver": "tickets",
                 "matchers": [f'severity=~"{"|".join(TICKET_SEVERITIES)}"'],
-                "group_by": ["lane", "alertname", "model", "tenant", "instance"],
+                "group_by": ["lane", "alertname", "cluster", "namespace", "service", "team", "tenant", "model"],
                 "continue": True,
-                # Alerts of one model version share a group, as they share a ticket.
-                "routes": [{"matchers": ['lane="retrain"'], "group_by": ["lane", "model", "version"]}],
+                "routes": [{"matchers": ['lane="retrain"'], "group_by": ["lane", "cluster", "model", "version"]}],
             },
             *fragments.route(fragment),
             *routes.people(settings),

@@ -1,152 +1,161 @@
-"""What Alertmanager sends: its webhook's payload (version 4) and its list of alerts (`/api/v2/alerts`)."""
+"""What Alertmanager sends: its webhook's payload (version 4) and its list of alerts (`/api/v2/alerts`).
+
+Only a body that is no notification, or no list, at all is malformed. Each alert in it is taken by itself.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Literal
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
+from alerting.intake.alert import TICKET_SEVERITIES, Alert, Refused, fit_labels, read
+
+__all__ = [
+    "TICKET_SEVERITIES", "WEBHOOK_PATH", "Alert", "Malformed", "Refusal", "Taken", "parse", "parse_listing", "record",
+]  # fmt: skip
 
 WEBHOOK_PATH = "/api/v1/alerts"
-TICKET_SEVERITIES = ("page", "ticket")
 MAX_ALERTS = 10_000
-# What distinguishes one cause from another. Never an alert's fingerprint, group key or start: they change when a
-# process or Prometheus restarts, or a route is edited.
-IDENTITY = {"retrain": ("cluster", "model", "version")}
-OTHER_IDENTITY = (
-    *("alertname", "cluster", "job", "instance", "gpu", "uuid", "xid"),
-    *("model", "version", "layer", "tenant", "monitor", "reason", "integration", "rule_group"),
-)
-DEFAULT_LANE = "ops"
-
-# PostgreSQL's texts hold no NUL.
-_Text = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
+# What is stored of a notification, to look into what came: all of a usual one, the first alerts of a large one.
+MAX_RECORD = 64 << 10
+ENVELOPE = ("receiver", "groupKey", "version", "externalURL")
+# An alert's labels lie three levels deep, the lists in its status four.
+MAX_DEPTH = 8
 
 
 class Malformed(ValueError):
-    """A payload that is not what Alertmanager sends; the message names the field, never its value."""
+    """A body that is not what Alertmanager sends; the message says what is wrong, never what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
-    """One alert as Alertmanager last knew it. `starts_at` and `ends_at` are Unix seconds, whole milliseconds."""
+class Refusal:
+    """An alert that was left out: its `alertname` and fingerprint, as far as they can be read, and the field at fault.
 
+    `times` is how many there were of the same name and fault.
+    """
+
+    name: str
     fingerprint: str
-    firing: bool
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    starts_at: float
-    ends_at: float | None = None
-    muted: bool = False
-    """Silenced, inhibited or outside of its hours: it still fires, but must not open anything."""
-
-    @property
-    def name(self) -> str:
-        return self.labels.get("alertname", "")
-
-    @property
-    def lane(self) -> str:
-        return self.labels.get("lane") or DEFAULT_LANE
-
-    @property
-    def deserves_ticket(self) -> bool:
-        return self.labels.get("severity") in TICKET_SEVERITIES and self.lane != "none"
-
-    @property
-    def key(self) -> str:
-        """The identity of the ticket that this alert belongs to."""
-        chosen = {name: self.labels.get(name, "") for name in IDENTITY.get(self.lane, OTHER_IDENTITY)}
-        return hashlib.sha256(json.dumps([self.lane, chosen], sort_keys=True).encode()).hexdigest()
+    field: str
+    times: int = 1
 
 
-class _Alert(BaseModel):
-    labels: dict[_Text, _Text]
-    annotations: dict[_Text, _Text] = {}
-    startsAt: AwareDatetime
-    endsAt: AwareDatetime
-    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{1,64}$")]
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A body's alerts, those that were refused, and how many `label`s and `annotation`s of the others were cut."""
+
+    alerts: tuple[Alert, ...]
+    refused: tuple[Refusal, ...] = ()
+    cut: Mapping[str, int] = field(default_factory=dict)
+    envelope: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Notified(_Alert):
-    status: Literal["firing", "resolved"]
-
-
-class _Payload(BaseModel):
-    version: Literal["4"]
-    receiver: str
-    alerts: Annotated[list[_Notified], Field(max_length=MAX_ALERTS)]
-    truncatedAlerts: Annotated[int, Field(ge=0)] = 0
-
-
-class _Status(BaseModel):
-    silencedBy: list[str] = []
-    inhibitedBy: list[str] = []
-    # Since Alertmanager 0.28: outside of its route's hours.
-    mutedBy: list[str] = []
-
-    @property
-    def is_muted(self) -> bool:
-        return bool(self.silencedBy or self.inhibitedBy or self.mutedBy)
-
-
-class _Listed(_Alert):
-    status: _Status
-
-
-_LISTING = TypeAdapter(list[_Listed])
-
-
-def parse(body: bytes) -> tuple[Alert, ...]:
+def parse(body: bytes) -> Taken:
     """The alerts of a webhook's body. Raises Malformed."""
-    try:
-        payload = _Payload.model_validate_json(body)
-    except ValidationError as error:
-        raise Malformed(_explain(error)) from error
-    return tuple(_alert(entry, entry.status == "firing") for entry in payload.alerts)
-
-
-def document(body: bytes) -> dict[str, object]:
-    """A webhook's body as it is stored. Raises Malformed for what JSON cannot express, such as NaN."""
-    try:
-        table = json.loads(body)
-        json.dumps(table, allow_nan=False)
-    except (ValueError, RecursionError) as error:
-        raise Malformed("body: is not JSON") from error
+    table = _load(body)
     if not isinstance(table, dict):
         raise Malformed("body: is not an object")
-    return table
+    entries = table.get("alerts")
+    if not isinstance(entries, list):
+        raise Malformed("alerts: is not a list")
+    envelope = {name: value for name in ENVELOPE if isinstance(value := table.get(name), str) and value}
+    taken = _take(entries[:MAX_ALERTS], is_listed=False)
+    over = (Refusal("", "", "too_many", len(entries) - MAX_ALERTS),) if len(entries) > MAX_ALERTS else ()
+    texts = fit_labels(envelope).texts if envelope else {}
+    return Taken(taken.alerts, (*taken.refused, *over), taken.cut, texts)
 
 
-def parse_listing(body: bytes) -> tuple[Alert, ...]:
+def parse_listing(body: bytes) -> Taken:
     """The alerts of `/api/v2/alerts`, all of which fire. Raises Malformed."""
+    entries = _load(body)
+    if not isinstance(entries, list):
+        raise Malformed("body: is not a list")
+    return _take(entries, is_listed=True)
+
+
+def record(taken: Taken) -> dict[str, object]:
+    """A notification as it is stored: as it was taken, up to MAX_RECORD characters of alerts."""
+    kept: list[dict[str, object]] = []
+    size = 0
+    for alert in taken.alerts:
+        entry = {
+            "fingerprint": alert.fingerprint, "firing": alert.firing, "starts_at": alert.starts_at,
+            "ends_at": alert.ends_at, "labels": dict(alert.labels), "annotations": dict(alert.annotations),
+        }  # fmt: skip
+        size += len(json.dumps(entry))
+        if size > MAX_RECORD:
+            break
+        kept.append(entry)
+    refused = [[refusal.name, refusal.fingerprint, refusal.field, refusal.times] for refusal in taken.refused[:100]]
+    return {**taken.envelope, "alerts": kept, "alerts_left_out": len(taken.alerts) - len(kept), "refused": refused}
+
+
+def _take(entries: Iterable[object], *, is_listed: bool) -> Taken:
+    alerts: list[Alert] = []
+    refused: list[Refusal] = []
+    cut, known = Counter[str](), dict[str, Mapping[str, str]]()
+    for entry in entries:
+        try:
+            alert, cuts = read(entry, is_listed=is_listed)
+            # Two alerts cannot have one fingerprint: the one that came first must not be taken for the other.
+            if known.setdefault(alert.fingerprint, alert.labels) != alert.labels:
+                raise Refused("fingerprint")
+        except Refused as fault:
+            refused.append(_refusal(entry, str(fault)))
+            continue
+        alerts.append(alert)
+        cut.update(cuts)
+    return Taken(tuple(alerts), tuple(refused), cut)
+
+
+def _refusal(entry: object, fault: str) -> Refusal:
+    table = entry if isinstance(entry, dict) else {}
+    labels = table.get("labels")
+    name = labels.get("alertname") if isinstance(labels, dict) else None
+    return Refusal(_short(name), _short(table.get("fingerprint")), fault)
+
+
+def _short(value: object) -> str:
+    return fit_labels({"": value}).texts[""][:80] if isinstance(value, str) else ""
+
+
+def _load(body: bytes) -> object:
+    """JSON as lenient as the harm to the neighbours asks for: what it cannot express or goes too deep is null."""
+    text = body.decode("utf-8", "replace")
     try:
-        listing = _LISTING.validate_json(body)
-    except ValidationError as error:
-        raise Malformed(_explain(error)) from error
-    return tuple(_alert(entry, True, entry.status.is_muted) for entry in listing)
+        try:
+            return _decode(text)
+        except RecursionError:
+            return _decode("".join(_shallow(text)))
+    except ValueError as error:
+        raise Malformed("body: is not JSON") from error
 
 
-def _alert(entry: _Alert, firing: bool, muted: bool = False) -> Alert:
-    return Alert(
-        fingerprint=entry.fingerprint.lower(),
-        firing=firing,
-        labels=entry.labels,
-        annotations=entry.annotations,
-        starts_at=_seconds(entry.startsAt),
-        ends_at=None if firing else _seconds(entry.endsAt),
-        muted=muted,
-    )
+def _nothing(text: str) -> None:
+    """Nothing that is read of an alert is a number, and thousands of digits would cost time, or be an error."""
 
 
-def _seconds(time: datetime) -> float:
-    # The webhook writes nanoseconds, the listing milliseconds: the same start must be the same number.
-    return time.replace(microsecond=time.microsecond // 1000 * 1000).timestamp()
+def _decode(text: str) -> object:
+    value: object = json.loads(text, strict=False, parse_constant=_nothing, parse_int=_nothing, parse_float=_nothing)
+    return value
 
 
-def _explain(error: ValidationError) -> str:
-    fault = error.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|([\[{])|([\]}])', re.DOTALL)
+
+
+def _shallow(text: str) -> Iterator[str]:
+    """The text with null in place of what lies deeper than MAX_DEPTH."""
+    depth, begin = 0, 0
+    for token in _TOKEN.finditer(text):
+        if token[1]:
+            depth += 1
+            if depth == MAX_DEPTH + 1:
+                yield text[begin : token.start()] + "null"
+        elif token[2]:
+            depth -= 1
+            if depth == MAX_DEPTH:
+                begin = token.end()
+    yield text[begin:] if depth <= MAX_DEPTH else ""

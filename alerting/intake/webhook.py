@@ -1,6 +1,7 @@
 """Alertmanager's webhook, and the ticket service's metrics and health.
 
-The status is 200 only after the commit. What may succeed later gets 503, because Alertmanager does not retry a 4xx.
+The status is 200 only after the commit. What may succeed later gets 503, because Alertmanager does not retry a 4xx;
+400 is only for what is no notification at all, because one alert's fault must not cost its neighbours their tickets.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
-from alerting.intake.notification import WEBHOOK_PATH, Malformed, document, parse
+from alerting.intake.account import Account
+from alerting.intake.notification import WEBHOOK_PATH, Malformed, parse, record
 from alerting.lifecycle import decisions
 from telltale.metrics import Metrics, gauge_family
 from telltale.serving import pages
@@ -28,8 +30,9 @@ from telltale.store import Store, StoreUnavailable, tickets
 
 log = logging.getLogger(__name__)
 
-# A thousand alerts, the most that Alertmanager puts in one notification to us, are some 600 kB.
-MAX_BODY_BYTES = 8 << 20
+# A thousand alerts, the most that Alertmanager puts in one notification to us, are some 600 kB. What a larger body had
+# is found by the next comparison with Alertmanager.
+MAX_BODY_BYTES = 32 << 20
 RETRY_AFTER_S = "2"
 STATES = ("open", "recovering", "blind", "closed")
 
@@ -42,7 +45,9 @@ class Refused(Exception):
         self.status, self.outcome, self.detail = status, outcome, detail
 
 
-def create_app(settings: Settings, store: Store, metrics: Metrics, clock: Callable[[], float]) -> FastAPI:
+def create_app(
+    settings: Settings, store: Store, metrics: Metrics, account: Account, clock: Callable[[], float]
+) -> FastAPI:
     """The application."""
     app = FastAPI(title="Telltale tickets", docs_url=None, redoc_url=None, openapi_url=None)
     notifications = metrics.counter("telltale_webhook_notifications_total")
@@ -58,7 +63,7 @@ def create_app(settings: Settings, store: Store, metrics: Metrics, clock: Callab
             notifications.labels("unauthorised").inc()
             return foreign
         try:
-            changed = await _ingest(request, settings, store, clock())
+            changed = await _ingest(request, settings, store, account, clock())
         except Refused as refusal:
             notifications.labels(refusal.outcome).inc()
             headers = {"Retry-After": RETRY_AFTER_S} if refusal.status == 503 else {}
@@ -71,20 +76,21 @@ def create_app(settings: Settings, store: Store, metrics: Metrics, clock: Callab
     return app
 
 
-async def _ingest(request: Request, settings: Settings, store: Store, now: float) -> list[str]:
+async def _ingest(request: Request, settings: Settings, store: Store, account: Account, now: float) -> list[str]:
     """Store a notification and what follows from it. Returns the tickets that changed. Raises Refused."""
     _authorise(request, settings)
     body = await _body(request)
     try:
-        alerts, raw = parse(body), document(body)
+        taken = parse(body)
     except Malformed as error:
         log.warning("a notification was refused: %s", error)
         raise Refused(400, "malformed", str(error)) from error
-    digest = hashlib.sha256(body).hexdigest()
+    account.note(taken, "notification")
+    raw, digest = record(taken), hashlib.sha256(body).hexdigest()
 
     def write(connection: Connection) -> list[str]:
         tickets.add_notification(connection, raw, digest, now)
-        changed = decisions.apply_notification(connection, alerts, now, settings.tickets.reopen_window)
+        changed = decisions.apply_notification(connection, taken.alerts, now, settings.tickets.reopen_window)
         return [f"T-{ticket.id}" for ticket in changed]
 
     try:

@@ -90,7 +90,7 @@ def _audit(connection: Connection, ticket: Ticket, action: str, actor: str, now:
 
 
 def _save(connection: Connection, step: Step, now: float) -> Ticket | None:
-    if step.ticket is None or not step.events:
+    if step.ticket is None or not (step.events or step.is_recount):
         return None
     saved = tickets.save(connection, step.ticket)
     if saved.id is None:

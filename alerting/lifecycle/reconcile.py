@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import Gauge
 
+from alerting.intake.account import Account
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
 from alerting.lifecycle.sources import RuleState, SourceDown, Sources, Versions
@@ -88,11 +89,13 @@ def _verdict(sources: Sources, ticket: Ticket, rules: Sequence[RuleState] | None
 class Reconciler:
     """Runs comparisons on a thread of its own until stopped."""
 
-    def __init__(self, store: Store, settings: Settings, last_success: Gauge, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, last_success: Gauge, clock: Callable[[], float], account: Account
+    ) -> None:
         self._store, self._settings, self._last_success, self._clock = store, settings, last_success, clock
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler")
-        self._sources = Sources(settings.prometheus_url, settings.alertmanager_url)
+        self._sources = Sources(settings.prometheus_url, settings.alertmanager_url, account)
         self._trouble: str | None = None
 
     def start(self) -> None:

@@ -10,6 +10,8 @@ from typing import Any, get_args
 
 import httpx
 
+from alerting.intake.account import Account
+from alerting.intake.alert import fit_labels
 from alerting.intake.notification import Alert, Malformed, parse_listing
 from telltale.records import Judged
 
@@ -42,9 +44,11 @@ class Versions:
 class Sources:
     """Queries the two servers. Close it."""
 
-    def __init__(self, prometheus: str, alertmanager: str) -> None:
+    def __init__(self, prometheus: str, alertmanager: str, account: Account | None = None) -> None:
+        """`account` is told which of Alertmanager's alerts could not be used."""
         self._prometheus = prometheus
         self._alertmanager = alertmanager
+        self._account = account
         # Both are named by address; a proxy of the environment would only stand in the way of loopback.
         self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
 
@@ -56,9 +60,12 @@ class Sources:
         url = f"{self._alertmanager}/api/v2/alerts"
         body = self._get("Alertmanager", url, {"active": "true", "silenced": "true", "inhibited": "true"})
         try:
-            return parse_listing(body)
+            taken = parse_listing(body)
         except Malformed as error:
             raise SourceDown(f"Alertmanager's list of alerts cannot be read: {error}") from error
+        if self._account:
+            self._account.note(taken, "listing")
+        return taken.alerts
 
     def rules(self) -> tuple[RuleState, ...]:
         """Prometheus' alert rules. Raises SourceDown."""
@@ -113,5 +120,6 @@ def _rule(rule: Mapping[str, Any], group: Mapping[str, Any]) -> RuleState:
         healthy=rule["health"] == "ok",
         evaluated_at=datetime.fromisoformat(rule["lastEvaluation"]).timestamp(),
         interval_s=float(group["interval"]),
-        active=tuple(alert["labels"] for alert in rule["alerts"]),
+        # Cut as a ticket keeps them, so that its alerts are found among these.
+        active=tuple(fit_labels(alert["labels"]).texts for alert in rule["alerts"]),
     )

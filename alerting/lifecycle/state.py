@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from alerting.intake.notification import Alert
+from alerting.lifecycle.storm import fold, tell
 from alerting.lifecycle.title import title
 from telltale.evidence.alerts import TicketAlert
 from telltale.records import Ticket, TicketState
@@ -29,10 +30,14 @@ TELLTALE = "telltale"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What became of a ticket: `ticket` is None when there is none and none is needed; without id it is a new one."""
+    """What became of a ticket: `ticket` is None when there is none and none is needed; without id it is a new one.
+
+    `is_recount`: only the number of its other alerts has changed, which is kept without a line in the timeline.
+    """
 
     ticket: Ticket | None
     events: tuple[TicketEvent, ...] = ()
+    is_recount: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +62,21 @@ class Observation:
 
 def receive(ticket: Ticket | None, alerts: Sequence[Alert], now: float, reopen_window: float) -> Step:
     """Apply a notification's alerts of one key. The same one again, or late, or in another order is harmless."""
-    merged, events = _merge(ticket.alerts if ticket else {}, alerts, now)
-    return _derive_state(ticket, merged, events, now, reopen_window)
+    merged, events, more = _merge(ticket.alerts if ticket else {}, alerts, now)
+    # A notification may bring a part of them only: fewer are found by the next observation.
+    more = max(more, ticket.more_alerts if ticket else 0)
+    return _derive_state(ticket, merged, events, more, now, reopen_window)
 
 
 def observe(ticket: Ticket, observation: Observation, now: float, close_hold: float, reopen_window: float) -> Step:
     """Apply an observation: correct what notifications got wrong, then verify recovery or say that nobody can."""
-    corrected, events = _correct(ticket, observation, now)
-    step = _derive_state(ticket, corrected, events, now, reopen_window)
+    corrected, events, more = _correct(ticket, observation, now)
+    step = _derive_state(ticket, corrected, events, more, now, reopen_window)
     current = step.ticket
     if current is None or current.state == "closed" or is_firing(current.alerts):
         return step
-    return _apply_verdict(current, step.events, observation.verdict, now, close_hold)
+    judged = _apply_verdict(current, step.events, observation.verdict, now, close_hold)
+    return replace(judged, is_recount=step.is_recount)
 
 
 def close(ticket: Ticket, reason: str, actor: str, now: float, comment: str = "") -> Step:
@@ -82,15 +90,15 @@ def is_firing(alerts: Alerts) -> bool:
 
 
 def _derive_state(
-    ticket: Ticket | None, alerts: Alerts, events: list[TicketEvent], now: float, reopen_window: float
+    ticket: Ticket | None, alerts: Alerts, events: list[TicketEvent], more: int, now: float, reopen_window: float
 ) -> Step:
     """The state that follows from which alerts fire."""
     firing = is_firing(alerts)
     if ticket is None:
-        return _open(alerts, now) if firing else Step(None)
+        return _open(alerts, more, now) if firing else Step(None)
     if not events:
-        return Step(ticket)
-    changed = replace(ticket, alerts=alerts, updated_at=now)
+        return Step(replace(ticket, more_alerts=more), is_recount=more != ticket.more_alerts)
+    changed = replace(ticket, alerts=alerts, more_alerts=more, updated_at=now)
     if ticket.state == "closed":
         return _reopen(changed, events, now, reopen_window) if firing else Step(changed, tuple(events))
     if firing:
@@ -101,7 +109,7 @@ def _derive_state(
     return Step(_titled(changed), tuple(events))
 
 
-def _open(alerts: Alerts, now: float, previous: Ticket | None = None) -> Step:
+def _open(alerts: Alerts, more: int, now: float, previous: Ticket | None = None) -> Step:
     firing = _firing(alerts)
     first = min(firing.values(), key=_recency)
     ticket = Ticket(
@@ -115,9 +123,11 @@ def _open(alerts: Alerts, now: float, previous: Ticket | None = None) -> Step:
         opened_at=now,
         updated_at=now,
         alerts=firing,
+        more_alerts=more,
     )
     link = {"previous": previous.id} if previous else {}
-    return Step(ticket, (_event("opened", now, link), *(_alert_event(alert, now) for alert in firing.values())))
+    lines = tell([_alert_event(alert, now) for alert in firing.values()], more)
+    return Step(ticket, (_event("opened", now, link), *lines))
 
 
 def _reopen(ticket: Ticket, events: list[TicketEvent], now: float, reopen_window: float) -> Step:
@@ -126,7 +136,7 @@ def _reopen(ticket: Ticket, events: list[TicketEvent], now: float, reopen_window
         return Step(ticket, tuple(events))
     firing = _firing(ticket.alerts)
     if ticket.closed_at is not None and now - ticket.closed_at > reopen_window:
-        return _open(firing, now, previous=ticket)
+        return _open(firing, ticket.more_alerts, now, previous=ticket)
     # What was resolved in the last episode would have to be verified again, though its source may be gone for good.
     opened = replace(ticket, state="open", episode=ticket.episode + 1, closed_at=None, close_reason=None, alerts=firing)
     return Step(_titled(opened), (_event("reopened", now, {"episode": opened.episode}), *events))
@@ -153,12 +163,13 @@ def _apply_verdict(
     return Step(closed.ticket, (*events, *closed.events))
 
 
-def _merge(known: Alerts, notified: Iterable[Alert], now: float) -> tuple[Alerts, list[TicketEvent]]:
+def _merge(known: Alerts, notified: Iterable[Alert], now: float) -> tuple[Alerts, list[TicketEvent], int]:
     """Of each alert keep what is newest: by start, then resolved over firing, then by end.
 
-    That order does not depend on the order of arrival, so late and doubled notifications change nothing.
+    That order does not depend on the order of arrival, so late and doubled notifications change nothing. The number is
+    that of firing alerts beyond those that the ticket keeps.
     """
-    alerts, events = dict(known), []
+    alerts, changes = dict(known), list[tuple[str, TicketEvent]]()
     for entry in sorted(notified, key=lambda alert: (alert.starts_at, not alert.firing)):
         alert, old = _ticket_alert(entry, now), alerts.get(entry.fingerprint)
         if old is None and not alert.is_firing:
@@ -166,13 +177,18 @@ def _merge(known: Alerts, notified: Iterable[Alert], now: float) -> tuple[Alerts
         if old is None or _recency(alert) > _recency(old):
             alerts[entry.fingerprint] = alert
             if old is None or old.status != alert.status or old.starts_at != alert.starts_at:
-                events.append(_alert_event(alert, now))
-    return alerts, events
+                changes.append((entry.fingerprint, _alert_event(alert, now)))
+    return _folded(alerts, changes)
 
 
-def _correct(ticket: Ticket, observation: Observation, now: float) -> tuple[Alerts, list[TicketEvent]]:
+def _folded(alerts: Alerts, changes: Iterable[tuple[str, TicketEvent]]) -> tuple[Alerts, list[TicketEvent], int]:
+    kept, more = fold(alerts)
+    return kept, tell([event for fingerprint, event in changes if fingerprint in kept]), more
+
+
+def _correct(ticket: Ticket, observation: Observation, now: float) -> tuple[Alerts, list[TicketEvent], int]:
     """Make the alerts agree with what is active now; notifications newer than the observation stay."""
-    known, alerts, events = ticket.alerts, dict(ticket.alerts), []
+    known, alerts, changes = ticket.alerts, dict(ticket.alerts), list[tuple[str, TicketEvent]]()
     active = {alert.fingerprint: alert for alert in observation.active}
     for fingerprint, entry in active.items():
         old = known.get(fingerprint)
@@ -182,12 +198,12 @@ def _correct(ticket: Ticket, observation: Observation, now: float) -> tuple[Aler
         if old is not None and (old.is_firing or old.received_at > observation.at):
             continue
         alerts[fingerprint] = _ticket_alert(entry, now)
-        events.append(_alert_event(alerts[fingerprint], now, noticed=True))
+        changes.append((fingerprint, _alert_event(alerts[fingerprint], now, noticed=True)))
     for fingerprint, old in known.items():
         if old.is_firing and fingerprint not in active and old.received_at <= observation.at:
             alerts[fingerprint] = replace(old, status="resolved", ends_at=observation.at, received_at=now)
-            events.append(_alert_event(alerts[fingerprint], now, noticed=True))
-    return alerts, events
+            changes.append((fingerprint, _alert_event(alerts[fingerprint], now, noticed=True)))
+    return _folded(alerts, changes)
 
 
 def _ticket_alert(alert: Alert, now: float) -> TicketAlert:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from alerting.intake import identity
 from alerting.lifecycle.sources import RuleState, Versions
 from alerting.lifecycle.state import Verdict
 from telltale.evidence.alerts import TicketAlert
@@ -54,7 +55,7 @@ def _of_alert(
     own = [rule for rule in rules if rule.name == name]
     if not own:
         return Verdict("blind", f"Prometheus has no rule {name}")
-    if any(_matches(active, alert.labels) for rule in own for active in rule.active):
+    if any(_is_of_ticket(active, alert) for rule in own for active in rule.active):
         return Verdict("firing", f"{name} still meets its condition")
     if not all(_is_evaluated(rule, now) for rule in own):
         return Verdict("blind", f"Prometheus does not evaluate {name}")
@@ -69,9 +70,10 @@ def _of_alert(
     return Verdict("blind", f"{name}: the series it judges is gone: {alert.signal or 'it names none'}")
 
 
-def _matches(active: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+def _is_of_ticket(active: Mapping[str, str], alert: TicketAlert) -> bool:
+    """Whether what Prometheus finds now is this alert, or another one of its ticket: of a storm it keeps only some."""
     # External labels are added on the way to Alertmanager, so the rule's own labels are fewer.
-    return all(labels.get(name) == value for name, value in active.items())
+    return identity.key({**alert.labels, **active}) == identity.key(alert.labels)
 
 
 def _is_evaluated(rule: RuleState, now: float) -> bool:

@@ -14,6 +14,20 @@ TICKETS = (
         "Notifications from Alertmanager, by what became of them.",
     ),
     Metric(
+        "telltale_alerts_refused_total",
+        "counter",
+        "",
+        ("reason",),
+        "Alerts that were left out of a notification or of Alertmanager's list, by the field at fault.",
+    ),
+    Metric(
+        "telltale_alerts_cut_total",
+        "counter",
+        "",
+        ("field",),
+        "Labels and annotations of alerts that were cut or left out because they were too long, too many or no text.",
+    ),
+    Metric(
         "telltale_ticket_reconcile_last_success_timestamp_seconds",
         "gauge",
         "seconds",

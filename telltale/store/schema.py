@@ -268,6 +268,7 @@ tickets = Table(
     Column("closed_at", Double),
     Column("close_reason", Text),
     Column("alerts", JSON, nullable=False),
+    Column("more_alerts", Integer, nullable=False),
     Column("verified_since", Double),
     Column("severity", String(16), nullable=False),
     Column("assignee", Text, nullable=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import sqlite3
@@ -17,12 +18,15 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from sqlalchemy import select, text
 
-from alerting.intake.notification import Malformed, document, parse, parse_listing
+from alerting.intake.account import Account
+from alerting.intake.notification import Malformed, parse, parse_listing, record
 from alerting.intake.webhook import MAX_BODY_BYTES, create_app
 from telltale.metrics import Metrics
 from telltale.settings import Settings
 from telltale.store import Store, open_store, tickets
+from telltale.store.schema import notifications
 
 PATH = "/api/v1/alerts"
 JSON = {"Content-Type": "application/json"}
@@ -40,7 +44,7 @@ def entry(
         "startsAt": "2026-11-23T20:00:00.123456789Z",
         "endsAt": "0001-01-01T00:00:00Z" if status == "firing" else "2026-11-23T21:00:00Z",
         "generatorURL": "http://prometheus.example/graph",
-        "fingerprint": f"{abs(hash(tuple(sorted(base.items())))):x}"[:16],
+        "fingerprint": hashlib.sha256(json.dumps(base, sort_keys=True).encode()).hexdigest()[:16],
     }
 
 
@@ -68,7 +72,8 @@ def make(store: Store, serve: Serve, tmp_path: Path) -> Iterator[Callable[..., h
 
         def start(store: Store = store, **sections: object) -> httpx.Client:
             settings = Settings(data_dir=tmp_path, **sections)  # type: ignore[arg-type]  # pydantic makes the sections
-            app = create_app(settings, store, Metrics(CollectorRegistry()), lambda: 1_800_000_000.0)
+            metrics = Metrics(CollectorRegistry())
+            app = create_app(settings, store, metrics, Account(metrics), lambda: 1_800_000_000.0)
             url = stack.enter_context(serve(app))
             return stack.enter_context(httpx.Client(base_url=url, timeout=20))
 
@@ -76,9 +81,13 @@ def make(store: Store, serve: Serve, tmp_path: Path) -> Iterator[Callable[..., h
 
 
 def count(client: httpx.Client, outcome: str) -> float:
-    text = client.get("/metrics").text
-    name = f'telltale_webhook_notifications_total{{outcome="{outcome}"}} '
-    return float(text.partition(name)[2].splitlines()[0])
+    return value(client, "telltale_webhook_notifications_total", outcome=outcome)
+
+
+def value(client: httpx.Client, name: str, **label: str) -> float:
+    ((key, found),) = label.items()
+    line = f'{name}{{{key}="{found}"}} '
+    return float(client.get("/metrics").text.partition(line)[2].splitlines()[0])
 
 
 def test_alerts_of_one_model_version_meet_in_one_ticket(make: Callable[..., httpx.Client], store: Store) -> None:
@@ -110,30 +119,127 @@ def test_alerts_of_other_lanes_have_tickets_of_their_own(make: Callable[..., htt
 
 @pytest.mark.parametrize(
     "body",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"null",
-        json.dumps(payload() | {"version": "3"}).encode(),
-        json.dumps(payload() | {"alerts": {}}).encode(),
-        json.dumps(payload(entry() | {"status": "maybe"})).encode(),
-        json.dumps(payload(entry() | {"startsAt": "yesterday"})).encode(),
-        json.dumps(payload(entry() | {"labels": {"a": 1}})).encode(),
-        json.dumps(payload(entry() | {"fingerprint": "../../x"})).encode(),
-        json.dumps(payload(entry() | {"labels": {"a": "x" * 9000}})).encode(),
-        json.dumps(payload(entry(model="a\0b"))).encode(),
-        json.dumps(payload(entry(), externalURL=float("nan"))).encode(),
-        b'{"a":' * 100_000,
-        b"\xff\xfe",
-    ],
+    [b"", b"{", b"[]", b"null", b"3", b"{}", b'{"alerts": {}}', b'{"a":' * 100_000, b"\xff\xfe"],
 )
-def test_malformed_notifications_are_refused_and_counted(body: bytes, make: Callable[..., httpx.Client]) -> None:
+def test_what_is_no_notification_is_refused_and_counted(body: bytes, make: Callable[..., httpx.Client]) -> None:
     client = make()
     response = client.post(PATH, content=body, headers=JSON)
     assert response.status_code == 400
     assert count(client, "malformed") == 1
-    assert "x" * 100 not in response.text
+
+
+LONG = "x" * 10_000
+POISON: dict[str, tuple[Any, str]] = {
+    "no object": (7, "alert"),
+    "no labels": (entry() | {"labels": {}}, "labels"),
+    "labels that are no texts": (entry() | {"labels": {"alertname": "Odd", "a": 1}}, "labels"),
+    "labels in a list": (entry() | {"labels": ["a"]}, "labels"),
+    "no status": (entry() | {"status": "maybe"}, "status"),
+    "no start": (entry() | {"startsAt": "yesterday"}, "startsAt"),
+    "a start without a zone": (entry() | {"startsAt": "2026-11-23T20:00:00"}, "startsAt"),
+    "a start in year 1": (entry() | {"startsAt": "0001-01-01T00:00:00Z"}, "startsAt"),
+    "a start in year 9999": (entry() | {"startsAt": "9999-12-31T23:59:59-23:00"}, "startsAt"),
+    "a start that is a number": (entry() | {"startsAt": 5}, "startsAt"),
+    "no end": (entry(status="resolved") | {"endsAt": None}, "endsAt"),
+    "a fingerprint that is a path": (entry() | {"fingerprint": "../../x"}, "fingerprint"),
+    "too long a fingerprint": (entry() | {"fingerprint": "a" * 65}, "fingerprint"),
+    "a neighbour's fingerprint": (entry("other") | {"fingerprint": entry("m")["fingerprint"]}, "fingerprint"),
+    "as deep as it gets": (json.loads("[" * 400 + "]" * 400), "alert"),
+}
+
+
+@pytest.mark.parametrize("name", POISON)
+def test_an_alert_that_cannot_be_used_is_left_out_named_and_counted(
+    name: str, make: Callable[..., httpx.Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    poison, reason = POISON[name]
+    client = make()
+    response = client.post(PATH, json=payload(entry("m"), poison, entry("n")))
+    assert (response.status_code, response.json()) == (200, {"tickets": ["T-1", "T-2"]})
+    assert value(client, "telltale_alerts_refused_total", reason=reason) == 1
+    assert f"1 alerts of Alertmanager's notification were left out: {reason} of " in caplog.text
+    assert "yesterday" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"alerts": [%s, {"labels": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}, %s]}",
+        b'{"alerts": [%s, {"startsAt": ' + b"9" * 10_000 + b"}, %s]}",
+        b'{"alerts": [%s, {"startsAt": NaN, "endsAt": 1e999}, %s], "truncatedAlerts": -Infinity}',
+        b'{"alerts": [%s, {"labels": {"alertname": "a\0b\nc\xff"}}, %s], "version": "77"}',
+    ],
+)
+def test_json_that_no_alertmanager_writes_costs_the_neighbours_nothing(
+    raw: bytes, make: Callable[..., httpx.Client]
+) -> None:
+    good = tuple(json.dumps(entry(model)).encode() for model in "mn")
+    response = make().post(PATH, content=raw % good, headers=JSON)
+    assert (response.status_code, response.json()) == (200, {"tickets": ["T-1", "T-2"]})
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_is_too_long_is_cut_and_stays_what_it_was_to_others(
+    kind: str, make: Callable[..., httpx.Client], store: Store, request: pytest.FixtureRequest
+) -> None:
+    """Values, names and numbers of labels; NUL, half characters; annotations; a lane and a severity that are none."""
+    if kind == "postgresql":
+        store = open_store(request.getfixturevalue("new_database")())
+        request.addfinalizer(store.close)
+    client = make(store)
+    queues = [LONG + "1", LONG + "2", "a\0b", "a\0c", "a\ud800", "a\ufffd", "\U0001f600" * 10_000]
+    entries = [entry(name="Stuck", lane="bowling" + LONG, queue=queue) for queue in queues]
+    entries.append(entry(name="Many", lane="ops", **{f"label_{number}": LONG for number in range(300)}, tenant="t"))
+    entries.append(entry(name="N" + LONG, lane="ops", **{LONG: "a"}))
+    texts = {"summary": LONG, "description": LONG + "\0", "signal": LONG, "dashboard_url": ["odd"]} | {
+        f"note_{number}": LONG for number in range(20)
+    }
+    for sent in entries:
+        sent["annotations"] = texts
+    body = json.dumps(payload(*entries, receiver=LONG, groupKey=["odd"]))
+    assert client.post(PATH, content=body, headers=JSON).json() == {
+        "tickets": [f"T-{number + 1}" for number in range(9)]
+    }
+    assert client.post(PATH, content=body, headers=JSON).json() == {"tickets": []}
+    with store.read() as connection:
+        found = tickets.load(connection)
+        sizes = [len(json.dumps(row)) for row in connection.execute(select(notifications.c.payload)).scalars()]
+    assert {ticket.lane for ticket in found} == {"ops"}
+    (many,) = (alert for ticket in found for alert in ticket.alerts.values() if alert.name == "Many")
+    assert len(many.labels) == 64
+    assert many.labels["tenant"] == "t"
+    assert max(len(text) for text in many.labels.values()) <= 512
+    assert len(many.summary) <= 500
+    assert many.summary.endswith("… (cut)")
+    assert many.signal == many.dashboard_url == ""
+    assert max(sizes) < 128 << 10
+    assert value(client, "telltale_alerts_cut_total", field="annotation") == 2 * 4 * len(entries)
+
+
+def test_a_notification_of_very_many_alerts_is_bounded(make: Callable[..., httpx.Client]) -> None:
+    client, one = make(), entry("m")
+    assert client.post(PATH, json=payload(*[one] * 10_007)).json() == {"tickets": ["T-1"]}
+    assert value(client, "telltale_alerts_refused_total", reason="too_many") == 7
+
+
+def test_a_storm_of_one_cause_is_one_ticket_of_bounded_size(make: Callable[..., httpx.Client], store: Store) -> None:
+    client = make()
+    storm = [
+        entry(name="NoLane", lane="ops", namespace="a", service="checkout", pod=f"checkout-{number}", note="n" * 8000)
+        for number in range(500)
+    ]
+    stranger = entry(name="NoLane", lane="ops", namespace="b", service="checkout", pod="checkout-0")
+    assert client.post(PATH, json=payload(*storm, stranger)).json() == {"tickets": ["T-1", "T-2"]}
+    assert client.post(PATH, json=payload(*storm)).json() == {"tickets": []}
+    with store.read() as connection:
+        ticket = tickets.get(connection, 1)
+        lines = tickets.events(connection, 1)
+        size = connection.execute(text("SELECT length(alerts) FROM tickets WHERE id = 1")).scalar_one()
+    assert ticket is not None
+    assert (len(ticket.alerts), ticket.more_alerts) == (50, 450)
+    assert [line.kind for line in lines] == ["opened", "alert_firing"]
+    assert lines[1].details["reason"] == "and 499 more"
+    assert size < 128 << 10
 
 
 @given(st.binary(max_size=200) | st.text().map(str.encode) | st.recursive(
@@ -141,10 +247,28 @@ def test_malformed_notifications_are_refused_and_counted(body: bytes, make: Call
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
         st.sampled_from(["version", "alerts", "receiver", "labels", "startsAt", "status"]), inner, max_size=4),
     max_leaves=10).map(lambda value: json.dumps(value).encode()))  # fmt: skip
-def test_any_bytes_are_parsed_or_malformed(body: bytes) -> None:
-    for read in (parse, parse_listing, document):
+def test_any_bytes_are_taken_or_malformed(body: bytes) -> None:
+    for read in (parse, parse_listing):
         with suppress(Malformed):
-            read(body)
+            record(read(body))
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=700),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(entry())), ODD, max_size=3), st.integers(0, 2))
+def test_no_alert_whatever_it_is_harms_its_neighbours(odd: dict[str, Any], place: int) -> None:
+    good = [entry("m"), entry("n")]
+    for read, more in ((parse, {}), (parse_listing, {"status": {"state": "active", "silencedBy": []}})):
+        entries = [found | more for found in good]
+        entries.insert(place, entries[0] | {"fingerprint": "ff"} | odd)
+        body = json.dumps(payload(*entries) if read is parse else entries).encode()
+        models = [alert.labels.get("model") for alert in read(body).alerts if alert.fingerprint != "ff"]
+        assert [model for model in models if model in ("m", "n")][-2:] == ["m", "n"]
 
 
 def test_a_body_without_end_is_cut(make: Callable[..., httpx.Client]) -> None:
