@@ -269,6 +269,7 @@ tickets = Table(
     Column("close_reason", Text),
     Column("alerts", JSON, nullable=False),
     Column("verified_since", Double),
+    Column("verified_at", Double),
     Column("severity", String(16), nullable=False),
     Column("assignee", Text, nullable=False),
     Column("acknowledged_by", Text, nullable=False),

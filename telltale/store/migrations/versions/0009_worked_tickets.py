@@ -11,7 +11,7 @@ down_revision = "0008"
 _NEW: tuple[tuple[str, Any, str | None], ...] = (
     *(("assignee", sa.Text(), ""), ("acknowledged_by", sa.Text(), ""), ("severity", sa.String(16), "ticket")),
     *(("acknowledged_at", sa.Double(), None), ("snoozed_until", sa.Double(), None), ("muted_until", sa.Double(), None)),
-    *(("labels", sa.JSON(), "[]"), ("merged_into", sa.BigInteger(), None)),
+    *(("labels", sa.JSON(), "[]"), ("merged_into", sa.BigInteger(), None), ("verified_at", sa.Double(), None)),
 )
 
 
