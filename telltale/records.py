@@ -157,9 +157,10 @@ class Ticket:
 
     `key` is a hash of chosen labels, so that a repeated or doubled alert finds the same ticket. `episode` counts how
     often it was opened. `alerts` maps an alert's fingerprint to the alert as last reported; of a storm it holds some,
-    and `more_alerts` is how many others fired when they were last counted. `verified_since` is the
-    time since when every comparison found it recovered; `None` while that is not so. `unreadable_alerts` are alerts
-    whose stored form cannot be read, as they are stored: nobody can say whether they recovered.
+    and `more_alerts` is how many others fired when they were last counted. `verified_since` is the time since when
+    every comparison found it recovered, `verified_at` that of the last one that did; `None` while that is not so.
+    `unreadable_alerts` are alerts whose stored form cannot be read, as they are stored: nobody can say whether they
+    recovered.
 
     The rest is people's work on it. `severity` is the gravest of its alerts'. While `snoozed_until` is ahead nobody is
     reminded of it. A closed ticket with `muted_until` stays closed until then, whatever its alerts do; `merged_into` is
@@ -180,6 +181,7 @@ class Ticket:
     alerts: Mapping[str, TicketAlert] = field(default_factory=dict)
     more_alerts: int = 0
     verified_since: float | None = None
+    verified_at: float | None = None
     severity: str = "ticket"
     assignee: str = ""
     acknowledged_by: str = ""

@@ -53,7 +53,11 @@ def apply_observation(
     if known is None:
         loud = [alert for alert in observation.active if not alert.muted]
         return _save(connection, receive(None, loud, now, reopen_window), now)
-    return _save(connection, observe(known, observation, now, close_hold, reopen_window), now)
+    step = observe(known, observation, now, close_hold, reopen_window)
+    if step.ticket is not None and step.ticket != known and not step.events:
+        # Only when it was last looked at: no news for its timeline and the trackers.
+        tickets.save(connection, step.ticket)
+    return _save(connection, step, now)
 
 
 def comment(connection: Connection, ticket: Ticket, actor: str, text: str, now: float) -> None:

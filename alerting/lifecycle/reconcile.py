@@ -11,9 +11,9 @@ from prometheus_client import Gauge
 from alerting.intake.account import Account
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
-from alerting.lifecycle.sources import RuleState, SourceDown, Sources, Versions
+from alerting.lifecycle.sources import RuleState, SourceDown, Sources
 from alerting.lifecycle.state import Observation, Verdict
-from alerting.lifecycle.verify import is_of_monitors, signals, verdict
+from alerting.lifecycle.verify import NO_VERSIONS, Facts, is_of_monitors, moments, verdict
 from telltale.records import Ticket
 from telltale.settings import Settings
 from telltale.store import Store, StoreUnavailable, tickets
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 # After a failure the next try comes sooner: when everything starts together, the others are ready in seconds.
 RETRY_S = 5.0
+# The hold of a recovery begins anew after so many comparisons, and so many seconds, without one.
+MISSED, GRACE_S = 3, 10.0
 
 
 def reconcile(store: Store, sources: Sources, settings: Settings, clock: Callable[[], float]) -> str | None:
@@ -67,8 +69,9 @@ def _compare(
     at: float,
 ) -> None:
     found = Verdict("firing") if active or ticket is None else _verdict(sources, ticket, rules, clock())
-    observation, now = Observation(at, tuple(active), found), clock()
-    hold, window = settings.tickets.close_hold, settings.tickets.reopen_window
+    own = settings.tickets
+    observation, now = Observation(at, tuple(active), found, MISSED * own.reconcile + GRACE_S), clock()
+    hold, window = own.close_hold, own.reopen_window
     changed = store.write(lambda c: decisions.apply_observation(c, key, observation, now, hold, window))
     if changed is not None:
         log.info("ticket T-%s is %s after a comparison", changed.id, changed.state)
@@ -78,12 +81,13 @@ def _verdict(sources: Sources, ticket: Ticket, rules: Sequence[RuleState] | None
     if rules is None:
         return Verdict("blind", "Prometheus does not answer")
     try:
-        present = {signal: sources.has_series(signal) for signal in signals(ticket.alerts.values())}
+        present = {moment for moment in moments(ticket, rules, now) if sources.has_series(*moment)}
         is_asked = any(is_of_monitors(alert) for alert in ticket.alerts.values())
-        versions = sources.versions(ticket.model) if is_asked else Versions()
+        running = sources.running() if is_asked else None
+        versions = sources.versions(ticket.model) if is_asked and ticket.model else NO_VERSIONS
     except SourceDown as error:
         return Verdict("blind", str(error))
-    return verdict(ticket, rules, present, versions, now)
+    return verdict(ticket, Facts(rules, present, running, versions), now)
 
 
 class Reconciler:

@@ -13,9 +13,17 @@ import httpx
 from alerting.intake.account import Account
 from alerting.intake.alert import fit_labels
 from alerting.intake.notification import Alert, Malformed, parse_listing
+from alerting.lifecycle.lookback import lookback
 from telltale.records import Judged
 
 TIMEOUT_S = 10.0
+# Three missed runs are one too many, as for ModelMonitorStale. A monitor that never finished a run since it started has
+# no time of the last one, and a time far ahead was set by a clock that is wrong.
+_RUNNING = (
+    "abs(time() - max by (monitor) (telltale_monitor_last_success_timestamp_seconds))"
+    " <= bool 3 * max by (monitor) (telltale_monitor_interval_seconds)"
+    " or 0 * max by (monitor) (telltale_monitor_interval_seconds)"
+)
 
 
 class SourceDown(Exception):
@@ -24,21 +32,29 @@ class SourceDown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """One alert rule as Prometheus evaluates it. `active` are the labels of its pending and firing alerts."""
+    """One alert rule as Prometheus evaluates it, `evaluated_at` last.
+
+    `active` are the labels of its pending and firing alerts, without those that are the rule's own; `lookback_s` is how
+    far back its expression looks.
+    """
 
     name: str
     healthy: bool
     evaluated_at: float
     interval_s: float
     active: tuple[Mapping[str, str], ...]
+    lookback_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Versions of a model: those that the monitors judge now, and all whose rows still come, judged or not."""
+    """Versions of a model: those that the monitors judge now, and those that are known to get no rows any more.
+
+    A version that nobody mentions is in neither: nothing is known of it.
+    """
 
     judged: frozenset[str] = frozenset()
-    served: frozenset[str] = frozenset()
+    ended: frozenset[str] = frozenset()
 
 
 class Sources:
@@ -72,37 +88,52 @@ class Sources:
         data = self._api("rules", {"type": "alert"})
         try:
             return tuple(_rule(rule, group) for group in data["groups"] for rule in group["rules"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SourceDown("Prometheus' list of rules cannot be read") from error
 
-    def has_series(self, expression: str) -> bool:
-        """Whether the expression has any value now. Raises SourceDown, also for an expression that is none."""
-        data = self._api("query", {"query": f"count({expression})", "timeout": f"{TIMEOUT_S:.0f}s"})
+    def has_series(self, expression: str, at: float) -> bool:
+        """Whether the expression had any value then. Raises SourceDown, also for an expression that is none."""
+        return bool(self._query(f"count({expression})", time=f"{at:.3f}"))
+
+    def running(self) -> dict[str, bool]:
+        """Of each monitor that says how often it runs: has it finished a run lately? Raises SourceDown."""
         try:
-            return bool(data["result"])
-        except (KeyError, TypeError) as error:
+            return {row["metric"]["monitor"]: row["value"][1] == "1" for row in self._query(_RUNNING)}
+        except (KeyError, TypeError, IndexError) as error:
             raise SourceDown("Prometheus' response cannot be read") from error
 
     def versions(self, model: str) -> Versions:
         """What the monitors say of each version of a model now. Raises SourceDown."""
         # JSON's escapes are also those of PromQL's texts. A version without a name is none that could be served.
         series = f'telltale_monitor_state{{model={json.dumps(model, ensure_ascii=False)},version!=""}}'
-        data = self._api("query", {"query": f"count by (version, state) ({series} == 1)"})
+        rows = self._query(f"count by (version, state) ({series} == 1)")
         try:
-            found = {(row["metric"]["version"], row["metric"]["state"]) for row in data["result"]}
+            found = {(row["metric"]["version"], row["metric"]["state"]) for row in rows}
         except (KeyError, TypeError) as error:
             raise SourceDown("Prometheus' response cannot be read") from error
+        served = {version for version, state in found if state != "stale"}
         return Versions(
             judged=frozenset(version for version, state in found if state in get_args(Judged)),
-            served=frozenset(version for version, state in found if state != "stale"),
+            ended=frozenset(version for version, state in found if version not in served),
         )
+
+    def _query(self, expression: str, **parameters: str) -> list[Any]:
+        data = self._api("query", {"query": expression, "timeout": f"{TIMEOUT_S:.0f}s", **parameters})
+        if not isinstance(data, dict) or not isinstance(rows := data.get("result"), list):
+            raise SourceDown("Prometheus' response cannot be read")
+        return rows
 
     def _api(self, path: str, parameters: Mapping[str, str]) -> Any:
         body = self._get("Prometheus", f"{self._prometheus}/api/v1/{path}", parameters)
         try:
-            return httpx.Response(200, content=body).json()["data"]
-        except (ValueError, KeyError, TypeError) as error:
+            answer = json.loads(body)
+            status, data = answer["status"], answer["data"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise SourceDown("Prometheus' response cannot be read") from error
+        # A part that is missing reads as nothing: a proxy over several servers warns when one of them is silent.
+        if status != "success" or answer.get("warnings"):
+            raise SourceDown("Prometheus' response is incomplete: it carries warnings")
+        return data
 
     def _get(self, who: str, url: str, parameters: Mapping[str, str]) -> bytes:
         try:
@@ -115,11 +146,16 @@ class Sources:
 
 
 def _rule(rule: Mapping[str, Any], group: Mapping[str, Any]) -> RuleState:
+    own = {*rule["labels"], "alertname"}
     return RuleState(
         name=rule["name"],
         healthy=rule["health"] == "ok",
         evaluated_at=datetime.fromisoformat(rule["lastEvaluation"]).timestamp(),
         interval_s=float(group["interval"]),
         # Cut as a ticket keeps them, so that its alerts are found among these.
-        active=tuple(fit_labels(alert["labels"]).texts for alert in rule["alerts"]),
+        active=tuple(
+            fit_labels({name: value for name, value in alert["labels"].items() if name not in own}).texts
+            for alert in rule["alerts"]
+        ),
+        lookback_s=lookback(rule["query"]),
     )

@@ -25,6 +25,8 @@ from telltale.store.tickets import TicketEvent
 Alerts = Mapping[str, TicketAlert]
 
 WONT_FIX = "wontfix"
+# The clocks of two hosts may differ by so much; a time further ahead was written by a clock that was wrong.
+CLOCK_SKEW_S = 10.0
 TELLTALE = "telltale"
 
 
@@ -53,11 +55,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The real state as of `at`: Alertmanager's active alerts of a ticket, and Prometheus' verdict."""
+    """The real state as of `at`: Alertmanager's active alerts of a ticket, and Prometheus' verdict.
+
+    Nobody looked in between two observations that are more than `longest_break` seconds apart.
+    """
 
     at: float
     active: tuple[Alert, ...]
     verdict: Verdict
+    longest_break: float = 300.0
 
 
 def receive(ticket: Ticket | None, alerts: Sequence[Alert], now: float, reopen_window: float) -> Step:
@@ -75,13 +81,21 @@ def observe(ticket: Ticket, observation: Observation, now: float, close_hold: fl
     current = step.ticket
     if current is None or current.state == "closed" or is_firing(current.alerts):
         return step
-    judged = _apply_verdict(current, step.events, observation.verdict, now, close_hold)
+    judged = _apply_verdict(current, step.events, observation, now, close_hold)
     return replace(judged, is_recount=step.is_recount)
 
 
 def close(ticket: Ticket, reason: str, actor: str, now: float, comment: str = "") -> Step:
     """Close by a person's decision, or by verification with `TELLTALE` as the actor."""
-    closed = replace(ticket, state="closed", closed_at=now, close_reason=reason, updated_at=now, verified_since=None)
+    closed = replace(
+        ticket,
+        state="closed",
+        closed_at=now,
+        close_reason=reason,
+        updated_at=now,
+        verified_since=None,
+        verified_at=None,
+    )
     return Step(closed, (_event("closed", now, {"reason": reason, "words": comment}, actor),))
 
 
@@ -102,7 +116,7 @@ def _derive_state(
     if ticket.state == "closed":
         return _reopen(changed, events, now, reopen_window) if firing else Step(changed, tuple(events))
     if firing:
-        return Step(_titled(replace(changed, state="open", verified_since=None)), tuple(events))
+        return Step(_titled(replace(changed, state="open", verified_since=None, verified_at=None)), tuple(events))
     if ticket.state == "open":
         changed = replace(changed, state="recovering")
         events.append(_event("recovering", now))
@@ -111,7 +125,7 @@ def _derive_state(
 
 def _open(alerts: Alerts, more: int, now: float, previous: Ticket | None = None) -> Step:
     firing = _firing(alerts)
-    first = min(firing.values(), key=_recency)
+    first = min(firing.values(), key=lambda alert: _recency(alert, now))
     ticket = Ticket(
         key=first.key,
         lane=first.lane,
@@ -143,24 +157,32 @@ def _reopen(ticket: Ticket, events: list[TicketEvent], now: float, reopen_window
 
 
 def _apply_verdict(
-    ticket: Ticket, events: tuple[TicketEvent, ...], verdict: Verdict, now: float, close_hold: float
+    ticket: Ticket, events: tuple[TicketEvent, ...], observation: Observation, now: float, close_hold: float
 ) -> Step:
     """A ticket without a firing alert: is it over, does its condition still hold, or can nobody tell?"""
+    verdict = observation.verdict
     if verdict.kind in ("firing", "blind"):
         state: TicketState = "blind" if verdict.kind == "blind" else "open"
         if ticket.state == state:
             return Step(ticket, events)
-        waiting = replace(ticket, state=state, verified_since=None, updated_at=now)
+        waiting = replace(ticket, state=state, verified_since=None, verified_at=None, updated_at=now)
         kind = "blind" if state == "blind" else "not_recovered"
         return Step(waiting, (*events, _event(kind, now, {"reason": verdict.reason})))
     if ticket.verified_since is None:
-        verified = replace(ticket, state="recovering", verified_since=now, updated_at=now)
+        verified = replace(ticket, state="recovering", verified_since=now, verified_at=now, updated_at=now)
         details = {"hold_s": close_hold, "reason": verdict.reason or verdict.kind}
         return Step(verified, (*events, _event("verified", now, details)))
-    if now - ticket.verified_since < close_hold:
-        return Step(ticket, events)
+    since = ticket.verified_since if _is_unbroken(ticket, now, observation.longest_break) else now
+    if now - since < close_hold:
+        return Step(replace(ticket, verified_since=since, verified_at=now), events)
     closed = close(ticket, verdict.kind, TELLTALE, now)
     return Step(closed.ticket, (*events, *closed.events))
+
+
+def _is_unbroken(ticket: Ticket, now: float, longest_break: float) -> bool:
+    """Whether comparisons went on since it was verified first; nor does a clock that jumped tell how long that is."""
+    since, last = ticket.verified_since, ticket.verified_at
+    return since is not None and last is not None and since <= last and abs(now - last) <= longest_break
 
 
 def _merge(known: Alerts, notified: Iterable[Alert], now: float) -> tuple[Alerts, list[TicketEvent], int]:
@@ -174,7 +196,7 @@ def _merge(known: Alerts, notified: Iterable[Alert], now: float) -> tuple[Alerts
         alert, old = _ticket_alert(entry, now), alerts.get(entry.fingerprint)
         if old is None and not alert.is_firing:
             continue
-        if old is None or _recency(alert) > _recency(old):
+        if old is None or _recency(alert, now) > _recency(old, now):
             alerts[entry.fingerprint] = alert
             if old is None or old.status != alert.status or old.starts_at != alert.starts_at:
                 changes.append((entry.fingerprint, _alert_event(alert, now)))
@@ -195,15 +217,20 @@ def _correct(ticket: Ticket, observation: Observation, now: float) -> tuple[Aler
         # A silenced alert must not bring up what is not there, but it keeps a ticket from closing.
         if entry.muted and (old is None or ticket.state == "closed"):
             continue
-        if old is not None and (old.is_firing or old.received_at > observation.at):
+        if old is not None and (old.is_firing or _is_newer(old, observation, now)):
             continue
         alerts[fingerprint] = _ticket_alert(entry, now)
         changes.append((fingerprint, _alert_event(alerts[fingerprint], now, noticed=True)))
     for fingerprint, old in known.items():
-        if old.is_firing and fingerprint not in active and old.received_at <= observation.at:
+        if old.is_firing and fingerprint not in active and not _is_newer(old, observation, now):
             alerts[fingerprint] = replace(old, status="resolved", ends_at=observation.at, received_at=now)
             changes.append((fingerprint, _alert_event(alerts[fingerprint], now, noticed=True)))
     return _folded(alerts, changes)
+
+
+def _is_newer(alert: TicketAlert, observation: Observation, now: float) -> bool:
+    # What was received in the future was received by a clock that was ahead.
+    return observation.at < alert.received_at <= now + CLOCK_SKEW_S
 
 
 def _ticket_alert(alert: Alert, now: float) -> TicketAlert:
@@ -228,8 +255,10 @@ def _firing(alerts: Alerts) -> dict[str, TicketAlert]:
     return {fingerprint: alert for fingerprint, alert in alerts.items() if alert.is_firing}
 
 
-def _recency(alert: TicketAlert) -> tuple[float, bool, float]:
-    return alert.starts_at, not alert.is_firing, alert.ends_at or 0.0
+def _recency(alert: TicketAlert, now: float) -> tuple[bool, float, bool, float]:
+    # What starts in the future was seen by a clock that was ahead: whatever came since is newer.
+    is_ahead = alert.starts_at > now + CLOCK_SKEW_S
+    return not is_ahead, alert.starts_at, not alert.is_firing, alert.ends_at or 0.0
 
 
 def _titled(ticket: Ticket) -> Ticket:

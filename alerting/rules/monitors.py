@@ -31,13 +31,17 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             component="model",
             expr=(
                 "time() - max by (monitor) (telltale_monitor_last_success_timestamp_seconds)\n"
-                f"  > {STALE_RUNS} * max by (monitor) (telltale_monitor_interval_seconds)"
+                f"  > {STALE_RUNS} * max by (monitor) (telltale_monitor_interval_seconds)\n"
+                # One that finished no run since it started has no time of the last one.
+                "or max by (monitor) (telltale_monitor_interval_seconds)\n"
+                "  unless max by (monitor) (telltale_monitor_last_success_timestamp_seconds)"
             ),
             hold_s=300.0,
             summary="Monitor {{ $labels.monitor }} is blind",
             description=(
-                "Monitor {{ $labels.monitor }} finished no run for {{ $value | humanizeDuration }}, "
-                f"more than {STALE_RUNS} of its intervals: no drift can be seen, and no retraining ticket is closed."
+                "Monitor {{ $labels.monitor }} finished no run for "
+                f"more than {STALE_RUNS} of its intervals, or none since it started: no drift can be seen, and no "
+                "retraining ticket is closed."
             ),
             signal=selector("telltale_monitor_last_success_timestamp_seconds", "monitor"),
         ),
@@ -64,6 +68,6 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
                 + ": a change of its {{ $labels.direction }}s would not be seen. The first page of Telltale "
                 "says for each series what is missing."
             ),
-            signal=selector("telltale_monitor_state", *LABELS),
+            signal=selector("telltale_monitor_state", *LABELS).removesuffix("}") + f',state=~"{JUDGED}"}} == 1',
         ),
     )

@@ -31,7 +31,8 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
                 "Over the last 5 minutes {{ $value | humanizePercentage }} of the calls to {{ $labels.model }} ended "
                 "with an error, as the {{ $labels.layer }} saw them. Calls that the caller gave up are not counted."
             ),
-            signal=selector("telltale_requests_total", "model", "layer"),
+            # Where hardly any call comes, no error ratio says that it is well.
+            signal=f"sum(increase({selector('telltale_requests_total', 'model', 'layer')}[5m])) > {MIN_CALLS}",
         ),
         Rule(
             name="CollectorDown",

@@ -84,7 +84,8 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
                 "{{ $value | humanizePercentage }} of the notifications by {{ $labels.integration }} failed in 15 "
                 "minutes. Until it works, tickets are opened by the tracker's own comparison only."
             ),
-            signal=selector("alertmanager_notifications_total", "instance", "integration"),
+            # While none is sent, nobody knows whether it would arrive.
+            signal=f"increase({selector('alertmanager_notifications_total', 'instance', 'integration')}[15m]) > 0",
         ),
         Rule(
             name="RuleEvaluationFailing",

@@ -270,6 +270,7 @@ tickets = Table(
     Column("alerts", JSON, nullable=False),
     Column("more_alerts", Integer, nullable=False),
     Column("verified_since", Double),
+    Column("verified_at", Double),
     Column("severity", String(16), nullable=False),
     Column("assignee", Text, nullable=False),
     Column("acknowledged_by", Text, nullable=False),

@@ -97,6 +97,15 @@ class Page:
         self._thread.join()
 
 
+@pytest.fixture
+def answers() -> Iterator[tuple[str, Callable[[str], None]]]:
+    """A server's address, and what makes it respond with a text to everything."""
+    (address,) = free_addresses(1)
+    page = Page(address)
+    yield f"http://{address}", lambda text: setattr(page, "text", text)
+    page.close()
+
+
 class Chain:
     """Prometheus, Alertmanager and the tracker as processes, with a page in place of the monitors."""
 

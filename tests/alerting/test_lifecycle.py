@@ -112,6 +112,68 @@ def test_a_ticket_closes_only_after_an_unbroken_hold(verdicts: list[str]) -> Non
             return
 
 
+pauses = st.sampled_from([1.0, 60.0, 150.0, 299.0, 301.0, 7200.0, 86400.0, -1.0, -60.0, -3600.0, -86400.0])
+looks = st.tuples(pauses, st.sampled_from(["recovered", "recovered", "recovered", "superseded", "blind", "firing"]))
+
+
+@given(st.lists(looks, min_size=1, max_size=14))
+def test_nothing_closes_without_being_seen_over_for_the_hold_whatever_the_clock_does(
+    history: list[tuple[float, str]],
+) -> None:
+    """Time may stand still, jump or go back, and nobody may look for a day."""
+    ticket, now = opened(), 100_000.0
+    seen: list[float] = []
+    for pause, kind in history:
+        now += pause
+        look = Observation(now, (), Verdict(kind), longest_break=200.0)  # type: ignore[arg-type]  # a kind
+        ticket = observe(ticket, look, now, HOLD, WINDOW).ticket or ticket
+        is_over = kind in ("recovered", "superseded")
+        if not is_over or (seen and abs(now - seen[-1]) > 200.0):
+            seen = []
+        seen += [now] if is_over else []
+        if ticket.state == "closed":
+            # Comparisons no further apart than that, over the whole hold.
+            assert max(seen) - min(seen) >= HOLD
+            assert len(seen) > HOLD / 200
+            return
+
+
+def test_a_recovery_that_nobody_watched_begins_its_hold_anew() -> None:
+    """The tickets' process, Alertmanager or the store was down in between."""
+    ticket, closed_at = opened(), []
+    for now in (1100.0, 1160.0, 9000.0, 9060.0, 9120.0, 9180.0, 9240.0, 9300.0):
+        look = Observation(now, (), Verdict("recovered"), longest_break=190.0)
+        step = observe(ticket, look, now, HOLD, WINDOW)
+        assert step.ticket is not None
+        ticket = step.ticket
+        closed_at += [now] if ticket.state == "closed" else []
+        assert ("verified" in kinds(step)) == (now == 1100.0)
+    assert closed_at == [9300.0]
+
+
+def test_an_alert_that_a_clock_far_ahead_received_is_corrected_at_once() -> None:
+    """It was received an hour ahead; now the clock is right again, and the alert has ended, or fires again."""
+    ticket = receive(None, [alert()], 4600.0, WINDOW).ticket
+    assert ticket is not None
+    ended = observe(ticket, Observation(1000.0, (), Verdict("blind")), 1001.0, HOLD, WINDOW).ticket
+    assert ended is not None
+    assert not is_firing(ended.alerts)
+    silent = receive(ticket, [alert(firing=False)], 4700.0, WINDOW).ticket
+    assert silent is not None
+    again = observe(silent, Observation(1000.0, (alert(start=900.0),), Verdict("firing")), 1001.0, HOLD, WINDOW).ticket
+    assert again is not None
+    assert again.state == "open"
+
+
+def test_an_alert_that_began_in_the_future_gives_way_to_what_comes_now() -> None:
+    ahead = receive(None, [alert(start=90_000.0)], 90_001.0, WINDOW).ticket
+    assert ahead is not None
+    over = receive(ahead, [alert(start=900.0, firing=False, end=950.0)], 1000.0, WINDOW).ticket
+    assert over is not None
+    assert over.state == "recovering"
+    assert receive(over, [alert(start=970.0)], 1000.0, WINDOW).ticket.state == "open"  # type: ignore[union-attr]  # it is there
+
+
 def kinds(step: Step) -> list[str]:
     return [event.kind for event in step.events]
 

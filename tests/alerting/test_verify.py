@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alerting.lifecycle.sources import RuleState, Versions
 from alerting.lifecycle.state import Verdict
-from alerting.lifecycle.verify import signals, verdict
+from alerting.lifecycle.verify import NO_VERSIONS, Facts, Moment, moments, verdict
 from telltale.evidence.alerts import TicketAlert
 from telltale.records import Ticket
 
@@ -36,107 +38,191 @@ def ticket(**alerts: TicketAlert) -> Ticket:
 
 
 DRIFT = ticket(f=silent())
-RULE = RuleState("ModelDriftPersistent", True, NOW - 5, 15.0, ())
-STALE = RuleState("ModelMonitorStale", True, NOW - 5, 15.0, ())
-FRESH = (RULE, STALE)
-NONE = Versions()
+AT = NOW - 5
+RULE = RuleState("ModelDriftPersistent", True, AT, 15.0, ())
+FEEDBACK_RULE = replace(RULE, name="NegativeFeedbackHigh")
+RUNNING = {"text": True, "feedback": True}
 
 
-def judged(*versions: str, waiting: tuple[str, ...] = ()) -> Versions:
-    return Versions(frozenset(versions), frozenset((*versions, *waiting)))
+def facts(
+    rules: Sequence[RuleState] = (RULE,),
+    present: Collection[str] = ("s",),
+    running: Mapping[str, bool] | None = RUNNING,
+    versions: Versions = NO_VERSIONS,
+) -> Facts:
+    return Facts(rules, {Moment(signal, AT) for signal in present}, running, versions)
+
+
+def versions(judged: Collection[str] = (), ended: Collection[str] = ()) -> Versions:
+    return Versions(frozenset(judged), frozenset(ended))
 
 
 def test_recovered_when_everything_says_so() -> None:
-    assert verdict(DRIFT, FRESH, {"s": True}, NONE, NOW) == Verdict("recovered")
-    assert signals(DRIFT.alerts.values()) == {"s"}
+    assert verdict(DRIFT, facts(), NOW) == Verdict("recovered")
+    assert moments(DRIFT, [RULE], NOW) == {Moment("s", AT)}
 
 
 @pytest.mark.parametrize(
-    ("rules", "present", "reason"),
+    ("seen", "reason"),
     [
-        (FRESH, {"s": False}, "the series it judges is gone: s"),
-        (FRESH, {}, "the series it judges is gone"),
-        ((), {"s": True}, "has no rule ModelDriftPersistent"),
-        ((replace(RULE, healthy=False), STALE), {"s": True}, "does not evaluate"),
-        ((replace(RULE, evaluated_at=NOW - 60), STALE), {"s": True}, "does not evaluate"),
-        ((replace(RULE, evaluated_at=-62135596800.0), STALE), {"s": True}, "does not evaluate"),
-        ((RULE, replace(STALE, active=({"monitor": "text"},))), {"s": True}, "monitor text"),
+        (facts(present=()), "the series it judges is gone: s"),
+        (facts(rules=()), "has no rule ModelDriftPersistent"),
+        (facts(rules=[replace(RULE, healthy=False)]), "does not evaluate"),
+        (facts(rules=[replace(RULE, evaluated_at=NOW - 60)]), "does not evaluate"),
+        # Prometheus has started and not evaluated it yet.
+        (facts(rules=[replace(RULE, evaluated_at=-62135596800.0)]), "does not evaluate"),
+        # Another clock, or ours was set back.
+        (facts(rules=[replace(RULE, evaluated_at=NOW + 3600)]), "does not evaluate"),
+        (facts(running={"text": False}), "monitor text has finished no run"),
+        (facts(running={"feedback": True}), "monitor text has finished no run"),
+        (facts(running={}), "monitor text has finished no run"),
+        (facts(running=None), "monitor text has finished no run"),
+        (Facts(), "has no rule"),
     ],
 )
-def test_blind_when_something_cannot_be_known(
-    rules: tuple[RuleState, ...], present: dict[str, bool], reason: str
-) -> None:
-    found = verdict(DRIFT, rules, present, NONE, NOW)
+def test_blind_when_something_cannot_be_known(seen: Facts, reason: str) -> None:
+    found = verdict(DRIFT, seen, NOW)
     assert found.kind == "blind"
     assert reason in found.reason
 
 
+def test_a_ticket_without_alerts_has_nothing_that_recovered() -> None:
+    assert verdict(ticket(), facts(), NOW).kind == "blind"
+
+
+def test_an_alert_that_names_no_series_never_recovers_by_itself() -> None:
+    unnamed = ticket(f=silent(signal=""))
+    assert moments(unnamed, [RULE], NOW) == set()
+    found = verdict(unnamed, facts(present=("", "s")), NOW)
+    assert (found.kind, found.reason) == ("blind", "ModelDriftPersistent: it names no series that it judges")
+
+
+def test_a_signal_must_be_as_old_as_what_the_rule_looks_back_on() -> None:
+    """A Prometheus that lost its data sees no rise, of what it just began to count."""
+    rule = replace(RULE, lookback_s=900.0)
+    needed = {Moment("s", AT), Moment("s", AT - 900)}
+    assert moments(DRIFT, [rule], NOW) == needed
+    young = verdict(DRIFT, Facts([rule], {Moment("s", AT)}, RUNNING), NOW)
+    assert (young.kind, "younger" in young.reason) == ("blind", True)
+    assert verdict(DRIFT, Facts([rule], needed, RUNNING), NOW).kind == "recovered"
+
+
 def test_another_monitor_that_is_stale_does_not_matter() -> None:
-    rules = (RULE, replace(STALE, active=({"monitor": "feedback"},)))
-    assert verdict(DRIFT, rules, {"s": True}, NONE, NOW).kind == "recovered"
+    assert verdict(DRIFT, facts(running={"text": True, "feedback": False}), NOW).kind == "recovered"
 
 
 def test_an_alert_of_no_single_monitor_depends_on_all() -> None:
     of_none = ticket(f=silent(labels={"alertname": "ModelDriftPersistent", "component": "model", "model": "m"}))
-    rules = (RULE, replace(STALE, active=({"monitor": "feedback"},)))
-    assert verdict(of_none, rules, {"s": True}, NONE, NOW).kind == "blind"
+    assert verdict(of_none, facts(), NOW).kind == "recovered"
+    assert verdict(of_none, facts(running={"text": True, "feedback": False}), NOW).kind == "blind"
+    assert verdict(of_none, facts(running={}), NOW).kind == "blind"
 
 
 @pytest.mark.parametrize(
     ("active", "kind"),
     [
-        ({"alertname": "ModelDriftPersistent", "model": "m", "monitor": "text"}, "firing"),
-        ({"alertname": "ModelDriftPersistent", "model": "other", "monitor": "text"}, "recovered"),
+        ({"model": "m", "monitor": "text"}, "firing"),
+        ({"model": "other", "monitor": "text"}, "recovered"),
     ],
 )
 def test_pending_or_firing_with_the_same_labels_is_not_recovered(active: dict[str, str], kind: str) -> None:
-    assert verdict(DRIFT, (replace(RULE, active=(active,)), STALE), {"s": True}, NONE, NOW).kind == kind
+    assert verdict(DRIFT, facts([replace(RULE, active=(active,))]), NOW).kind == kind
 
 
 def test_one_alert_that_fires_speaks_for_the_ticket() -> None:
     other = silent("NegativeFeedbackHigh", {"model": "m"}, "gone")
-    rules = (replace(RULE, active=({"model": "m"},)), RuleState("NegativeFeedbackHigh", True, NOW, 15.0, ()), STALE)
-    assert verdict(ticket(f=silent(), g=other), rules, {"s": True}, NONE, NOW).kind == "firing"
+    rules = (replace(RULE, active=({"model": "m"},)), FEEDBACK_RULE)
+    assert verdict(ticket(f=silent(), g=other), facts(rules), NOW).kind == "firing"
 
 
 @pytest.mark.parametrize(
-    ("versions", "kind"),
+    ("seen", "kind"),
     [
-        (judged("v1"), "superseded"),
-        (judged("v1", waiting=("v0",)), "superseded"),
-        (judged("v1", "v2"), "blind"),
-        (judged("v2"), "blind"),
-        (judged("v1", waiting=("v2",)), "blind"),
-        (judged(waiting=("v1",)), "blind"),
-        (NONE, "blind"),
+        (versions(judged=["v1"], ended=["v2"]), "superseded"),
+        (versions(judged=["v1"], ended=["v2", "v0"]), "superseded"),
+        # Its rows still come, though too few to judge.
+        (versions(judged=["v1"]), "blind"),
+        (versions(judged=["v1", "v2"]), "blind"),
+        # Nobody says anything of it: the monitors' store is another one, or is gone.
+        (versions(judged=["v1"], ended=["v0"]), "blind"),
+        (versions(judged=["v2"]), "blind"),
+        (versions(ended=["v2"]), "blind"),
+        (versions(), "blind"),
     ],
 )
-def test_superseded_when_another_version_is_judged_in_its_place(versions: Versions, kind: str) -> None:
-    assert verdict(DRIFT, FRESH, {"s": False}, versions, NOW).kind == kind
+def test_superseded_when_it_ended_and_another_version_is_judged_in_its_place(seen: Versions, kind: str) -> None:
+    assert verdict(DRIFT, facts(present=(), versions=seen), NOW).kind == kind
 
 
 def test_an_alert_of_no_version_is_never_superseded() -> None:
     labels = {name: value for name, value in LABELS.items() if name != "version"}
-    assert verdict(ticket(f=silent(labels=labels)), FRESH, {"s": False}, judged("v1"), NOW).kind == "blind"
+    seen = facts(present=(), versions=versions(["v1"], ["", "v2"]))
+    assert verdict(ticket(f=silent(labels=labels)), seen, NOW).kind == "blind"
+    assert verdict(ticket(f=silent(labels={**labels, "version": ""})), seen, NOW).kind == "blind"
 
 
 def test_the_people_who_run_services_are_told_of_a_blind_monitor_too() -> None:
     anomaly = replace(silent("ModelAnomalyPersistent"), lane="ops")
-    rules = (replace(RULE, name="ModelAnomalyPersistent"), replace(STALE, active=({"monitor": "text"},)))
-    assert verdict(ticket(f=anomaly), rules, {"s": True}, NONE, NOW).kind == "blind"
+    seen = facts([replace(RULE, name="ModelAnomalyPersistent")], running={"text": False})
+    assert verdict(ticket(f=anomaly), seen, NOW).kind == "blind"
 
 
 def test_a_version_that_still_meets_the_condition_is_not_superseded() -> None:
-    rules = (replace(RULE, active=({"model": "m"},)), STALE)
-    assert verdict(DRIFT, rules, {"s": False}, judged("v1"), NOW).kind == "firing"
+    seen = facts([replace(RULE, active=({"model": "m"},))], present=(), versions=versions(["v1"], ["v2"]))
+    assert verdict(DRIFT, seen, NOW).kind == "firing"
 
 
 def test_without_fresh_monitors_nobody_knows_what_is_served() -> None:
-    rules = (RULE, replace(STALE, active=({"monitor": "text"},)))
-    assert verdict(DRIFT, rules, {"s": False}, judged("v1"), NOW).kind == "blind"
+    seen = facts(present=(), running={"text": False}, versions=versions(["v1"], ["v2"]))
+    assert verdict(DRIFT, seen, NOW).kind == "blind"
 
 
 def test_an_alert_that_cannot_be_read_keeps_its_ticket_from_closing() -> None:
     unread = replace(DRIFT, unreadable_alerts={"g": {"status": "?"}})
-    found = verdict(unread, FRESH, {"s": True}, NONE, NOW)
+    found = verdict(unread, facts(), NOW)
     assert (found.kind, found.reason) == ("blind", "1 alerts in the store cannot be read")
+    assert verdict(replace(unread, alerts={}), facts(), NOW).kind == "blind"
+
+
+@given(
+    seen=st.builds(
+        facts,
+        st.lists(
+            st.builds(
+                RuleState,
+                st.sampled_from(["ModelDriftPersistent", "NegativeFeedbackHigh", "Other"]),
+                st.booleans(),
+                st.sampled_from([AT, -62135596800.0, NOW + 3600, NOW - 3600]),
+                st.just(15.0),
+                st.sampled_from([(), ({"model": "m"},), ({"model": "other"},)]),
+            ),
+            max_size=3,
+        ),
+        st.sets(st.sampled_from(["", "s", "t"])),
+        st.none() | st.dictionaries(st.sampled_from(["text", "feedback"]), st.booleans()),
+        st.builds(versions, *2 * [st.sets(st.sampled_from(["", "v1", "v2"]))]),
+    ),
+    alerts=st.dictionaries(
+        st.sampled_from("fgh"),
+        st.builds(
+            silent,
+            st.sampled_from(["ModelDriftPersistent", "NegativeFeedbackHigh"]),
+            st.sampled_from([LABELS, {"component": "model", "model": "m"}, {"model": "m"}, {"version": ""}]),
+            st.sampled_from(["", "s", "t"]),
+        ),
+    ),
+)
+def test_nothing_is_over_that_was_not_seen_to_be(seen: Facts, alerts: dict[str, TicketAlert]) -> None:
+    """Whatever is missing: each alert needs a rule that was evaluated, and its signal, or its version's end, seen."""
+    found = verdict(ticket(**alerts), seen, NOW)
+    if found.kind not in ("recovered", "superseded"):
+        return
+    assert alerts
+    for alert in alerts.values():
+        assert any(rule.name == alert.name and rule.healthy and rule.evaluated_at == AT for rule in seen.rules)
+        was_seen = alert.signal and Moment(alert.signal, AT) in seen.present
+        ended = alert.labels.get("version") in seen.versions.ended - {""} and seen.versions.judged
+        assert was_seen or ended
+        if alert.labels.get("component") == "model":
+            assert seen.running
+            assert seen.running.get(alert.labels.get("monitor", "text"), True)

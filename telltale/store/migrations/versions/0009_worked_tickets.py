@@ -12,6 +12,7 @@ _NEW: tuple[tuple[str, Any, str | None], ...] = (
     *(("assignee", sa.Text(), ""), ("acknowledged_by", sa.Text(), ""), ("severity", sa.String(16), "ticket")),
     *(("acknowledged_at", sa.Double(), None), ("snoozed_until", sa.Double(), None), ("muted_until", sa.Double(), None)),
     *(("labels", sa.JSON(), "[]"), ("merged_into", sa.BigInteger(), None), ("more_alerts", sa.Integer(), "0")),
+    ("verified_at", sa.Double(), None),
 )
 
 
