@@ -25,6 +25,16 @@ def page(name: str, level: int = 1) -> Markup | None:
     return html((RUNBOOKS / f"{name}.md").read_text(), level)
 
 
+def first_action(name: str) -> str:
+    """What to do first against an alert, as plain text: how its runbook's Mitigation begins; empty when it has none."""
+    if name not in names():
+        return ""
+    _, _, rest = (RUNBOOKS / f"{name}.md").read_text().partition("\n## Mitigation\n")
+    lines = next(_blocks(rest.partition("\n## ")[0]), [""])
+    item = _ITEM.fullmatch(lines[0])
+    return _INLINE.sub(lambda found: next(filter(None, found.groups())), item[2] if item else " ".join(lines))
+
+
 def html(text: str, level: int = 1) -> Markup:
     """Markdown as HTML; everything in it is escaped."""
     return Markup("\n").join(_block(block, level) for block in _blocks(text))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from alerting.intake.notification import Alert
+from alerting.lifecycle.attention import anew, gravest, wake
 from alerting.lifecycle.title import title
 from telltale.evidence.alerts import TicketAlert
 from telltale.records import Ticket, TicketState
@@ -90,7 +91,8 @@ def _derive_state(
         return _open(alerts, now) if firing else Step(None)
     if not events:
         return Step(ticket)
-    changed = replace(ticket, alerts=alerts, updated_at=now)
+    changed, woken = wake(replace(ticket, alerts=alerts, updated_at=now), ticket.alerts, TELLTALE, now)
+    events.extend(woken)
     if ticket.state == "closed":
         return _reopen(changed, events, now, reopen_window) if firing else Step(changed, tuple(events))
     if firing:
@@ -115,6 +117,7 @@ def _open(alerts: Alerts, now: float, previous: Ticket | None = None) -> Step:
         opened_at=now,
         updated_at=now,
         alerts=firing,
+        severity=gravest(firing.values()),
     )
     link = {"previous": previous.id} if previous else {}
     return Step(ticket, (_event("opened", now, link), *(_alert_event(alert, now) for alert in firing.values())))
@@ -129,7 +132,7 @@ def _reopen(ticket: Ticket, events: list[TicketEvent], now: float, reopen_window
         return _open(firing, now, previous=ticket)
     # What was resolved in the last episode would have to be verified again, though its source may be gone for good.
     opened = replace(ticket, state="open", episode=ticket.episode + 1, closed_at=None, close_reason=None, alerts=firing)
-    return Step(_titled(opened), (_event("reopened", now, {"episode": opened.episode}), *events))
+    return Step(_titled(anew(opened)), (_event("reopened", now, {"episode": opened.episode}), *events))
 
 
 def _apply_verdict(
@@ -217,7 +220,8 @@ def _recency(alert: TicketAlert) -> tuple[float, bool, float]:
 
 
 def _titled(ticket: Ticket) -> Ticket:
-    return replace(ticket, title=title(ticket.alerts.values()))
+    alerts = ticket.alerts.values()
+    return replace(ticket, title=title(alerts), severity=gravest(alerts))
 
 
 def _alert_event(alert: TicketAlert, now: float, noticed: bool = False) -> TicketEvent:
