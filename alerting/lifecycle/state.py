@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from alerting.intake.notification import Alert
+from alerting.lifecycle.attention import anew, gravest, wake
 from alerting.lifecycle.storm import fold, tell
 from alerting.lifecycle.title import title
 from telltale.evidence.alerts import TicketAlert
@@ -112,7 +113,10 @@ def _derive_state(
         return _open(alerts, more, now) if firing else Step(None)
     if not events:
         return Step(replace(ticket, more_alerts=more), is_recount=more != ticket.more_alerts)
-    changed = replace(ticket, alerts=alerts, more_alerts=more, updated_at=now)
+    changed, woken = wake(
+        replace(ticket, alerts=alerts, more_alerts=more, updated_at=now), ticket.alerts, TELLTALE, now
+    )
+    events.extend(woken)
     if ticket.state == "closed":
         return _reopen(changed, events, now, reopen_window) if firing else Step(changed, tuple(events))
     if firing:
@@ -138,6 +142,7 @@ def _open(alerts: Alerts, more: int, now: float, previous: Ticket | None = None)
         updated_at=now,
         alerts=firing,
         more_alerts=more,
+        severity=gravest(firing.values()),
     )
     link = {"previous": previous.id} if previous else {}
     lines = tell([_alert_event(alert, now) for alert in firing.values()], more)
@@ -153,7 +158,7 @@ def _reopen(ticket: Ticket, events: list[TicketEvent], now: float, reopen_window
         return _open(firing, ticket.more_alerts, now, previous=ticket)
     # What was resolved in the last episode would have to be verified again, though its source may be gone for good.
     opened = replace(ticket, state="open", episode=ticket.episode + 1, closed_at=None, close_reason=None, alerts=firing)
-    return Step(_titled(opened), (_event("reopened", now, {"episode": opened.episode}), *events))
+    return Step(_titled(anew(opened)), (_event("reopened", now, {"episode": opened.episode}), *events))
 
 
 def _apply_verdict(
@@ -262,7 +267,8 @@ def _recency(alert: TicketAlert, now: float) -> tuple[bool, float, bool, float]:
 
 
 def _titled(ticket: Ticket) -> Ticket:
-    return replace(ticket, title=title(ticket.alerts.values()))
+    alerts = ticket.alerts.values()
+    return replace(ticket, title=title(alerts), severity=gravest(alerts))
 
 
 def _alert_event(alert: TicketAlert, now: float, noticed: bool = False) -> TicketEvent:

@@ -14,7 +14,10 @@ from starlette.responses import RedirectResponse, Response
 
 from alerting import runbook
 from alerting.lifecycle import decisions
-from alerting.report.serialise import EVENT_TITLES, as_json, brief
+from alerting.report.markdown import markdown
+from alerting.report.plain import plain
+from alerting.report.serialise import as_json, brief
+from alerting.report.summary import Summary, event_in_words, summarise
 from alerting.report.ticket_report import TicketReport, build_report
 from telltale.records import Ticket
 from telltale.redaction import redact
@@ -60,15 +63,28 @@ def listing(request: Request, _: Viewer, show: Show = "live") -> Response:
     return render(request, "ticket_list.html", tickets=found, show=show)
 
 
+@router.get("/tickets/{number}.md", include_in_schema=False)
+def one_markdown(request: Request, number: Number, principal: Viewer) -> Response:
+    _, summary = _told(request, number, principal)
+    return Response(markdown(summary, state(request).settings.web_url), media_type="text/markdown; charset=utf-8")
+
+
+@router.get("/tickets/{number}.txt", include_in_schema=False)
+def one_plain(request: Request, number: Number, principal: Viewer) -> Response:
+    _, summary = _told(request, number, principal)
+    return Response(plain(summary, state(request).settings.web_url), media_type="text/plain; charset=utf-8")
+
+
 @router.get("/tickets/{number}", include_in_schema=False)
 def one(request: Request, number: Number, principal: Viewer) -> Response:
-    report = _ticket_report(request, number)
+    report, summary = _told(request, number, principal)
     return render(
         request,
         "ticket.html",
         report=report,
+        summary=summary,
         ticket=report.ticket,
-        event_titles=EVENT_TITLES,
+        event_in_words=event_in_words,
         runbooks=[(name, page) for name in report.names if (page := runbook.page(name, level=3))],
         # Prompts, responses and comments are for those who review them.
         may_read=principal.allows("reviewer"),
@@ -87,8 +103,8 @@ def listing_json(request: Request, _: Viewer, show: Show = "all") -> dict[str, o
 @router.get("/api/v1/tickets/{number}", tags=["tickets"])
 def one_json(request: Request, number: Number, principal: Viewer) -> dict[str, object]:
     """One ticket: its alerts, timeline, monitors' scores, and the command that exports its data set."""
-    report = _ticket_report(request, number)
-    return as_json(report, state(request).settings.web_url, may_read=principal.allows("reviewer"))
+    report, summary = _told(request, number, principal)
+    return as_json(report, summary, state(request).settings.web_url, may_read=principal.allows("reviewer"))
 
 
 @router.post("/tickets/{number}/comment", include_in_schema=False)
@@ -155,13 +171,16 @@ def _load(connection: Connection, show: Show) -> list[Ticket]:
     return tickets.load(connection, states=states, limit=MAX_LISTED)
 
 
-def _ticket_report(request: Request, number: int) -> TicketReport:
+def _told(request: Request, number: int, principal: Principal) -> tuple[TicketReport, Summary]:
+    """What the store holds of a ticket, and that in words for this person."""
     here = state(request)
+    now = here.clock()
     with here.store.read() as connection:
         ticket = tickets.get(connection, number)
         if ticket is None:
             raise HTTPException(404)
-        return build_report(connection, ticket, here.settings)
+        report = build_report(connection, ticket, here.settings, now)
+    return report, summarise(report, now, may_read=principal.allows("reviewer"))
 
 
 def _redacted(request: Request, text: str) -> str:

@@ -1,51 +1,52 @@
-"""Tickets as JSON, and the titles of what happens to them."""
+"""Tickets as JSON."""
 
 from __future__ import annotations
 
-from alerting.report.ticket_report import Series, TicketReport
+from dataclasses import asdict
+
+from alerting.report.series import Series
+from alerting.report.summary import Summary
+from alerting.report.ticket_report import TicketReport
 from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.codec import dump
 from telltale.evidence.scores import dump_details
 from telltale.records import Ticket
-
-EVENT_TITLES = {
-    "opened": "Ticket opened",
-    "reopened": "Ticket reopened",
-    "alert_firing": "Alert fires",
-    "alert_resolved": "Alert fell silent",
-    "recovering": "No alert fires any more; recovery is being verified",
-    "not_recovered": "Not recovered",
-    "verified": "Over; closes if this holds",
-    "blind": "Blind: nobody can say whether it recovered",
-    "closed": "Ticket closed",
-    "acknowledged": "Acknowledged",
-    "comment": "Comment",
-}
 
 
 def brief(ticket: Ticket, web_url: str) -> dict[str, object]:
     """A ticket as one row."""
     fields = ("id", "lane", "model", "version", "title", "state", "episode")
     times = ("opened_at", "updated_at", "closed_at", "close_reason", "verified_since")
+    work = ("severity", "assignee", "acknowledged_by", "acknowledged_at", "snoozed_until", "merged_into")
     return {
-        **{name: getattr(ticket, name) for name in (*fields, *times)},
+        **{name: getattr(ticket, name) for name in (*fields, *times, *work)},
+        "labels": list(ticket.labels),
         "name": f"T-{ticket.id}",
         "url": f"{web_url}/tickets/{ticket.id}",
     }
 
 
-def as_json(report: TicketReport, web_url: str, may_read: bool) -> dict[str, object]:
+def as_json(report: TicketReport, summary: Summary, web_url: str, may_read: bool) -> dict[str, object]:
     """A ticket with its evidence; prompts and responses only for those who may read them."""
-    ticket = report.ticket
+    ticket, impact = report.ticket, report.impact
     return {
         **brief(ticket, web_url),
         "since": report.since,
+        "sentence": summary.sentence,
+        "facts": [asdict(fact) for fact in summary.facts],
+        "owner": report.owner,
+        "impact": asdict(impact) | {"share": impact.share} if impact else None,
+        "deploys": asdict(report.deploys),
+        "linked": [other.id for other in report.linked],
+        "merged": [other.id for other in report.merged],
         "alerts": [_alert(alert) for alert in ticket.alerts.values()],
         "events": [
             {"at": event.at, "kind": event.kind, "actor": event.actor, "details": dict(event.details)}
             for event in report.events
         ],
+        "more_events": report.more_events,
         "series": [_series(series, web_url, may_read) for series in report.series],
+        "more_series": report.more_series,
         "export_command": report.export_command,
     }
 

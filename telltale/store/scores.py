@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.evidence.scores import dump_details, load_details
@@ -65,6 +65,34 @@ def recent(connection: Connection, monitor: str, series: Series, limit: int) -> 
         .limit(limit)
     )
     return [_record(row) for row in connection.execute(query)][::-1]
+
+
+def around(
+    connection: Connection,
+    model: str,
+    parts: Collection[tuple[str, str]],
+    spans: Sequence[tuple[float, float]],
+    limit: int,
+) -> list[Score]:
+    """The newest scores of these parts (tenant, segment) of a model's traffic, without their details, oldest first.
+
+    Their windows ended in one of these spans, both ends included.
+    """
+    query = (
+        select(*(column for column in _COLUMNS if column.name != "details"))
+        .where(scores.c.model == model)
+        .where(or_(*(scores.c.window_end.between(begin, end) for begin, end in spans)))
+        .where(or_(*(and_(scores.c.tenant == tenant, scores.c.segment == segment) for tenant, segment in parts)))
+        .order_by(scores.c.window_end.desc(), scores.c.id.desc())
+        .limit(limit)
+    )
+    return [Score(**row._asdict()) for row in connection.execute(query)][::-1]
+
+
+def get(connection: Connection, ids: Collection[int]) -> dict[int, Score]:
+    """The scores with these ids, by id."""
+    query = select(*_COLUMNS).where(scores.c.id.in_(list(ids)))
+    return {row.id: _record(row) for row in connection.execute(query)}
 
 
 def alerts(connection: Connection, series: Series, since: float) -> list[float]:

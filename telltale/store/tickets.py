@@ -94,10 +94,16 @@ def event(connection: Connection, event_id: int) -> TicketEvent | None:
     return None if row is None else TicketEvent(**row._asdict())
 
 
-def events(connection: Connection, ticket_id: int) -> list[TicketEvent]:
-    """A ticket's timeline, oldest first."""
-    query = select(ticket_events).where(ticket_events.c.ticket_id == ticket_id).order_by(ticket_events.c.id)
-    return [TicketEvent(**row._asdict()) for row in connection.execute(query)]
+def events(connection: Connection, ticket_id: int, limit: int | None = None) -> list[TicketEvent]:
+    """A ticket's timeline, oldest first; the newest `limit` lines of it."""
+    query = select(ticket_events).where(ticket_events.c.ticket_id == ticket_id).order_by(ticket_events.c.id.desc())
+    return [TicketEvent(**row._asdict()) for row in connection.execute(query.limit(limit))][::-1]
+
+
+def count_events(connection: Connection, ticket_id: int) -> int:
+    """How many lines a ticket's timeline has."""
+    query = select(func.count()).select_from(ticket_events).where(ticket_events.c.ticket_id == ticket_id)
+    return connection.execute(query).scalar_one()
 
 
 def add_notification(connection: Connection, payload: Mapping[str, object], sha256: str, now: float) -> None:

@@ -100,7 +100,7 @@ def first_id_since(connection: Connection, stored_at: float) -> int:
 def arrived(connection: Connection, names: Sequence[str], after_id: int, until_id: int, length: float) -> list[Arrived]:
     """What arrived with ids in (after_id, until_id], by these attributes and by stretches of `length` seconds."""
     stretch = _stretch(connection, length)
-    values = [_attribute(name) for name in names]
+    values = [attribute(name) for name in names]
     keys = [samples.c.model, samples.c.version, *values, stretch]
     query = (
         select(*keys, func.count())
@@ -162,16 +162,16 @@ def _conditions(part: Part, since: float, until: float) -> ColumnElement[bool]:
         samples.c.observed_at >= since,
         samples.c.observed_at < until,
         samples.c.inclusion_probability.is_not(None),
-        *(_attribute(name) == value for name, value in part.values.items()),
+        *(attribute(name) == value for name, value in part.values.items()),
     )
     if part.excluded:
-        named = (and_(*(_attribute(name) == value for name, value in one.items())) for one in part.excluded)
+        named = (and_(*(attribute(name) == value for name, value in one.items())) for one in part.excluded)
         # A call without the attribute is none of those that are excluded.
         found = and_(found, not_(func.coalesce(or_(*named), False)))
     return found
 
 
-def _attribute(name: str) -> ColumnElement[str]:
+def attribute(name: str) -> ColumnElement[str]:
     return samples.c[name] if name in COLUMNS else samples.c.attributes[name].as_string()
 
 

@@ -88,8 +88,13 @@ def when(seconds: float | None) -> str:
     """A time in UTC, readable by people and programs."""
     if seconds is None:
         return ABSENT
-    text = datetime.fromtimestamp(seconds, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(text.isoformat(), text.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    moment = datetime.fromtimestamp(seconds, UTC).isoformat()
+    return Markup('<time datetime="{}">{}</time>').format(moment, written(seconds))
+
+
+def written(seconds: float) -> str:
+    """A time in UTC as plain text."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def ago(seconds: float | None, now: float) -> str:

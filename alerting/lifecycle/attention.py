@@ -1,0 +1,44 @@
+"""How loudly a ticket asks for people: its severity, and what ends their acknowledgement and their snooze. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from telltale.evidence.alerts import TicketAlert
+from telltale.records import Ticket
+from telltale.store.tickets import TicketEvent
+
+SEVERITIES: Final = ("page", "ticket", "info")
+"""The gravest first."""
+WAKING: Final = "page"
+
+
+def gravest(alerts: Iterable[TicketAlert]) -> str:
+    """The gravest severity of these alerts."""
+    found = {alert.labels.get("severity", "") for alert in alerts}
+    return next((severity for severity in SEVERITIES if severity in found), "ticket")
+
+
+def anew(ticket: Ticket) -> Ticket:
+    """A ticket that was opened again: nobody has acknowledged that, and it does not rest."""
+    return replace(ticket, acknowledged_by="", acknowledged_at=None, snoozed_until=None)
+
+
+def wake(
+    ticket: Ticket, before: Mapping[str, TicketAlert], actor: str, now: float
+) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+    """The ticket, awake if an alert that wakes people began to fire; `before` are the alerts as they were."""
+    if ticket.snoozed_until is None or ticket.snoozed_until <= now:
+        return ticket, ()
+    loud = [alert for name, alert in ticket.alerts.items() if _begins(alert, before.get(name))]
+    if not loud:
+        return ticket, ()
+    event = TicketEvent(now, "woken", actor, {"alert": loud[0].name, "summary": loud[0].summary})
+    return replace(ticket, snoozed_until=None), (event,)
+
+
+def _begins(alert: TicketAlert, before: TicketAlert | None) -> bool:
+    is_loud = alert.is_firing and alert.labels.get("severity") == WAKING
+    return is_loud and (before is None or not before.is_firing or before.starts_at != alert.starts_at)
