@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 import unicodedata
 import zlib
@@ -19,6 +18,7 @@ from monitors.calibration import factors
 from monitors.judgement import score
 from monitors.monitor import Monitor, Terms
 from monitors.permutation import MaxT, Weighted, effect, max_t
+from monitors.refusals import is_refusal
 from monitors.rows import Comparison, Features, Rows
 from telltale.evidence.scores import DescriptorChange, DescriptorChanges, Finding
 from telltale.records import Basis, Direction, Score
@@ -26,15 +26,6 @@ from telltale.records import Basis, Direction, Score
 # Full-width marks end sentences in Chinese, Japanese and Korean.
 FULL_STOP, EXCLAMATION, QUESTION = "\u3002", "\uff01", "\uff1f"
 ENDS = tuple(".!?…:;)\"'»”」`" + FULL_STOP + EXCLAMATION + QUESTION)
-REFUSAL = re.compile(
-    r"(?i)\b(?:sorry|apologi[sz]e|cannot help|can't help|as an? (?:ai|language model)|not able to|unable to|not sure)\b"
-    r"|죄송|할 수 없습니다|申し訳|抱歉"
-)
-# One of these is in every refusal, and found much sooner.
-MAYBE_REFUSAL = (
-    *("sorry", "apologi", "cannot help", "can't help", "as a ai", "as an ai", "as a language model"),
-    *("as an language model", "not able to", "unable to", "not sure", "죄송", "할 수 없습니다", "申し訳", "抱歉"),
-)
 ASCII_LETTERS, ASCII_DIGITS = (characters.encode() for characters in (string.ascii_letters, string.digits))
 
 NAMES = (
@@ -55,7 +46,6 @@ def describe(text: str) -> tuple[float, ...]:
     size = max(1, len(text))
     raw = text.encode("utf-8", "replace")
     letters, digits, latin = _of_ascii(raw) if text.isascii() else _of_any(text)
-    lowered = text.lower()
     stripped = text.rstrip()
     return (
         float(len(text)),
@@ -70,7 +60,7 @@ def describe(text: str) -> tuple[float, ...]:
         float("?" in text or QUESTION in text),
         float("```" in text or "    def " in text),
         float("http://" in text or "https://" in text),
-        float(any(mark in lowered for mark in MAYBE_REFUSAL) and REFUSAL.search(text) is not None),
+        float(is_refusal(text)),
     )
 
 
@@ -98,6 +88,7 @@ class Descriptors(Monitor):
     name: ClassVar[str] = "descriptors"
     signals: ClassVar[tuple[str, ...]] = ("max_t",)
     basis: ClassVar[Basis] = "calls"
+    method: ClassVar[int] = 2
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "how texts look: length, shape, script, repetition, truncation, refusals"
     effect: ClassVar[str] = "largest change of a descriptor's mean rank, in standard errors"

@@ -51,6 +51,8 @@ class Monitor(Protocol):
     effect: ClassVar[str]
     """What `Score.effect` and `threshold` measure, with the unit."""
     evidence: ClassVar[type[Finding]]
+    method: ClassVar[int] = 1
+    """How it describes rows: raised with every change of that, so that no reference is compared by another method."""
     needs_conversations: ClassVar[bool] = False
     """Whether it reads whole conversations, which are loaded only then."""
 

@@ -64,15 +64,15 @@ def is_known(reference: Reference, monitors: Iterable[Monitor]) -> bool:
         return False
     with np.load(io.BytesIO(reference.features), allow_pickle=False) as stored:
         names = set(stored.files)
-    return all(f"{one.name}/{direction}/factors" in names for one in monitors for direction in one.directions)
+    return all(f"{_place(one, direction)}factors" in names for one in monitors for direction in one.directions)
 
 
 def learned(reference: Reference, monitor: Monitor, direction: Direction) -> Learned | None:
-    """What that monitor knows of the reference; None where it did not exist when the reference was frozen."""
+    """What that monitor knows of the reference; None where it, or its method, did not exist when that was frozen."""
     if reference.features is None:
         return None
     with np.load(io.BytesIO(reference.features), allow_pickle=False) as stored:
-        own, common = f"{monitor.name}/{direction}/", f"rows/{direction}/"
+        own, common = _place(monitor, direction), f"rows/{direction}/"
         if f"{own}factors" not in stored.files:
             return None
         features = {name.removeprefix(own): stored[name] for name in stored.files if name.startswith(own)}
@@ -127,7 +127,7 @@ def _described(
             judged = kept.judged(direction)
             whole = side(judged, monitor.describe(judged, direction))
             factors = monitor.learn(calibration.blocks(monitor, whole, basis, direction, least))
-            own, common = f"{monitor.name}/{direction}/", f"rows/{direction}/"
+            own, common = _place(monitor, direction), f"rows/{direction}/"
             found |= {f"{own}{name}": array for name, array in whole.features.items()}
             found[f"{own}factors"] = np.array(list(factors), dtype=str)
             found[f"{own}factor_values"] = np.array(list(factors.values()), dtype=np.float64)
@@ -139,6 +139,12 @@ def _described(
             if factors:
                 restless[f"{monitor.name} {direction}"] = sorted(factors, key=lambda name: -factors[name])[:EXAMPLES]
     return found, restless
+
+
+def _place(monitor: Monitor, direction: Direction) -> str:
+    """What the names of its arrays begin with; what another method described has other names."""
+    method = f".{monitor.method}" if monitor.method > 1 else ""
+    return f"{monitor.name}{method}/{direction}/"
 
 
 def _columns(kept: Rows) -> dict[str, Any]:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
+from monitors import words
 from monitors.calibration import WHOLE, factors
 from monitors.judgement import score
 from monitors.monitor import Monitor, Terms
 from monitors.permutation import Matrix, MaxT, Weighted, effect, max_t
-from monitors.rows import Comparison, Features, Rows
+from monitors.rows import Comparison, Features, Rows, Side
 from telltale.evidence.scores import Finding, WordChange, WordChanges
 from telltale.records import Basis, Direction, Score
 
-# Runs of letters or digits of any script; CJK without spaces falls into single characters.
-WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
 MIN_DOCUMENTS = 5
 MAX_WORDS = 5000
+# Of a side's words and pieces the most frequent are kept: a reference stays bounded, whatever is sent.
+MOST_DISTINCT = 200_000
 # A word must move by this share of the texts to matter, however many texts there are.
 MIN_SHARE = 0.03
 WORDS_REPORTED = 12
+# Of so many that changed most, pieces are joined into what can be read, where they changed alike.
+LOOKED_AT = 60
+ALIKE = 0.6
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Tokens(Monitor):
     name: ClassVar[str] = "tokens"
     signals: ClassVar[tuple[str, ...]] = ("max_t",)
     basis: ClassVar[Basis] = "calls"
+    method: ClassVar[int] = 2
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "words that come or go: new topics, campaigns, another vocabulary"
     effect: ClassVar[str] = "largest change of a word's share, or all words' together, in standard errors"
@@ -49,14 +53,14 @@ class Tokens(Monitor):
 
     def describe(self, rows: Rows, direction: Direction) -> Features:
         """Which words each text has: `words` in their order, and the rows of a sparse matrix over them (CSR)."""
-        vectoriser = CountVectorizer(analyzer=_words, dtype=np.float64)
+        vectoriser = CountVectorizer(analyzer=words.of, dtype=np.float64, max_features=MOST_DISTINCT)
         try:
             found = vectoriser.fit_transform([text or "" for text in rows.texts[direction]]).tocsr()
         except ValueError:
             # No text has any word.
             return {"words": np.array([], dtype=str), "starts": np.zeros(len(rows) + 1, np.int32), "places": _NOTHING}
-        words = np.asarray(vectoriser.get_feature_names_out(), dtype=str)
-        return {"words": words, "starts": found.indptr.astype(np.int32), "places": found.indices.astype(np.int32)}
+        names = np.asarray(vectoriser.get_feature_names_out(), dtype=str)
+        return {"words": names, "starts": found.indptr.astype(np.int32), "places": found.indices.astype(np.int32)}
 
     def part(self, features: Features, places: NDArray[np.intp]) -> Features:
         starts, counts = features["starts"], np.diff(features["starts"])[places]
@@ -66,13 +70,11 @@ class Tokens(Monitor):
 
     def judge(self, comparison: Comparison) -> list[Score]:
         (signal,) = self.signals
-        counted = _word_counts(comparison)
+        counted = _counted(comparison)
         if counted is None:
             return []
-        words, current, reference = counted
-        found = self._compare(comparison, words, current, reference)
-        sides = (current, comparison.current.weights), (reference, comparison.reference.weights)
-        now, before = (np.asarray(values.T @ weights).ravel() / weights.sum() for values, weights in sides)
+        found = self._compare(comparison, counted)
+        now, before = _shares(counted.current, comparison.current), _shares(counted.reference, comparison.reference)
         return [
             score(
                 comparison,
@@ -82,66 +84,100 @@ class Tokens(Monitor):
                 effect=effect(found, now - before, MIN_SHARE * self.terms.floor),
                 threshold=found.threshold,
                 p_value=found.p_value,
-                finding=WordChanges(_changes(words, found.z, now, before), round(found.excess, 5)),
+                finding=WordChanges(_changes(counted, found.z, now, before), round(found.excess, 5)),
             )
         ]
 
     def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
         def compare(block: Comparison) -> tuple[Sequence[str], MaxT] | None:
-            counted = _word_counts(block)
-            return None if counted is None else (counted[0], self._compare(block, *counted))
+            counted = _counted(block)
+            return None if counted is None else (counted.words, self._compare(block, counted))
 
         return factors(blocks, compare)
 
-    def _compare(self, comparison: Comparison, words: Sequence[str], current: Matrix, reference: Matrix) -> MaxT:
+    def _compare(self, comparison: Comparison, counted: _Counted) -> MaxT:
         known = comparison.factors
         return max_t(
-            Weighted(current, comparison.current.groups, comparison.current.weights),
-            Weighted(reference, comparison.reference.groups, comparison.reference.weights),
+            Weighted(counted.current, comparison.current.groups, comparison.current.weights),
+            Weighted(counted.reference, comparison.reference.groups, comparison.reference.weights),
             alpha=self.terms.alpha,
             seed=self.terms.seed,
             diffuse=True,
-            factors=np.array([known.get(word, 1.0) for word in words]),
+            factors=np.array([known.get(word, 1.0) for word in counted.words]),
             whole_factor=known.get(WHOLE, 1.0),
         )
-
-
-def _words(text: str) -> set[str]:
-    # Each once, before the vectoriser looks at it: it takes longer for a word than this.
-    return set(WORD.findall(text.lower()))
 
 
 _NOTHING = np.array([], dtype=np.int32)
 
 
-def _word_counts(comparison: Comparison) -> tuple[Sequence[str], Matrix, Matrix] | None:
-    """The words, and which text of the window and of the reference contains each; None if no word is frequent enough.
+class _Counted(NamedTuple):
+    """Which text of the window and of the reference contains each word: matrices of 0 and 1, texts by words.
 
-    Two sparse matrices of 0 and 1, texts by words.
+    `runs` are whole runs that pieces come from, with the number of texts of both sides that contain each.
     """
+
+    words: Sequence[str]
+    current: Matrix
+    reference: Matrix
+    runs: Sequence[str]
+    texts: Sequence[float]
+
+
+def _counted(comparison: Comparison) -> _Counted | None:
+    """None if no word is frequent enough."""
     sides = comparison.current, comparison.reference
-    words = np.union1d(*(side.features["words"] for side in sides))
-    current, reference = (_matrix(side.features, words) for side in sides)
+    names = np.union1d(*(side.features["words"] for side in sides))
+    current, reference = (_matrix(side.features, names) for side in sides)
     documents = np.asarray(current.sum(axis=0) + reference.sum(axis=0)).ravel()
-    frequent = np.flatnonzero(documents >= MIN_DOCUMENTS)
+    runs = int(np.searchsorted(names, chr(ord(words.RUN) + 1)))
+    frequent = runs + np.flatnonzero(documents[runs:] >= MIN_DOCUMENTS)
     if frequent.size > MAX_WORDS:
         frequent = np.sort(frequent[np.argsort(-documents[frequent], kind="stable")[:MAX_WORDS]])
     if not frequent.size:
         return None
-    return [str(word) for word in words[frequent]], current[:, frequent], reference[:, frequent]
+    shown = np.argsort(-documents[:runs], kind="stable")[:MAX_WORDS]
+    return _Counted(
+        names[frequent].tolist(), current[:, frequent], reference[:, frequent],
+        names[shown].tolist(), documents[shown].tolist(),
+    )  # fmt: skip
 
 
-def _matrix(features: Features, words: NDArray[np.str_]) -> Matrix:
-    own = np.searchsorted(words, features["words"])
+def _matrix(features: Features, names: NDArray[np.str_]) -> Matrix:
+    own = np.searchsorted(names, features["words"])
     places = own[features["places"]] if own.size else features["places"]
-    shape = (features["starts"].size - 1, words.size)
+    shape = (features["starts"].size - 1, names.size)
     return sparse.csr_matrix((np.ones(places.size), places, features["starts"]), shape=shape)
 
 
+def _shares(contains: Matrix, side: Side) -> NDArray[np.float64]:
+    """The share of the texts that contain each word."""
+    shares: NDArray[np.float64] = np.asarray(contains.T @ side.weights).ravel() / side.weights.sum()
+    return shares
+
+
 def _changes(
-    words: Sequence[str], z: NDArray[np.float64], now: NDArray[np.float64], before: NDArray[np.float64]
+    counted: _Counted, z: NDArray[np.float64], now: NDArray[np.float64], before: NDArray[np.float64]
 ) -> tuple[WordChange, ...]:
-    return tuple(
-        WordChange(words[i], round(float(z[i]), 2), round(float(now[i]), 4), round(float(before[i]), 4))
-        for i in np.argsort(-np.abs(z))[:WORDS_REPORTED]
-    )
+    """The words that changed most; pieces of one word as that word, with the figures of the piece that changed most."""
+    largest = [int(i) for i in np.argsort(-np.abs(z))[:LOOKED_AT]]
+    changes: dict[str, WordChange] = {}
+    runs: list[str] = []
+    for i in largest:
+        if len(changes) == WORDS_REPORTED:
+            break
+        word = counted.words[i]
+        if words.is_piece(word):
+            run = words.joined(word, {counted.words[j]: abs(z[j]) for j in largest if _is_alike(z[i], z[j])})
+            # It says nothing more than what changed more and has it in common.
+            if any(run in other or other in run for other in runs):
+                continue
+            runs.append(run)
+            word = words.readable(run, counted.runs, counted.texts)
+        change = WordChange(word, round(float(z[i]), 2), round(float(now[i]), 4), round(float(before[i]), 4))
+        changes.setdefault(word, change)
+    return tuple(changes.values())
+
+
+def _is_alike(one: float, other: float) -> bool:
+    return one * other > 0 and ALIKE <= other / one <= 1 / ALIKE

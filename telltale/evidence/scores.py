@@ -37,7 +37,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class WordChange:
-    """The share of texts that contain a word."""
+    """The share of texts that contain a word; of a Korean one, with whatever ending.
+
+    Words of languages that are compared by pieces are put together of pieces; the figures are of the one that changed
+    most.
+    """
 
     word: str
     z: float
