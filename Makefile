@@ -9,7 +9,7 @@ OLDER_SDK := .telltale/sdk-1.44
 DRIVEN := tests/exporters/traces/emitters
 LOCK := uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --upgrade --python-version 3.11
 
-.PHONY: demo test lint types suite unit e2e emitters lock clean
+.PHONY: demo test lint types suite unit e2e components emitters lock clean
 
 demo: .venv/ready
 	$(BIN)/telltale fetch --missing
@@ -25,17 +25,19 @@ types: .venv/ready
 	$(BIN)/mypy
 
 # On every core. Some tests wait for real components: others have the core meanwhile.
-suite: .venv/ready emitters
-	$(BIN)/telltale fetch --missing
+suite: .venv/ready emitters components
 	$(PYTEST) $(ARGS)
 
-unit: .venv/ready emitters
-	$(BIN)/telltale fetch --missing
+unit: .venv/ready emitters components
 	$(PYTEST) -m "not e2e" $(ARGS)
 
-e2e: .venv/ready
-	$(BIN)/telltale fetch --missing
+e2e: .venv/ready components
 	$(PYTEST) -m e2e $(ARGS)
+
+# Rules and the way from an alert to a ticket are tested with both.
+components: .venv/ready
+	$(BIN)/telltale fetch --missing
+	$(BIN)/telltale fetch --missing --suite stable --into .telltale/tools-stable
 
 # uv where it is, else venv and pip; both install what the lock pins, by hash. The lock is complete, and pip would stumble
 # over dependencies that name an extra of a pinned package: it need not look at any.

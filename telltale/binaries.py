@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from telltale.settings import Settings
 
 Component = Literal["prometheus", "promtool", "alertmanager", "amtool", "grafana"]
+COMPONENTS: tuple[Component, ...] = get_args(Component)
 
 # Debian renames Alertmanager's binary; Grafana renamed its own.
 _NAMES: dict[Component, tuple[str, ...]] = {
@@ -35,6 +38,22 @@ def find(settings: Settings, component: Component) -> Path | None:
         if found := shutil.which(name, path=None) or shutil.which(name, path=str(tools_folder(settings) / "usr/bin")):
             return Path(found)
     return None
+
+
+def find_in(folder: Path, component: Component) -> Path | None:
+    """The component's executable among what was unpacked into `folder`, or None."""
+    found = (shutil.which(name, path=str(folder / "usr/bin")) for name in _NAMES[component])
+    return next((Path(path) for path in found if path), None)
+
+
+def version(binary: Path) -> str | None:
+    """What `--version` says, like 3.5.3 or 2.42.0, without what a distribution adds; None if it does not run."""
+    try:
+        done = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"version (\d+(?:\.\d+)*)", done.stdout + done.stderr)
+    return found[1] if found and not done.returncode else None
 
 
 def tools_folder(settings: Settings) -> Path:

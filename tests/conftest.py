@@ -16,10 +16,20 @@ import hypothesis
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
+from support.generations import GENERATIONS, versions
 
 # An example's duration depends on the machine's load; pytest-timeout ends those that hang.
 hypothesis.settings.register_profile("telltale", deadline=None)
 hypothesis.settings.load_profile("telltale")
+
+
+def pytest_report_header() -> list[str]:
+    """Which real components the tests run."""
+    return [
+        f"{generation} components: {', '.join(f'{name} {version}' for name, version in found.items()) or 'none'}"
+        for generation in GENERATIONS
+        for found in [versions(generation)]
+    ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

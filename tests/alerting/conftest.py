@@ -19,12 +19,13 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from support.generations import component, how_to_get
 from support.ports import free_addresses
 
 import alerting.report.pages
 from alerting import rules
 from alerting.config import alertmanager, prometheus
-from telltale.binaries import Component, find, how_to_get
+from telltale.binaries import Component
 from telltale.settings import Settings
 from telltale.store import Store, open_store
 from telltale.web import create_app
@@ -35,12 +36,13 @@ PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="session")
-def binary(require: Require) -> Binary:
-    """`binary("promtool")`: its path, or a skip that says how to get it."""
+def binary(require: Require, request: pytest.FixtureRequest) -> Binary:
+    """`binary("promtool")`: its path, or a skip that says how to get it; the newest, and where `on_both`, each."""
+    generation = getattr(request, "param", "newest")
 
-    def found(component: Component) -> Path:
-        path = find(Settings(), component)
-        require(path, f"{component} is missing: {how_to_get(component)}")
+    def found(name: Component) -> Path:
+        path = component(generation, name)
+        require(path, f"the {generation} {name} is missing: {how_to_get(generation)}")
         assert path is not None
         return path.absolute()
 

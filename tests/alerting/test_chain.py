@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
+from support.generations import on_both
 
 from alerting.config import prometheus
 from telltale.records import SeriesState, Ticket
@@ -65,6 +66,7 @@ def kinds(chain: Any, ticket: Ticket) -> list[str]:
         store.close()
 
 
+@on_both
 def test_drift_and_feedback_meet_in_one_ticket_that_closes_when_both_recovered(chain: Any, until: Until) -> None:
     chain.page.text = page(drift=True, feedback=True)
     names = {"ModelDriftPersistent", "NegativeFeedbackHigh", "ModelRetrainRecommended"}

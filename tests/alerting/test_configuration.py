@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.generations import on_both
 
 from alerting import rules
 from alerting.config import alertmanager, prometheus
@@ -42,6 +43,7 @@ def settings(request: pytest.FixtureRequest) -> Settings:
     return Settings.model_validate(SETTINGS[request.param])
 
 
+@on_both
 def test_promtool_accepts_what_prometheus_reads(settings: Settings, binary: Binary, tmp_path: Path) -> None:
     (tmp_path / "rules.yml").write_text(rules.render(settings))
     (tmp_path / "targets").mkdir()
@@ -53,6 +55,7 @@ def test_promtool_accepts_what_prometheus_reads(settings: Settings, binary: Bina
     assert f"{sum(len(group.rules) for group in rules.catalogue(settings))} rules found" in done.stdout
 
 
+@on_both
 def test_amtool_accepts_what_alertmanager_reads(settings: Settings, binary: Binary, tmp_path: Path) -> None:
     file = tmp_path / "alertmanager.yml"
     file.write_text(alertmanager.render(settings))

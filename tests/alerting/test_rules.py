@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from support.generations import on_both
 
 from alerting import rules, runbook
 from alerting.rules.mutants import SETTINGS, survivors
@@ -32,6 +33,7 @@ def test_the_committed_file_is_what_the_defaults_give() -> None:
     assert rules.COMMITTED.read_text() == rules.render(Settings()), "run `telltale rules` and copy its rules.yml"
 
 
+@on_both
 def test_promtool_finds_nothing_to_say(binary: Callable[[Component], Path], tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_text(rules.render(Settings()))
@@ -41,6 +43,7 @@ def test_promtool_finds_nothing_to_say(binary: Callable[[Component], Path], tmp_
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@on_both
 def test_every_rule_fires_and_stays_silent_as_it_should(binary: Callable[[Component], Path], tmp_path: Path) -> None:
     table = yaml.safe_load(rules.render(SETTINGS))
     for group in table["groups"]:
