@@ -10,7 +10,7 @@ from pathlib import Path
 
 from telltale import exits
 from telltale.binaries import Component, find, how_to_get
-from telltale.cli import stack
+from telltale.cli import alertmanager, stack
 from telltale.settings import Settings, SettingsError, find_file, is_loopback, load, named_files
 
 # Prometheus' and SQLite's write-ahead logs alone need some of it.
@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         ("rules", _configuration),
         ("prometheus", lambda s: _binary(s, "prometheus", s.prometheus.url)),
         ("alertmanager", lambda s: _binary(s, "alertmanager", s.alertmanager.url)),
+        ("receivers", _receivers),
         ("addresses", _addresses),
     )
     results = [_try(name, check, settings) for name, check in checks]
@@ -77,9 +78,21 @@ def warnings(settings: Settings) -> Iterator[tuple[str, str]]:
             f"collector.max_body_bytes = {settings.collector.max_body_bytes}: bodies that large are always asked to "
             "be sent again later; raise it, or lower the other",
         )
+    if why := _nobody_woken(settings):
+        yield "receivers", why
     size = shutil.disk_usage(_existing(settings.data_dir)).free
     if LEAST_SPACE <= size < LITTLE_SPACE:
         yield "data_dir", f"data_dir = {settings.data_dir}: {size >> 20} MiB free; samples and series need more soon"
+
+
+def _nobody_woken(settings: Settings) -> str:
+    """Why a page would wake nobody; empty where somebody gets pages, or may by the operator's own routes."""
+    if settings.alertmanager.fragment_file or any("page" in receiver.told_of for receiver in settings.receivers):
+        return ""
+    return (
+        f"receivers = {[receiver.name for receiver in settings.receivers]}: none gets severity page: alerts open "
+        'tickets, and nobody is woken; add [[receivers]], for example kind = "slack" or "pagerduty"'
+    )
 
 
 def _is_local(http_listen: str, settings: Settings) -> bool:
@@ -159,6 +172,21 @@ def _binary(settings: Settings, component: Component, url: str) -> str:
     if not os.access(binary, os.X_OK):
         raise SettingsError(f"{component}: {binary} cannot be run by this user; make it executable")
     return str(binary)
+
+
+def _receivers(settings: Settings) -> str:
+    """Alertmanager is new enough for each, and reads its secret as it is meant."""
+    if not settings.receivers:
+        return "none named"
+    found = alertmanager.version(settings)
+    where = settings.alertmanager.url or str(find(settings, "alertmanager") or "alertmanager")
+    if found is None:
+        raise SettingsError(f"{where} does not say its version, so nobody knows which receivers it has; start it first")
+    if any(alertmanager.too_old(settings)):
+        raise SettingsError(f"{where} is too old for some of them; rules, above, says what each needs")
+    if faults := list(alertmanager.ragged_secrets(settings, found)):
+        raise SettingsError("\n".join(faults))
+    return f"{', '.join(receiver.name for receiver in settings.receivers)}; Alertmanager {'.'.join(map(str, found))}"
 
 
 def _addresses(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import exporters
 from telltale import private
 from telltale.binaries import find, how_to_get
+from telltale.cli import alertmanager
 from telltale.serving import holders
 from telltale.serving.listen import AddressError, listen, parse_address
 from telltale.settings import Settings, SettingsError, consistency
@@ -43,8 +44,8 @@ def write_configuration(settings: Settings) -> None:
     _write(folder / "prometheus.yml", alerting.config.prometheus.render(settings, rules, folder / "targets"))
     _write(folder / "alertmanager.yml", alerting.config.alertmanager.render(settings, fragment))
     _write(folder / alerting.config.message.FILE, alerting.config.message.render(settings))
-    for line in config_errors(settings):
-        raise SettingsError(line)
+    if faults := [*alertmanager.too_old(settings)] or [*config_errors(settings)]:
+        raise SettingsError("\n".join(faults))
 
 
 def write_targets(settings: Settings) -> None:
@@ -155,12 +156,19 @@ def _alertmanager(settings: Settings) -> list[Process]:
                 "--cluster.listen-address=",
                 # The notification log is saved this often: a crash in between can lose a "resolved".
                 "--data.maintenance-interval=15s",
+                *_named_counters(settings),
                 "--log.level=warn",
             ],
             exit_codes_blocked=frozenset(),
             listens=settings.alertmanager.listen,
         )
     ]
+
+
+def _named_counters(settings: Settings) -> list[str]:
+    """With their receiver's name Alertmanager's counters tell which of two of one kind failed."""
+    found = alertmanager.version(settings) if settings.receivers else None
+    return ["--enable-feature=receiver-name-in-metrics"] if found and found >= (0, 27) else []
 
 
 def _grafana(settings: Settings) -> list[Process]:

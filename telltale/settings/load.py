@@ -168,7 +168,7 @@ def _shown(key: str, value: object) -> str:
     # What has an @ may be a URL with a password in it.
     is_secret = "secret" in key or "token" in key or key == "store.url" or "@" in str(value)
     # Chat services' webhooks are secrets as a whole.
-    is_secret = is_secret or (key.startswith("receivers.") and "://" in str(value))
+    is_secret = is_secret or (key.startswith("receivers.") and (key.endswith(".url") or "://" in str(value)))
     return "(secret)" if is_secret else repr(value)
 
 

@@ -38,7 +38,10 @@ def test_the_defaults_pass(tmp_path: Path, ports: dict[str, str]) -> None:
     code, said = check(tmp_path, ports)
     assert code == 0, said
     assert "FAIL" not in said
-    assert "warn" not in said
+    # Nobody but their owner can say whom to wake.
+    assert [line for line in said.splitlines() if line.startswith("warn")] == [
+        line for line in said.splitlines() if "nobody is woken; add [[receivers]]" in line
+    ]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,19 @@ def test_the_defaults_pass(tmp_path: Path, ports: dict[str, str]) -> None:
         ('data_dir = "empty"', ("data_dir = empty", "no folder")),
         ('[prometheus]\nbinary = "empty"', ("prometheus", "cannot be run")),
         ('[prometheus]\nbinary = "absent"', ("prometheus", "not found")),
+        (
+            '[[receivers]]\nname = "chat"\nkind = "slack"\nurl_file = "absent"',
+            ("receivers.chat.url_file = absent", "cannot be read"),
+        ),
+        (
+            '[[receivers]]\nname = "chat"\nkind = "slack"\nurl = "https://hooks.example/T0/secret"',
+            ("receivers: chat: kind slack needs url_file", "that address is a secret: write it into a file"),
+        ),
+        (
+            '[[receivers]]\nname = "chat"\nkind = "webhook"\nurl = "hooks.example/T0/secret"',
+            ("receivers.0.url = ", "scheme"),
+        ),
+        ('[alertmanager]\nfragment_file = "absent"', ("alertmanager.fragment_file = absent", "cannot be read")),
     ],
 )
 def test_what_would_break_is_a_failure(
@@ -65,6 +81,24 @@ def test_what_would_break_is_a_failure(
     assert "FAIL" in said
     for word in expected:
         assert word in said
+    assert "T0/secret" not in said
+
+
+def test_an_alertmanager_that_is_too_old_for_a_receiver_is_refused_in_words(
+    tmp_path: Path, ports: dict[str, str]
+) -> None:
+    """A binary that says 0.25, whatever is installed here."""
+    old = tmp_path / "alertmanager"
+    old.write_text("#!/bin/sh\necho 'alertmanager, version 0.25.0 (branch: x)'\n")
+    old.chmod(0o755)
+    (tmp_path / "url").write_text("https://hooks.example/T0/secret")
+    rows = '[[receivers]]\nname = "{0}"\nkind = "{0}"\nurl_file = "url"\n'
+    text = '[alertmanager]\nbinary = "alertmanager"\n' + rows.format("slack") + rows.format("msteamsv2")
+    code, said = check(tmp_path, ports, text)
+    assert code == 2
+    assert "receivers: msteamsv2 (kind msteamsv2) needs Alertmanager 0.28 or newer" in said
+    assert "alertmanager is 0.25.0; run a newer one (alertmanager.binary" in said
+    assert "slack (kind slack)" not in said
 
 
 def test_every_failure_is_told_at_once(tmp_path: Path, ports: dict[str, str]) -> None:
