@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from alerting import trackers
 from alerting.intake.notification import Alert
-from alerting.lifecycle.state import WONT_FIX, Observation, Step, close, is_firing, observe, receive
+from alerting.lifecycle import closing, duplicates
+from alerting.lifecycle.closing import Closing
+from alerting.lifecycle.state import Observation, Step, close, is_firing, observe, receive, reopened
 from telltale.records import Ticket, TicketState
 from telltale.store import audit, ticket_outbox, tickets
 from telltale.store.tickets import TicketEvent
 
 LIVE: tuple[TicketState, ...] = ("open", "recovering", "blind")
 MAX_LIVE = 10_000
+MAX_WATCHED = 1000
 
 
 def by_key(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
@@ -28,9 +31,24 @@ def by_key(alerts: Iterable[Alert]) -> dict[str, list[Alert]]:
     return dict(groups)
 
 
-def live(connection: Connection) -> list[Ticket]:
-    """Tickets that are not closed."""
-    return tickets.load(connection, states=LIVE, limit=MAX_LIVE)
+def watched(connection: Connection, now: float) -> list[Ticket]:
+    """Tickets that are not closed, and those that a person closed whose end nobody has seen yet."""
+    since = now - closing.MOST_MUTED_S
+    live = tickets.load(connection, states=LIVE, limit=MAX_LIVE)
+    closed = filter(closing.is_decided, tickets.closed_since(connection, since, limit=MAX_WATCHED))
+    # Of one identity only the newest is compared.
+    newest = {ticket.key: ticket for ticket in reversed([*live, *closed])}
+    return list(newest.values())
+
+
+def by_ticket(connection: Connection, groups: Mapping[str, list[Alert]]) -> dict[str, list[Alert]]:
+    """Groups of alerts by the identity of the ticket that stands for theirs."""
+    found: dict[str, list[Alert]] = defaultdict(list)
+    merged = tickets.merged_keys(connection)
+    for key, alerts in groups.items():
+        stands = duplicates.standing(connection, key) if key in merged else None
+        found[stands.key if stands else key] += alerts
+    return dict(found)
 
 
 def apply_notification(
@@ -39,7 +57,8 @@ def apply_notification(
     """Apply a notification's alerts. Returns the tickets that it opened or changed."""
     tickets.lock(connection)
     steps = (
-        receive(tickets.newest(connection, key), group, now, reopen_window) for key, group in by_key(alerts).items()
+        receive(duplicates.standing(connection, key), group, now, reopen_window)
+        for key, group in by_key(alerts).items()
     )
     return [ticket for step in steps if (ticket := _save(connection, step, now))]
 
@@ -49,7 +68,7 @@ def apply_observation(
 ) -> Ticket | None:
     """Bring one ticket in line with the real state, or open the one that a lost notification asked for."""
     tickets.lock(connection)
-    known = tickets.newest(connection, key)
+    known = duplicates.standing(connection, key)
     if known is None:
         loud = [alert for alert in observation.active if not alert.muted]
         return _save(connection, receive(None, loud, now, reopen_window), now)
@@ -70,16 +89,27 @@ def acknowledge(connection: Connection, ticket: Ticket, actor: str, now: float) 
     _add_by_hand(connection, ticket, TicketEvent(now, "acknowledged", actor, {}))
 
 
-def wont_fix(connection: Connection, ticket: Ticket, actor: str, text: str, now: float) -> None:
-    """Close by decision: only a person reopens it."""
-    _save(connection, close(ticket, WONT_FIX, actor, now, text), now)
-    _audit(connection, ticket, "closed", actor, now)
+def close_by_hand(connection: Connection, ticket: Ticket, decision: Closing, actor: str, now: float) -> None:
+    """Close by a person's decision. Raises CannotClose."""
+    closing.check(decision, now)
+    steps: tuple[Step, ...]
+    if decision.other is not None:
+        steps = duplicates.merge(connection, ticket, decision.other, actor, now, decision.words)
+    else:
+        muted = replace(ticket, muted_until=decision.until)
+        ends = {} if decision.until is None else {"until": decision.until}
+        steps = (close(muted, decision.reason, actor, now, decision.words, ends),)
+    for step in steps:
+        _save(connection, step, now)
+    given = {"reason": decision.reason, "until": decision.until, "duplicate_of": decision.other}
+    details = {name: value for name, value in given.items() if value is not None}
+    _audit(connection, ticket, "closed", actor, now, {**details, "words": decision.words})
 
 
 def reopen(connection: Connection, ticket: Ticket, actor: str, now: float) -> None:
     """Undo a person's closing."""
     state: TicketState = "open" if is_firing(ticket.alerts) else "recovering"
-    opened = replace(ticket, state=state, episode=ticket.episode + 1, closed_at=None, close_reason=None, updated_at=now)
+    opened = replace(reopened(ticket), state=state, updated_at=now)
     _save(connection, Step(opened, (TicketEvent(now, "reopened", actor, {"episode": opened.episode}),)), now)
     _audit(connection, ticket, "reopened", actor, now)
 
@@ -89,8 +119,11 @@ def _add_by_hand(connection: Connection, ticket: Ticket, event: TicketEvent) -> 
     _audit(connection, ticket, event.kind, event.actor, event.at)
 
 
-def _audit(connection: Connection, ticket: Ticket, action: str, actor: str, now: float) -> None:
-    audit.record(connection, actor=actor, action=f"ticket_{action}", subject=f"T-{ticket.id}", now=now)
+def _audit(
+    connection: Connection, ticket: Ticket, action: str, actor: str, now: float, details: Mapping[str, object] = {}
+) -> None:
+    subject = f"T-{ticket.id}"
+    audit.record(connection, actor=actor, action=f"ticket_{action}", subject=subject, now=now, details=details)
 
 
 def _save(connection: Connection, step: Step, now: float) -> Ticket | None:

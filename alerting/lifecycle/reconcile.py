@@ -36,9 +36,9 @@ def reconcile(store: Store, sources: Sources, settings: Settings, clock: Callabl
     try:
         active = sources.alerts()
         with store.read() as connection:
-            known = decisions.live(connection)
+            known = decisions.watched(connection, at)
+            groups = decisions.by_ticket(connection, decisions.by_key(active))
         rules, trouble = _rules(sources)
-        groups = decisions.by_key(active)
         for ticket in known:
             _compare(store, sources, settings, clock, ticket.key, ticket, groups.pop(ticket.key, []), rules, at)
         for key, alerts in groups.items():

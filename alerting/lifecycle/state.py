@@ -6,7 +6,7 @@ break for the hold time.
 
     open ⇄ recovering ⇄ blind      open: an alert fires or its condition holds; blind: nobody can say
     recovering → closed            verified for the hold time, or by a person
-    closed → open                  the alert returns within the reopening window (never after "won't fix")
+    closed → open                  the alert returns within the reopening window, or outlasts a person's decision
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from alerting.intake.notification import Alert
+from alerting.lifecycle import closing
 from alerting.lifecycle.attention import anew, gravest, wake
+from alerting.lifecycle.closing import CLOCK_SKEW_S
 from alerting.lifecycle.storm import fold, tell
 from alerting.lifecycle.title import title
 from telltale.evidence.alerts import TicketAlert
@@ -25,9 +27,6 @@ from telltale.store.tickets import TicketEvent
 
 Alerts = Mapping[str, TicketAlert]
 
-WONT_FIX = "wontfix"
-# The clocks of two hosts may differ by so much; a time further ahead was written by a clock that was wrong.
-CLOCK_SKEW_S = 10.0
 TELLTALE = "telltale"
 
 
@@ -80,13 +79,18 @@ def observe(ticket: Ticket, observation: Observation, now: float, close_hold: fl
     corrected, events, more = _correct(ticket, observation, now)
     step = _derive_state(ticket, corrected, events, more, now, reopen_window)
     current = step.ticket
-    if current is None or current.state == "closed" or is_firing(current.alerts):
+    if current is None or is_firing(current.alerts):
         return step
-    judged = _apply_verdict(current, step.events, observation, now, close_hold)
+    if current.state == "closed":
+        judged = _confirm(current, step.events, observation.verdict, now)
+    else:
+        judged = _apply_verdict(current, step.events, observation, now, close_hold)
     return replace(judged, is_recount=step.is_recount)
 
 
-def close(ticket: Ticket, reason: str, actor: str, now: float, comment: str = "") -> Step:
+def close(
+    ticket: Ticket, reason: str, actor: str, now: float, comment: str = "", details: Mapping[str, object] = {}
+) -> Step:
     """Close by a person's decision, or by verification with `TELLTALE` as the actor."""
     closed = replace(
         ticket,
@@ -97,7 +101,17 @@ def close(ticket: Ticket, reason: str, actor: str, now: float, comment: str = ""
         verified_since=None,
         verified_at=None,
     )
-    return Step(closed, (_event("closed", now, {"reason": reason, "words": comment}, actor),))
+    return Step(closed, (_event("closed", now, {"reason": reason, "words": comment, **details}, actor),))
+
+
+def join(ticket: Ticket, duplicate: Ticket, actor: str, now: float) -> Step:
+    """What a ticket becomes that stands for a duplicate too: the duplicate's firing alerts are its own."""
+    alerts, more = fold({**_firing(duplicate.alerts), **ticket.alerts})
+    more += ticket.more_alerts + duplicate.more_alerts
+    joined = replace(ticket, alerts=alerts, more_alerts=more, updated_at=now)
+    if is_firing(alerts):
+        joined = replace(joined, state="open", verified_since=None, verified_at=None)
+    return Step(_titled(joined), (_event("merged_here", now, {"other": duplicate.id}, actor),))
 
 
 def is_firing(alerts: Alerts) -> bool:
@@ -111,14 +125,15 @@ def _derive_state(
     firing = is_firing(alerts)
     if ticket is None:
         return _open(alerts, more, now) if firing else Step(None)
-    if not events:
+    is_back = ticket.state == "closed" and closing.reopens(ticket, alerts, now)
+    if not events and not is_back:
         return Step(replace(ticket, more_alerts=more), is_recount=more != ticket.more_alerts)
     changed, woken = wake(
         replace(ticket, alerts=alerts, more_alerts=more, updated_at=now), ticket.alerts, TELLTALE, now
     )
     events.extend(woken)
     if ticket.state == "closed":
-        return _reopen(changed, events, now, reopen_window) if firing else Step(changed, tuple(events))
+        return _reopen(changed, events, now, reopen_window) if is_back else Step(changed, tuple(events))
     if firing:
         return Step(_titled(replace(changed, state="open", verified_since=None, verified_at=None)), tuple(events))
     if ticket.state == "open":
@@ -151,14 +166,28 @@ def _open(alerts: Alerts, more: int, now: float, previous: Ticket | None = None)
 
 def _reopen(ticket: Ticket, events: list[TicketEvent], now: float, reopen_window: float) -> Step:
     """A closed ticket whose alert fires again."""
-    if ticket.close_reason == WONT_FIX:
-        return Step(ticket, tuple(events))
     firing = _firing(ticket.alerts)
-    if ticket.closed_at is not None and now - ticket.closed_at > reopen_window:
+    if now - closing.quiet_until(ticket) > reopen_window:
         return _open(firing, ticket.more_alerts, now, previous=ticket)
     # What was resolved in the last episode would have to be verified again, though its source may be gone for good.
-    opened = replace(ticket, state="open", episode=ticket.episode + 1, closed_at=None, close_reason=None, alerts=firing)
-    return Step(_titled(anew(opened)), (_event("reopened", now, {"episode": opened.episode}), *events))
+    opened = replace(reopened(ticket), state="open", alerts=firing)
+    return Step(_titled(opened), (_event("reopened", now, {"episode": opened.episode}), *events))
+
+
+def reopened(ticket: Ticket) -> Ticket:
+    """A closed ticket in its next episode: what closed it holds no more."""
+    return replace(
+        anew(ticket), state="open", episode=ticket.episode + 1, closed_at=None, close_reason=None, muted_until=None,
+        merged_into=None, verified_since=None, verified_at=None,
+    )  # fmt: skip
+
+
+def _confirm(ticket: Ticket, events: tuple[TicketEvent, ...], verdict: Verdict, now: float) -> Step:
+    """What a person closed, and what is now seen to be over."""
+    if not closing.is_decided(ticket) or verdict.kind not in ("recovered", "superseded"):
+        return Step(ticket, events)
+    confirmed = replace(ticket, verified_since=now, verified_at=now, updated_at=now)
+    return Step(confirmed, (*events, _event("confirmed", now, {"reason": verdict.reason})))
 
 
 def _apply_verdict(

@@ -48,7 +48,7 @@ def verdict(ticket: Ticket, facts: Facts, now: float) -> Verdict:
     """The verdict over all alerts of a ticket."""
     if not ticket.alerts and not ticket.unreadable_alerts:
         return Verdict("blind", "the ticket has no alerts whose recovery could be verified")
-    verdicts = [_of_alert(alert, facts, now) for alert in ticket.alerts.values()]
+    verdicts = [_of_alert(ticket, alert, facts, now) for alert in ticket.alerts.values()]
     if ticket.unreadable_alerts:
         verdicts.append(Verdict("blind", f"{len(ticket.unreadable_alerts)} alerts in the store cannot be read"))
     for kind in ("firing", "blind", "superseded"):
@@ -68,7 +68,7 @@ def moments(ticket: Ticket, rules: Sequence[RuleState], now: float) -> set[Momen
     return {moment for alert in ticket.alerts.values() for moment in _moments(alert, _own(alert, rules), now)}
 
 
-def _of_alert(alert: TicketAlert, facts: Facts, now: float) -> Verdict:
+def _of_alert(ticket: Ticket, alert: TicketAlert, facts: Facts, now: float) -> Verdict:
     name, own = alert.name, _own(alert, facts.rules)
     if not own:
         return Verdict("blind", f"Prometheus has no rule {name}")
@@ -82,7 +82,9 @@ def _of_alert(alert: TicketAlert, facts: Facts, now: float) -> Verdict:
     if needed and needed <= set(facts.present):
         return Verdict("recovered")
     version = alert.labels.get("version")
-    if is_of_monitors(alert) and version and version in facts.versions.ended and facts.versions.judged:
+    # The versions are those of the ticket's model; it may stand for a ticket of another one.
+    is_own = alert.labels.get("model") == ticket.model
+    if is_own and is_of_monitors(alert) and version and version in facts.versions.ended and facts.versions.judged:
         return Verdict("superseded", f"version {', '.join(sorted(facts.versions.judged))} is judged in its place")
     return Verdict("blind", f"{name}: {_unseen(alert, needed, facts.present)}")
 

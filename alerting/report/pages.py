@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from alerting import runbook
 from alerting.lifecycle import decisions
+from alerting.report import closing
 from alerting.report.markdown import markdown
 from alerting.report.plain import plain
 from alerting.report.serialise import as_json, brief
@@ -54,6 +55,7 @@ Viewer = Annotated[Principal, Depends(require("viewer"))]
 Reviewer = Annotated[Principal, Depends(require("reviewer"))]
 Number = Annotated[int, InPath(ge=1, lt=2**63)]
 Show = Literal["live", "closed", "all"]
+router.include_router(closing.router)
 
 
 @router.get("/tickets", include_in_schema=False)
@@ -85,6 +87,7 @@ def one(request: Request, number: Number, principal: Viewer) -> Response:
         summary=summary,
         ticket=report.ticket,
         event_in_words=event_in_words,
+        closing=closing.form(report.ticket, state(request).clock()),
         runbooks=[(name, page) for name in report.names if (page := runbook.page(name, level=3))],
         # Prompts, responses and comments are for those who review them.
         may_read=principal.allows("reviewer"),
@@ -120,14 +123,6 @@ def comment(
 @router.post("/tickets/{number}/acknowledge", include_in_schema=False)
 def acknowledge(request: Request, number: Number, principal: Reviewer) -> Response:
     return _change(request, number, lambda c, t, now: decisions.acknowledge(c, t, principal.name, now), closed=False)
-
-
-@router.post("/tickets/{number}/close", include_in_schema=False)
-def close(
-    request: Request, number: Number, principal: Reviewer, words: Annotated[str, Form(max_length=MAX_COMMENT)] = ""
-) -> Response:
-    text = _redacted(request, words)
-    return _change(request, number, lambda c, t, now: decisions.wont_fix(c, t, principal.name, text, now), closed=False)
 
 
 @router.post("/tickets/{number}/reopen", include_in_schema=False)

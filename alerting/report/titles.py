@@ -12,6 +12,7 @@ EVENT_TITLES = {
     "verified": "Over; closes if this holds",
     "blind": "Blind: nobody can say whether it recovered",
     "closed": "Ticket closed",
+    "confirmed": "Seen to be over",
     "acknowledged": "Acknowledged",
     "comment": "Comment",
     "assigned": "Assigned to",
@@ -25,5 +26,3 @@ EVENT_TITLES = {
     "merged": "Merged into",
     "merged_here": "Merged into this ticket",
 }
-
-CLOSE_REASONS = {"wontfix": "won't fix"}

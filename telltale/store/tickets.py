@@ -75,6 +75,17 @@ def load(connection: Connection, *, states: Sequence[TicketState] | None = None,
     return [_ticket(row) for row in connection.execute(query)]
 
 
+def closed_since(connection: Connection, since: float, *, limit: int) -> list[Ticket]:
+    """Tickets that were closed since then, newest first."""
+    query = select(tickets).where(tickets.c.state == "closed", tickets.c.closed_at >= since)
+    return [_ticket(row) for row in connection.execute(query.order_by(tickets.c.closed_at.desc()).limit(limit))]
+
+
+def merged_keys(connection: Connection) -> set[str]:
+    """Identities of tickets that were merged into others."""
+    return set(connection.scalars(select(tickets.c.key).where(tickets.c.merged_into.is_not(None)).distinct()))
+
+
 def count_by_state(connection: Connection) -> list[tuple[str, str, int]]:
     """(lane, state, tickets)."""
     query = select(tickets.c.lane, tickets.c.state, func.count()).group_by(tickets.c.lane, tickets.c.state)

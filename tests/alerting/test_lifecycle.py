@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.intake.notification import Alert
-from alerting.lifecycle.state import WONT_FIX, Observation, Step, Verdict, close, is_firing, observe, receive
+from alerting.lifecycle.closing import DAY_S, MOST_MUTED_S, CannotClose, Closing, check
+from alerting.lifecycle.state import Observation, Step, Verdict, close, is_firing, observe, receive
 from telltale.records import Ticket
 
 HOLD, WINDOW = 300.0, 7 * 86400.0
@@ -226,11 +228,116 @@ def test_a_late_copy_of_an_old_notification_does_not_reopen() -> None:
     assert receive(ticket, [alert()], 2100.0, WINDOW) == Step(ticket)
 
 
-def test_wont_fix_is_never_reopened_but_keeps_its_record() -> None:
-    step = receive(closed(WONT_FIX), [alert(start=2500.0)], 2600.0, WINDOW)
+def test_a_wont_fix_of_old_without_a_date_is_never_reopened_but_keeps_its_record() -> None:
+    step = receive(closed("wontfix"), [alert(start=2500.0)], 2600.0, WINDOW)
     assert step.ticket is not None
-    assert (step.ticket.state, step.ticket.close_reason) == ("closed", WONT_FIX)
+    assert (step.ticket.state, step.ticket.close_reason) == ("closed", "wontfix")
     assert kinds(step) == ["alert_firing"]
+
+
+def muted(until: float, firing: bool = True) -> Ticket:
+    """Closed at 2000 as won't fix until then, while its alert fired, or after."""
+    ticket = opened() if firing else closed("wontfix")
+    step = close(replace(ticket, muted_until=until), "wontfix", "somebody", 2000.0)
+    assert step.ticket is not None
+    return step.ticket
+
+
+def seen_firing(ticket: Ticket, now: float, start: float = 100.0) -> Step:
+    look = Observation(now, (alert(start=start),), Verdict("firing"))
+    return observe(ticket, look, now, HOLD, WINDOW)
+
+
+def state_of(step: Step) -> str:
+    assert step.ticket is not None
+    return step.ticket.state
+
+
+def test_wont_fix_ends_at_its_date_for_what_returns_and_for_what_fires_on() -> None:
+    until = 2000.0 + 30 * DAY_S
+    for ticket, start in ((muted(until), 100.0), (muted(until, firing=False), 2500.0)):
+        early, late = (seen_firing(ticket, now, start) for now in (until - 1, until))
+        assert (state_of(early), state_of(late)) == ("closed", "open")
+        assert late.ticket is not None
+        # The same ticket: the decision ended just now, however long ago it was made.
+        assert (late.ticket.id, late.ticket.muted_until, late.ticket.close_reason) == (1, None, None)
+    back = receive(muted(until, firing=False), [alert(start=until + 5)], until + 6, WINDOW)
+    assert kinds(back) == ["reopened", "alert_firing"]
+
+
+def test_wont_fix_set_by_a_clock_far_ahead_mutes_nothing_once_it_is_right() -> None:
+    assert state_of(seen_firing(muted(2000.0 + 365 * DAY_S), 2100.0)) == "open"
+
+
+def test_what_was_closed_as_fixed_opens_again_if_its_alert_fires_on_for_a_day() -> None:
+    for reason in ("fixed", "accepted"):
+        ticket = close(opened(), reason, "somebody", 2000.0).ticket
+        assert ticket is not None
+        assert seen_firing(ticket, 2060.0) == Step(ticket)
+        assert state_of(receive(ticket, [alert()], 2000.0 + DAY_S - 1, WINDOW)) == "closed"
+        again = receive(ticket, [alert()], 2000.0 + DAY_S, WINDOW)
+        assert kinds(again) == ["reopened"]
+        assert state_of(seen_firing(ticket, 2000.0 + DAY_S)) == "open"
+        # A second alert, and one that falls silent beside another that fires on.
+        assert state_of(receive(ticket, [alert(1, start=2100.0)], 2200.0, WINDOW)) == "open"
+        two = receive(opened(), [alert(1)], 1500.0, WINDOW).ticket
+        assert two is not None
+        closed_two = close(two, reason, "somebody", 2000.0).ticket
+        assert closed_two is not None
+        assert state_of(receive(closed_two, [alert(1, firing=False)], 2100.0, WINDOW)) == "closed"
+
+
+def test_what_was_closed_as_fixed_is_looked_at_until_it_is_seen_to_be_over() -> None:
+    ticket = close(opened(), "fixed", "somebody", 2000.0).ticket
+    assert ticket is not None
+    blind = observe(ticket, Observation(2100.0, (), Verdict("blind", "gone")), 2100.0, HOLD, WINDOW)
+    assert kinds(blind) == ["alert_resolved"]
+    assert blind.ticket is not None
+    over = observe(blind.ticket, Observation(2200.0, (), Verdict("recovered")), 2200.0, HOLD, WINDOW)
+    assert over.ticket is not None
+    assert (kinds(over), over.ticket.state, over.ticket.verified_since) == (["confirmed"], "closed", 2200.0)
+    assert observe(over.ticket, Observation(2300.0, (), Verdict("recovered")), 2300.0, HOLD, WINDOW).events == ()
+    again = receive(over.ticket, [alert(start=2400.0)], 2400.0, WINDOW).ticket
+    assert again is not None
+    assert (again.state, again.verified_since) == ("open", None)
+
+
+decisions = st.sampled_from(["fixed", "accepted", "wontfix", "recovered", "superseded"])
+
+
+@given(decisions, st.booleans(), st.lists(st.sampled_from([60.0, 3600.0, DAY_S, 9 * DAY_S]), max_size=10))
+def test_no_decision_swallows_an_alert_for_ever(reason: str, firing: bool, pauses: list[float]) -> None:
+    until = 2000.0 + 20 * DAY_S if reason == "wontfix" else None
+    ticket = close(replace(opened() if firing else closed("recovered"), muted_until=until), reason, "p", 2000.0).ticket
+    assert ticket is not None
+    now = 2000.0
+    for pause in [*pauses, MOST_MUTED_S]:
+        now += pause
+        # It fires on, or returned after it had been silent.
+        step = seen_firing(ticket, now, 100.0 if firing else 2010.0)
+        assert step.ticket is not None
+        if step.ticket.state == "open":
+            assert until is None or now >= until
+            return
+        ticket = step.ticket
+    raise AssertionError("it never opened again")
+
+
+@pytest.mark.parametrize(
+    ("decision", "lacks"),
+    [
+        (Closing("fixed", "  "), "say why"),
+        (Closing("fixed", "x" * 4001), "say why"),
+        (Closing("duplicate", "same"), "T-12"),
+        (Closing("fixed", "same", other=3), "T-12"),
+        (Closing("wontfix", "later"), "until when"),
+        (Closing("wontfix", "later", until=1000.0), "after today"),
+        (Closing("wontfix", "later", until=1000.0 + MOST_MUTED_S + 1), "90 days"),
+    ],
+)
+def test_a_decision_that_lacks_something_is_refused(decision: Closing, lacks: str) -> None:
+    with pytest.raises(CannotClose, match=lacks):
+        check(decision, 1000.0)
 
 
 def test_a_silenced_alert_opens_nothing_but_keeps_a_ticket_from_closing() -> None:

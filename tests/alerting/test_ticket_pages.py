@@ -229,12 +229,13 @@ def test_a_ticket_is_acknowledged_commented_closed_and_reopened(
     page = browser.get(base).text
     assert "jo@example.com" not in page
     assert "&lt;b&gt;" in page
-    assert browser.post(f"{base}/close", data={"words": "as wanted"}).status_code == 303
-    assert browser.post(f"{base}/close").status_code == 409
+    decision = {"reason": "fixed", "words": "as wanted"}
+    assert browser.post(f"{base}/close", data=decision).status_code == 303
+    assert browser.post(f"{base}/close", data=decision).status_code == 409
     with store.read() as connection:
         ticket = tickets.get(connection, story.number)
     assert ticket is not None
-    assert (ticket.state, ticket.close_reason) == ("closed", "wontfix")
+    assert (ticket.state, ticket.close_reason) == ("closed", "fixed")
     assert browser.post(f"{base}/reopen").status_code == 303
     assert browser.post(f"{base}/reopen").status_code == 409
     with store.read() as connection:

@@ -1,0 +1,173 @@
+"""Closing by hand over a real server and store: reasons, what each asks for, and where alerts of duplicates go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from support import signed_in
+
+from alerting.intake.notification import Alert
+from alerting.lifecycle import decisions
+from alerting.lifecycle.state import Observation, Verdict
+from telltale.records import Ticket
+from telltale.store import Store, audit, tickets
+
+WINDOW = 7 * 86400.0
+DAY_S = 86400.0
+
+
+def alert(
+    version: str, *, name: str = "ModelDriftPersistent", start: float | None = None, firing: bool = True
+) -> Alert:
+    labels = {"alertname": name, "severity": "ticket", "lane": "retrain", "model": "a/b", "version": version}
+    labels |= {"component": "model", "tenant": "shop & co"}
+    began = time.time() - 500 if start is None else start
+    number = f"{name}{version}".encode().hex()[-16:]
+    return Alert(number, firing, labels, {"summary": f"{name} of {version}"}, began, None if firing else began + 1)
+
+
+def notify(store: Store, *alerts: Alert, now: float | None = None) -> list[Ticket]:
+    at = time.time() if now is None else now
+    return store.write(lambda c: decisions.apply_notification(c, alerts, at, WINDOW))
+
+
+def opened(store: Store, version: str = "v1") -> Ticket:
+    (ticket,) = notify(store, alert(version))
+    return ticket
+
+
+def load(store: Store, number: int | None) -> Ticket:
+    with store.read() as connection:
+        found = tickets.get(connection, number or 0)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def browser(pages: str, store: Store) -> Iterator[httpx.Client]:
+    with signed_in.browser(store, pages) as client:
+        yield client
+
+
+def test_each_reason_says_what_it_does_to_a_returning_alert(browser: httpx.Client, store: Store) -> None:
+    page = browser.get(f"/tickets/{opened(store).id}").text
+    assert '<details class="card" id="close">' in page
+    for reason in ("fixed", "accepted", "duplicate", "wontfix"):
+        assert f'name="reason" value="{reason}"' in page
+    for words in ("still fires a day from now", "asked for a new reference", "go to that ticket", "at most 90 days"):
+        assert words in page
+
+
+def test_wont_fix_has_a_date_and_is_in_the_audit_log(browser: httpx.Client, store: Store) -> None:
+    number = opened(store).id
+    day = (datetime.now(UTC) + timedelta(days=10)).date()
+    sent = {"reason": "wontfix", "words": "known to jo@example.com", "until": day.isoformat(), "other": ""}
+    assert browser.post(f"/tickets/{number}/close", data=sent).status_code == 303
+    ticket = load(store, number)
+    assert (ticket.state, ticket.close_reason) == ("closed", "wontfix")
+    assert ticket.muted_until == datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+    with store.read() as connection:
+        (entry,) = audit.entries(connection, 1)
+    assert entry.action == "ticket_closed"
+    assert (entry.details["reason"], entry.details["until"]) == ("wontfix", ticket.muted_until)
+    assert "example.com" not in str(entry.details)
+    page = browser.get(f"/tickets/{number}").text
+    assert f"won&#39;t fix until {day}" in page
+    assert "Its alerts still fire." in page
+    # What comes weeks later opens it again.
+    back = notify(store, alert("v1", start=time.time() + 11 * DAY_S), now=time.time() + 11 * DAY_S)
+    assert [(one.id, one.state, one.episode) for one in back] == [(number, "open", 2)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        ({}, ""),
+        ({"reason": "fixed"}, ""),
+        ({"reason": "fixed", "words": "  "}, ""),
+        ({"reason": "because", "words": "x"}, ""),
+        ({"reason": "wontfix", "words": "x"}, "until when"),
+        ({"reason": "wontfix", "words": "x", "until": "2020-01-01"}, "after today"),
+        ({"reason": "wontfix", "words": "x", "until": "2999-01-01"}, "90 days"),
+        ({"reason": "wontfix", "words": "x", "until": "tomorrow"}, "is no time"),
+        ({"reason": "duplicate", "words": "x", "other": "none"}, "such as T-12"),
+        ({"reason": "duplicate", "words": "x", "other": "T-99"}, "T-99 is no ticket"),
+        ({"reason": "duplicate", "words": "x", "other": "T-1"}, "T-1 is this ticket"),
+        ({"reason": "duplicate", "words": "x", "other": "2"}, "T-2 is closed"),
+    ],
+)
+def test_what_lacks_something_closes_nothing(
+    browser: httpx.Client, store: Store, sent: dict[str, str], says: str
+) -> None:
+    first, second = opened(store), opened(store, "v2")
+    assert browser.post(f"/tickets/{second.id}/close", data={"reason": "fixed", "words": "done"}).status_code == 303
+    refused = browser.post(f"/tickets/{first.id}/close", data=sent)
+    assert refused.status_code == 422
+    assert says in refused.text.replace("&#39;", "'")
+    assert load(store, first.id).state == "open"
+
+
+def test_a_ticket_is_closed_once(browser: httpx.Client, store: Store) -> None:
+    number = opened(store).id
+    sent = {"reason": "fixed", "words": "rolled back"}
+    assert browser.post(f"/tickets/{number}/close", data=sent).status_code == 303
+    assert browser.post("/tickets/99/close", data=sent).status_code == 404
+    page = browser.get(f"/tickets/{number}").text
+    assert "Closed by hand as fixed" in page
+    assert 'id="close"' not in page
+
+
+def test_what_is_accepted_as_normal_asks_for_a_new_reference(browser: httpx.Client, store: Store) -> None:
+    number = opened(store).id
+    answer = browser.post(f"/tickets/{number}/close", data={"reason": "accepted", "words": "a new product"})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/models/a%2Fb?version=v1&tenant=shop+%26+co&period=changed#freeze"
+    assert "freeze a new reference" in browser.get(f"/tickets/{number}").text
+
+
+def test_alerts_of_a_duplicate_go_to_the_ticket_that_stands_for_it(browser: httpx.Client, store: Store) -> None:
+    first, second, third = (opened(store, version) for version in ("v1", "v2", "v3"))
+    for one, into in ((third, second), (second, first)):
+        sent = {"reason": "duplicate", "words": "the same cause", "other": f"T-{into.id}"}
+        assert browser.post(f"/tickets/{one.id}/close", data=sent).status_code == 303
+    merged = load(store, first.id)
+    assert {found.labels["version"] for found in merged.alerts.values()} == {"v1", "v2", "v3"}
+    assert f'href="/tickets/{first.id}">T-{first.id}' in browser.get(f"/tickets/{second.id}").text
+    # What is told of the duplicates later, by a notification and by a comparison.
+    changed = notify(store, alert("v3", name="NegativeFeedbackHigh"))
+    assert [ticket.id for ticket in changed] == [first.id]
+    active = [alert("v2"), alert("v3")]
+    with store.read() as connection:
+        groups = decisions.by_ticket(connection, decisions.by_key(active))
+    assert groups == {first.key: active}
+    look = Observation(time.time() + 60, tuple(active), Verdict("firing"))
+    store.write(lambda c: decisions.apply_observation(c, first.key, look, time.time() + 61, 300.0, WINDOW))
+    firing = {found.labels["version"] for found in load(store, first.id).alerts.values() if found.is_firing}
+    assert firing == {"v2", "v3"}
+    assert load(store, second.id).state == load(store, third.id).state == "closed"
+
+
+def test_a_duplicate_that_is_reopened_has_its_alerts_again(browser: httpx.Client, store: Store) -> None:
+    first, second = opened(store), opened(store, "v2")
+    sent = {"reason": "duplicate", "words": "the same cause", "other": str(first.id)}
+    assert browser.post(f"/tickets/{second.id}/close", data=sent).status_code == 303
+    assert browser.post(f"/tickets/{second.id}/reopen").status_code == 303
+    assert load(store, second.id).merged_into is None
+    assert [ticket.id for ticket in notify(store, alert("v2", name="NegativeFeedbackHigh"))] == [second.id]
+
+
+def test_only_the_newest_of_an_identity_is_compared(store: Store) -> None:
+    now = time.time()
+    first = opened(store)
+    closing = decisions.Closing("fixed", "done")
+    store.write(lambda c: decisions.close_by_hand(c, first, closing, "p", now))
+    later = now + WINDOW + 100
+    (second,) = notify(store, alert("v1", start=later), now=later)
+    assert second.id != first.id
+    with store.read() as connection:
+        assert [ticket.id for ticket in decisions.watched(connection, later)] == [second.id]
+        assert [ticket.id for ticket in decisions.watched(connection, now)] == [second.id]
