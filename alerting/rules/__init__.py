@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alerting.rules import gpu, model, monitors, serving, stack, store
+from alerting.rules import feedback, gpu, model, monitors, serving, slo, stack, store, traffic
 from alerting.rules.rule import Group
 from telltale.settings import Settings
 
@@ -17,11 +17,15 @@ __all__ = ["COMMITTED", "catalogue", "render"]
 
 
 def catalogue(settings: Settings) -> tuple[Group, ...]:
-    """Every rule, in groups; how long conditions last and stay comes from `settings.alerts` for the models' rules."""
-    return tuple(
-        Group(f"telltale-{part.__name__.rpartition('.')[2]}", part.rules(settings))
-        for part in (model, monitors, serving, store, gpu, stack)
+    """Every rule, in groups; how long conditions last and stay comes from `settings.alerts` for the models' rules.
+
+    Raises SettingsError for a file of objectives that cannot be used.
+    """
+    parts = tuple(
+        Group(f"telltale-{part.__name__.rpartition('.')[2]}", part.rules(settings), getattr(part, "RECORDS", ()))
+        for part in (model, monitors, serving, traffic, feedback, store, gpu, stack)
     )
+    return (*parts, slo.group(settings))
 
 
 def render(settings: Settings) -> str:

@@ -1,39 +1,81 @@
-"""The service itself, seen through its traces: errors, and whether traces still arrive."""
+"""The service itself, seen through its traces: errors, calls given up, and whether traces still arrive."""
 
 from __future__ import annotations
 
+from typing import Final
+
+from alerting.rules import objectives
+from alerting.rules.objectives import Objectives
 from alerting.rules.rule import Rule, selector
+from alerting.rules.sli import braces, counted, requests, seen_by
 from telltale.settings import Settings
 
-ERROR_RATIO = 0.05
-MIN_CALLS = 50
+ERROR_RATIO: Final = 0.05
+ABORTED_RATIO: Final = 0.5
+LEAST_ABORTED: Final = 50
+_OWN: Final = 'model={{ $labels.model | printf "%q" }},layer={{ $labels.layer | printf "%q" }}'
 
 
 def rules(settings: Settings) -> tuple[Rule, ...]:
-    """Layers are kept apart: the same request is often traced by client, gateway and server."""
-    return (
-        Rule(
-            name="LlmErrorRatioHigh",
-            severity="page",
-            lane="ops",
-            component="serving",
-            # A few calls with one error are no news, hence the least number of calls.
-            expr=(
-                'sum by (model, layer) (rate(telltale_requests_total{status="error"}[5m]))\n'
-                "  / sum by (model, layer) (rate(telltale_requests_total[5m])) "
-                f"> {ERROR_RATIO}\n"
-                f"and sum by (model, layer) (increase(telltale_requests_total[5m])) > {MIN_CALLS}"
-            ),
-            hold_s=120.0,
-            keep_s=300.0,
-            summary="{{ $value | humanizePercentage }} of the calls to {{ $labels.model }} fail",
-            description=(
-                "Over the last 5 minutes {{ $value | humanizePercentage }} of the calls to {{ $labels.model }} ended "
-                "with an error, as the {{ $labels.layer }} saw them. Calls that the caller gave up are not counted."
-            ),
-            # Where hardly any call comes, no error ratio says that it is well.
-            signal=f"sum(increase({selector('telltale_requests_total', 'model', 'layer')}[5m])) > {MIN_CALLS}",
+    """Layers are kept apart: the same request is often traced by client, gateway and server.
+
+    Raises SettingsError for a file of objectives that cannot be used.
+    """
+    found = objectives.of(settings)
+    return (_errors(found), _aborted(found), *_collector())
+
+
+def _errors(found: Objectives) -> Rule:
+    """What no burn rate sees in time: errors of the last minutes, whatever was promised over hours."""
+    layer = seen_by(found.layer)
+    all_calls, failed = counted(found.aborted == "failed")
+    calls, errors = (f"sum by (model, layer) ({requests(status, layer)})" for status in (all_calls, failed))
+    return Rule(
+        name="LlmErrorRatioHigh",
+        severity="page",
+        lane="ops",
+        component="serving",
+        # A few failed calls are no news, however large a share of a quiet model's they are.
+        expr=f"{errors} / {calls} > {ERROR_RATIO}\nand {errors} >= {found.least_bad}",
+        hold_s=120.0,
+        keep_s=300.0,
+        summary="{{ $value | humanizePercentage }} of the calls to {{ $labels.model }} fail",
+        description=(
+            "Over the last 5 minutes {{ $value | humanizePercentage }} of the calls to {{ $labels.model }} "
+            + ("failed or were given up by the caller" if found.aborted == "failed" else "ended with an error")
+            + ", as the {{ $labels.layer }} saw them."
+            + ("" if found.aborted == "failed" else " Calls that the caller gave up are not counted.")
         ),
+        # Where hardly any call comes, no error ratio says that it is well.
+        signal=f"sum(increase(telltale_requests_total{braces(all_calls, _OWN)}[5m])) >= {found.least_bad}",
+    )
+
+
+def _aborted(found: Objectives) -> Rule:
+    layer = seen_by(found.layer)
+    given_up = braces('status="aborted"', layer)
+    aborted = f"sum by (model, layer) (increase(telltale_requests_total{given_up}[15m]))"
+    calls = f"sum by (model, layer) (increase(telltale_requests_total{braces(layer)}[15m]))"
+    return Rule(
+        name="LlmAbortedRatioHigh",
+        severity="ticket",
+        lane="ops",
+        component="serving",
+        expr=f"{aborted} / {calls} > {ABORTED_RATIO}\nand {aborted} > {LEAST_ABORTED}",
+        hold_s=600.0,
+        keep_s=900.0,
+        summary="Callers give up {{ $value | humanizePercentage }} of their calls to {{ $labels.model }}",
+        description=(
+            "Over the last 15 minutes callers gave up {{ $value | humanizePercentage }} of the calls to "
+            "{{ $labels.model }} before they ended, as the {{ $labels.layer }} saw them. They are no errors, so that "
+            "error ratios look well, and a call given up before its first token has no time to it either."
+        ),
+        signal=f"sum(increase(telltale_requests_total{braces(_OWN)}[15m])) > {LEAST_ABORTED}",
+    )
+
+
+def _collector() -> tuple[Rule, ...]:
+    return (
         Rule(
             name="CollectorDown",
             severity="page",

@@ -113,6 +113,7 @@ def named_files(settings: Settings) -> dict[str, Path]:
         "store.url_file": settings.store.url_file,
         "gpu.web_config": settings.gpu.web_config,
         "tickets.webhook_token_file": settings.tickets.webhook_token_file,
+        "alerts.slo_file": settings.alerts.slo_file,
         "alertmanager.fragment_file": settings.alertmanager.fragment_file,
         **{
             f"receivers.{receiver.name}.{name}": getattr(receiver, name)

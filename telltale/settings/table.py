@@ -237,6 +237,11 @@ class Alerts(Section):
     group_wait: Seconds = Field(10.0, description="Alertmanager's wait before the first notification of a group.")
     group_interval: Seconds = Field(60.0, description="Alertmanager's wait before news of a known group.")
     repeat_interval: Seconds = Field(4 * 3600.0, description="Alertmanager's repetition of an unchanged group.")
+    slo_file: Path | None = Field(
+        None,
+        description="TOML file of service level objectives; without one every model is promised that 99.5 % of its "
+        "calls do not fail.",
+    )
 
 
 class Web(Section):
