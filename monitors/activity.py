@@ -45,7 +45,11 @@ class Activity:
             self._last_sample = traffic.first_id_since(connection, self._since) - 1
         newest = traffic.last_id(connection)
         if newest > self._last_sample:
-            for row in traffic.arrived(connection, self._names, self._last_sample, newest, self._length):
+            found = traffic.arrived(connection, self._names, self._last_sample, newest, self._length)
+            # Which versions there are is known from calls that went well.
+            for row in sorted(found, key=lambda row: not row.went_well):
+                if not row.went_well and not self._is_version(row.model, row.version):
+                    continue
                 for series in self.table.of(row.model, row.version, row.values, row.rows):
                     self._counts["calls", series][row.bin] += row.rows
             self._last_sample = newest
@@ -71,8 +75,18 @@ class Activity:
 
     def series_of(self, call: Sample) -> list[Series]:
         """The series that a call belongs to."""
+        if call.status != "ok" and not self._is_version(call.model, call.version):
+            return []
         told = [getattr(call, name) if name in traffic.COLUMNS else call.attributes.get(name) for name in self._names]
         return self.table.of(call.model, call.version, told, 0)
+
+    def _is_version(self, model: str, version: str) -> bool:
+        """Whether a call that did not go well tells its version.
+
+        Where nothing served a call, nothing told its version: it has the model's name for one, which is none unless
+        calls that went well have it too.
+        """
+        return version != model or Series(model, version) in self.table
 
     def _read_votes(self, connection: Connection, now: float) -> None:
         while True:

@@ -37,6 +37,9 @@ class SeriesTable:
     def __iter__(self) -> Iterator[Series]:
         return iter(list(self._values))
 
+    def __contains__(self, series: Series) -> bool:
+        return series in self._values
+
     def of(self, model: str, version: str, told: Sequence[str | None], rows: int = 1) -> list[Series]:
         """The series that rows with these values of `names` belong to; none where there is no room for one more."""
         given = dict(zip(self._names, told, strict=True))

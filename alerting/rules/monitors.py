@@ -57,6 +57,8 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             ),
             # The first reference takes its span, and the first windows after it a while.
             hold_s=settings.monitor.reference_span + DAY_S,
+            # What is missing is missing of all tenants and segments alike, or their traffic is split too finely.
+            ticket_by=("model", "monitor"),
             summary=(
                 "{{ $labels.model }}" + TENANT + SEGMENT + ": {{ $labels.direction }}s are not judged by "
                 "{{ $labels.monitor }} (" + _STATES + ")"

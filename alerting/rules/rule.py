@@ -29,6 +29,8 @@ class Rule:
     signal: str
     hold_s: float = 0.0
     keep_s: float = 0.0
+    # Labels that tell the tickets of its alerts apart, where those that the alert is about by their names say too much.
+    ticket_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

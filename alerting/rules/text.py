@@ -55,7 +55,7 @@ def _rule(rule: Rule, settings: Settings) -> dict[str, object]:
         "alert": rule.name,
         "expr": rule.expr,
         **{name: duration(seconds) for name, seconds in timing.items() if seconds},
-        "labels": {"severity": rule.severity, "lane": rule.lane, "component": rule.component},
+        "labels": _labels(rule),
         "annotations": {
             "summary": rule.summary,
             "description": rule.description,
@@ -66,9 +66,15 @@ def _rule(rule: Rule, settings: Settings) -> dict[str, object]:
     }
 
 
+def _labels(rule: Rule) -> dict[str, str]:
+    tickets = {"ticket_by": ", ".join(rule.ticket_by)} if rule.ticket_by else {}
+    return {"severity": rule.severity, "lane": rule.lane, "component": rule.component, **tickets}
+
+
 def _panel(rule: Rule, settings: Settings) -> str:
     """Where the signal can be seen: the part's Grafana dashboard, else Prometheus' own graph of the condition."""
     if settings.grafana.url:
         model = "?var-model={{ $labels.model | urlquery }}" if "$labels.model" in rule.signal else ""
         return f"{settings.grafana.url.rstrip('/')}/d/telltale-{rule.component}{model}"
+    # Prometheus 3 sends it on to /query, which Prometheus 2 does not have.
     return f"{settings.prometheus_url}/graph?g0.expr={quote(rule.expr)}&g0.tab=0"

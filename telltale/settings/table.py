@@ -15,6 +15,7 @@ from telltale.settings.people import Receiver, Team
 from telltale.settings.section import Section
 from telltale.settings.values import (
     Address,
+    Attribute,
     CorsOrigin,
     Host,
     Kind,
@@ -174,7 +175,7 @@ Count = Annotated[int, Field(ge=1, le=100)]
 class Split(Section):
     """Series of their own within a model's version."""
 
-    by: tuple[Named, ...] = Field(
+    by: tuple[Attribute, ...] = Field(
         min_length=1,
         max_length=4,
         description="tenant, app, environment, agent_name, agent_version, prompt_name, prompt_version, language, "

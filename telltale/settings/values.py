@@ -98,6 +98,13 @@ def _named(value: str) -> str:
     return value
 
 
+def _attribute(value: str) -> str:
+    # The store finds attributes by the name as JSON writes it, which escapes all others.
+    if not re.fullmatch(r"[ !#-\[\]-~]+", value) or not value.strip():
+        raise ValueError("an attribute's name here has printable ASCII alone, without quotation marks and backslashes")
+    return value
+
+
 def _host(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", value):
         raise ValueError("write host names alone, without scheme, port or *")
@@ -132,6 +139,7 @@ CorsOrigin = Annotated[str, AfterValidator(_cors_origin)]
 """http(s)://host of pages, or * for all."""
 
 Named = Annotated[str, AfterValidator(_named)]
+Attribute = Annotated[str, AfterValidator(_attribute)]
 Host = Annotated[str, AfterValidator(_host)]
 Kind = Annotated[str, AfterValidator(_kind)]
 Label = Annotated[str, AfterValidator(_label)]

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     Select,
     and_,
+    case,
     cast,
     func,
     literal,
@@ -48,6 +49,7 @@ class Arrived(NamedTuple):
     """How many sampled calls arrived of a model's version whose attributes have these values.
 
     Their calls ended in the `bin`-th stretch of time since 1970; `None` is an attribute that a call does not have.
+    Of the `rows`, so many `went_well`.
     """
 
     model: str
@@ -55,6 +57,7 @@ class Arrived(NamedTuple):
     values: tuple[str | None, ...]
     bin: int
     rows: int
+    went_well: int
 
 
 class Part(NamedTuple):
@@ -103,11 +106,14 @@ def arrived(connection: Connection, names: Sequence[str], after_id: int, until_i
     values = [attribute(name) for name in names]
     keys = [samples.c.model, samples.c.version, *values, stretch]
     query = (
-        select(*keys, func.count())
+        select(*keys, func.count(), func.sum(case((samples.c.status == "ok", 1), else_=0)))
         .where(samples.c.id > after_id, samples.c.id <= until_id, samples.c.inclusion_probability.is_not(None))
         .group_by(*(literal_column(str(place)) for place in range(1, len(keys) + 1)))
     )
-    return [Arrived(row[0], row[1], tuple(row[2:-2]), int(row[-2]), int(row[-1])) for row in connection.execute(query)]
+    return [
+        Arrived(row[0], row[1], tuple(row[2:-3]), *(int(number) for number in row[-3:]))
+        for row in connection.execute(query)
+    ]
 
 
 def draw(

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from telltale.records import Score, SeriesState, Ticket
 from telltale.store import audit, feedback, samples, scores, series_states, tickets
 from telltale.store.series_states import SeriesStatus
-from telltale.web.model_view import STATES, worst
+from telltale.web.model_view import GAPS, STATES, worst
 from telltale.web.pages import render
 from telltale.web.principal import require
 from telltale.web.roles import Principal
@@ -41,9 +41,21 @@ class ModelRow:
     tickets: list[Ticket] = field(default_factory=list)
 
     @property
+    def unknown(self) -> list[SeriesStatus]:
+        """What is not judged because its calls, beside those of known versions, tell only the model's name."""
+        if all(status.version == self.model for status in self.statuses):
+            return []
+        return [status for status in self.statuses if status.version == self.model and status.state in GAPS]
+
+    @property
+    def known(self) -> list[SeriesStatus]:
+        unknown = self.unknown
+        return [status for status in self.statuses if status not in unknown]
+
+    @property
     def others(self) -> str:
         """How many series are in each of the states that need no attention."""
-        counts = Counter(status.state for status in self.statuses)
+        counts = Counter(status.state for status in self.known)
         quiet = [f"{counts[state]} {state.replace('_', ' ')}" for state in STATES[2:] if counts[state]]
         return f"series: {', '.join(quiet)}" if quiet else ""
 
@@ -51,14 +63,14 @@ class ModelRow:
     def unjudged(self) -> list[tuple[SeriesStatus, int]]:
         """Why nothing is judged: each reason with one of its series, and how many there are."""
         found: dict[tuple[str, str], list[SeriesStatus]] = defaultdict(list)
-        for status in self.statuses:
+        for status in self.known:
             if status.reason:
                 found[status.state, status.reason].append(status)
         return [(group[0], len(group)) for group in found.values()][:MOST_REASONS]
 
     @property
     def state(self) -> SeriesState | None:
-        return worst(self.statuses) if self.statuses else None
+        return worst(self.known) if self.known else None
 
 
 @router.get("/api/v1/openapi.json")

@@ -61,6 +61,23 @@ def test_however_often_one_looks_the_counts_are_the_same(
     assert sum(once.counts("calls", Series("m", "v")).values()) == number
 
 
+def test_failed_calls_that_nothing_served_are_no_version_of_their_model(store: Store) -> None:
+    """They have the model's name for a version, and would gather for ever, or be compared with what was answered."""
+    failed = CALL._replace(version="m", status="error", response="")
+    calls = [failed._replace(trace_id=f"{number:032x}", observed_at=5.0) for number in range(1, 4)]
+    save(store, *calls, CALL._replace(trace_id="a" * 32, observed_at=5.0))
+    vote(store, f"{1:032x}", 6.0, "k")
+    activity = Activity(SPLITS, 100, 10.0, 0.0)
+    read(store, activity)
+    assert {series.version for series in activity.table} == {"v"}
+
+    # Of a model whose calls never tell their version they are rows like the others.
+    save(store, CALL._replace(trace_id="b" * 32, observed_at=15.0, version="m"))
+    save(store, *(call._replace(trace_id=f"c{call.trace_id[1:]}", observed_at=15.0) for call in calls))
+    read(store, activity)
+    assert activity.counts("calls", Series("m", "m")) == {1: 4}
+
+
 def test_promoted_calls_are_no_traffic(store: Store) -> None:
     save(store, CALL._replace(trace_id="1" * 32, observed_at=5.0, inclusion_probability=None, promoted_by="error"))
     activity = Activity([], 100, 10.0, 0.0)

@@ -143,17 +143,17 @@ def test_what_arrived_is_counted_by_attributes_and_stretch(store: Store) -> None
     ]  # fmt: skip
     save(store, rows)
     assert arrived(store) == [
-        Arrived("m", "v1", (), 0, 1), Arrived("m", "v1", (), 1, 2), Arrived("m", "v2", (), 1, 1),
+        Arrived("m", "v1", (), 0, 1, 1), Arrived("m", "v1", (), 1, 2, 2), Arrived("m", "v2", (), 1, 1, 1),
     ]  # fmt: skip
     assert arrived(store, ("app", "user.tier")) == [
-        Arrived("m", "v1", ("a", "gold"), 0, 1), Arrived("m", "v1", ("a", "gold"), 1, 1),
-        Arrived("m", "v1", ("a", None), 1, 1), Arrived("m", "v2", ("a", None), 1, 1),
+        Arrived("m", "v1", ("a", "gold"), 0, 1, 1), Arrived("m", "v1", ("a", "gold"), 1, 1, 1),
+        Arrived("m", "v1", ("a", None), 1, 1, 1), Arrived("m", "v2", ("a", None), 1, 1, 1),
     ]  # fmt: skip
     with store.read() as connection:
         last = traffic.last_id(connection)
     assert arrived(store, after=last) == []
     save(store, [sample(5, 25.0)])
-    assert arrived(store, after=last) == [Arrived("m", "v1", (), 2, 1)]
+    assert arrived(store, after=last) == [Arrived("m", "v1", (), 2, 1, 1)]
 
 
 def test_a_stretch_is_as_long_as_it_is_said_to_be(store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -67,6 +68,21 @@ def test_the_worst_comes_first(serve: Serve, store: Store) -> None:
     assert "drift mmd of the prompt: 0.5 (from 0.1)" in page
     assert "series: 1 ok" in page
     assert 'class="state no_reference">no reference<' in page
+
+
+def test_calls_that_tell_no_version_are_one_quiet_line(serve: Serve, store: Store) -> None:
+    lacking = status("chat", "no_reference", "a reference is gathered: 3 of 2000 rows")
+    nameless = [replace(lacking, version="chat", signal=signal) for signal in ("mmd", "length")]
+    alone = replace(lacking, model="own", version="own", reason="a reference is gathered: 7 of 2000 rows")
+    store.write(lambda connection: save_judged(connection, [score("chat", "ok")]))
+    store.write(lambda connection: series_states.save(connection, [*nameless, alone]))
+
+    page = home(serve, store)
+
+    assert page.count("calls that do not tell their version are not judged") == 1
+    assert "3 of 2000 rows" not in page
+    # A model whose calls never tell their version is judged by its name.
+    assert "7 of 2000 rows" in page
 
 
 def test_why_a_series_is_not_judged_is_told_once_for_all_that_lack_the_same(serve: Serve, store: Store) -> None:
