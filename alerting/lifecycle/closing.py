@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 from telltale.evidence.alerts import TicketAlert
@@ -23,15 +22,6 @@ OUTLAST_S: Final = DAY_S
 MAX_WORDS: Final = 4000
 # The clocks of two hosts may differ by so much; a time further ahead was written by a clock that was wrong.
 CLOCK_SKEW_S: Final = 10.0
-
-TITLES: Final[Mapping[str, str]] = {
-    "fixed": "fixed",
-    "accepted": "accepted as the new normal",
-    "duplicate": "duplicate",
-    "wontfix": "won't fix",
-    "recovered": "recovered",
-    "superseded": "superseded",
-}
 
 
 class CannotClose(ValueError):
@@ -60,16 +50,6 @@ def check(closing: Closing, now: float) -> None:
         raise CannotClose("say until when it will not be fixed: a decision without an end hides the next failure")
     if not now < closing.until <= now + MOST_MUTED_S:
         raise CannotClose(f"until when: after today, and at most {MOST_MUTED_S / DAY_S:.0f} days from now")
-
-
-def title(ticket: Ticket) -> str:
-    """How it was closed, in words."""
-    if ticket.merged_into is not None:
-        return f"duplicate of T-{ticket.merged_into}"
-    name = TITLES.get(ticket.close_reason or "", ticket.close_reason or "")
-    if ticket.muted_until is None:
-        return name
-    return f"{name} until {datetime.fromtimestamp(ticket.muted_until, UTC).date().isoformat()}"
 
 
 def is_muted(ticket: Ticket, now: float) -> bool:

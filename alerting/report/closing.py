@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from alerting.lifecycle import closing, decisions
 from alerting.lifecycle.closing import MAX_WORDS, CannotClose, Closing, Reason
 from telltale import pinning
+from telltale.closed import closed_as
 from telltale.records import Ticket
 from telltale.redaction import redact
 from telltale.store import tickets
@@ -48,7 +49,7 @@ def form(ticket: Ticket, now: float) -> ClosingForm:
     firing = any(alert.is_firing for alert in ticket.alerts.values())
     ends = ticket.muted_until if is_muted else (ticket.closed_at or 0.0) + closing.OUTLAST_S
     return ClosingForm(
-        title=closing.title(ticket),
+        title=closed_as(ticket),
         is_confirmed=ticket.verified_since is not None,
         is_firing=firing,
         reopens_at=ends if firing else ticket.muted_until,

@@ -13,12 +13,12 @@ from typing import Final
 from urllib.parse import quote
 
 from alerting import runbook
-from alerting.lifecycle import closing
 from alerting.report.deploys import Deploys
 from alerting.report.impact import Impact
 from alerting.report.series import Series
 from alerting.report.ticket_report import TicketReport
 from alerting.report.titles import EVENT_TITLES
+from telltale.closed import closed_as
 from telltale.evidence.scores import Table, VoteShares
 from telltale.records import Ticket
 from telltale.store.tickets import TicketEvent
@@ -179,7 +179,7 @@ def state_in_words(ticket: Ticket, now: float) -> str:
     """The ticket's state, and what will become of it."""
     words: str = ticket.state
     if ticket.close_reason and ticket.closed_at is not None:
-        words += f", {closing.title(ticket)}, {written(ticket.closed_at)}"
+        words += f", {closed_as(ticket)}, {written(ticket.closed_at)}"
     if ticket.verified_since:
         words += f", over since {written(ticket.verified_since)}; closes if this holds"
     if ticket.snoozed_until is not None and ticket.snoozed_until > now:

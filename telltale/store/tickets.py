@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -79,6 +79,14 @@ def closed_since(connection: Connection, since: float, *, limit: int) -> list[Ti
     """Tickets that were closed since then, newest first."""
     query = select(tickets).where(tickets.c.state == "closed", tickets.c.closed_at >= since)
     return [_ticket(row) for row in connection.execute(query.order_by(tickets.c.closed_at.desc()).limit(limit))]
+
+
+def decided(connection: Connection, reasons: Collection[str], limit: int) -> list[Ticket]:
+    """Closed tickets with one of these reasons, each the newest of its identity, newest first."""
+    newest = select(func.max(tickets.c.id)).group_by(tickets.c.key)
+    query = select(tickets).where(tickets.c.state == "closed", tickets.c.close_reason.in_(reasons))
+    query = query.where(tickets.c.id.in_(newest)).order_by(tickets.c.id.desc()).limit(limit)
+    return [_ticket(row) for row in connection.execute(query)]
 
 
 def merged_keys(connection: Connection) -> set[str]:

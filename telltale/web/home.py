@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from telltale.closed import DECIDED, closed_as
 from telltale.records import Score, SeriesState, Ticket
 from telltale.store import audit, feedback, samples, scores, series_states, tickets
 from telltale.store.series_states import SeriesStatus
@@ -23,13 +24,15 @@ router = APIRouter(include_in_schema=False)
 
 DAY_S = 86400.0
 MOST_REASONS = 4
+MOST_DECIDED = 500
 
 
 @dataclass(slots=True)
 class ModelRow:
     """One model: when it was last seen, what the monitors say of its series, which tickets are open for it.
 
-    `scores` are the newest ones that show a change, `unjudged` why nothing is said, with how often.
+    `decided` are tickets that a person closed though their alerts fire on, or may fire and open nothing; `scores` are
+    the newest ones that show a change, `unjudged` why nothing is said, with how often.
     """
 
     model: str
@@ -39,6 +42,7 @@ class ModelRow:
     statuses: list[SeriesStatus] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
+    decided: list[Ticket] = field(default_factory=list)
 
     @property
     def unknown(self) -> list[SeriesStatus]:
@@ -92,6 +96,7 @@ def home(request: Request, principal: Annotated[Principal, Depends(require("view
         request,
         "home.html",
         models=rows,
+        closed_as=closed_as,
         recent=recent,
         votes=votes,
         waiting=here.store.waiting,
@@ -124,7 +129,15 @@ def model_rows(connection: Connection, since: float) -> list[ModelRow]:
     for score in scores.latest(connection):
         if score.model in rows and score.state != "ok":
             rows[score.model].scores.append(score)
+    for ticket in tickets.decided(connection, DECIDED, MOST_DECIDED):
+        if ticket.model in rows and _says_why(ticket):
+            rows[ticket.model].decided.append(ticket)
     return sorted(rows.values(), key=_urgency)
+
+
+def _says_why(ticket: Ticket) -> bool:
+    """Whether it says why an alert has no open ticket."""
+    return ticket.close_reason == "wontfix" or any(alert.is_firing for alert in ticket.alerts.values())
 
 
 def _urgency(row: ModelRow) -> tuple[bool, int, str]:

@@ -14,6 +14,7 @@ from support.judged import save_judged
 
 import alerting.report.pages
 import feedback.routes
+from telltale.evidence.alerts import TicketAlert
 from telltale.records import Feedback, Score, Ticket
 from telltale.store import Store, series_states, tickets
 from telltale.store import feedback as store_feedback
@@ -83,6 +84,36 @@ def test_calls_that_tell_no_version_are_one_quiet_line(serve: Serve, store: Stor
     assert "3 of 2000 rows" not in page
     # A model whose calls never tell their version is judged by its name.
     assert "7 of 2000 rows" in page
+
+
+def test_an_alert_without_an_open_ticket_says_who_closed_it_and_until_when(serve: Serve, store: Store) -> None:
+    firing = TicketAlert(
+        key="k", lane="retrain", name="ModelDriftPersistent", status="firing", starts_at=1.0, received_at=1.0, labels={}
+    )
+    base = Ticket("k", "retrain", "chat", "chat-1", "drift", "closed", 1, NOW - 50, NOW - 50, closed_at=NOW - 9)
+    day = 86400.0
+    closed = [
+        replace(base, close_reason="wontfix", muted_until=NOW + 10 * day),
+        replace(base, key="l", close_reason="wontfix"),
+        replace(base, key="m", close_reason="fixed", alerts={"f": firing}),
+        replace(base, key="n", close_reason="fixed"),
+        replace(base, key="o", close_reason="recovered", alerts={"f": firing}),
+        replace(base, key="p", close_reason="wontfix", model="unseen"),
+        # An older one of the same cause.
+        replace(base, key="q", close_reason="wontfix"),
+        replace(base, key="q", close_reason="recovered"),
+    ]
+    store.write(lambda c: save_judged(c, [score("chat", "alert")]))
+    store.write(lambda c: [tickets.save(c, ticket) for ticket in closed])
+
+    page = home(serve, store)
+
+    until = time.strftime("%Y-%m-%d", time.gmtime(NOW + 10 * day))
+    assert f'<a href="/tickets/1">T-1</a> closed by hand: won&#39;t fix until {until}' in page
+    assert '<a href="/tickets/2">T-2</a> closed by hand: won&#39;t fix, for ever' in page
+    assert '<a href="/tickets/3">T-3</a> closed by hand: fixed' in page
+    assert page.count("closed by hand") == 3
+    assert ">none<" not in page
 
 
 def test_why_a_series_is_not_judged_is_told_once_for_all_that_lack_the_same(serve: Serve, store: Store) -> None:
