@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -333,34 +332,3 @@ def test_many_senders_at_once_open_each_ticket_once(make: Callable[..., httpx.Cl
         thread.join()
     with store.read() as connection:
         assert sorted(ticket.model for ticket in tickets.load(connection)) == sorted(f"model-{n}" for n in range(20))
-
-
-@pytest.mark.e2e
-def test_kill_9_between_notification_and_response_loses_and_doubles_nothing(tracker_alone: Any, until: Any) -> None:
-    """The sender repeats what did not get a 200, as Alertmanager does; the tracker dies again and again."""
-    chain, accepted = tracker_alone, 0
-    url = f"http://{chain.settings.tickets.listen}{PATH}"
-    for life in range(6):
-        until(lambda: chain.get(f"http://{chain.settings.tickets.listen}/-/ready"), "the tracker")
-        killer = threading.Timer(0.02 + 0.03 * life, lambda: chain.processes["tickets"].send_signal(signal.SIGKILL))
-        killer.start()
-        while chain.processes["tickets"].poll() is None:
-            try:
-                is_accepted = chain.client.post(url, json=payload(entry(f"model-{accepted}"))).status_code == 200
-            except httpx.TransportError:
-                is_accepted = False
-            accepted += is_accepted
-        killer.join()
-        chain.processes.pop("tickets")
-        chain.start("tickets")
-    until(lambda: chain.get(f"http://{chain.settings.tickets.listen}/-/ready"), "the tracker")
-    assert chain.client.post(url, json=payload(entry(f"model-{accepted}"))).status_code == 200
-    store = chain.store()
-    try:
-        with store.read() as connection:
-            found = [ticket.model for ticket in tickets.load(connection, limit=100_000)]
-            found_kinds = [tickets.events(connection, number)[0].kind for number in (1, len(found))]
-    finally:
-        store.close()
-    assert sorted(found) == sorted(f"model-{number}" for number in range(accepted + 1))
-    assert found_kinds == ["opened", "opened"]

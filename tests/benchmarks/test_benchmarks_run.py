@@ -63,3 +63,13 @@ def test_contents_take_a_part_of_their_text_in_the_store() -> None:
             in_columns, stored, merged = (float(ratio) for ratio in re.findall(r"\((\d+\.\d+)x\)", row))
             assert merged <= stored < in_columns, row
             assert merged <= bound, row
+
+
+def test_no_crash_loses_or_doubles_a_ticket() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.tickets_crashes", "--kills", "40"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    rows = [line.split() for line in done.stdout.splitlines()[1:9]]
+    assert [(int(killed), int(missed)) for _, killed, missed in rows] == [(5, 0)] * 8
