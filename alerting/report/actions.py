@@ -23,6 +23,8 @@ from telltale.web import Principal, require, state
 Action = Literal["acknowledge", "assign", "snooze", "wake", "label", "unlabel", "link", "unlink", "merge"]
 MAX_NAME: Final = 200
 MAX_COMMENT: Final = 4000
+NOBODY: Final = "-"
+"""How a form says that nobody had it: what is empty counts as not sent."""
 MORNING: Final = 9
 """The hour, in UTC, until which a snooze of "tomorrow" lasts."""
 _TICKET = re.compile(r"(?:[tT]-)?(\d{1,18})")
@@ -35,7 +37,7 @@ router = APIRouter()
 class Work(BaseModel):
     """What an action needs; each takes its own of these.
 
-    `person`: "" is nobody; `was` is who had it on the page that was read. `until`: "hour",
+    `person`: "" is nobody; `was` is who had it on the page that was read, "-" for nobody. `until`: "hour",
     "tomorrow" (9:00 UTC), or "time", which `at` says in ISO 8601. `other`: a ticket, as T-12 or 12.
     """
 
@@ -92,7 +94,7 @@ def _change(request: Request, action: Action, form: Work, principal: Principal) 
     if action == "acknowledge":
         return lambda c, t, now: work.acknowledge(c, t, me, now)
     if action == "assign":
-        return lambda c, t, now: work.assign(c, t, form.person, me, now, form.was)
+        return lambda c, t, now: work.assign(c, t, form.person, me, now, "" if form.was == NOBODY else form.was)
     if action == "snooze":
         end = _snooze_end(form, state(request).clock())
         return lambda c, t, now: work.snooze(c, t, end, me, now)
