@@ -22,8 +22,8 @@ def gravest(alerts: Iterable[TicketAlert]) -> str:
 
 
 def anew(ticket: Ticket) -> Ticket:
-    """A ticket that was opened again: nobody has acknowledged that, and it does not rest."""
-    return replace(ticket, acknowledged_by="", acknowledged_at=None, snoozed_until=None)
+    """A ticket that was opened again: nobody has acknowledged that, it does not rest, and stands for itself."""
+    return replace(ticket, acknowledged_by="", acknowledged_at=None, snoozed_until=None, merged_into=None)
 
 
 def wake(

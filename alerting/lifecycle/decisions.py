@@ -84,11 +84,6 @@ def comment(connection: Connection, ticket: Ticket, actor: str, text: str, now: 
     _add_by_hand(connection, ticket, TicketEvent(now, "comment", actor, {"words": text}))
 
 
-def acknowledge(connection: Connection, ticket: Ticket, actor: str, now: float) -> None:
-    """Note that a person is working on it."""
-    _add_by_hand(connection, ticket, TicketEvent(now, "acknowledged", actor, {}))
-
-
 def close_by_hand(connection: Connection, ticket: Ticket, decision: Closing, actor: str, now: float) -> None:
     """Close by a person's decision. Raises CannotClose."""
     closing.check(decision, now)
@@ -119,11 +114,20 @@ def _add_by_hand(connection: Connection, ticket: Ticket, event: TicketEvent) -> 
     _audit(connection, ticket, event.kind, event.actor, event.at)
 
 
+def by_hand(
+    connection: Connection, step: Step, action: str, actor: str, now: float, details: Mapping[str, object] = {}
+) -> None:
+    """Take a person's step: the ticket, its timeline, the outbox and the audit log."""
+    saved = _save(connection, step, now)
+    if saved is not None:
+        _audit(connection, saved, action, actor, now, details)
+
+
 def _audit(
     connection: Connection, ticket: Ticket, action: str, actor: str, now: float, details: Mapping[str, object] = {}
 ) -> None:
     subject = f"T-{ticket.id}"
-    audit.record(connection, actor=actor, action=f"ticket_{action}", subject=subject, now=now, details=details)
+    audit.record(connection, actor=actor, action=f"ticket_{action}", subject=subject, now=now, details=dict(details))
 
 
 def _save(connection: Connection, step: Step, now: float) -> Ticket | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from alerting.report.summary import Fact, Grid, Part, Quote, Summary
 
 # What could begin or end markup anywhere in a line; `@` and `#` would name people and issues in a tracker.
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&$])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~@&$])")
 _FENCE = re.compile(r"`+")
 
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Form, HTTPException, Request
 from fastapi import Path as InPath
-from sqlalchemy import Connection
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from alerting import runbook
 from alerting.lifecycle import decisions
-from alerting.report import closing
+from alerting.report import actions, closing, listing
+from alerting.report.changing import change as _change
 from alerting.report.markdown import markdown
 from alerting.report.plain import plain
-from alerting.report.serialise import as_json, brief
-from alerting.report.summary import Summary, event_in_words, summarise
+from alerting.report.serialise import as_json
+from alerting.report.summary import Summary, summarise
 from alerting.report.ticket_report import TicketReport, build_report
-from telltale.records import Ticket
 from telltale.redaction import redact
 from telltale.store import audit, evidence, tickets
 from telltale.web import Nav, Principal, Router, render, require, state
+from telltale.web.people import everyone
 
 router = Router(
     templates=Path(__file__).parent / "templates",
@@ -31,7 +30,6 @@ router = Router(
     links={"ticket": "/tickets/{id}"},
 )
 
-MAX_LISTED = 200
 MAX_COMMENT = 4000
 # A report is a whole program with its own scripts. It runs in an origin of its own: it can read nothing of ours,
 # send nothing anywhere, open nothing.
@@ -54,15 +52,10 @@ REPORT_HEADERS = {"Content-Security-Policy": REPORT_POLICY, "Cross-Origin-Opener
 Viewer = Annotated[Principal, Depends(require("viewer"))]
 Reviewer = Annotated[Principal, Depends(require("reviewer"))]
 Number = Annotated[int, InPath(ge=1, lt=2**63)]
-Show = Literal["live", "closed", "all"]
 router.include_router(closing.router)
-
-
-@router.get("/tickets", include_in_schema=False)
-def listing(request: Request, _: Viewer, show: Show = "live") -> Response:
-    with state(request).store.read() as connection:
-        found = _load(connection, show)
-    return render(request, "ticket_list.html", tickets=found, show=show)
+# Before /tickets/{number}, which would take any name for a number.
+router.include_router(listing.router)
+router.include_router(actions.router)
 
 
 @router.get("/tickets/{number}.md", include_in_schema=False)
@@ -86,21 +79,13 @@ def one(request: Request, number: Number, principal: Viewer) -> Response:
         report=report,
         summary=summary,
         ticket=report.ticket,
-        event_in_words=event_in_words,
         closing=closing.form(report.ticket, state(request).clock()),
+        people=_assignable(request),
+        now=state(request).clock(),
         runbooks=[(name, page) for name in report.names if (page := runbook.page(name, level=3))],
         # Prompts, responses and comments are for those who review them.
         may_read=principal.allows("reviewer"),
     )
-
-
-@router.get("/api/v1/tickets", tags=["tickets"])
-def listing_json(request: Request, _: Viewer, show: Show = "all") -> dict[str, object]:
-    """Tickets, newest first."""
-    here = state(request)
-    with here.store.read() as connection:
-        found = _load(connection, show)
-    return {"tickets": [brief(ticket, here.settings.web_url) for ticket in found]}
 
 
 @router.get("/api/v1/tickets/{number}", tags=["tickets"])
@@ -120,9 +105,6 @@ def comment(
     return _change(request, number, lambda c, t, now: decisions.comment(c, t, principal.name, text, now))
 
 
-@router.post("/tickets/{number}/acknowledge", include_in_schema=False)
-def acknowledge(request: Request, number: Number, principal: Reviewer) -> Response:
-    return _change(request, number, lambda c, t, now: decisions.acknowledge(c, t, principal.name, now), closed=False)
 
 
 @router.post("/tickets/{number}/reopen", include_in_schema=False)
@@ -161,9 +143,8 @@ def one_runbook(request: Request, name: str, _: Viewer) -> Response:
     return render(request, "runbook.html", name=name, page=page)
 
 
-def _load(connection: Connection, show: Show) -> list[Ticket]:
-    states = {"live": decisions.LIVE, "closed": ("closed",), "all": None}[show]
-    return tickets.load(connection, states=states, limit=MAX_LISTED)
+def _assignable(request: Request) -> list[str]:
+    return [person.name for person in everyone(state(request).store) if person.disabled_at is None]
 
 
 def _told(request: Request, number: int, principal: Principal) -> tuple[TicketReport, Summary]:
@@ -180,31 +161,3 @@ def _told(request: Request, number: int, principal: Principal) -> tuple[TicketRe
 
 def _redacted(request: Request, text: str) -> str:
     return redact(text.strip(), state(request).settings.redaction.rules)[0]
-
-
-def _change(
-    request: Request,
-    number: int,
-    change: Callable[[Connection, Ticket, float], None],
-    closed: bool | None = None,
-) -> Response:
-    """Change a ticket and redirect to its page; 409 unless it is closed, or not, as `closed` requires."""
-    here = state(request)
-    now = here.clock()
-
-    def write(connection: Connection) -> int:
-        tickets.lock(connection)
-        ticket = tickets.get(connection, number)
-        if ticket is None:
-            return 404
-        if closed is not None and (ticket.state == "closed") != closed:
-            return 409
-        change(connection, ticket, now)
-        return 303
-
-    status = here.store.write(write)
-    if status == 409:
-        raise HTTPException(409, "The ticket has changed meanwhile; look at it again.")
-    if status == 404:
-        raise HTTPException(404)
-    return RedirectResponse(f"/tickets/{number}", status)

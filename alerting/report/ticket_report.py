@@ -14,6 +14,7 @@ from alerting.report import deploys, impact
 from alerting.report import series as of_series
 from alerting.report.deploys import Deploys
 from alerting.report.impact import Impact
+from alerting.report.owner import owner_of
 from alerting.report.series import Series
 from telltale.evidence.alerts import TicketAlert
 from telltale.records import Score, Ticket
@@ -103,8 +104,10 @@ def build_report(connection: Connection, ticket: Ticket, settings: Settings, now
         since,
         impact.load(connection, ticket, since, ticket.closed_at or now),
         deploys.load(connection, ticket.model, since),
-        "",
+        owner_of(ticket, settings),
         export_command(ticket, settings),
+        tickets.linked(connection, number),
+        tickets.merged_into(connection, number),
     )
 
 

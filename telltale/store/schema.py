@@ -281,6 +281,23 @@ tickets = Table(
     Column("merged_into", BigInteger),
     Index(None, "key"),
     Index(None, "state"),
+    # What lists are filtered and sorted by, without a look at the alerts. Texts of any length would not fit.
+    Index(
+        "ix_tickets_listing",
+        *("state", "severity", "lane", "acknowledged_at", "snoozed_until", "opened_at", "updated_at", "id"),
+    ),
+    Index(None, "merged_into"),
+)
+
+# What tickets are found by; see ticket_terms.py. Compared by code points, so that a beginning is a range.
+ticket_terms = Table(
+    "ticket_terms",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    Column("ticket_id", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+    Index(None, "ticket_id"),
+    sqlite_with_rowid=False,
 )
 
 # Two tickets that belong together; each pair stands once, the smaller id first.

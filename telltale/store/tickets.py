@@ -9,15 +9,18 @@ from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, delete, func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.codec import dump
 from telltale.evidence.codec import load as decode
 from telltale.records import Ticket, TicketState
-from telltale.store.schema import notifications, ticket_events, tickets
+from telltale.store import ticket_terms
+from telltale.store.schema import notifications, ticket_events, ticket_links, tickets
 
 log = logging.getLogger(__name__)
 
+MAX_LINKS = 50
 _WRITE_LOCK = 0x7E11_71C5
 
 
@@ -50,14 +53,53 @@ def save(connection: Connection, ticket: Ticket) -> Ticket:
     ticket_id = values.pop("id")
     if ticket_id is not None:
         connection.execute(update(tickets).where(tickets.c.id == ticket_id).values(values))
-        return ticket
-    key = connection.execute(tickets.insert().values(values)).inserted_primary_key
-    return replace(ticket, id=_id_of(key))
+        saved = ticket
+    else:
+        key = connection.execute(tickets.insert().values(values)).inserted_primary_key
+        saved = replace(ticket, id=_id_of(key))
+    ticket_terms.keep(connection, saved)
+    return saved
 
 
 def get(connection: Connection, ticket_id: int) -> Ticket | None:
     row = connection.execute(select(tickets).where(tickets.c.id == ticket_id)).first()
     return None if row is None else _ticket(row)
+
+
+def of_ids(connection: Connection, ids: Sequence[int]) -> list[Ticket]:
+    """The tickets with these ids, in their order."""
+    found = {row.id: _ticket(row) for row in connection.execute(select(tickets).where(tickets.c.id.in_(ids)))}
+    return [found[number] for number in ids if number in found]
+
+
+def merged_into(connection: Connection, ticket_id: int, limit: int = MAX_LINKS) -> list[Ticket]:
+    """The tickets for which this one stands, newest first."""
+    query = select(tickets).where(tickets.c.merged_into == ticket_id).order_by(tickets.c.id.desc()).limit(limit)
+    return [_ticket(row) for row in connection.execute(query)]
+
+
+def linked(connection: Connection, ticket_id: int) -> list[Ticket]:
+    """The tickets that are linked with this one, newest first."""
+    pair = (ticket_links.c.ticket_id, ticket_links.c.other_id)
+    ids = {
+        number
+        for own, other in (pair, pair[::-1])
+        for number in connection.scalars(select(other).where(own == ticket_id).limit(MAX_LINKS))
+    }
+    return of_ids(connection, sorted(ids, reverse=True))
+
+
+def link(connection: Connection, one: int, other: int) -> bool:
+    """Link two tickets. Returns whether they were not linked before."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    values = {"ticket_id": min(one, other), "other_id": max(one, other)}
+    return connection.execute(insert(ticket_links).values(values).on_conflict_do_nothing()).rowcount > 0
+
+
+def unlink(connection: Connection, one: int, other: int) -> bool:
+    """Take a link away. Returns whether there was one."""
+    both = (ticket_links.c.ticket_id == min(one, other), ticket_links.c.other_id == max(one, other))
+    return connection.execute(delete(ticket_links).where(*both)).rowcount > 0
 
 
 def newest(connection: Connection, key: str) -> Ticket | None:

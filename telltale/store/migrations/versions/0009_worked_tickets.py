@@ -1,5 +1,6 @@
 """Tickets as people work on them: who has it, until when it rests, what it is about, which others belong to it."""
 
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,3 +28,38 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["other_id"], ["tickets.id"], name=op.f("fk_ticket_links_other_id_tickets")),
         sa.PrimaryKeyConstraint("ticket_id", "other_id", name=op.f("pk_ticket_links")),
     )
+    listing = ("state", "severity", "lane", "acknowledged_at", "snoozed_until", "opened_at", "updated_at", "id")
+    op.create_index("ix_tickets_listing", "tickets", listing)
+    op.create_index(op.f("ix_tickets_merged_into"), "tickets", ["merged_into"])
+    _add_terms()
+
+
+def _add_terms() -> None:
+    """What tickets are found by, of those that are there already too."""
+    terms = op.create_table(
+        "ticket_terms",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("ticket_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["ticket_id"], ["tickets.id"], name=op.f("fk_ticket_terms_ticket_id_tickets")),
+        sa.PrimaryKeyConstraint("name", "value", "ticket_id", name=op.f("pk_ticket_terms")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_ticket_terms_ticket_id"), "ticket_terms", ["ticket_id"])
+    tickets = sa.table(
+        "tickets", *(sa.column(name) for name in ("id", "title", "model", "version")), sa.column("alerts", sa.JSON())
+    )
+    for row in op.get_bind().execute(sa.select(tickets)).all():
+        found = _terms(row.title, row.model, row.version, row.alerts)
+        if found:
+            op.bulk_insert(terms, [{"name": name, "value": value, "ticket_id": row.id} for name, value in found])
+
+
+def _terms(title: str, model: str, version: str, alerts: Any) -> list[tuple[str, str]]:
+    entries = alerts.values() if isinstance(alerts, dict) else ()
+    mappings = (entry.get("labels") for entry in entries if isinstance(entry, dict))
+    labels = [pair for labels in mappings if isinstance(labels, dict) for pair in labels.items()]
+    named = [("#model", model), ("#version", version), *((name, str(value)) for name, value in labels)]
+    texts = (title, model, version, *(str(value) for _, value in labels))
+    words = [("#word", word) for text in texts for word in re.findall(r"\w+", text.casefold())]
+    return list(dict.fromkeys((name, value[:200]) for name, value in [*named, *words] if value))[:600]
