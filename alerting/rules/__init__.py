@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alerting.rules import gpu, model, monitors, serving, stack, store
+from alerting.rules import dcgm, engine, gpu, model, monitors, serving, stack, store, tenants
 from alerting.rules.rule import Group
 from telltale.settings import Settings
 
@@ -19,8 +19,8 @@ __all__ = ["COMMITTED", "catalogue", "render"]
 def catalogue(settings: Settings) -> tuple[Group, ...]:
     """Every rule, in groups; how long conditions last and stay comes from `settings.alerts` for the models' rules."""
     return tuple(
-        Group(f"telltale-{part.__name__.rpartition('.')[2]}", part.rules(settings))
-        for part in (model, monitors, serving, store, gpu, stack)
+        Group(f"telltale-{part.__name__.rpartition('.')[2]}", part.rules(settings), getattr(part, "RECORDS", ()))
+        for part in (model, monitors, serving, engine, tenants, store, gpu, dcgm, stack)
     )
 
 
