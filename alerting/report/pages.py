@@ -105,8 +105,6 @@ def comment(
     return _change(request, number, lambda c, t, now: decisions.comment(c, t, principal.name, text, now))
 
 
-
-
 @router.post("/tickets/{number}/reopen", include_in_schema=False)
 def reopen(request: Request, number: Number, principal: Reviewer) -> Response:
     return _change(request, number, lambda c, t, now: decisions.reopen(c, t, principal.name, now), closed=True)
