@@ -214,10 +214,10 @@ def _in_the_way(settings: Settings, name: str) -> Iterator[str]:
     try:
         host, port = _address(receiver)
     except OSError as error:
-        yield f"{receiver.name}.url_file cannot be read: {error.strerror}"
+        yield f"from here, {receiver.url_file} cannot be read: {error.strerror}"
         return
     except ValueError:
-        yield f"{receiver.name}.url_file holds no address"
+        yield f"{receiver.url_file} holds no address"
         return
     if not host:
         return

@@ -20,4 +20,11 @@ keep postgres_password "$(random)"
 keep store_url "postgresql+psycopg://telltale:$(cat postgres_password)@postgres:5432/telltale"
 keep webhook_token "$(random)"
 keep grafana_password "$(random)"
+# Of [[receivers]], one file each, put there by you: compose.receivers.yaml mounts the folder as a whole, so that a new
+# secret is seen at once.
+mkdir -p receivers
+chmod 0755 receivers
+for file in receivers/*; do
+  if [ -f "$file" ]; then chmod 0444 "$file"; fi
+done
 echo "secrets are in $PWD"

@@ -53,6 +53,15 @@ FORMS = (
         r"*\1*",
         r"<\2|\1>",
     ),
+    # From 0.30 on Alertmanager reads a detail of PagerDuty's as YAML, and expands again what is no plain text then.
+    # One line that begins with a letter, without what YAML would take for a key or a comment, stays what it is.
+    Form(
+        "pagerduty",
+        r'reReplaceAll "^[^\\pL\\pN]+" "" | reReplaceAll ":( |$)" ",$1" | reReplaceAll " +#" "#"',
+        r"\1",
+        r"\1 \2 ",
+        "; ",
+    ),
     # A backslash before what Markdown reads as mark-up. Two spaces end a line of it.
     Form("markdown", r'reReplaceAll "([\\\\\\[\\]*_\\x60<>~#|])" "\\$1"', r"**\1**", r"[\1](\2)", "  \n"),
     Form("html", "", r"<strong>\1</strong>", r'<a href="\2">\1</a>', "<br>\n"),
@@ -66,7 +75,7 @@ def render(settings: Settings) -> str:
 
 
 def _form(form: Form) -> str:
-    text = _body().replace("FORM", form.name)
+    text = _body().replace("FORM", form.name).replace(" ACTION", _actions())
     text = re.sub(r"\[\[b:([^\]]*)\]\]", form.bold, text)
     text = re.sub(r"\[\[a:(\w+)\|(.*?)\]\]", form.link, text)
     text = text.replace("[[br]]", form.line)
@@ -92,7 +101,6 @@ def _shared(settings: Settings) -> str:
     return "\n".join(
         (
             _define("ticket", f"{{{{ {web} }}}}{FIND}?{pairs}"),
-            _define("action", _actions()),
             _define("color", _by_severity({"page": "danger", "ticket": "warning"}, "#6c757d", "good")),
             _define("pagerduty.severity", _by_severity({"page": "critical", "ticket": "warning"}, "info")),
             _define("opsgenie.priority", _by_severity({"page": "P1", "ticket": "P3"}, "P5")),
@@ -105,11 +113,11 @@ def _actions() -> str:
     known = [(name, action) for name in runbook.names() if (action := runbook.first_action(name))]
     known.append((TEST_ALERT, "Nothing: this is a test."))
     text = "".join(
-        f"{{{{ {'else if' if index else 'if'} eq $name {_quoted(name)} }}}}{{{{ {_quoted(action)} }}}}"
+        f"{{{{ {'else if' if index else 'if'} eq $name {_quoted(name)} }}}}{{{{ {_quoted(action)} | esc }}}}"
         for index, (name, action) in enumerate(known)
     )
     name, other = "{{ $name := $first.Labels.alertname }}", "{{ else }}Open the runbook or the ticket.{{ end }}"
-    return f"{_FIRST}{name}{text}{other}"
+    return f"{name}{text}{other}"
 
 
 def _by_severity(words: dict[str, str], other: str, resolved: str = "") -> str:

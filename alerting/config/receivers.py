@@ -76,7 +76,11 @@ def _pagerduty(receiver: Receiver) -> Table:
         "component": "{{ .CommonLabels.component }}",
         "group": "{{ .CommonLabels.model }}",
         # Alertmanager adds lists of all alerts with all labels under these two names, unless they are there.
-        "details": {**_details(), "firing": "{{ len .Alerts.Firing }}", "resolved": "{{ len .Alerts.Resolved }}"},
+        "details": {
+            **_details("pagerduty"),
+            "firing": "{{ len .Alerts.Firing }}",
+            "resolved": "{{ len .Alerts.Resolved }}",
+        },
         "links": [
             {"text": "Ticket", "href": _template("ticket")},
             {"text": "Runbook", "href": "{{ .CommonAnnotations.runbook_url }}"},
@@ -94,7 +98,7 @@ def _opsgenie(receiver: Receiver) -> Table:
         "source": _template("ticket"),
         "priority": _template("opsgenie.priority"),
         "tags": "telltale,{{ .CommonLabels.severity }},{{ .CommonLabels.lane }}",
-        "details": _details(),
+        "details": _details("plain"),
     }
 
 
@@ -104,10 +108,10 @@ def _webhook(receiver: Receiver) -> Table:
     return {**address, "max_alerts": MAX_ALERTS, **({"http_config": token} if receiver.token_file else {})}
 
 
-def _details() -> dict[str, str]:
+def _details(form: str) -> dict[str, str]:
     names = {"what": "what", "how_bad": "bad", "since": "since", "whom_it_hits": "whom", "first_action": "action"}
     return {
-        **{key: _template(f"plain.{name}") for key, name in names.items()},
+        **{key: _template(f"{form}.{name}") for key, name in names.items()},
         "ticket": _template("ticket"),
         "runbook": "{{ .CommonAnnotations.runbook_url }}",
         "panel": "{{ .CommonAnnotations.dashboard_url }}",

@@ -27,7 +27,7 @@ from telltale.settings import Settings, load
 
 Binary = Callable[[Component], Path]
 Until = Callable[..., Any]
-NASTY = "<!channel> *x* [y](http://evil) & <b>"
+NASTY = "<!channel> *x* [y](http://evil) & <b> k, v"
 ANNOTATIONS = {
     "summary": "prompts of support drift",
     "description": "Monitor words sees prompts differ.",
@@ -153,7 +153,7 @@ def test_a_page_says_what_how_bad_since_when_whom_and_what_first(told: Told, unt
     runbook, panel = ANNOTATIONS["runbook_url"], ANNOTATIONS["dashboard_url"]
     said = {
         "what": "prompts of support drift",
-        "how_bad": "page: somebody must act now. Monitor words sees prompts differ.",
+        "how_bad": "page, somebody must act now. Monitor words sees prompts differ.",
         "since": "2026-11-30 03:07 UTC",
         "whom_it_hits": "model support-eu, segment language=ko, tenant acme, version v2",
         "first_action": first_action("ModelDriftPersistent"),
@@ -177,7 +177,8 @@ def test_a_page_says_what_how_bad_since_when_whom_and_what_first(told: Told, unt
         assert text in unescape(html)
     incident = until(lambda: told.http.at("/pagerduty"), "the incident")[0].body
     assert (incident["routing_key"], incident["payload"]["severity"]) == ("routing-key", "critical")
-    assert incident["payload"]["custom_details"].items() >= said.items()
+    # One line without what YAML reads as a key, since newer releases parse it.
+    assert incident["payload"]["custom_details"].items() >= {k: v.replace(": ", ", ") for k, v in said.items()}.items()
     assert [link["href"] for link in incident["links"]] == [ticket, runbook, panel]
     genie = until(lambda: told.http.at("/genie/v2/alerts"), "the message to Opsgenie")[0]
     assert genie.headers["Authorization"] == "GenieKey routing-key"
@@ -192,18 +193,21 @@ def test_what_comes_from_outside_is_text_and_nothing_else(told: Told, until: Unt
     """Slack would call everybody, mail would show mark-up, a link would lead elsewhere, Go would evaluate."""
     name = f"{NASTY} {{{{ .ExternalURL }}}}"
     told.fire(
-        {"alertname": "Hostile", "severity": "ticket", "model": name},
+        {"alertname": "Hostile", "severity": "page", "model": name},
         summary=f"drift of {name}",
         runbook_url="javascript:alert(1)",
         dashboard_url="https://x.example/|click> <!everyone",
     )
     slack = until(lambda: _about(told.http.at("/slack"), "!channel"), "the message to Slack")
-    safe = "&lt;!channel&gt; *x* [y](http://evil) &amp; &lt;b&gt; {{ .ExternalURL }}"
-    assert slack["title"] == f"[TICKET] drift of {safe}"
+    safe = "&lt;!channel&gt; *x* [y](http://evil) &amp; &lt;b&gt; k, v {{ .ExternalURL }}"
+    assert slack["title"] == f"[PAGE] drift of {safe}"
     assert f"*Whom it hits* model {safe}" in slack["text"]
     assert re.findall(r"<[^>]*>", slack["text"]) == [f"<{slack['title_link']}|Ticket>"]
     query = parse_qs(urlsplit(slack["title_link"]).query)
     assert query["model"] == [name]
+    incident = until(lambda: _incident(told, "!channel"), "the incident")["payload"]["custom_details"]
+    assert incident["what"] == f"drift of {name}"
+    assert incident["whom_it_hits"] == f"model {name.removeprefix('<!')}"
     mail = until(lambda: [mail for mail in told.mail.received if "!channel" in mail["Subject"]], "the mail")[0]
     html = list(mail.iter_parts())[1].get_content()
     assert "<!channel>" not in html
@@ -234,8 +238,8 @@ def test_a_storm_is_one_short_message(told: Told, until: Until) -> None:
     assert slack["title"] == "[PAGE] 500 alerts, the first: it storms"
     assert "500 alerts in all" in slack["text"]
     assert len(json.dumps(slack)) < 2000
-    incident = until(lambda: [i.body for i in told.http.at("/pagerduty") if "it storms" in str(i.body)], "the incident")
-    assert len(json.dumps(incident[0])) < 4000
+    incident = until(lambda: _incident(told, "it storms"), "the incident")
+    assert len(json.dumps(incident)) < 4000
     url = f"{told.settings.alertmanager_url}/api/v2/alerts/groups"
     groups = httpx.get(url, params={"receiver": "chat", "filter": 'alertname="Storm"'}, trust_env=False).json()
     assert [len(group["alerts"]) for group in groups] == [500]
@@ -292,6 +296,11 @@ def test_a_test_reaches_its_receiver_alone_and_says_that_it_is_one(
     assert set(elsewhere) == {"/slack"}
 
 
+def test_the_operators_own_receiver_can_be_tested(told: Told, until: Until) -> None:
+    assert alerts(told, "test", "theirs-too") == 0
+    until(lambda: "TelltaleTest" in names(told, "/theirs"), "the test")
+
+
 def test_a_test_that_is_refused_is_not_delivered(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     told.http.status["/genie/v2/alerts"] = 400
     try:
@@ -301,12 +310,6 @@ def test_a_test_that_is_refused_is_not_delivered(told: Told, capsys: pytest.Capt
     said = capsys.readouterr().err
     assert "not delivered to genie: opsgenie: Alertmanager gave up after" in said
     assert "can be reached" in said
-
-
-def test_a_test_that_does_not_arrive_says_what_stands_in_the_way(told: Told) -> None:
-    verdict = delivery.send_test(told.settings, "gone", patience_s=3)
-    assert not verdict.delivered
-    assert "attempts failed so far; from here, 127.0.0.1:9 cannot be reached: Connection refused" in verdict.text
 
 
 def test_a_silence_over_a_test_is_named(told: Told) -> None:
@@ -325,14 +328,20 @@ def test_a_receiver_that_alertmanager_does_not_know(told: Told, capsys: pytest.C
     assert "nobody: the Alertmanager at" in capsys.readouterr().err
 
 
-def test_the_operators_own_receiver_can_be_tested(told: Told, until: Until) -> None:
-    assert alerts(told, "test", "theirs-too") == 0
-    until(lambda: "TelltaleTest" in names(told, "/theirs"), "the test")
+def test_a_test_that_does_not_arrive_says_what_stands_in_the_way(told: Told) -> None:
+    """The last: Alertmanager counts its failure later, and together with other webhooks'."""
+    verdict = delivery.send_test(told.settings, "gone", patience_s=3)
+    assert not verdict.delivered
+    assert "attempts failed so far; from here, 127.0.0.1:9 cannot be reached: Connection refused" in verdict.text
 
 
 def names(told: Told, path: str) -> set[str]:
     """The names of the alerts that a webhook was sent."""
     return {alert["labels"]["alertname"] for request in told.http.at(path) for alert in request.body["alerts"]}
+
+
+def _incident(told: Told, words: str) -> Any:
+    return next((request.body for request in told.http.at("/pagerduty") if words in str(request.body)), None)
 
 
 def _about(requests: list[Request], words: str) -> Any:

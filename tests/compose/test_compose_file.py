@@ -44,7 +44,7 @@ def test_the_file_follows_the_specification() -> None:
     found.validate_configs()
 
 
-@pytest.mark.parametrize("name", ["compose.gpu.yaml", "compose.grafana.yaml"])
+@pytest.mark.parametrize("name", ["compose.gpu.yaml", "compose.grafana.yaml", "compose.receivers.yaml"])
 def test_an_addition_follows_the_specification_and_adds_to_known_services(name: str, services: Json) -> None:
     text = (COMPOSE / name).read_text()
     parse(text)

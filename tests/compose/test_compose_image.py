@@ -66,15 +66,20 @@ def test_secrets_are_made_once_and_only_their_folder_keeps_others_out(tmp_path: 
     shutil.copy(COMPOSE / "secrets.sh", tmp_path)
     subprocess.run(["sh", "secrets.sh"], cwd=tmp_path, check=True, capture_output=True)
     folder = tmp_path / "secrets"
-    first = {path.name: path.read_text() for path in folder.iterdir()}
+    first = {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
     assert set(first) == {"postgres_password", "store_url", "webhook_token", "grafana_password"}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o444}
+    assert {stat.S_IMODE((folder / name).stat().st_mode) for name in first} == {0o444}
     assert f":{first['postgres_password']}@postgres:5432/" in first["store_url"]
     assert len({first["postgres_password"], first["webhook_token"], first["grafana_password"]}) == 3
     assert min(len(value) for value in first.values()) >= 64
+    receivers = folder / "receivers"
+    (receivers / "slack").write_text("https://hooks.example")
+    (receivers / "slack").chmod(0o600)
     subprocess.run(["sh", "secrets.sh"], cwd=tmp_path, check=True, capture_output=True)
-    assert {path.name: path.read_text() for path in folder.iterdir()} == first
+    assert {path.name: path.read_text() for path in folder.iterdir() if path.is_file()} == first
+    # Alertmanager enters it as a user of its own; the folder above keeps others out.
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (receivers, receivers / "slack")] == [0o755, 0o444]
 
 
 @pytest.mark.e2e

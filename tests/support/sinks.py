@@ -45,9 +45,9 @@ def http_sink() -> Iterator[HttpSink]:
             self.send_response(sink.status.get(self.path, 200))
             self.send_header("Content-Type", "application/json")
             self.end_headers()
-            # Alertmanager may have ended meanwhile.
+            # As Slack says that it took it. Alertmanager may have ended meanwhile.
             with suppress(BrokenPipeError, ConnectionResetError):
-                self.wfile.write(b"{}")
+                self.wfile.write(b'{"ok": true}')
 
         def log_message(self, format: str, *args: object) -> None:
             pass
