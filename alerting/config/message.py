@@ -23,8 +23,8 @@ FIND = "/tickets/find"
 """Page that leads from an alert's labels to its ticket."""
 # Labels that say who or what is hit; the others are the alert's own.
 WHOM = (
-    *("model", "version", "tenant", "segment", "layer", "cluster", "namespace", "service", "pod", "job"),
-    *("instance", "node", "gpu", "slo", "monitor", "signal", "direction"),
+    *("model", "model_name", "version", "tenant", "segment", "layer", "slo"),
+    *("cluster", "namespace", "service", "pod", "job", "instance", "node", "gpu"),
 )
 _LINE, _LONG = 300, 900
 # Links of others' alerts: what could end the link, or begin another, is left out as a whole.

@@ -18,7 +18,10 @@ TEST_RECEIVER = "telltale_receiver"
 """Label of a test alert: the one receiver that gets it."""
 WATCHDOG = "Watchdog"
 # One message for a storm, but none for two causes: an incident that somebody has acknowledged wakes nobody again.
-GROUP_BY = ["severity", "lane", "alertname", "cluster", "namespace", "model", "version"]
+GROUP_BY = [
+    *("severity", "lane", "alertname", "cluster", "namespace", "service"),
+    *("model", "model_name", "version", "slo"),
+]
 GROUP_RETRAIN_BY = ["severity", "lane", "cluster", "model", "version"]
 # Alertmanager repeats at the first interval after the repetition's time: every 30 seconds.
 BEAT_INTERVAL_S, BEAT_REPEAT_S = 15.0, 25.0

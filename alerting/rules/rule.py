@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-Severity = Literal["page", "ticket", "info"]
-Lane = Literal["retrain", "ops", "tenant", "none"]
+from telltale.settings.people import Lane, Severity
 
 
 @dataclass(frozen=True, slots=True)

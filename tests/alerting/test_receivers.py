@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 import pytest
 
+import alerting
 from alerting.config import alertmanager, fragment, message, needs
 from telltale.binaries import Component
 from telltale.cli import main
-from telltale.settings import Settings, SettingsError, load
+from telltale.settings import Receiver, Settings, SettingsError, Team, load
 
 Binary = Callable[[Component], Path]
 SECRET = Path("/run/receivers/secret")
@@ -262,3 +264,18 @@ def test_the_command_says_who_is_told(binary: Binary, tmp_path: Path, capsys: py
     listed = capsys.readouterr().out
     assert "severity page or ticket, of team desk; needs Alertmanager 0.22 or newer" in listed
     assert "team desk: models support*; told through chat" in listed
+
+
+def test_the_documented_receivers_load_and_every_setting_of_one_is_documented(tmp_path: Path) -> None:
+    text = (Path(alerting.__file__).parent / "README.md").read_text()
+    (example,) = re.findall(r"```toml\n(\[\[receivers\]\].*?)```", text, re.DOTALL)
+    (tmp_path / "own.yml").write_text(THEIRS)
+    file = tmp_path / "telltale.toml"
+    file.write_text(f'[alertmanager]\nfragment_file = "own.yml"\n{example}')
+    found = load(file)
+    assert {receiver.name for receiver in found.receivers} == {"oncall", "chat", "mail", "outside"}
+    named = set(re.findall(r"`(\w+)(?: = \w+)?`|^(\w+) = ", text, re.MULTILINE))
+    words = {word for pair in named for word in pair}
+    assert {*Receiver.model_fields, *Team.model_fields} <= words
+    kinds = set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE))
+    assert {kind["kind"] for kind in KINDS.values()} <= kinds
