@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from dashboards import collector, models, overview, stack, tenants
+from dashboards import collector, models, overview, slo, stack, tenants
 from dashboards.gpu import board as gpu
 from telltale import exits
 from telltale.settings import Settings
@@ -14,6 +14,7 @@ from telltale.settings import Settings
 FOLDER = Path(__file__).parent / "json"
 PAGES = {
     "overview": overview.build,
+    "slo": slo.build,
     "models": models.build,
     "tenants": tenants.build,
     "gpu": gpu.build,

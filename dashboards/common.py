@@ -34,6 +34,7 @@ ERROR_LIMIT = 0.05
 MODEL_PAGE = "telltale-model"
 TENANT_PAGE = "telltale-tenants"
 SERVING_PAGE = "telltale-serving"
+SLO_PAGE = "telltale-slo"
 
 
 def state_number(selector: str) -> str:

@@ -21,12 +21,20 @@ FOREIGN = (
     "alertmanager_notifications_failed_total",
     "alertmanager_notifications_total",
 )
-# Recorded by the GPU exporter's rules for Prometheus.
+# Recorded by the GPU exporter's rules for Prometheus, and for objectives by ours.
 RECORDED = (
     "tenant_model_layer:gpu_busy_seconds:rate5m",
     "tenant_model_layer:gpu_energy_joules:rate5m",
     "model_layer:gpu_seconds_per_1000_tokens:ratio5m",
     "model_layer:gpu_joules_per_1000_tokens:ratio5m",
+    "telltale_slo:error_budget:ratio",
+    "telltale_slo:error_budget_left:ratio",
+    "telltale_slo:burn_rate:ratio1h",
+    "telltale_slo:burn_rate:ratio6h",
+    "telltale_slo:burn_rate:ratio3d",
+    "telltale_slo:calls:increase5m",
+    "telltale_slo:calls:increase1d",
+    "telltale_slo:bad_calls:increase5m",
 )
 _KNOWN = {metric.name: metric.kind for metric in METRICS} | dict.fromkeys((*FOREIGN, *RECORDED), "gauge")
 

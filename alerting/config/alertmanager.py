@@ -14,6 +14,9 @@ from alerting.intake.notification import TICKET_SEVERITIES, WEBHOOK_PATH
 from alerting.rules.text import duration
 from telltale.settings import Settings
 
+# What tells one error budget from another.
+BUDGET = ["cluster", "slo", "model", "layer", "tenant"]
+
 
 def render(settings: Settings, fragment: Mapping[str, Any] | None = None) -> str:
     """alertmanager.yml, with what `fragment.read` found of the operator's own.
@@ -81,12 +84,17 @@ def _inhibitions() -> list[dict[str, object]]:
     return [
         _inhibition("GpuXidFatal", "GpuLost", ["instance", "uuid"]),
         _inhibition("CollectorDown", "CollectorRejecting", ["cluster"]),
+        # One fire is told once, by the alert that hears of it first: its long windows burn later and longer.
+        _inhibition("LlmErrorRatioHigh", "LlmErrorBudgetBurnFast", ["cluster", "model", "layer"], 'sli="availability"'),
+        _inhibition("LlmErrorBudgetBurnFast", "LlmErrorBudgetBurnSlow", BUDGET),
+        _inhibition("LlmErrorBudgetBurnFast", "LlmErrorBudgetBurnTicket", BUDGET),
+        _inhibition("LlmErrorBudgetBurnSlow", "LlmErrorBudgetBurnTicket", BUDGET),
     ]
 
 
-def _inhibition(source: str, target: str, equal: list[str]) -> dict[str, object]:
+def _inhibition(source: str, target: str, equal: list[str], *only: str) -> dict[str, object]:
     return {
         "source_matchers": [f'alertname="{source}"'],
-        "target_matchers": [f'alertname="{target}"'],
+        "target_matchers": [f'alertname="{target}"', *only],
         "equal": equal,
     }

@@ -72,7 +72,7 @@ def of(settings: Settings) -> Objectives:
     # How long a Prometheus of others keeps its data is not ours to know.
     if found.period is not None and found.period > keeps and not settings.prometheus.url:
         raise SettingsError(
-            f"{file}: period = {found.period:g}: more than prometheus.retention = {keeps:g}: what happened before "
+            f"{file}: period = {found.period:.0f}: more than prometheus.retention = {keeps:.0f}: what happened before "
             "would be missing in the budget; lower it, or raise the other"
         )
     return found.model_copy(update={"period": found.period or max(86400.0, min(PERIOD_S, keeps))})

@@ -11,6 +11,8 @@ import yaml
 from alerting.rules.rule import Group, Record, Rule
 from telltale.settings import Settings
 
+# What can be chosen on a dashboard, by the labels of alerts; on the others a model at most.
+CHOICES = {"serving": ("model", "layer"), "slo": ("slo", "model")}
 HEAD = "# Made by `telltale rules` from alerting/rules/*.py; edit there.\n"
 
 
@@ -74,7 +76,11 @@ def _labels(rule: Rule) -> dict[str, str]:
 def _panel(rule: Rule, settings: Settings) -> str:
     """Where the signal can be seen: the part's Grafana dashboard, else Prometheus' own graph of the condition."""
     if settings.grafana.url:
-        model = "?var-model={{ $labels.model | urlquery }}" if "$labels.model" in rule.signal else ""
-        return f"{settings.grafana.url.rstrip('/')}/d/telltale-{rule.component}{model}"
+        chosen = "&".join(
+            f"var-{label}={{{{ $labels.{label} | urlquery }}}}"
+            for label in CHOICES.get(rule.component, ("model",))
+            if f"$labels.{label}" in rule.signal
+        )
+        return f"{settings.grafana.url.rstrip('/')}/d/telltale-{rule.component}{'?' if chosen else ''}{chosen}"
     # Prometheus 3 sends it on to /query, which Prometheus 2 does not have.
     return f"{settings.prometheus_url}/graph?g0.expr={quote(rule.expr)}&g0.tab=0"

@@ -32,8 +32,8 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
 
 
 def _drop() -> Rule:
-    # After a restart of the collector a model that nobody calls has no series. While a collector is down nothing is known
-    # of calls, and what comes back has filled ten minutes before the hold is over.
+    # After a restart of the collector a model that nobody calls has no series. While a collector is down nobody knows
+    # how many calls there are, and what comes back has filled ten minutes before the hold is over.
     is_watched = 'and on () min(up{job="telltale-collector"}) == 1'
     return Rule(
         name="LlmTrafficDrop",
