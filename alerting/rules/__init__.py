@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alerting.rules import feedback, gpu, model, monitors, serving, slo, stack, store, traffic
+from alerting.rules import (
+    dcgm,
+    engine,
+    feedback,
+    gpu,
+    model,
+    monitors,
+    serving,
+    slo,
+    stack,
+    store,
+    tenants,
+    traffic,
+)
 from alerting.rules.rule import Group
 from telltale.settings import Settings
 
@@ -23,7 +36,7 @@ def catalogue(settings: Settings) -> tuple[Group, ...]:
     """
     parts = tuple(
         Group(f"telltale-{part.__name__.rpartition('.')[2]}", part.rules(settings), getattr(part, "RECORDS", ()))
-        for part in (model, monitors, serving, traffic, feedback, store, gpu, stack)
+        for part in (model, monitors, serving, engine, traffic, feedback, tenants, store, gpu, dcgm, stack)
     )
     return (*parts, slo.group(settings))
 

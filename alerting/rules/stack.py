@@ -7,6 +7,7 @@ from telltale.settings import Settings
 
 RECONCILES_MISSED = 5
 LEAST_STALE_S = 900.0
+TARGETS_LEFT = 0.8
 
 
 def rules(settings: Settings) -> tuple[Rule, ...]:
@@ -97,6 +98,88 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             summary="Prometheus cannot evaluate rules of {{ $labels.rule_group }}",
             description="A rule that fails cannot fire. Prometheus' page of rules shows its error.",
             signal=selector("prometheus_rule_evaluation_failures_total", "instance", "rule_group"),
+        ),
+        Rule(
+            name="RuleEvaluationSlow",
+            severity="ticket",
+            lane="ops",
+            component="stack",
+            expr=(
+                "max by (instance, rule_group) (prometheus_rule_group_last_duration_seconds)\n"
+                "  > max by (instance, rule_group) (prometheus_rule_group_interval_seconds)"
+            ),
+            hold_s=300.0,
+            summary="Prometheus needs {{ $value | humanizeDuration }} for the rules of {{ $labels.rule_group }}",
+            description=(
+                "That is longer than the time between two evaluations: rounds are left out, alerts come late, and "
+                "recorded series have gaps."
+            ),
+            signal=selector("prometheus_rule_group_last_duration_seconds", "instance", "rule_group"),
+        ),
+        Rule(
+            name="PrometheusNotConnectedToAlertmanager",
+            severity="page",
+            lane="ops",
+            component="stack",
+            expr="max by (instance) (max_over_time(prometheus_notifications_alertmanagers_discovered[5m])) == 0",
+            hold_s=600.0,
+            summary="The Prometheus at {{ $labels.instance }} knows no Alertmanager",
+            description=(
+                "No alert of it reaches anybody. Tickets are still opened by the tracker's own comparison with "
+                "Prometheus; nobody is called."
+            ),
+            signal=selector("prometheus_notifications_alertmanagers_discovered", "instance"),
+        ),
+        Rule(
+            name="PrometheusNotificationsDropped",
+            severity="ticket",
+            lane="ops",
+            component="stack",
+            expr="sum by (instance) (increase(prometheus_notifications_dropped_total[10m])) > 0",
+            hold_s=300.0,
+            keep_s=900.0,
+            summary="The Prometheus at {{ $labels.instance }} drops notifications",
+            description=(
+                "{{ $value | humanize }} notifications did not reach Alertmanager in 10 minutes. It sends those of "
+                "firing alerts again; news of what ended meanwhile is lost."
+            ),
+            signal=selector("prometheus_notifications_dropped_total", "instance"),
+        ),
+        Rule(
+            name="ScrapeTargetsDropping",
+            severity="info",
+            lane="ops",
+            component="stack",
+            expr=(f"count by (job) (up) < {TARGETS_LEFT} * max_over_time(count by (job) (up)[6h:5m])"),
+            hold_s=1800.0,
+            summary="Prometheus finds only {{ $value }} targets of job {{ $labels.job }}",
+            description=(
+                "A fifth or more of the targets that job {{ $labels.job }} had in the last 6 hours is gone. What "
+                "discovery does not find is not scraped, and no rule says that it is down."
+            ),
+            signal=selector("up", "job"),
+        ),
+        Rule(
+            name="OtelCollectorExportFailing",
+            severity="ticket",
+            lane="ops",
+            component="stack",
+            # Releases before 0.120 or so leave out _total.
+            expr=(
+                "sum by (instance, exporter) (\n"
+                "  rate(otelcol_exporter_send_failed_spans_total[5m]) or rate(otelcol_exporter_send_failed_spans[5m])\n"
+                ") > 0"
+            ),
+            hold_s=600.0,
+            keep_s=300.0,
+            summary="The OpenTelemetry Collector at {{ $labels.instance }} cannot deliver by {{ $labels.exporter }}",
+            description=(
+                "{{ $value | humanize }} spans a second are lost or held back on their way: calls are missing in "
+                "metrics and samples."
+            ),
+            signal=selector("otelcol_exporter_sent_spans_total", "instance", "exporter")
+            + " or "
+            + selector("otelcol_exporter_sent_spans", "instance", "exporter"),
         ),
         Rule(
             name="Watchdog",
