@@ -23,7 +23,7 @@ def catalogue(settings: Settings) -> tuple[Group, ...]:
     """
     parts = tuple(
         Group(f"telltale-{part.__name__.rpartition('.')[2]}", part.rules(settings), getattr(part, "RECORDS", ()))
-        for part in (model, monitors, serving, traffic, engine, feedback, tenants, store, gpu, dcgm, stack)
+        for part in (model, monitors, serving, engine, traffic, feedback, tenants, store, gpu, dcgm, stack)
     )
     return (*parts, slo.group(settings))
 

@@ -27,62 +27,72 @@ SETTINGS = Settings.model_validate({"monitor": {"reference_span": 0}})
 _PASSED = re.compile(r"^Unit Testing:\s+(\S+)\s+SUCCESS$", re.M)
 
 
+Rules = Sequence[Mapping[str, Any]]
+
+
 def survivors(promtool: Path, files: Sequence[Path], settings: Settings) -> tuple[list[Mutant], int]:
     """Mutants that no case noticed, and how many there were. Raises ValueError where cases fail without a change."""
-    rules = [rule for group in yaml.safe_load(render(settings))["groups"] for rule in group["rules"]]
-    known = {_name(rule): {key: value for key, value in rule.items() if key != "annotations"} for rule in rules}
-    tests = [test for file in files for test in yaml.safe_load(file.read_text())["tests"]]
+    rules, tests = bare(settings), [test for file in files for test in cases(file)]
 
-    def alive(name: str) -> tuple[list[Mutant], int]:
-        made = list(mutants(known[name]))
-        judges = _readers(name, known) if "record" in known[name] else {name}
-        needed: list[Mapping[str, Any]] = [known[one] for one in read(judges, known)]
-        variants = [needed, *(_with(needed, mutant) for mutant in made)]
-        unchanged, *passed = _pass(promtool, variants, about(judges, tests))
+    def alive(rule: Mapping[str, Any]) -> tuple[list[Mutant], int]:
+        made = list(mutants(dict(rule)))
+        judges = {name_of(rule)} if "alert" in rule else _readers(name_of(rule), rules)
+        needed = read(judges, rules)
+        changed = ([mutant.rule if one is rule else one for one in needed] for mutant in made)
+        unchanged, *passed = _pass(promtool, [needed, *changed], _about(judges, tests))
         if not unchanged:
-            raise ValueError(f"cases of {name} fail without a change, so they notice none")
+            raise ValueError(f"cases of {name_of(rule)} fail without a change, so they notice none")
         return [mutant for mutant, lives in zip(made, passed, strict=True) if lives], len(made)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        found = list(pool.map(alive, known))
+        found = list(pool.map(alive, rules))
     return [mutant for lives, _ in found for mutant in lives], sum(number for _, number in found)
 
 
-def _name(rule: Mapping[str, Any]) -> str:
+def bare(settings: Settings) -> Rules:
+    """Every rule without its annotations, as in the rule file: their wording is tested apart."""
+    made = [rule for group in yaml.safe_load(render(settings))["groups"] for rule in group["rules"]]
+    return [{key: value for key, value in rule.items() if key != "annotations"} for rule in made]
+
+
+def cases(file: Path) -> list[dict[str, Any]]:
+    """The tests of a file, each with the `pace` of its evaluations: between samples nothing changes."""
+    table = yaml.safe_load(file.read_text())
+    pace = table["evaluation_interval"]
+    return [{**test, "pace": test["interval"] if pace == "1m" else pace} for test in table["tests"]]
+
+
+def name_of(rule: Mapping[str, Any]) -> str:
+    """The name of an alert or of a recorded series."""
     return str(rule.get("alert") or rule["record"])
+
+
+def read(names: Set[str], rules: Rules) -> Rules:
+    """These rules and those that they read, recorded series and alerts, in the order of the rule file."""
+    wanted, todo = set(names), list(names)
+    while todo:
+        name = todo.pop()
+        readers = [rule for rule in rules if name_of(rule) == name]
+        reads = {name_of(one) for one in rules if any(_reads(reader, name_of(one)) for reader in readers)} - wanted
+        wanted |= reads
+        todo += reads
+    return [one for one in rules if name_of(one) in wanted]
 
 
 def _reads(reader: Mapping[str, Any], name: str) -> bool:
     return re.search(rf"(?<![\w:]){re.escape(name)}(?![\w:])", reader["expr"]) is not None
 
 
-def _readers(name: str, known: Mapping[str, Mapping[str, Any]]) -> set[str]:
+def _readers(name: str, rules: Rules) -> set[str]:
     """A recorded series, and every rule that reads it or what was made of it."""
-    found = {name}
-    for _ in known:
-        more = {one for one, rule in known.items() if any(_reads(rule, read) for read in found)} - found
-        if not more:
-            break
-        found |= more
+    found, new = {name}, {name}
+    while new:
+        new = {name_of(rule) for rule in rules if any(_reads(rule, one) for one in new)} - found
+        found |= new
     return found
 
 
-def read(names: Set[str], known: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """These rules and those that they read, recorded series and alerts, in the order of the rule file."""
-    wanted, todo = set(names), list(names)
-    while todo:
-        reader = known[todo.pop()]
-        reads = {one for one in known if one not in wanted and _reads(reader, one)}
-        wanted |= reads
-        todo += reads
-    return [one for one in known if one in wanted]
-
-
-def _with(rules: Iterable[Mapping[str, Any]], mutant: Mutant) -> list[Mapping[str, Any]]:
-    return [mutant.rule if _name(rule) == mutant.name else rule for rule in rules]
-
-
-def about(names: Set[str], tests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _about(names: Set[str], tests: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The cases of these rules: the others cannot notice, and take their time."""
     chosen = []
     for test in tests:
@@ -97,14 +107,13 @@ def _pass(
     promtool: Path, variants: Sequence[Sequence[Mapping[str, Any]]], tests: Sequence[Mapping[str, Any]]
 ) -> list[bool]:
     """Which of these sets of rules the cases pass: one process for all, because promtool takes its time to start."""
-    # Between samples that are minutes apart nothing changes, and cases of days would be evaluated each minute.
-    paces = sorted({test["interval"] for test in tests})
+    paces = sorted({test["pace"] for test in tests})
     with tempfile.TemporaryDirectory() as folder:
         names = []
         for number, rules in enumerate(variants):
             (Path(folder) / f"{number}.rules.yml").write_text(_yaml({"groups": [{"name": "rules", "rules": rules}]}))
             for pace in paces:
-                own = [test for test in tests if test["interval"] == pace]
+                own = [{k: v for k, v in test.items() if k != "pace"} for test in tests if test["pace"] == pace]
                 table = {"rule_files": [f"{number}.rules.yml"], "evaluation_interval": pace, "tests": own}
                 names.append(f"{number}.{pace}.yml")
                 (Path(folder) / names[-1]).write_text(_yaml(table))
