@@ -14,21 +14,18 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import socket
 import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from benchmarks.chain import PARTS, Chain, running_chain
-from telltale.binaries import Component, find, how_to_get
+from benchmarks.chain import PARTS, Chain, free_addresses, installed, running_chain
 from telltale.records import SeriesState
-from telltale.settings import Settings
 
 HOLD_S = 3.0
 SILENCE_S = 2 * HOLD_S + 2
@@ -172,25 +169,10 @@ def runs(case: str, number: int) -> list[bool]:
     with (
         tempfile.TemporaryDirectory() as name,
         running_chain(
-            Path(name), _binary, _free_addresses(len(PARTS)), "alertmanager", "tickets", "prometheus"
+            Path(name), installed, free_addresses(len(PARTS)), "alertmanager", "tickets", "prometheus"
         ) as chain,
     ):
         return [run(chain, case) for _ in range(number)]
-
-
-def _binary(component: Component) -> Path:
-    path = find(Settings(), component)
-    if path is None:
-        sys.exit(f"{component} is missing: {how_to_get(component)}")
-    return path.absolute()
-
-
-def _free_addresses(number: int) -> list[str]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{probe.getsockname()[1]}" for probe in probes]
 
 
 def main() -> int:
