@@ -8,11 +8,12 @@ from __future__ import annotations
 import http.server
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,28 @@ import httpx
 
 from alerting import rules
 from alerting.config import alertmanager, prometheus
-from telltale.binaries import Component
+from telltale.binaries import Component, find, how_to_get
 from telltale.settings import Settings
 from telltale.store import Store, open_store
 
 Binary = Callable[[Component], Path]
+Table = Mapping[str, Mapping[str, Any]]
+QUICK: Table = {
+    "prometheus": {"scrape_interval": "1s"},
+    "alerts": {"hold": 1, "keep": 1, "group_wait": 0.1, "group_interval": 1},
+    "tickets": {"reconcile": 1, "close_hold": 3},
+}
+# `telltale` with a clock that can be set while it runs.
+SHIFTED = """
+import sys, time
+from types import SimpleNamespace
+from alerting import serve
+from telltale.cli import main
+def shifted():
+    return time.time() + float(open({file!r}).read())
+serve.time = SimpleNamespace(time=shifted)
+sys.exit(main())
+"""
 PARTS = ("monitor", "prometheus", "alertmanager", "tickets", "web", "gpu")
 
 
@@ -59,18 +77,18 @@ class Page:
 class Chain:
     """Prometheus, Alertmanager and the tracker as processes, with a page in place of the monitors."""
 
-    def __init__(self, folder: Path, binary: Binary, addresses: Sequence[str]) -> None:
-        """`addresses` are free ones, as many as there are PARTS."""
+    def __init__(self, folder: Path, binary: Binary, addresses: Sequence[str], table: Table = QUICK) -> None:
+        """`addresses` are free ones, as many as there are PARTS; `table` has settings other than the default ones."""
         self.folder, self._binary = folder, binary
         self.settings_table: dict[str, dict[str, Any]] = {
             name: {"listen": address} for name, address in zip(PARTS, addresses, strict=True)
         }
-        self.settings_table["prometheus"]["scrape_interval"] = "1s"
-        self.settings_table["alerts"] = {"hold": 1, "keep": 1, "group_wait": 0.1, "group_interval": 1}
-        self.settings_table["tickets"] |= {"reconcile": 1, "close_hold": 3}
+        for section, values in table.items():
+            self.settings_table.setdefault(section, {}).update(values)
         self.settings = Settings.model_validate(self.settings_table | {"data_dir": folder})
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.page = Page(self.settings.monitor.listen)
+        self.shift_clock(0.0)
         self.client = httpx.Client(timeout=5, trust_env=False)
         self._write()
 
@@ -100,6 +118,12 @@ class Chain:
             return None
         is_json = response.headers.get("content-type", "").startswith("application/json")
         return (response.json() if is_json else response.text) if response.is_success else None
+
+    def shift_clock(self, seconds: float) -> None:
+        """Set the tracker's clock, and no other, so far ahead of the machine's."""
+        aside = self.folder / "clock.new"
+        aside.write_text(str(seconds))
+        aside.rename(self.folder / "clock")
 
     def store(self) -> Store:
         return open_store(self.settings.store_url)
@@ -136,7 +160,8 @@ class Chain:
         ]
 
     def _tickets(self) -> list[str]:
-        return [sys.executable, "-m", "telltale", "--config", str(self.folder / "telltale.toml"), "tickets"]
+        program = SHIFTED.format(file=str(self.folder / "clock"))
+        return [sys.executable, "-c", program, "--config", str(self.folder / "telltale.toml"), "tickets"]
 
 
 def _environment() -> dict[str, str]:
@@ -144,11 +169,31 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def running_chain(folder: Path, binary: Binary, addresses: Sequence[str], *names: str) -> Iterator[Chain]:
-    chain = Chain(folder, binary, addresses)
+def running_chain(
+    folder: Path, binary: Binary, addresses: Sequence[str], *names: str, table: Table = QUICK
+) -> Iterator[Chain]:
+    """A chain with these of its parts started; all are stopped at the end."""
+    chain = Chain(folder, binary, addresses, table)
     try:
         for name in names:
             chain.start(name)
         yield chain
     finally:
         chain.stop()
+
+
+def installed(component: Component) -> Path:
+    """Where it is; without it the program ends, and says how to get it."""
+    path = find(Settings(), component)
+    if path is None:
+        sys.exit(f"{component} is missing: {how_to_get(component)}")
+    return path.absolute()
+
+
+def free_addresses(number: int) -> list[str]:
+    """So many addresses of this machine that nobody listened on a moment ago."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{probe.getsockname()[1]}" for probe in probes]

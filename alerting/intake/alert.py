@@ -74,7 +74,7 @@ class Fitted(NamedTuple):
 
 def fit_labels(given: object) -> Fitted:
     """Labels cut to what a ticket keeps; the same ones always alike, others never. Raises Refused."""
-    if not isinstance(given, dict) or not given or not all(isinstance(value, str) for value in given.values()):
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
         raise Refused("labels")
     labels = cast(dict[str, str], given)
     names = labels if len(labels) <= MAX_LABELS else _most_useful(labels)
@@ -109,6 +109,8 @@ def read(entry: object, *, is_listed: bool) -> tuple[Alert, Mapping[str, int]]:
         raise Refused("alert")
     labels, annotations = fit_labels(entry.get("labels")), fit_annotations(entry.get("annotations"))
     fingerprint, status = entry.get("fingerprint"), entry.get("status")
+    if not labels.texts:
+        raise Refused("labels")
     if not isinstance(fingerprint, str) or not _FINGERPRINT.fullmatch(fingerprint):
         raise Refused("fingerprint")
     firing = is_listed or _fires(status)

@@ -233,9 +233,9 @@ class Monitor(Section):
 
 
 class Alerts(Section):
-    hold: Seconds = Field(120.0, description="How long a condition must last before a rule fires (`for`).")
+    hold: NotNegative = Field(120.0, description="How long a condition must last before a rule fires (`for`).")
     keep: Seconds = Field(900.0, description="How long it keeps firing after the condition cleared.")
-    group_wait: Seconds = Field(10.0, description="Alertmanager's wait before the first notification of a group.")
+    group_wait: NotNegative = Field(10.0, description="Alertmanager's wait before the first notification of a group.")
     group_interval: Seconds = Field(60.0, description="Alertmanager's wait before news of a known group.")
     repeat_interval: Seconds = Field(4 * 3600.0, description="Alertmanager's repetition of an unchanged group.")
     slo_file: Path | None = Field(

@@ -47,6 +47,12 @@ def test_a_rule_with_its_alerts_without_its_own_labels(answering: Answering) -> 
     assert answering(groups).rules() == (RuleState("Drift", True, 60.0, 15.0, ({"model": "m"},), 600.0),)
 
 
+def test_an_alert_without_labels_of_its_own_is_one(answering: Answering) -> None:
+    always = {**RULE, "alerts": [{"labels": {"alertname": "Drift", "severity": "ticket"}}]}
+    (rule,) = answering(success({"groups": [{"interval": 15, "rules": [always]}]})).rules()
+    assert rule.active == ({},)
+
+
 def test_versions_by_what_the_monitors_say_of_them(answering: Answering) -> None:
     found = [("v1", "ok"), ("v1", "stale"), ("v2", "stale"), ("v3", "gathering")]
     body = success(rows(*(({"version": version, "state": state}, "1") for version, state in found)))

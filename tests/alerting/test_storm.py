@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alerting.intake.notification import Alert
-from alerting.lifecycle.sources import RuleState, Versions
+from alerting.lifecycle.sources import RuleState
 from alerting.lifecycle.state import Observation, Verdict, observe, receive
 from alerting.lifecycle.storm import MAX_KEPT
-from alerting.lifecycle.verify import verdict
+from alerting.lifecycle.verify import Facts, Moment, verdict
 from telltale.records import Ticket
 
 NOW, HOLD, WINDOW = 1000.0, 300.0, 3600.0
@@ -66,4 +66,4 @@ def test_a_storm_has_not_recovered_while_prometheus_finds_one_of_it() -> None:
     for namespace, kind in (("a", "firing"), ("b", "recovered")):
         active = {name: label for name, label in LABELS.items() if name != "cluster"} | {"pod": "p-499"}
         rule = RuleState("Slow", True, NOW, 60.0, (active | {"namespace": namespace},))
-        assert verdict(ended, [rule], {"up": True}, Versions(), NOW).kind == kind
+        assert verdict(ended, Facts([rule], {Moment("up", NOW)}), NOW).kind == kind

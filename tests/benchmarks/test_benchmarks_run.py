@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -73,3 +75,25 @@ def test_no_crash_loses_or_doubles_a_ticket() -> None:
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     rows = [line.split() for line in done.stdout.splitlines()[1:9]]
     assert [(int(killed), int(missed)) for _, killed, missed in rows] == [(5, 0)] * 8
+
+
+@pytest.mark.e2e
+def test_no_ticket_closes_while_its_source_is_silent() -> None:
+    """The cases that the chain's own tests do not have: a locked store, a clock that jumps."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.tickets_silent", "--runs", "1", "--case", "store", "clock"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert [line.split() for line in done.stdout.splitlines()[1:]] == [["store", "1", "0"], ["clock", "1", "0"]]
+
+
+@pytest.mark.e2e
+def test_the_time_from_a_condition_to_its_ticket_is_measured() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.tickets_latency", "--conditions", "3"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    # The figures are the machine's; that each condition got its ticket is not.
+    assert "conditions 3: median" in done.stdout, done.stdout + done.stderr[-2000:]
+    assert "inf" not in done.stdout
