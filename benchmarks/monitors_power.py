@@ -1,6 +1,7 @@
 """False alarms and power of the monitors, through the same calibration, judgement and persistence as in service.
 
     python benchmarks/monitors_power.py [--runs 40] [--windows 30] [--settings demo|default] [--seed 9000000]
+        [--conversation 4]
 
 A run freezes one reference and judges windows against it, as the service does, so an unlucky reference counts for all
 of its windows. Rows come in conversations of one to four prompts on one topic. Texts come from the generator below;
@@ -37,6 +38,19 @@ from telltale.settings import Monitor
 
 CONVERSATION = (1, 4)
 NEW_TOPIC = -1
+# As models decline, in some languages.
+REFUSALS = (
+    "I am sorry, I cannot help with that.",
+    "I\u2019m sorry, but I can\u2019t assist with that request.",
+    "I cannot provide instructions for this. Please ask a professional.",
+    "As an AI language model, I do not have access to personal data.",
+    "죄송합니다. 해당 요청은 도와드릴 수 없습니다.",
+    "申し訳ありませんが、そのご要望にはお応えできません。",
+    "很抱歉,我无法提供这方面的帮助。",
+    "Je suis désolé, mais je ne peux pas vous aider avec cela.",
+    "Dabei kann ich Ihnen leider nicht helfen.",
+    "Lo siento, pero no puedo ayudarte con eso.",
+)
 SERIES = Series("m", "v")
 
 
@@ -55,12 +69,17 @@ class Change:
 NULL = Change("nothing")
 CHANGES = (
     Change("each topic's share moves by a fifth", jitter=True),
+    Change("5 % new topic", topic=0.05),
     Change("10 % new topic", topic=0.1),
     Change("50 % new topic", topic=0.5),
+    Change("2 % Korean", korean=0.02),
     Change("5 % Korean", korean=0.05),
     Change("10 % truncated", truncated=0.1),
     Change("10 % refusals", refused=0.1),
 )
+REFUSED = Change("1 % refusals as before", refused=0.01)
+OF_RESPONSES = (REFUSED, Change("1 % to 3 % refusals", refused=0.03), Change("1 % to 5 % refusals", refused=0.05))
+VOTES = ((0.08, 0.08), (0.3, 0.3), (0.1, 0.1), (0.08, 0.2), (0.08, 0.4), (0.1, 0.15))
 SETTINGS = {
     "demo": (
         Monitor(min_rows=60, reference_rows=300, min_votes=15, reference_votes=60, alpha=0.001, persistence=(2, 3)),
@@ -110,22 +129,25 @@ def clinc(folder: Path) -> tuple[Write, int]:
     return write, len(old)
 
 
-def rows(write: Write, topics: int, count: int, change: Change, random: Random) -> Rows:
+def rows(
+    write: Write, topics: int, count: int, change: Change, random: Random, *,
+    direction: Direction = "prompt", conversation: int = CONVERSATION[1],
+) -> Rows:  # fmt: skip
     texts: list[str] = []
     groups: list[str] = []
     weights = [random.gammavariate(25, 1) if change.jitter else 1.0 for _ in range(topics)]
     while len(texts) < count:
         topic = NEW_TOPIC if random.random() < change.topic else random.choices(range(topics), weights)[0]
-        conversation = f"{random.getrandbits(64):x}"
-        for _ in range(random.randint(*CONVERSATION)):
+        group = f"{random.getrandbits(64):x}"
+        for _ in range(random.randint(1, conversation)):
             texts.append(_changed(write(topic, random), change, random))
-            groups.append(conversation)
+            groups.append(group)
     return Rows(
         ids=tuple(range(count)),
         times=tuple(map(float, range(count))),
         groups=tuple(groups[:count]),
         weights=(1.0,) * count,
-        texts={"prompt": tuple(texts[:count])},
+        texts={direction: tuple(texts[:count])},
     )
 
 
@@ -133,7 +155,7 @@ def _changed(text: str, change: Change, random: Random) -> str:
     if random.random() < change.korean:
         return " ".join("".join(chr(0xAC00 + random.randrange(600)) for _ in word) for word in text.split()) + "."
     if random.random() < change.refused:
-        return "I am sorry, I cannot help with that."
+        return random.choice(REFUSALS)
     if random.random() < change.truncated:
         return text[: max(1, len(text) * 3 // 4)].rstrip(".?")
     return text
@@ -162,24 +184,29 @@ def judges(direction: Direction) -> list[type[AnyMonitor]]:
 
 
 def play(
-    write: Write, topics: int, settings: Monitor, size: int, change: Change, runs: int, windows: int, seed: int
-) -> dict[str, Tally]:
+    write: Write, topics: int, settings: Monitor, size: int, change: Change, runs: int, windows: int, seed: int, *,
+    before: Change = NULL, direction: Direction = "prompt", conversation: int = CONVERSATION[1],
+) -> dict[str, Tally]:  # fmt: skip
     """Judge `windows` windows of `size` rows in each of `runs` runs."""
-    kinds = judges("prompt")
+    kinds = judges(direction)
     tallies = {kind.name: Tally() for kind in kinds}
     for run in range(runs):
         random = Random(seed + run)
-        reference = rows(write, topics, settings.reference_rows, NULL, random)
-        current = [rows(write, topics, size, change, random) for _ in range(windows)]
+
+        def drawn(count: int, change: Change, random: Random = random) -> Rows:
+            return rows(write, topics, count, change, random, direction=direction, conversation=conversation)
+
+        reference = drawn(settings.reference_rows, before)
+        current = [drawn(size, change) for _ in range(windows)]
         for kind in kinds:
             monitor = kind.of(terms.of(MONITORS, settings)[kind])
-            whole = side(reference, monitor.describe(reference, "prompt"))
-            factors = monitor.learn(calibration.blocks(monitor, whole, "calls", "prompt", settings.min_rows))
+            whole = side(reference, monitor.describe(reference, direction))
+            factors = monitor.learn(calibration.blocks(monitor, whole, "calls", direction, settings.min_rows))
             scores: list[Score] = []
             for number, part in enumerate(current):
-                now = side(part, monitor.describe(part, "prompt"))
+                now = side(part, monitor.describe(part, direction))
                 found = monitor.judge(
-                    Comparison(SERIES, "calls", "prompt", float(number), number + 1.0, now, whole, factors)
+                    Comparison(SERIES, "calls", direction, float(number), number + 1.0, now, whole, factors)
                 )
                 scores.append(derive_state(found[0], scores, *settings.persistence))
             tallies[kind.name].add(scores)
@@ -230,6 +257,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=40, help="references, each with windows of its own")
     parser.add_argument("--windows", type=int, default=30, help="unchanged windows a reference")
     parser.add_argument("--seed", type=int, default=9_000_000)
+    parser.add_argument("--conversation", type=int, default=CONVERSATION[1], help="most prompts of one conversation")
     args = parser.parse_args()
     settings, size, ballots = SETTINGS[args.settings]
     sources = {"generated": generated()}
@@ -247,9 +275,20 @@ def main() -> int:
         for change in (NULL, *CHANGES):
             quiet = change is NULL or change.jitter
             runs, windows = (args.runs, args.windows) if quiet else (math.ceil(args.runs / 3), last + 1)
-            for monitor, tally in play(write, topics, settings, size, change, runs, windows, args.seed).items():
+            tallies = play(
+                write, topics, settings, size, change, runs, windows, args.seed, conversation=args.conversation
+            )
+            for monitor, tally in tallies.items():
                 print(line(name, change.name, monitor, tally, runs), flush=True)
-    for before, now in ((0.08, 0.08), (0.3, 0.3), (0.08, 0.2), (0.08, 0.4)):
+        for change in OF_RESPONSES:
+            windows = args.windows if change is REFUSED else last + 1
+            tallies = play(
+                write, topics, settings, size, change, args.runs, windows, args.seed,
+                before=REFUSED, direction="response", conversation=args.conversation,
+            )  # fmt: skip
+            for monitor, tally in tallies.items():
+                print(line(name, change.name, monitor, tally, args.runs), flush=True)
+    for before, now in VOTES:
         windows = args.windows if before == now else last + 1
         tally = play_votes(settings, ballots, before, now, 10 * args.runs, windows, args.seed)
         print(

@@ -33,9 +33,9 @@ NAMES = (
     *("open_end", "question", "code", "link", "refusal"),
 )
 # Ranks are uniform on [0, 1], so 0.5 would be complete separation; a mean rank must move by this much to matter.
-# Lengths follow who happens to be asking; a flag's or script's rank moves by half of the change of its share.
+# Lengths follow who happens to be asking; a flag's or script's rank moves by half of what its share does.
 LENGTHS, MARKS = ("characters", "words", "sentences", "repetition"), ("latin", *NAMES[-5:])
-FLOORS = np.array([0.1 if name in LENGTHS else 0.015 if name in MARKS else 0.05 for name in NAMES])
+FLOORS = np.array([0.1 if name in LENGTHS else 0.005 if name in MARKS else 0.05 for name in NAMES])
 
 DESCRIPTORS_REPORTED = 6
 
@@ -117,7 +117,7 @@ class Descriptors(Monitor):
                 self.name,
                 signal,
                 len(now),
-                effect=effect(found, moves, FLOORS * self.terms.floor),
+                effect=effect(found, np.abs(moves) >= FLOORS * self.terms.floor),
                 threshold=found.threshold,
                 p_value=found.p_value,
                 finding=DescriptorChanges(_changes(found.z, _mean(now, weights[0]), _mean(before, weights[1]))),

@@ -96,12 +96,12 @@ def max_t(
     )
 
 
-def effect(found: MaxT, moved: NDArray[np.float64], floor: NDArray[np.float64] | float) -> float:
-    """The largest |z| of features that moved by at least `floor`, or all features together if they did so enough.
+def effect(found: MaxT, matters: NDArray[np.bool_]) -> float:
+    """The largest |z| of the features whose change matters, or all features together if they changed enough.
 
-    Smaller moves, however certain, never lift it over the threshold; nor does rounding.
+    Changes that do not matter, however certain, never lift it over the threshold; nor does rounding.
     """
-    enough = float(np.abs(found.z)[np.abs(moved) >= floor].max(initial=0.0))
+    enough = float(np.abs(found.z)[matters].max(initial=0.0))
     if found.excess >= LEAST_EXCESS:
         enough = max(enough, found.whole)
     small = max(enough, min(found.largest, found.threshold))

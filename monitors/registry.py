@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from monitors.descriptors import Descriptors
 from monitors.monitor import Monitor
+from monitors.refusal_rate import RefusalRate
 from monitors.tokens import Tokens
 from monitors.votes import Votes
 
-MONITORS: tuple[type[Monitor], ...] = (Tokens, Descriptors, Votes)
+MONITORS: tuple[type[Monitor], ...] = (Tokens, Descriptors, RefusalRate, Votes)
 
 
 def names() -> tuple[str, ...]:

@@ -24,8 +24,12 @@ MIN_DOCUMENTS = 5
 MAX_WORDS = 5000
 # Of a side's words and pieces the most frequent are kept: a reference stays bounded, whatever is sent.
 MOST_DISTINCT = 200_000
-# A word must move by this share of the texts to matter, however many texts there are.
+# Of words that were always said more or less often, each must move by this share of the texts to matter.
 MIN_SHARE = 0.03
+# Words that come or go are many, and each is rare: the share of texts that have any of them must move by this.
+MIN_CARRIED = 0.01
+# A word comes that is so many times as frequent as it was; mixes of known topics move less.
+TIMES = 3
 WORDS_REPORTED = 12
 # Of so many that changed most, pieces are joined into what can be read, where they changed alike.
 LOOKED_AT = 60
@@ -81,7 +85,7 @@ class Tokens(Monitor):
                 self.name,
                 signal,
                 len(comparison.current),
-                effect=effect(found, now - before, MIN_SHARE * self.terms.floor),
+                effect=effect(found, self._matters(comparison, counted, found, now, before)),
                 threshold=found.threshold,
                 p_value=found.p_value,
                 finding=WordChanges(_changes(counted, found.z, now, before), round(found.excess, 5)),
@@ -94,6 +98,20 @@ class Tokens(Monitor):
             return None if counted is None else (counted.words, self._compare(block, counted))
 
         return factors(blocks, compare)
+
+    def _matters(
+        self, comparison: Comparison, counted: _Counted, found: MaxT,
+        now: NDArray[np.float64], before: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:  # fmt: skip
+        """The words whose change matters: each by itself, or because texts with such words came or went."""
+        matters: NDArray[np.bool_] = np.abs(now - before) >= MIN_SHARE * self.terms.floor
+        certain = np.abs(found.z) > found.threshold
+        for turned in (certain & (now >= TIMES * before), certain & (before >= TIMES * now)):
+            carried = _carried(counted.current, comparison.current, turned)
+            carried -= _carried(counted.reference, comparison.reference, turned)
+            if abs(carried) >= MIN_CARRIED * self.terms.floor:
+                matters |= turned
+        return matters
 
     def _compare(self, comparison: Comparison, counted: _Counted) -> MaxT:
         known = comparison.factors
@@ -154,6 +172,12 @@ def _shares(contains: Matrix, side: Side) -> NDArray[np.float64]:
     """The share of the texts that contain each word."""
     shares: NDArray[np.float64] = np.asarray(contains.T @ side.weights).ravel() / side.weights.sum()
     return shares
+
+
+def _carried(contains: Matrix, side: Side, which: NDArray[np.bool_]) -> float:
+    """The share of the texts that contain any of these words."""
+    any_of_them = np.asarray(contains[:, np.flatnonzero(which)].sum(axis=1)).ravel() > 0
+    return float(side.weights @ any_of_them / side.weights.sum())
 
 
 def _changes(

@@ -105,7 +105,29 @@ class VoteShares:
         return None
 
 
-Finding = Annotated[WordChanges | DescriptorChanges | VoteShares, Field(discriminator="kind")]
+@dataclass(frozen=True, slots=True)
+class ShareChange:
+    """The share of texts that have a property, in [0, 1]."""
+
+    name: str
+    z: float
+    current_share: float
+    reference_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShareChanges:
+    """Properties that a text has or has not."""
+
+    shares: tuple[ShareChange, ...]
+    kind: Literal["share_changes"] = "share_changes"
+
+    def table(self, direction: str) -> Table | None:
+        rows = (Change(row.name, row.current_share, row.reference_share, row.z) for row in self.shares)
+        return Table(f"Share of the {direction}s", "Property", "percent", tuple(rows))
+
+
+Finding = Annotated[WordChanges | DescriptorChanges | ShareChanges | VoteShares, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True)

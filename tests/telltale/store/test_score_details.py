@@ -15,6 +15,8 @@ from telltale.evidence.scores import (
     Details,
     Examples,
     Persistence,
+    ShareChange,
+    ShareChanges,
     VoteShares,
     WordChange,
     WordChanges,
@@ -54,6 +56,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 FINDINGS = (
     st.builds(WordChanges, st.lists(st.builds(WordChange, st.text(), FINITE, FINITE, FINITE)).map(tuple), FINITE)
     | st.builds(DescriptorChanges, st.lists(st.builds(DescriptorChange, st.text(), FINITE, FINITE, FINITE)).map(tuple))
+    | st.builds(ShareChanges, st.lists(st.builds(ShareChange, st.text(), FINITE, FINITE, FINITE)).map(tuple))
     | st.builds(VoteShares, FINITE, FINITE, FINITE, FINITE, st.integers())
 )
 DETAILS = st.builds(
