@@ -54,6 +54,9 @@ def test_file_then_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("[monitor]\nwindow = -1", ("monitor.window", "-1", "greater than")),
         ("[store]\nurl = 5", ("store.url", "(secret)")),
         ("[collector", ("telltale.toml", "not TOML")),
+        ("[[monitor.series]]\nby = ['a\"b']", ("monitor.series", "by", "without quotation marks")),
+        ("[[monitor.series]]\nby = ['a\\b']", ("monitor.series", "by", "without quotation marks")),
+        ("[[monitor.series]]\nby = ['géant']", ("monitor.series", "by", "printable ASCII")),
     ],
 )
 def test_an_error_names_key_value_place_and_remedy(text: str, expected: tuple[str, ...]) -> None:

@@ -281,6 +281,9 @@ def test_no_page_is_wider_than_its_window(serve: Serve, store: Store, page: Page
             page.goto(url + path)
             page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+            if path == "/":
+                tables = "[...document.querySelectorAll('table')].map(one => one.scrollWidth - one.clientWidth)"
+                assert max(page.evaluate(tables)) <= 0, "a table scrolls sideways"
 
 
 def test_every_page_can_be_read_without_seeing_it(serve: Serve, store: Store, page: Page, history: None) -> None:
