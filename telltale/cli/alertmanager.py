@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from telltale.binaries import find
 from telltale.settings import Settings
@@ -20,7 +21,7 @@ def version(settings: Settings) -> Version | None:
             return delivery.version(settings)
         except delivery.Unreachable:
             return None
-    return _of_binary(settings)
+    return _of(find(settings, "alertmanager"))
 
 
 def too_old(settings: Settings) -> Iterator[str]:
@@ -47,10 +48,24 @@ def ragged_secrets(settings: Settings, found: Version) -> Iterator[str]:
             )
 
 
-def _of_binary(settings: Settings) -> Version | None:
+def outdated_amtool(settings: Settings) -> str:
+    """Why the amtool at hand cannot judge the configuration that a newer Alertmanager reads; empty where it can."""
     from alerting.config import needs
 
-    binary = find(settings, "alertmanager")
+    amtool = find(settings, "amtool")
+    found = _of(amtool) if settings.receivers else None
+    newest = max((needs.least(receiver)[0] for receiver in settings.receivers), default=needs.LEAST)
+    if found is None or found >= newest:
+        return ""
+    return (
+        f"{amtool} is {needs.written(found)} and knows nothing of receivers that need {needs.written(newest)}, so "
+        "alertmanager.yml was not checked; name a newer one in alertmanager.amtool"
+    )
+
+
+def _of(binary: Path | None) -> Version | None:
+    from alerting.config import needs
+
     if binary is None:
         return None
     try:

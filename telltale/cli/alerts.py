@@ -11,6 +11,7 @@ from pathlib import Path
 
 from telltale import exits
 from telltale.binaries import find, how_to_get
+from telltale.cli import alertmanager
 from telltale.settings import Receiver, Settings, load
 
 ABOUT = """\
@@ -117,16 +118,19 @@ def _route(settings: Settings, labels: dict[str, str]) -> int:
 
 def _told(settings: Settings, labels: dict[str, str]) -> list[str]:
     """Receivers by the tool of Alertmanager's own, each once, in the order of the routes."""
-    from alerting.config import alertmanager, fragment, routes
+    from alerting.config import alertmanager as configuration
+    from alerting.config import fragment, routes
 
     amtool = find(settings, "amtool")
     if amtool is None:
         raise exits.UsageError(f"amtool is missing: {how_to_get('amtool')}")
+    if why := alertmanager.outdated_amtool(settings):
+        raise exits.UsageError(why)
     with tempfile.TemporaryDirectory(prefix="telltale-") as folder:
         file = Path(folder) / "alertmanager.yml"
         file.touch(mode=0o600)
-        file.write_text(alertmanager.render(settings, fragment.read(settings.alertmanager.fragment_file)))
-        command = [str(amtool), "config", "routes", "test", f"--config.file={file}"]
+        file.write_text(configuration.render(settings, fragment.read(settings.alertmanager.fragment_file)))
+        command = [str(amtool.absolute()), "config", "routes", "test", f"--config.file={file}"]
         command += [routes.equal(label, value) for label, value in labels.items()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:

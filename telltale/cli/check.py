@@ -78,6 +78,8 @@ def warnings(settings: Settings) -> Iterator[tuple[str, str]]:
             f"collector.max_body_bytes = {settings.collector.max_body_bytes}: bodies that large are always asked to "
             "be sent again later; raise it, or lower the other",
         )
+    if why := alertmanager.outdated_amtool(settings):
+        yield "rules", why
     if why := _nobody_woken(settings):
         yield "receivers", why
     size = shutil.disk_usage(_existing(settings.data_dir)).free
@@ -160,7 +162,8 @@ def _configuration(settings: Settings) -> str:
     missing = [tool for tool in tools if find(settings, tool) is None]
     if missing:
         raise SettingsError("; ".join(f"{tool} is missing: {how_to_get(tool)}" for tool in missing))
-    return f"promtool and amtool accept {stack.generated(settings)}"
+    judges = "promtool" if alertmanager.outdated_amtool(settings) else "promtool and amtool"
+    return f"{judges} accept {stack.generated(settings)}"
 
 
 def _binary(settings: Settings, component: Component, url: str) -> str:

@@ -59,7 +59,7 @@ def write_targets(settings: Settings) -> None:
 
 
 def config_errors(settings: Settings) -> Iterator[str]:
-    """What promtool and amtool find wrong in the generated configuration; nothing where they are not installed."""
+    """What promtool and amtool find wrong in the generated configuration; nothing where they are missing or too old."""
     folder = generated(settings)
     checks = (
         ("promtool", ["check", "config", str(folder / "prometheus.yml")]),
@@ -67,7 +67,7 @@ def config_errors(settings: Settings) -> Iterator[str]:
     )
     for tool, arguments in checks:
         binary = find(settings, "promtool" if tool == "promtool" else "amtool")
-        if binary is None:
+        if binary is None or (tool == "amtool" and alertmanager.outdated_amtool(settings)):
             continue
         done = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:

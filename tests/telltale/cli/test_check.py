@@ -101,6 +101,18 @@ def test_an_alertmanager_that_is_too_old_for_a_receiver_is_refused_in_words(
     assert "slack (kind slack)" not in said
 
 
+def test_an_amtool_older_than_the_alertmanager_is_not_asked(tmp_path: Path, ports: dict[str, str]) -> None:
+    for name, version in {"alertmanager": "0.28.1", "amtool": "0.25.0"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{name}, version {version}'; [ \"$1\" = --version ]\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "url").write_text("https://hooks.example/T0/secret")
+    text = '[alertmanager]\nbinary = "alertmanager"\namtool = "amtool"\n'
+    code, said = check(tmp_path, ports, text + '[[receivers]]\nname = "x"\nkind = "msteamsv2"\nurl_file = "url"\n')
+    assert code == 0, said
+    assert "amtool is 0.25.0 and knows nothing of receivers that need 0.28" in said
+    assert "ok   receivers    x; Alertmanager 0.28.1" in said
+
+
 def test_every_failure_is_told_at_once(tmp_path: Path, ports: dict[str, str]) -> None:
     code, said = check(tmp_path, ports, '[tickets]\nwebhook_token_file = "absent"\n[prometheus]\nbinary = "absent"')
     assert code == 2
