@@ -6,6 +6,7 @@ OK = 0
 FAILED = 1
 USAGE = 2
 STALE = 3
+FOUND = 4
 INTERRUPTED = 130
 
 MEANINGS = {
@@ -13,6 +14,7 @@ MEANINGS = {
     FAILED: "what was asked for could not be done; the same command may succeed later",
     USAGE: "the command line, the settings or an address cannot be used; no restart mends that",
     STALE: "something outside was replaced under the process, such as the GPU driver; start it anew",
+    FOUND: "done, and what it looks for is there: `telltale rules burn-in` found that somebody would have been called",
     INTERRUPTED: "a one-time command was interrupted with Ctrl-C",
 }
 

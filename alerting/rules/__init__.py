@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from alerting.rules import dcgm, engine, feedback, gpu, model, monitors, serving, slo, stack, store, tenants, traffic
@@ -12,8 +13,9 @@ from alerting.rules.rule import Group
 from telltale.settings import Settings
 
 COMMITTED = Path(__file__).parent / "telltale.yml"
+COMMITTED_RESOURCE = Path(__file__).parent / "prometheusrule.yml"
 
-__all__ = ["COMMITTED", "catalogue", "render"]
+__all__ = ["COMMITTED", "COMMITTED_RESOURCE", "catalogue", "render", "resource"]
 
 
 def catalogue(settings: Settings) -> tuple[Group, ...]:
@@ -34,3 +36,10 @@ def render(settings: Settings) -> str:
     from alerting.rules.text import to_yaml
 
     return to_yaml(catalogue(settings), settings)
+
+
+def resource(settings: Settings, namespace: str = "", labels: Mapping[str, str] | None = None) -> str:
+    """The same rules as a PrometheusRule resource for the Prometheus operator."""
+    from alerting.rules.kubernetes import to_resource
+
+    return to_resource(catalogue(settings), settings, namespace, labels)
