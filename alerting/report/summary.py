@@ -122,7 +122,7 @@ def sentence(report: TicketReport) -> str:
     convincing = report.convincing
     if not convincing:
         first = min(report.alerts, key=lambda one: (one.starts_at, one.name), default=None)
-        others = len(report.alerts) - 1
+        others = len(report.alerts) + report.ticket.more_alerts - 1
         more = f" ({others} more {'alert' if others == 1 else 'alerts'})" if others > 0 else ""
         return f"{_ended((first and (first.summary or first.name)) or report.ticket.title)}{more}"
     series, model = convincing[0], report.ticket.model
@@ -146,7 +146,8 @@ def _facts(report: TicketReport, now: float, may_read: bool) -> Iterable[Fact]:
     yield Fact("Assigned to", _assigned(ticket))
     yield from _first_actions(report.names)
     yield from _of_model(report, may_read)
-    yield Fact("Alerts", "; ".join(_counted(*count) for count in report.counts) or "none")
+    uncounted = [f"{ticket.more_alerts:,} more like them"] if ticket.more_alerts else []
+    yield Fact("Alerts", "; ".join([*(_counted(*count) for count in report.counts), *uncounted]) or "none")
     if ticket.labels:
         yield Fact("Labels", ", ".join(ticket.labels))
     if ticket.merged_into:
@@ -255,7 +256,7 @@ def _counted(name: str, firing: int, silent: int) -> str:
 
 def _alerts(report: TicketReport) -> Grid:
     shown = report.alerts[:MAX_ALERTS]
-    left = len(report.alerts) - len(shown)
+    left = len(report.alerts) - len(shown) + report.ticket.more_alerts
     title = f"Alerts, {left:,} more are not shown" if left else "Alerts"
     rows = tuple((one.name, one.status, one.summary or ABSENT, written(one.starts_at)) for one in shown)
     return Grid(title, ("Alert", "State", "What", "Since"), rows)
