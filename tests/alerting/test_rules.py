@@ -21,7 +21,9 @@ from telltale.binaries import Component
 from telltale.settings import Alerts, Settings
 
 CASES = (Path(__file__).with_name("rules_test.yml"), *sorted((Path(__file__).parent / "rules").glob("*_test.yml")))
-TESTS = [test for file in CASES for test in yaml.safe_load(file.read_text())["tests"]]
+FILES = [yaml.safe_load(file.read_text()) for file in CASES]
+TESTS = [test for file in FILES for test in file["tests"]]
+PACES = [file["evaluation_interval"] for file in FILES for _ in file["tests"]]
 # Where no file names a model, none is expected.
 RECORDED = {record.name for group in rules.catalogue(Settings()) for record in group.records} | {slo.EXPECTED}
 ALL = tuple(rule for group in rules.catalogue(Settings()) for rule in group.rules)
@@ -78,13 +80,14 @@ def _test(promtool: Path, folder: Path, annotated: bool) -> subprocess.Completed
     made = [rule for group in yaml.safe_load(rules.render(SETTINGS))["groups"] for rule in group["rules"]]
     known = {rule.get("alert") or rule["record"]: rule for rule in made}
     names = []
-    for number, test in enumerate(TESTS):
+    for number, (test, pace) in enumerate(zip(TESTS, PACES, strict=True)):
         asked = {case["alertname"] for case in test.get("alert_rule_test", ())}
+        asked |= {name for name in known if name in str(test.get("promql_expr_test", ""))}
         needed = [known[name] for name in read(asked or set(known), known)]
         if not annotated:
             needed = [{key: value for key, value in rule.items() if key != "annotations"} for rule in needed]
         (folder / f"{number}.rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": needed}]}))
-        table = {"rule_files": [f"{number}.rules.yml"], "evaluation_interval": "1m", "tests": [test]}
+        table = {"rule_files": [f"{number}.rules.yml"], "evaluation_interval": pace, "tests": [test]}
         names.append(f"{number}.yml")
         (folder / names[-1]).write_text(yaml.safe_dump(table))
     return subprocess.run([str(promtool), "test", "rules", *names], cwd=folder, capture_output=True, text=True)
