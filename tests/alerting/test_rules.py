@@ -79,6 +79,7 @@ def _test(promtool: Path, folder: Path, annotated: bool) -> subprocess.Completed
     names = []
     for number, test in enumerate(TESTS):
         asked = {case["alertname"] for case in test.get("alert_rule_test", ())}
+        asked |= {name_of(rule) for rule in made if name_of(rule) in str(test.get("promql_expr_test", ""))}
         needed = read(asked or {name_of(rule) for rule in made}, made)
         if not annotated:
             needed = [{key: value for key, value in rule.items() if key != "annotations"} for rule in needed]
