@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from monitors import freezing, judging, registry, states, terms, windows
+from monitors import clock, freezing, judging, registry, states, terms, windows
 from monitors import references as making
 from monitors.activity import Activity
 from monitors.monitor import Monitor
@@ -88,6 +88,7 @@ class Runs:
             current = {(one.series, one.basis): one for one in references.current(connection)}
             asked = references.asked(connection)
         self._activity = activity
+        known |= clock.set_back(self._store, list(known.items()), now, until, self._settings.window)
         run = _Run(now, until, known, current)
         for reference in asked:
             self._make_asked(activity, reference, run)
@@ -134,7 +135,10 @@ class Runs:
                 self._wait(key, standing or Standing("no_reference", ""), 0, run)
             return
         first = min(counts, default=windows.number(run.until, self._settings.window)) * self._settings.window
-        begin = reference.ends_at if (series, basis) in run.current else first
+        is_own = (series, basis) in run.current and not clock.is_ahead(
+            reference.ends_at, run.now, self._settings.window
+        )
+        begin = reference.ends_at if is_own else first
         working = list(monitors)
         for _ in range(MOST_AT_ONCE):
             nexts = {
@@ -172,7 +176,10 @@ class Runs:
             reader = Reader(connection, activity, settings.seed, run.votes)
             rows = reader.rows(basis, series, window.start, window.end, settings.max_rows, whole)
             reference = self._known_to(connection, reference, monitors)
-            earlier = {m: scores.recent(connection, m.name, series, self._looked_back(m)) for m in monitors}
+            # A window that is judged late, or after a clock that was ahead, has later ones, which say nothing of it.
+            earlier = {
+                m: scores.recent(connection, m.name, series, self._looked_back(m), until=window.start) for m in monitors
+            }
         made: dict[Monitor, judging.Judgement] = {}
         for monitor in monitors:
             began = time.process_time()

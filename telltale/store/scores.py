@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.evidence.scores import dump_details, load_details
@@ -55,8 +55,19 @@ def load(
     return [_record(row) for row in connection.execute(query)]
 
 
-def recent(connection: Connection, monitor: str, series: Series, limit: int) -> list[Score]:
-    """The last `limit` scores that a monitor gave a series, oldest first."""
+def last_end(connection: Connection, monitor: str, series: Series, until: float) -> float | None:
+    """The end of the last window by then that a monitor judged of a series."""
+    query = select(func.max(scores.c.window_end)).where(
+        scores.c.model == series.model,
+        scores.c.monitor == monitor,
+        scores.c.window_end <= until,
+        *(scores.c[name] == getattr(series, name) for name in ("version", "tenant", "segment")),
+    )
+    return connection.execute(query).scalar()
+
+
+def recent(connection: Connection, monitor: str, series: Series, limit: int, until: float | None = None) -> list[Score]:
+    """The last `limit` scores that a monitor gave a series, of windows that ended by `until`, oldest first."""
     query = (
         select(*_COLUMNS)
         .where(scores.c.model == series.model, scores.c.monitor == monitor)
@@ -64,6 +75,8 @@ def recent(connection: Connection, monitor: str, series: Series, limit: int) -> 
         .order_by(scores.c.window_end.desc(), scores.c.id.desc())
         .limit(limit)
     )
+    if until is not None:
+        query = query.where(scores.c.window_end <= until)
     return [_record(row) for row in connection.execute(query)][::-1]
 
 
