@@ -36,6 +36,7 @@ SETTINGS = MonitorSettings(
     window=10.0, min_rows=40, reference_rows=120, reference_span=0.0, min_votes=15, reference_votes=40, alpha=0.001,
     persistence=(2, 3),
 )  # fmt: skip
+OTHERS = {"descriptors", "refusals", "feedback"}
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_healthy_traffic_is_judged_ok(store: Store) -> None:
     found = stored(store)
     assert {(score.monitor, score.direction) for score in found} == {
         ("tokens", "prompt"), ("tokens", "response"), ("descriptors", "prompt"), ("descriptors", "response"),
-        ("feedback", "feedback"),
+        ("refusals", "response"), ("feedback", "feedback"),
     }  # fmt: skip
     assert {score.state for score in found} == {"ok"}
 
@@ -190,7 +191,7 @@ def test_one_broken_monitor_leaves_the_others_judging(
     runs.run(1042.0)
     runs.close()
     assert runs.failed == {"tokens"}
-    assert {score.monitor for score in stored(store) if score.window_end > 1020.0} == {"descriptors", "feedback"}
+    assert {score.monitor for score in stored(store) if score.window_end > 1020.0} == OTHERS
     assert "ValueError" in caplog.text
     assert "the words of a person" not in caplog.text
 
@@ -253,7 +254,7 @@ def test_once_judges_what_is_due_and_ends(tmp_path: Path) -> None:
     now = time.time() // 10 * 10
     fill(opened, now - 40, 30, seed=13)
     assert monitors.main(settings, once=True) == 0
-    assert {score.monitor for score in stored(opened)} == {"tokens", "descriptors", "feedback"}
+    assert {score.monitor for score in stored(opened)} == {"tokens", *OTHERS}
     opened.close()
 
 
@@ -393,7 +394,7 @@ def test_a_failed_monitor_loses_no_window(store: Store, monkeypatch: pytest.Monk
     with monkeypatch.context() as broken:
         broken.setattr(Tokens, "judge", lambda *_: 1 / 0)
         runs.run(1042.0)
-    assert {score.monitor for score in stored(store)} == {"descriptors", "feedback"}
+    assert {score.monitor for score in stored(store)} == OTHERS
     runs.run(1044.0)
     runs.close()
     ends = {
