@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from support.generations import on_both
 from support.ports import free_addresses
 from support.sinks import HttpSink, MailSink, Request, http_sink, mail_sink
 
@@ -144,6 +145,7 @@ def _wait_ready(settings: Settings, process: subprocess.Popen[bytes]) -> None:
     assert process.poll() is None
 
 
+@on_both
 def test_a_page_says_what_how_bad_since_when_whom_and_what_first(told: Told, until: Until) -> None:
     told.fire(DRIFT | {"model": "support-eu", "segment": "language=ko"})
     ticket = (
@@ -189,6 +191,7 @@ def test_a_page_says_what_how_bad_since_when_whom_and_what_first(told: Told, unt
     assert hook.body["alerts"][0]["labels"]["model"] == "support-eu"
 
 
+@on_both
 def test_what_comes_from_outside_is_text_and_nothing_else(told: Told, until: Until) -> None:
     """Slack would call everybody, mail would show mark-up, a link would lead elsewhere, Go would evaluate."""
     name = f"{NASTY} {{{{ .ExternalURL }}}}"
@@ -284,6 +287,7 @@ def alerts(told: Told, *arguments: str) -> int:
     return main(["--config", str(told.folder / "telltale.toml"), "alerts", *arguments])
 
 
+@on_both
 def test_a_test_reaches_its_receiver_alone_and_says_that_it_is_one(
     told: Told, until: Until, capsys: pytest.CaptureFixture[str]
 ) -> None:
