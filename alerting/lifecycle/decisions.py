@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from alerting import trackers
 from alerting.intake.notification import Alert
-from alerting.lifecycle import closing, duplicates
+from alerting.lifecycle import closing, duplicates, flapping
 from alerting.lifecycle.closing import Closing
 from alerting.lifecycle.state import Observation, Step, close, is_firing, observe, receive, reopened
 from telltale.records import Ticket, TicketState
@@ -72,7 +72,7 @@ def apply_observation(
     if known is None:
         loud = [alert for alert in observation.active if not alert.muted]
         return _save(connection, receive(None, loud, now, reopen_window), now)
-    step = observe(known, observation, now, close_hold, reopen_window)
+    step = observe(known, observation, now, flapping.hold(known, close_hold), reopen_window)
     if step.ticket is not None and step.ticket != known and not step.events:
         # Only when it was last looked at: no news for its timeline and the trackers.
         tickets.save(connection, step.ticket)
@@ -133,7 +133,11 @@ def _audit(
 def _save(connection: Connection, step: Step, now: float) -> Ticket | None:
     if step.ticket is None or not (step.events or step.is_recount):
         return None
-    saved = tickets.save(connection, step.ticket)
+    ticket = step.ticket
+    if ticket.id is not None and any(event.kind == "reopened" for event in step.events):
+        before = tickets.count_episodes(connection, ticket.id, now - flapping.SPAN_S)
+        ticket = flapping.marked(ticket, before + 1)
+    saved = tickets.save(connection, ticket)
     if saved.id is None:
         raise RuntimeError("the database gave no id to the ticket")
     for event in step.events:

@@ -296,8 +296,11 @@ def _recency(alert: TicketAlert, now: float) -> tuple[bool, float, bool, float]:
 
 
 def _titled(ticket: Ticket) -> Ticket:
-    alerts = ticket.alerts.values()
-    return replace(ticket, title=title(alerts), severity=gravest(alerts))
+    alerts = ticket.alerts
+    # It may stand for others too, and is named after itself.
+    own = [alert for alert in alerts.values() if alert.key == ticket.key]
+    grave = _firing(alerts) or alerts
+    return replace(ticket, title=title(own or alerts.values()), severity=gravest(grave.values()))
 
 
 def _alert_event(alert: TicketAlert, now: float, noticed: bool = False) -> TicketEvent:

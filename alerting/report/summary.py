@@ -18,7 +18,7 @@ from alerting.report.impact import Impact
 from alerting.report.series import Series
 from alerting.report.ticket_report import TicketReport
 from alerting.report.titles import EVENT_TITLES
-from telltale.closed import closed_as
+from telltale.closed import TITLES, closed_as
 from telltale.evidence.scores import Table, VoteShares
 from telltale.records import Ticket
 from telltale.store.tickets import TicketEvent
@@ -326,6 +326,8 @@ def event_in_words(event: TicketEvent) -> str:
 def _detail(name: str, value: object) -> str:
     if name == "until" and isinstance(value, (int, float)):
         return written(value)
+    if name == "reason":
+        return TITLES.get(str(value), str(value))
     return f"T-{value}" if name == "other" else str(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily
@@ -105,8 +106,15 @@ class OutboxWorker:
 class OutboxState(Collector):
     """Age and failures of the outbox by tracker, read at every scrape; absent while the store cannot be read."""
 
-    def __init__(self, store: Store, trackers: Sequence[str], clock: Callable[[], float]) -> None:
-        self._store, self._trackers, self._clock = store, trackers, clock
+    def __init__(
+        self,
+        store: Store,
+        trackers: Sequence[str],
+        clock: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._trackers, self._clock, self._monotonic = store, trackers, clock, monotonic
+        self._seen: dict[str, tuple[float, float]] = {}
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         yield gauge_family("telltale_ticket_outbox_oldest_age_seconds")
@@ -121,6 +129,17 @@ class OutboxState(Collector):
             return
         now = self._clock()
         for tracker in self._trackers:
-            age.add_metric([tracker], max(0.0, now - oldest.get(tracker, now)))
+            age.add_metric([tracker], self._age(tracker, oldest.get(tracker), now))
             failed.add_metric([tracker], failures.get(tracker, 0))
         yield from (age, failed)
+
+    def _age(self, tracker: str, created_at: float | None, now: float) -> float:
+        """How long the oldest item waits; at least for as long as it was seen, whatever the clock was set to since."""
+        if created_at is None:
+            self._seen.pop(tracker, None)
+            return 0.0
+        known, since = self._seen.get(tracker, (None, 0.0))
+        if known != created_at:
+            since = self._monotonic()
+            self._seen[tracker] = created_at, since
+        return max(0.0, now - created_at, self._monotonic() - since)

@@ -161,6 +161,13 @@ def events(connection: Connection, ticket_id: int, limit: int | None = None) -> 
     return [TicketEvent(**row._asdict()) for row in connection.execute(query.limit(limit))][::-1]
 
 
+def count_episodes(connection: Connection, ticket_id: int, since: float) -> int:
+    """How often it was opened since then."""
+    kinds = ticket_events.c.kind.in_(("opened", "reopened"))
+    query = select(func.count()).where(ticket_events.c.ticket_id == ticket_id, kinds, ticket_events.c.at >= since)
+    return int(connection.execute(query).scalar_one())
+
+
 def count_events(connection: Connection, ticket_id: int) -> int:
     """How many lines a ticket's timeline has."""
     query = select(func.count()).select_from(ticket_events).where(ticket_events.c.ticket_id == ticket_id)

@@ -160,6 +160,36 @@ def test_a_duplicate_that_is_reopened_has_its_alerts_again(browser: httpx.Client
     assert [ticket.id for ticket in notify(store, alert("v2", name="NegativeFeedbackHigh"))] == [second.id]
 
 
+def test_what_stands_for_another_keeps_its_own_name(store: Store) -> None:
+    started = time.time()
+    (first,), (second,) = notify(store, alert("v1")), notify(store, alert("v0", start=started - 5000))
+    closing = decisions.Closing("duplicate", "the same", other=first.id)
+    store.write(lambda c: decisions.close_by_hand(c, second, closing, "p", started))
+    assert load(store, first.id).title == "a/b: drift (v1)"
+
+
+def test_a_ticket_that_opens_again_and_again_says_so_and_takes_longer_to_close(store: Store) -> None:
+    now, number, labels = time.time(), opened(store).id, []
+    closing = decisions.Closing("fixed", "done")
+    for again in range(1, 5):
+        at = now + 3600 * again
+        store.write(lambda c, at=at: decisions.close_by_hand(c, load(store, number), closing, "p", at))  # type: ignore[misc]  # bound
+        notify(store, alert("v1", start=at + 1), now=at + 2)
+        labels.append(load(store, number).labels)
+    assert labels == [(), (), ("flapping",), ("flapping",)]
+    key, closed_at = load(store, number).key, []
+    for seconds in range(100, 1100, 100):
+        at = now + 20_000 + seconds
+        look = Observation(at, (), Verdict("recovered"))
+        store.write(lambda c, at=at, look=look: decisions.apply_observation(c, key, look, at, 300.0, WINDOW))  # type: ignore[misc]  # bound
+        closed_at += [seconds] if load(store, number).state == "closed" else []
+    assert closed_at[0] == 700, "twice the hold"
+    # A day later it is a ticket like any other.
+    later = now + 3 * DAY_S
+    notify(store, alert("v1", start=later), now=later)
+    assert load(store, number).labels == ()
+
+
 def test_only_the_newest_of_an_identity_is_compared(store: Store) -> None:
     now = time.time()
     first = opened(store)

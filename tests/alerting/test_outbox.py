@@ -232,6 +232,19 @@ def test_a_clock_that_is_set_back_stops_no_delivery(store: Store, remote: Remote
     assert Counter(model for model, _ in remote.kinds) == {"a": 2, "b": 2}
 
 
+def test_what_waits_grows_old_though_the_clock_was_set_back(store: Store, remote: Remote) -> None:
+    notify(store, alert("a"))
+    passed = [0.0]
+    state = OutboxState(store, ["remote"], lambda: 0.0, lambda: passed[0])
+
+    def age() -> float:
+        return next(iter(state.collect())).samples[0].value
+
+    assert age() == 0.0
+    passed[0] = 700.0
+    assert age() == 700.0
+
+
 def test_a_host_whose_clock_is_behind_respects_the_others_pause(store: Store, remote: Remote) -> None:
     notify(store, alert("a"))
     item = store.write(lambda c: ticket_outbox.claim(c, "remote", NOW, NOW + CLAIM_S))

@@ -1,4 +1,4 @@
-"""Clocks that are a day ahead for a while: the monitors judge again once they are right, and say nothing is well before."""
+"""Clocks that are ahead for a while: the monitors judge again once they are right, and call nothing well before."""
 
 from __future__ import annotations
 
