@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing, suppress
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,10 @@ def page(models: int) -> str:
 def bound(settings: Settings) -> float:
     """The most that the parts take together, in seconds, when none of them is overloaded.
 
-    A scrape and an evaluation come at most an interval later each, and so does the evaluation after the hold.
+    A scrape and an evaluation come at most an interval later each; the hold ends with an evaluation.
     """
     interval, alerts = settings.prometheus.scrape_interval, settings.alerts
-    return 2 * interval + alerts.hold + (interval if alerts.hold else 0.0) + alerts.group_wait
+    return 2 * interval + ceil(alerts.hold / interval) * interval + alerts.group_wait
 
 
 def measure(chain: Chain, number: int, patience: float, draw: random.Random) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 DEFAULT_LANE = "ops"
 LANES = ("retrain", "ops", "tenant", "none")
@@ -50,6 +50,8 @@ CHOSEN = frozenset(
 _RANDOM = "bcdfghjklmnpqrstvwxz2456789"
 _REPLICA = re.compile(rf"(-[{_RANDOM}]{{6,10}}|-\d{{6,10}})?-([{_RANDOM}]{{5}}|(?=[a-z]*\d)[0-9a-z]{{5}})$|-?\d+$")
 _EXPORTED = "exported_"
+_WORKLOADS, _HOSTS, _DEVICES, _OBJECTS = map(frozenset, (WORKLOADS, HOSTS, DEVICES, OBJECTS))
+_ALWAYS = frozenset(("alertname", "job", *SCOPE, *WORKLOADS, *RESOURCES, *OURS, *DEVICES))
 
 
 def lane(labels: Mapping[str, str]) -> str:
@@ -68,9 +70,9 @@ def chosen(labels: Mapping[str, str]) -> dict[str, str]:
     """The labels that tell this alert's ticket from others."""
     own = BY_LANE.get(lane(labels))
     if own and labels.get("model"):
-        return _pick(labels, own)
+        return {name: labels.get(name, "") for name in own}
     if by := declared(labels):
-        return _pick(labels, ("alertname", "cluster", *by))
+        return _pick(labels, {"alertname", "cluster", *by})
     if not labels.get("alertname"):
         # Without a name nothing says what two alerts have in common.
         return dict(labels)
@@ -84,31 +86,31 @@ def declared(labels: Mapping[str, str]) -> tuple[str, ...]:
 
 def _about(labels: Mapping[str, str]) -> dict[str, str]:
     """What an alert is about by the usual names of labels: a workload, a host or one of its devices, or a resource."""
-    names = ["alertname", "job", *SCOPE, *WORKLOADS, *RESOURCES, *OURS, *DEVICES]
-    is_of_host = labels.get("job") in HOST_EXPORTERS or any(labels.get(name) for name in DEVICES)
-    if labels.get("pod") and not is_of_host:
+    job, has_pod = labels.get("job"), "pod" in labels
+    if has_pod and job not in HOST_EXPORTERS and not labels.keys() & _DEVICES:
         # One pod of a service is as good as another, and takes node and address with it when it moves.
-        return _pick(labels, names) | _workload(labels, "pod")
-    if labels.get("job") in REPORTERS and any(labels.get(name) for name in OBJECTS):
-        return _pick(labels, [*names, *HOSTS]) | _workload(labels, "job_name")
-    if labels.get("pod") and any(labels.get(name) for name in HOSTS):
-        return _pick(labels, [*names, *HOSTS])
-    return _pick(labels, [*names, *HOSTS, "instance"])
+        return _pick(labels, _ALWAYS) | _workload(labels, "pod")
+    if job in REPORTERS and labels.keys() & _OBJECTS:
+        return _pick(labels, _ALWAYS | _HOSTS) | _workload(labels, "job_name")
+    is_placed = has_pod and labels.keys() & _HOSTS
+    return _pick(labels, _ALWAYS | _HOSTS if is_placed else _ALWAYS | _HOSTS | {"instance"})
 
 
 def _workload(labels: Mapping[str, str], of: str) -> dict[str, str]:
     """Where no label names what the pod (or the job's run) belongs to, its own name without its suffix does."""
-    is_named = any(labels.get(name) for name in WORKLOADS) and labels.get("job") not in REPORTERS
+    is_named = labels.keys() & _WORKLOADS and labels.get("job") not in REPORTERS
     return {} if is_named else {"workload": _REPLICA.sub("", labels.get(of, ""))}
 
 
 def _subject(labels: Mapping[str, str]) -> dict[str, str]:
-    """The labels of what is reported on, where Prometheus kept the exporter's own under the plain names."""
-    reported = {
-        name.removeprefix(_EXPORTED): value for name, value in labels.items() if name.startswith(_EXPORTED) and value
-    }
-    return {**labels, **reported}
+    """The labels of what is reported on, where Prometheus kept the exporter's own under the plain names.
+
+    A label without a value is none.
+    """
+    given = {name: value for name, value in labels.items() if value}
+    reported = {name.removeprefix(_EXPORTED): given[name] for name in given if name.startswith(_EXPORTED)}
+    return given | reported
 
 
-def _pick(labels: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    return {name: labels.get(name, "") for name in names}
+def _pick(labels: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if name in names}

@@ -140,7 +140,6 @@ def _save(connection: Connection, step: Step, now: float) -> Ticket | None:
     saved = tickets.save(connection, ticket)
     if saved.id is None:
         raise RuntimeError("the database gave no id to the ticket")
-    for event in step.events:
-        event_id = tickets.add_event(connection, saved.id, event)
-        ticket_outbox.add(connection, trackers.names(), saved.id, event_id, now)
+    event_ids = tickets.add_events(connection, saved.id, step.events)
+    ticket_outbox.add(connection, trackers.names(), saved.id, event_ids, now)
     return saved

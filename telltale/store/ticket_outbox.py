@@ -8,7 +8,7 @@ worker dies, the item becomes due again. Delivery is therefore at least once; th
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, or_, select, update
@@ -38,14 +38,15 @@ class OutboxItem:
     reference: str | None = None
 
 
-def add(connection: Connection, trackers: Iterable[str], ticket_id: int, event_id: int, now: float) -> None:
-    """Put a change, an event of a ticket's timeline, in the outbox of each tracker."""
-    key = uuid.uuid4().hex
+def add(connection: Connection, trackers: Sequence[str], ticket_id: int, event_ids: Iterable[int], now: float) -> None:
+    """Put changes, events of a ticket's timeline, in the outbox of each tracker."""
+    keys = {event_id: uuid.uuid4().hex for event_id in event_ids}
     rows = [
         {
             "tracker": tracker, "ticket_id": ticket_id, "event_id": event_id, "key": key, "created_at": now,
             "state": "pending", "attempts": 0, "due_at": now,
         }
+        for event_id, key in keys.items()
         for tracker in trackers
     ]  # fmt: skip
     if rows:

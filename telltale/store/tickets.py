@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, delete, func, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.evidence.alerts import TicketAlert
@@ -22,6 +22,15 @@ log = logging.getLogger(__name__)
 
 MAX_LINKS = 50
 _WRITE_LOCK = 0x7E11_71C5
+# Made once: making them takes longer than the database does.
+_INSERT = tickets.insert()
+_UPDATE = (
+    update(tickets)
+    .where(tickets.c.id == bindparam("ticket_id"))
+    .values({column.name: bindparam(column.name) for column in tickets.c if column.name != "id"})
+)
+_NEWEST = select(tickets).where(tickets.c.key == bindparam("wanted")).order_by(tickets.c.id.desc()).limit(1)
+_ADD_EVENTS = ticket_events.insert().returning(ticket_events.c.id, sort_by_parameter_order=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +61,10 @@ def save(connection: Connection, ticket: Ticket) -> Ticket:
     values["labels"] = list(ticket.labels)
     ticket_id = values.pop("id")
     if ticket_id is not None:
-        connection.execute(update(tickets).where(tickets.c.id == ticket_id).values(values))
+        connection.execute(_UPDATE, {**values, "ticket_id": ticket_id})
         saved = ticket
     else:
-        key = connection.execute(tickets.insert().values(values)).inserted_primary_key
+        key = connection.execute(_INSERT, values).inserted_primary_key
         saved = replace(ticket, id=_id_of(key))
     ticket_terms.keep(connection, saved)
     return saved
@@ -104,8 +113,7 @@ def unlink(connection: Connection, one: int, other: int) -> bool:
 
 def newest(connection: Connection, key: str) -> Ticket | None:
     """The newest ticket with that identity."""
-    query = select(tickets).where(tickets.c.key == key).order_by(tickets.c.id.desc()).limit(1)
-    row = connection.execute(query).first()
+    row = connection.execute(_NEWEST, {"wanted": key}).first()
     return None if row is None else _ticket(row)
 
 
@@ -142,12 +150,13 @@ def count_by_state(connection: Connection) -> list[tuple[str, str, int]]:
     return [(lane, state, number) for lane, state, number in connection.execute(query)]
 
 
-def add_event(connection: Connection, ticket_id: int, event: TicketEvent) -> int:
-    """Add a line to a ticket's timeline. Returns its id."""
-    values = {**asdict(event), "details": dict(event.details), "ticket_id": ticket_id}
-    del values["id"]
-    key = connection.execute(ticket_events.insert().values(values)).inserted_primary_key
-    return _id_of(key)
+def add_events(connection: Connection, ticket_id: int, events: Sequence[TicketEvent]) -> list[int]:
+    """Add lines to a ticket's timeline. Returns their ids, in the same order."""
+    rows = [
+        {"ticket_id": ticket_id, "at": event.at, "kind": event.kind, "actor": event.actor, "details": {**event.details}}
+        for event in events
+    ]
+    return list(connection.scalars(_ADD_EVENTS, rows)) if rows else []
 
 
 def event(connection: Connection, event_id: int) -> TicketEvent | None:

@@ -215,7 +215,7 @@ def test_ticket_and_its_timeline(store: Store) -> None:
     ticket = Ticket("k", "retrain", "m", "v1", "drift", "open", 1, 1.0, 1.0, alerts={"f": alert})
     stored = store.write(lambda c: tickets.save(c, ticket))
     event = tickets.TicketEvent(1.0, "opened", "alertmanager", {"alerts": 1})
-    store.write(lambda c: tickets.add_event(c, stored.id or 0, event))
+    store.write(lambda c: tickets.add_events(c, stored.id or 0, [event]))
     with store.read() as connection:
         assert tickets.newest(connection, "k") == stored
         assert [row.kind for row in tickets.events(connection, stored.id or 0)] == ["opened"]
