@@ -297,7 +297,9 @@ def _recency(alert: TicketAlert, now: float) -> tuple[bool, float, bool, float]:
 
 def _titled(ticket: Ticket) -> Ticket:
     alerts = ticket.alerts.values()
-    return replace(ticket, title=title(alerts), severity=gravest(alerts))
+    # Those of duplicates have other models and versions.
+    own = [alert for alert in alerts if alert.key == ticket.key]
+    return replace(ticket, title=title(own or alerts), severity=gravest(alerts))
 
 
 def _alert_event(alert: TicketAlert, now: float, noticed: bool = False) -> TicketEvent:
