@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from alerting.report.series import of_model
 from monitors.series import values_of
 from telltale.evidence.alerts import TicketAlert
 from telltale.records import Series, Ticket
@@ -51,7 +52,7 @@ class Impact:
 
 def load(connection: Connection, ticket: Ticket, since: float, until: float) -> Impact | None:
     """The impact in that span; None where no alert names a model or no calls were kept."""
-    parts = parts_of(ticket.alerts.values(), ticket.version)
+    parts = parts_of(of_model(ticket), ticket.version)
     if not ticket.model or parts is None:
         return None
     names = sorted({name for part in parts for name in part if name not in OF_CALL})

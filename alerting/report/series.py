@@ -127,9 +127,14 @@ def name_of(score: Score) -> str:
     return f"{what}{tenant}{segment} ({score.signal.replace('_', ' ')})"
 
 
+def of_model(ticket: Ticket) -> list[TicketAlert]:
+    """The alerts that speak of the ticket's model: one that stands for duplicates has others' too."""
+    return [alert for alert in ticket.alerts.values() if alert.labels.get("model", ticket.model) == ticket.model]
+
+
 def _wanted(ticket: Ticket) -> list[Mapping[str, str]]:
     """The labels of the series that alerts are about, each once, those that fire now or fired last first."""
-    newest_first = sorted(ticket.alerts.values(), key=lambda alert: (not alert.is_firing, -alert.starts_at))
+    newest_first = sorted(of_model(ticket), key=lambda alert: (not alert.is_firing, -alert.starts_at))
     return list({tuple(sorted(one.items())): one for one in map(_series_labels, newest_first)}.values())[:MAX_PARTS]
 
 

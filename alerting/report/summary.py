@@ -306,11 +306,16 @@ def _quotes(series: Series) -> Iterable[Quote]:
 def _timeline(events: Sequence[TicketEvent]) -> Grid:
     rows = []
     # An alert of many series is many events at once, and one line.
-    for _, same in groupby(events, key=lambda one: (one.at, one.kind, one.actor, one.details.get("alert"))):
+    for _, same in groupby(events, key=_at_once):
         together = list(same)
         many = f" (and {len(together) - 1:,} more)" if len(together) > 1 else ""
         rows.append((written(together[0].at), event_in_words(together[0]) + many, together[0].actor))
     return Grid("Timeline", ("When", "What", "Who"), tuple(rows))
+
+
+def _at_once(event: TicketEvent) -> tuple[object, ...]:
+    alert = event.details.get("alert")
+    return (event.at, event.kind, alert) if alert else (event.id,)
 
 
 def event_in_words(event: TicketEvent) -> str:

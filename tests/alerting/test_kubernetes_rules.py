@@ -53,7 +53,8 @@ def _check(rule: dict[str, object]) -> None:
         assert DURATION.fullmatch(str(rule.get(key, "0"))), rule
     for key in ("labels", "annotations"):
         values = rule.get(key, {})
-        assert isinstance(values, dict) and all(isinstance(value, str) for value in values.values()), rule
+        assert isinstance(values, dict), rule
+        assert all(isinstance(value, str) for value in values.values()), rule
 
 
 def test_its_rules_are_those_of_the_rule_file() -> None:

@@ -15,6 +15,7 @@ from support import signed_in
 
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
+from alerting.lifecycle.closing import Closing
 from alerting.report.deploys import Deploy, first_seen
 from alerting.report.impact import estimate, parts_of
 from alerting.report.markdown import escape, markdown
@@ -102,7 +103,7 @@ def report(store: Store, found: list[Score], *alerts: Alert, settings: Settings 
     def write(connection: object) -> int:
         samples.save(connection, rows, NOW)  # type: ignore[arg-type]
         scores.save(connection, found)  # type: ignore[arg-type]
-        (ticket,) = decisions.apply_notification(connection, list(alerts), NOW, 3600.0)  # type: ignore[arg-type]
+        ticket, *_ = decisions.apply_notification(connection, list(alerts), NOW, 3600.0)  # type: ignore[arg-type]
         return ticket.id or 0
 
     number = store.write(write)
@@ -145,6 +146,24 @@ def test_a_ticket_of_very_many_parts_shows_the_most_urgent_and_says_how_many_mor
     told = report(store, found, *(drift(tenant=tenant) for tenant in tenants))
     assert (len(told.series), told.more_series, told.series[0].judged.tenant) == (30, 5, "tenant-34")
     assert "5 more series are not shown" in summarise(told, NOW, may_read=True).hidden
+
+
+def test_a_duplicate_of_another_model_changes_neither_the_title_nor_the_evidence(store: Store) -> None:
+    told = report(store, [score(NOW, 9.0, "alert")], drift(tenant="bank"), drift(model="aaa", version="v9"))
+    with store.read() as connection:
+        one, other = sorted(tickets.load(connection), key=lambda ticket: ticket.model, reverse=True)
+    assert told.ticket.id
+    closing = Closing("duplicate", "the same release", one.id)
+    store.write(lambda connection: decisions.close_by_hand(connection, other, closing, "rita", NOW))
+    with store.read() as connection:
+        joined = tickets.get(connection, one.id or 0)
+        assert joined is not None
+        again = build_report(connection, joined, Settings(), NOW)
+    assert len(joined.alerts) == 2
+    assert joined.title == one.title == "support: drift (v2)"
+    assert again.alarming == []
+    assert again.impact is not None
+    assert again.impact.tenants == ("bank",)
 
 
 def facts(summary: Summary) -> dict[str, str]:
