@@ -41,8 +41,10 @@ def _slack(receiver: Receiver) -> Table:
 
 
 def _teams(receiver: Receiver) -> Table:
+    summary = {"summary": _template("plain.title")} if receiver.kind == "msteams" else {}
     return {
         "webhook_url_file": _path(receiver.url_file),
+        **summary,
         "title": _template("markdown.title"),
         "text": _template("markdown.text"),
     }

@@ -20,7 +20,7 @@ from support.ports import free_addresses
 from support.sinks import HttpSink, MailSink, Request, http_sink, mail_sink
 
 from alerting import delivery
-from alerting.config import alertmanager, fragment, message
+from alerting.config import alertmanager, fragment, message, needs
 from alerting.runbook import first_action
 from telltale.binaries import Component
 from telltale.cli import main
@@ -71,6 +71,7 @@ receivers = [
   { name = "desk", kind = "webhook", url = "http://SINK/desk" },
   { name = "muted", kind = "webhook", url = "http://SINK/muted", mute = ["always"] },
   { name = "gone", kind = "webhook", url = "http://127.0.0.1:9/", severities = ["info"], models = ["none"] },
+  TEAMS
   { name = "beat", kind = "webhook", url = "http://SINK/beat", deadman = true },
 ]
 teams = [
@@ -78,6 +79,12 @@ teams = [
   { name = "desk", tenants = ["acme", "c+"], receivers = ["desk"] },
 ]
 """  # noqa: E501 - one receiver a line
+
+TEAMS = """
+  { name = "workflow", kind = "msteamsv2", url_file = "workflow", models = ["<*"] },
+  { name = "connector", kind = "msteams", url_file = "connector", models = ["<*"] },
+  { name = "secret", kind = "webhook", url_file = "hidden", models = ["<*"] },
+"""
 
 
 @dataclass
@@ -88,6 +95,7 @@ class Told:
     http: HttpSink
     mail: MailSink
     folder: Path
+    version: needs.Version
 
     def fire(self, *labels: dict[str, str], ends: datetime | None = None, **annotations: str) -> None:
         began = min(BEGAN, ends) if ends else BEGAN
@@ -109,7 +117,10 @@ class Told:
 def told(tmp_path_factory: pytest.TempPathFactory, binary: Binary) -> Iterator[Told]:
     folder = tmp_path_factory.mktemp("told")
     with http_sink() as http, mail_sink() as mail:
-        settings = _settings(folder, http, mail)
+        said = subprocess.run([binary("alertmanager"), "--version"], capture_output=True, text=True, check=True)
+        version = needs.parse(said.stdout + said.stderr)
+        assert version
+        settings = _settings(folder, http, mail, TEAMS if version >= (0, 28) else "")
         theirs = fragment.read(settings.alertmanager.fragment_file)
         (folder / "alertmanager.yml").write_text(alertmanager.render(settings, theirs))
         (folder / message.FILE).write_text(message.render(settings))
@@ -123,17 +134,21 @@ def told(tmp_path_factory: pytest.TempPathFactory, binary: Binary) -> Iterator[T
         with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
             try:
                 _wait_ready(settings, process)
-                yield Told(settings, http, mail, folder)
+                yield Told(settings, http, mail, folder, version)
             finally:
                 process.terminate()
 
 
-def _settings(folder: Path, http: HttpSink, mail: MailSink) -> Settings:
+def _settings(folder: Path, http: HttpSink, mail: MailSink, more: str) -> Settings:
     for name, secret in {"slack": f"{http.url}/slack", "key": "routing-key", "token": "their-token"}.items():
         (folder / name).write_text(secret)
+    for name in ("workflow", "connector", "hidden"):
+        (folder / name).write_text(f"{http.url}/{name}\n")
     (folder / "fragment.yml").write_text(FRAGMENT.replace("SINK", http.url))
     (listen,) = free_addresses(1)
-    text = SETTINGS.replace("SINK", http.url.removeprefix("http://")).replace("MAIL", mail.address)
+    text = (
+        SETTINGS.replace("TEAMS", more).replace("SINK", http.url.removeprefix("http://")).replace("MAIL", mail.address)
+    )
     (folder / "telltale.toml").write_text(text.replace("LISTEN", listen))
     return load(folder / "telltale.toml")
 
@@ -211,6 +226,13 @@ def test_what_comes_from_outside_is_text_and_nothing_else(told: Told, until: Unt
     incident = until(lambda: _incident(told, "!channel"), "the incident")["payload"]["custom_details"]
     assert incident["what"] == f"drift of {name}"
     assert incident["whom_it_hits"] == f"model {name.removeprefix('<!')}"
+    if told.version >= (0, 28):
+        until(lambda: told.http.at("/hidden"), "the message to a webhook whose address is a secret")
+        card = until(lambda: told.http.at("/connector"), "the message to Teams' connector")[0].body
+        assert card["title"] == r"[PAGE] drift of \<!channel\> \*x\* \[y\](http://evil) & \<b\> k, v {{ .ExternalURL }}"
+        workflow = until(lambda: told.http.at("/workflow"), "the message to Teams' workflow")[0].body
+        assert card["title"] == workflow["attachments"][0]["content"]["body"][0]["text"]
+        assert card["text"] == workflow["attachments"][0]["content"]["body"][1]["text"]
     mail = until(lambda: [mail for mail in told.mail.received if "!channel" in mail["Subject"]], "the mail")[0]
     html = list(mail.iter_parts())[1].get_content()
     assert "<!channel>" not in html
