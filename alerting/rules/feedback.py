@@ -8,11 +8,11 @@ from alerting.rules import traffic
 from alerting.rules.rule import Record, Rule
 from telltale.settings import Settings
 
-EVENTS: Final = "telltale:feedback_events:increase10m"
+EVENTS: Final = "telltale:feedback_events:increase1h"
 # So many expected and none come: that is no chance.
 EXPECTED: Final = 20
 
-RECORDS: Final = (Record(EVENTS, "sum(increase(telltale_feedback_events_total[10m]))"),)
+RECORDS: Final = (Record(EVENTS, "sum(increase(telltale_feedback_events_total[1h]))"),)
 
 
 def rules(settings: Settings) -> tuple[Rule, ...]:
@@ -24,12 +24,13 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
             severity="ticket",
             lane="ops",
             component="model",
-            # Expected of a day's calls, by how often people spoke in the six days before.
+            # Expected of a day's calls, by how often people spoke in the six days before. Of calls ten minutes of each
+            # hour are enough.
             expr=(
-                f"(sum_over_time({EVENTS}[1d:10m]) or vector(0)) == 0\n"
-                f"and on () sum_over_time({EVENTS}[6d:10m] offset 1d)\n"
-                f"  / on () sum(sum_over_time({calls}[6d:10m] offset 1d))\n"
-                f"  * on () sum(sum_over_time({calls}[1d:10m])) > {EXPECTED}\n"
+                f"(sum_over_time({EVENTS}[1d:1h]) or vector(0)) == 0\n"
+                f"and on () sum_over_time({EVENTS}[6d:1h] offset 1d)\n"
+                f"  / on () sum(sum_over_time({calls}[6d:1h] offset 1d))\n"
+                f"  * on () sum(sum_over_time({calls}[1d:1h])) > {EXPECTED}\n"
                 'and on () min(up{job="telltale-web"}) == 1'
             ),
             hold_s=3600.0,
@@ -39,6 +40,6 @@ def rules(settings: Settings) -> tuple[Rule, ...]:
                 f"Nobody has said anything of a response for a day, where more than {EXPECTED} would be expected of as "
                 "many calls: what people think of responses is not seen, and NegativeFeedbackHigh cannot fire."
             ),
-            signal=f"sum_over_time({EVENTS}[1d:10m]) > 0",
+            signal=f"sum_over_time({EVENTS}[1d:1h]) > 0",
         ),
     )
