@@ -26,7 +26,7 @@ from telltale.binaries import find
 from telltale.settings import Settings
 
 FIRST = 'min by (alertname) (min_over_time(timestamp(ALERTS{alertstate="firing",alertname!="Watchdog"})[%dm:1m]))'
-_GOT = re.compile(r'\{alertname="(\w+)"\} (\S+)')
+_GOT = re.compile(r'\{alertname="(\w+)"\} ([-+.\dE]+)')
 NONE = "NobodyIsCalledThis"
 
 

@@ -303,7 +303,7 @@ INCIDENTS = (
     Incident("an engine hangs", "LlmEngineStuck", 10, _stuck),
     Incident("the KV cache is full", "LlmKvCacheSaturated", 15, _full),
     Incident("most calls fail", "LlmErrorRatioHigh", 15, _errors),
-    Incident("calls stop", "LlmTrafficDrop", 30, _silence, days=1),
+    Incident("calls stop", "LlmTrafficDrop", 30, _silence, days=7),
     Incident("prompts drift", "ModelDriftPersistent", 5, _judged("text", "prompt")),
     Incident("people vote against responses", "NegativeFeedbackHigh", 5, _judged("feedback", "feedback")),
     Incident("a monitor runs no more", "ModelMonitorStale", 30, _stale),
