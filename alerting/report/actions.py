@@ -38,7 +38,7 @@ class Work(BaseModel):
     """What an action needs; each takes its own of these.
 
     `person`: "" is nobody; `was` is who had it on the page that was read, "-" for nobody. `until`: "hour",
-    "tomorrow" (9:00 UTC), or "time", which `at` says in ISO 8601. `other`: a ticket, as T-12 or 12.
+    "tomorrow" (9:00 UTC), or "time"; `at` in ISO 8601 wins. `other`: a ticket, as T-12 or 12.
     """
 
     person: str = Field("", max_length=MAX_NAME)
@@ -79,7 +79,9 @@ def by_json(request: Request, number: Number, principal: Reviewer, asked: Asked)
 
 
 def snooze_end(until: str, at: str, now: float) -> float:
-    """When a snooze ends, in Unix seconds. Raises ValueError for a time that is none."""
+    """When a snooze ends, in Unix seconds; a time that is named wins. Raises ValueError for a time that is none."""
+    if at.strip():
+        return pinning.parse_time(at)
     if until == "hour":
         return now + 3600
     if until == "tomorrow":

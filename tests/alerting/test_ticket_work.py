@@ -134,6 +134,7 @@ def test_a_snooze_ends_by_itself_by_a_person_and_by_an_alert_that_wakes_people(
         ("hour", "", NINE + 3600),
         ("tomorrow", "", NINE + 86400),
         ("time", "2026-12-01T08:30", NINE + 23.5 * 3600),
+        ("hour", "2026-12-01T08:30", NINE + 23.5 * 3600),
         ("time", "2026-12-01T08:30+09:00", NINE + 14.5 * 3600),
     ],
 )
