@@ -225,10 +225,7 @@ def _exporter() -> tuple[Rule, ...]:
             lane="ops",
             component="gpu",
             # A sum sees that all are down, too; one alone is no majority.
-            expr=(
-                'sum by (job) (up{job="dcgm"}) / count by (job) (up{job="dcgm"}) < 0.5\n'
-                'and count by (job) (up{job="dcgm"}) >= 2'
-            ),
+            expr=('sum(up{job="dcgm"}) / count(up{job="dcgm"}) < 0.5\nand count(up{job="dcgm"}) >= 2'),
             hold_s=300.0,
             keep_s=300.0,
             summary="Only {{ $value | humanizePercentage }} of NVIDIA's GPU exporters answer",

@@ -75,7 +75,7 @@ def _stuck() -> Rule:
             f"or max {SERVER} (min_over_time(sglang:num_running_reqs[5m])) > 0\n"
             f"and max {SERVER} (changes(sglang:gen_throughput[5m])) == 0"
         ),
-        hold_s=60.0,
+        hold_s=120.0,
         keep_s=300.0,
         summary="{{ $labels.instance }} has calls of {{ $labels.model_name }} in work, and writes no token",
         description=(
