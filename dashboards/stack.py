@@ -164,11 +164,24 @@ def _tickets() -> list[Json]:
             ),
             Look("cps"),
             Query("sum by (outcome) (rate(telltale_webhook_notifications_total[$__rate_interval]))", "{{outcome}}"),
+            width=8,
+        ),
+        lines(
+            "Alerts that were cut or left out",
+            About(
+                "Alerts in the last hour of which a field was cut, or that were left out because of one.",
+                "left out: the log of `telltale tickets` names alert and field; mend the rule that sends them.",
+            ),
+            Look("none", decimals=0),
+            Query("sum by (reason) (increase(telltale_alerts_refused_total[1h]))", "left out: {{reason}}"),
+            Query("sum by (field) (increase(telltale_alerts_cut_total[1h]))", "cut: {{field}}"),
+            width=8,
         ),
         lines(
             "Tickets",
             About("Tickets by lane and state.", "open ones grow: decide on them on Telltale's pages."),
             Look("none", decimals=0),
             Query('sum by (lane, state) (telltale_tickets{state!="closed"})', "{{lane}} {{state}}"),
+            width=8,
         ),
     ]

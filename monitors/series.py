@@ -55,7 +55,7 @@ class SeriesTable:
         split = self._others.get(series)
         if split is None:
             # A person may name a series that had no rows lately.
-            values = self._values[series] if series in self._values else values_of(series)
+            values = self._values.get(series, series.attributes)
             return Part(series.model, series.version, values)
         by = self._splits[split[0]].by
         return Part(series.model, series.version, {}, [dict(zip(by, own, strict=True)) for own in self._own[split]])
@@ -90,13 +90,6 @@ class SeriesTable:
                 return None
             self._values[series] = values
         return series
-
-
-def values_of(series: Series) -> dict[str, str]:
-    """The values of attributes that a series is named by."""
-    told = dict(pair.split("=", 1) for pair in series.segment.split(",") if "=" in pair)
-    found = {name: value.replace("%3D", "=").replace("%2C", ",").replace("%25", "%") for name, value in told.items()}
-    return found | ({TENANT: series.tenant} if series.tenant else {})
 
 
 def _named(model: str, version: str, values: Mapping[str, str]) -> Series:

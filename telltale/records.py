@@ -116,6 +116,15 @@ class Series(NamedTuple):
     tenant: str = ""
     segment: str = ""
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The attributes and values that it is named by; what separates them is written as in URLs within a value."""
+        told = dict(pair.split("=", 1) for pair in self.segment.split(",") if "=" in pair)
+        found = {
+            name: value.replace("%3D", "=").replace("%2C", ",").replace("%25", "%") for name, value in told.items()
+        }
+        return found | ({"tenant": self.tenant} if self.tenant else {})
+
 
 @dataclass(frozen=True, slots=True)
 class Score:

@@ -9,7 +9,6 @@ from typing import Final
 from sqlalchemy import Connection
 
 from alerting.report.series import of_model
-from monitors.series import values_of
 from telltale.evidence.alerts import TicketAlert
 from telltale.records import Series, Ticket
 from telltale.store import calls
@@ -103,7 +102,7 @@ def estimate(
 
 def _part(alert: TicketAlert, version: str) -> Part:
     labels = alert.labels
-    segment = values_of(Series("", "", "", labels.get("segment", "")))
+    segment = Series("", "", "", labels.get("segment", "")).attributes
     known = {"version": version} | {name: labels[name] for name in OF_CALL if labels.get(name)}
     return segment | {name: value for name, value in known.items() if value}
 
