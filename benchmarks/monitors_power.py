@@ -20,7 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -200,7 +200,8 @@ def play(
         current = [drawn(size, change) for _ in range(windows)]
         for kind in kinds:
             monitor = kind.of(terms.of(MONITORS, settings)[kind])
-            whole = side(reference, monitor.describe(reference, direction))
+            described = side(reference, monitor.describe(reference, direction))
+            whole = replace(described, features=monitor.prepare(described))
             factors = monitor.learn(calibration.blocks(monitor, whole, "calls", direction, settings.min_rows))
             scores: list[Score] = []
             for number, part in enumerate(current):

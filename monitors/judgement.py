@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from monitors.rows import Comparison
-from telltale.evidence.scores import Details, Finding
+from telltale.evidence.scores import Details, Examples, Finding
 from telltale.records import Score
 
 
 def score(
     comparison: Comparison, monitor: str, signal: str, samples: int, *,
-    effect: float, threshold: float, p_value: float, finding: Finding | None = None,
+    effect: float, threshold: float, p_value: float, finding: Finding | None = None, shown: tuple[int, ...] = (),
 ) -> Score:  # fmt: skip
-    """A score of one window by itself; persistence over windows turns `suspect` into `alert`."""
+    """A score of one window by itself; persistence over windows turns `suspect` into `alert`.
+
+    `shown` are the places of the window's rows that show the change best; without them any will do.
+    """
     series = comparison.series
     return Score(
         monitor=monitor,
@@ -28,7 +31,7 @@ def score(
         effect=effect,
         threshold=threshold,
         p_value=p_value,
-        details=Details(finding=finding),
+        details=Details(finding=finding, examples=Examples(shown) if shown else None),
     )
 
 

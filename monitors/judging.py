@@ -37,12 +37,12 @@ def judge(
         if isinstance(found, str):
             made.unjudged[direction] = found
             continue
-        comparison, examples = found
+        comparison, examples, judged = found
         single = monitor.judge(comparison)
         if not single:
             made.unjudged[direction] = "nothing in the rows can be compared"
         for score in single:
-            details = replace(score.details, examples=examples, reference_id=reference.id)
+            details = replace(score.details, examples=_of(score, judged, examples), reference_id=reference.id)
             same = [one for one in earlier if _goes_on(one, score, reference)]
             made.scores.append(derive_state(replace(score, details=details), same, *persistence))
     return made
@@ -57,8 +57,8 @@ def _goes_on(earlier: Score, score: Score, reference: Reference) -> bool:
 def _compare(
     monitor: Monitor, least: int, series: Series, basis: Basis, direction: Direction, start: float, end: float,
     rows: Rows, reference: Reference, season: str,
-) -> tuple[Comparison, Examples] | str:  # fmt: skip
-    """The two sides, or why they cannot be compared."""
+) -> tuple[Comparison, Examples, Rows] | str:  # fmt: skip
+    """The two sides with examples and the window's rows, or why they cannot be compared."""
     judged = rows.judged(direction)
     what = "votes" if basis == "votes" else f"{direction}s"
     if len(judged) < least:
@@ -82,7 +82,13 @@ def _compare(
         known.side,
         known.factors,
     )
-    return comparison, _examples(judged, known)
+    return comparison, _examples(judged, known), judged
+
+
+def _of(score: Score, judged: Rows, examples: Examples) -> Examples:
+    """The rows that a monitor names as showing the change best, else any."""
+    named = score.details.examples
+    return replace(examples, current=tuple([judged.ids[place] for place in named.current])) if named else examples
 
 
 def _examples(judged: Rows, known: references.Learned) -> Examples:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors.rows import Comparison, Features, Rows
+from monitors.rows import Comparison, Features, Rows, Side
 from telltale.evidence.scores import Finding
 from telltale.records import Basis, Direction, Score
 
@@ -64,6 +64,10 @@ class Monitor(Protocol):
     def describe(self, rows: Rows, direction: Direction) -> Features:
         """What it compares of these rows."""
         ...
+
+    def prepare(self, side: Side) -> Features:
+        """What it keeps of a reference: what it wrote, and what can be worked out of that once and for all."""
+        return side.features
 
     def part(self, features: Features, places: NDArray[np.intp]) -> Features:
         """What it would have written of the rows at these places alone."""

@@ -7,6 +7,7 @@ because rows of one conversation are not independent of each other.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -134,9 +135,19 @@ def _draw(
     differences: _Differences, groups: list[str], rows: int, draws: int, random: np.random.Generator
 ) -> NDArray[np.float64]:
     """Statistics over permutations of groups, with about `rows` rows on the current side."""
+    blocks = permuted(groups, rows, draws, random)
+    return np.hstack([_statistics(differences.of(sides)) for sides in blocks]) if draws > 0 else np.empty((2, 0))
+
+
+def permuted(
+    groups: Sequence[str], rows: int, draws: int, random: np.random.Generator
+) -> Iterator[NDArray[np.float64]]:
+    """Blocks of columns, `draws` in all, with 1 for rows that a permutation of whole groups puts on the current side.
+
+    About `rows` rows are on that side.
+    """
     _, member = np.unique(groups, return_inverse=True)
     sizes = np.bincount(member)
-    drawn = np.empty((2, draws))
     for begin in range(0, draws, AT_ONCE):
         count = min(AT_ONCE, draws - begin)
         sides = np.zeros((len(groups), count))
@@ -146,8 +157,7 @@ def _draw(
             current = np.zeros(sizes.size)
             current[chosen] = 1.0
             sides[:, column] = current[member]
-        drawn[:, begin : begin + count] = _statistics(differences.of(sides))
-    return drawn
+        yield sides
 
 
 class _Differences:

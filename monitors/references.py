@@ -125,7 +125,8 @@ def _described(
     for monitor in monitors:
         for direction in monitor.directions if monitor.basis == basis else ():
             judged = kept.judged(direction)
-            whole = side(judged, monitor.describe(judged, direction))
+            described = side(judged, monitor.describe(judged, direction))
+            whole = replace(described, features=monitor.prepare(described))
             factors = monitor.learn(calibration.blocks(monitor, whole, basis, direction, least))
             own, common = _place(monitor, direction), f"rows/{direction}/"
             found |= {f"{own}{name}": array for name, array in whole.features.items()}

@@ -6,9 +6,10 @@ from monitors.descriptors import Descriptors
 from monitors.monitor import Monitor
 from monitors.refusal_rate import RefusalRate
 from monitors.tokens import Tokens
+from monitors.topics import Topics
 from monitors.votes import Votes
 
-MONITORS: tuple[type[Monitor], ...] = (Tokens, Descriptors, RefusalRate, Votes)
+MONITORS: tuple[type[Monitor], ...] = (Tokens, Descriptors, RefusalRate, Topics, Votes)
 
 
 def names() -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class Rows:
     - `texts` by direction, redacted; an empty text is an empty answer.
     - `numbers`: tokens, seconds. `categories`: status, finish reason, language and others. `attributes`: the rest.
     - `votes` are 1 for a negative vote and 0 for any other; of calls, None where nobody voted.
+    - `vectors` by direction: one row of numbers for each text, where texts come with them.
     - `conversations`: whole ones, for monitors that ask for them.
     """
 
@@ -41,6 +42,7 @@ class Rows:
     attributes: tuple[Mapping[str, str], ...] = ()
     votes: tuple[int | None, ...] = ()
     conversations: tuple[Conversation, ...] = ()
+    vectors: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -51,6 +53,8 @@ class Rows:
         def of(column: Any) -> Any:
             if isinstance(column, Mapping):
                 return {name: of(values) for name, values in column.items()}
+            if isinstance(column, np.ndarray):
+                return column[list(places)]
             return tuple([column[place] for place in places]) if column else ()
 
         taken: dict[str, Any] = {one.name: of(getattr(self, one.name)) for one in fields(self)}

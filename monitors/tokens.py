@@ -9,9 +9,8 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.feature_extraction.text import CountVectorizer
 
-from monitors import words
+from monitors import vocabulary, words
 from monitors.calibration import WHOLE, factors
 from monitors.judgement import score
 from monitors.monitor import Monitor, Terms
@@ -22,8 +21,6 @@ from telltale.records import Basis, Direction, Score
 
 MIN_DOCUMENTS = 5
 MAX_WORDS = 5000
-# Of a side's words and pieces the most frequent are kept: a reference stays bounded, whatever is sent.
-MOST_DISTINCT = 200_000
 # Of words that were always said more or less often, each must move by this share of the texts to matter.
 MIN_SHARE = 0.03
 # Words that come or go are many, and each is rare: the share of texts that have any of them must move by this.
@@ -56,21 +53,10 @@ class Tokens(Monitor):
         return cls(terms)
 
     def describe(self, rows: Rows, direction: Direction) -> Features:
-        """Which words each text has: `words` in their order, and the rows of a sparse matrix over them (CSR)."""
-        vectoriser = CountVectorizer(analyzer=words.of, dtype=np.float64, max_features=MOST_DISTINCT)
-        try:
-            found = vectoriser.fit_transform([text or "" for text in rows.texts[direction]]).tocsr()
-        except ValueError:
-            # No text has any word.
-            return {"words": np.array([], dtype=str), "starts": np.zeros(len(rows) + 1, np.int32), "places": _NOTHING}
-        names = np.asarray(vectoriser.get_feature_names_out(), dtype=str)
-        return {"words": names, "starts": found.indptr.astype(np.int32), "places": found.indices.astype(np.int32)}
+        return vocabulary.of(rows.texts[direction])
 
     def part(self, features: Features, places: NDArray[np.intp]) -> Features:
-        starts, counts = features["starts"], np.diff(features["starts"])[places]
-        taken = [features["places"][starts[place] : starts[place + 1]] for place in places]
-        ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        return {**features, "starts": ends, "places": np.concatenate(taken) if taken else _NOTHING}
+        return vocabulary.part(features, places)
 
     def judge(self, comparison: Comparison) -> list[Score]:
         (signal,) = self.signals

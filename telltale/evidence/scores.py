@@ -127,7 +127,38 @@ class ShareChanges:
         return Table(f"Share of the {direction}s", "Property", "percent", tuple(rows))
 
 
-Finding = Annotated[WordChanges | DescriptorChanges | ShareChanges | VoteShares, Field(discriminator="kind")]
+@dataclass(frozen=True, slots=True)
+class ClusterChanges:
+    """Clusters of texts, named by words that theirs have, that became larger or smaller; the largest change first."""
+
+    clusters: tuple[ShareChange, ...]
+    kind: Literal["cluster_changes"] = "cluster_changes"
+
+    def table(self, direction: str) -> Table | None:
+        rows = (Change(row.name, row.current_share, row.reference_share, row.z) for row in self.clusters)
+        return Table(f"Share of {direction}s by what they are about", "Words of the cluster", "percent", tuple(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class NovelTexts:
+    """The share of texts unlike the reference's, with Wilson's 95 % interval, and the words by which they stand out."""
+
+    novel_ratio: float
+    novel_ratio_lower: float
+    novel_ratio_upper: float
+    reference_ratio: float
+    words: tuple[WordChange, ...] = ()
+    kind: Literal["novel_texts"] = "novel_texts"
+
+    def table(self, direction: str) -> Table | None:
+        rows = (Change(row.word, row.current_share, row.reference_share, row.z) for row in self.words)
+        return Table(f"Words of the {direction}s that are new", "Word", "percent", tuple(rows)) if self.words else None
+
+
+Finding = Annotated[
+    WordChanges | DescriptorChanges | ShareChanges | VoteShares | ClusterChanges | NovelTexts,
+    Field(discriminator="kind"),
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,62 @@
+"""Whether two samples of vectors lie differently: the energy distance, under permutation of whole groups.
+
+Szekely and Rizzo, Energy statistics (2013). With weights that sum to 1 on each side and u their difference, the
+distance is -u'Du, D being the distances between all rows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitors.permutation import ROUNDING, permuted
+
+
+class Energy(NamedTuple):
+    """`distance` between two samples, what it exceeds with probability alpha when nothing changed, and how often."""
+
+    distance: float
+    threshold: float
+    p_value: float
+    mean: float
+    """What it is on average when nothing changed."""
+
+
+def energy(
+    current: NDArray[np.float32], reference: NDArray[np.float32], groups: tuple[tuple[str, ...], tuple[str, ...]],
+    weights: tuple[NDArray[np.float64], NDArray[np.float64]], *, alpha: float, seed: int, factor: float = 1.0,
+) -> Energy:  # fmt: skip
+    """Compare rows of unit vectors; `factor`, at least 1, is by how much they differ without any change."""
+    rows = len(current)
+    pooled = np.vstack([current, reference])
+    apart = np.sqrt(np.maximum(2 - 2 * (pooled @ pooled.T), 0.0))
+    weighted = np.concatenate(weights).astype(np.float32)
+    sides = np.zeros((len(pooled), 1), np.float32)
+    sides[:rows] = 1.0
+    observed = float(_distances(apart, weighted, sides)[0]) / factor
+    labels = [f"c{group}" for group in groups[0]] + [f"r{group}" for group in groups[1]]
+    draws = max(199, int(np.ceil(2 / alpha)) - 1)
+    null = np.concatenate(
+        [
+            _distances(apart, weighted, drawn.astype(np.float32))
+            for drawn in permuted(labels, rows, draws, np.random.default_rng(seed))
+        ]
+    )
+    beyond = np.count_nonzero(null >= observed - ROUNDING * max(1.0, observed))
+    return Energy(
+        observed,
+        float(np.quantile(null, 1 - alpha, method="higher")),
+        float((1 + beyond) / (1 + null.size)),
+        float(null.mean()),
+    )
+
+
+def _distances(
+    apart: NDArray[np.float32], weights: NDArray[np.float32], sides: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    now, before = sides * weights[:, None], (1 - sides) * weights[:, None]
+    apart_by = now / np.maximum(now.sum(axis=0), 1e-12) - before / np.maximum(before.sum(axis=0), 1e-12)
+    found: NDArray[np.float32] = -np.einsum("ij,ij->j", apart_by, apart @ apart_by)
+    return found

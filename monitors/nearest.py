@@ -1,0 +1,50 @@
+"""How far each text is from what the reference knows: the mean distance to its nearest neighbours there.
+
+Conformal anomaly detection (Laxhammar and Falkman, 2015): a text's rank among the reference's own distances says how
+rare so distant a text is, without any assumption on how texts lie. Rows of the reference are compared with rows of
+other groups only, as rows of a window are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Distances: TypeAlias = NDArray[np.float32]
+Similarity: TypeAlias = Any
+"""Rows by rows of the reference: a numpy array of cosines."""
+
+NEIGHBOURS: Final = 4
+# A cluster with fewer rows of the reference says too little about its own distances.
+LEAST_ROWS: Final = 100
+
+
+def distances(similarity: Similarity, groups: NDArray[np.intp] | None = None) -> Distances:
+    """1 minus the mean cosine of the nearest rows; `groups` where the rows are the reference's own. Overwrites."""
+    if groups is not None:
+        similarity[groups[:, None] == groups[None, :]] = -1.0
+    count = min(NEIGHBOURS, similarity.shape[1])
+    found: Distances = 1 - np.partition(similarity, -count, axis=1)[:, -count:].mean(axis=1)
+    return found
+
+
+def ranks(
+    apart: Distances, clusters: NDArray[np.intp], known: Distances, known_clusters: NDArray[np.intp], is_own: bool
+) -> NDArray[np.float64]:
+    """The share of the reference's rows of the same cluster that are at least as distant, for each row.
+
+    By cluster, so that more traffic in a cluster that is loose by nature is not taken for something new. Each row is
+    itself one of those that it is compared with; rows that are the reference's (`is_own`) are so already.
+    """
+    itself = 0 if is_own else 1
+    found = np.empty(apart.size)
+    everything = np.sort(known)
+    for cluster in np.unique(clusters):
+        own = np.sort(known[known_clusters == cluster])
+        own = own if own.size >= LEAST_ROWS else everything
+        places = clusters == cluster
+        at_least = own.size - np.searchsorted(own, apart[places], side="left")
+        found[places] = (at_least + itself) / (own.size + itself)
+    return found
