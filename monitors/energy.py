@@ -25,17 +25,17 @@ class Energy(NamedTuple):
 
 
 def energy(
-    current: NDArray[np.float32], reference: NDArray[np.float32], groups: tuple[tuple[str, ...], tuple[str, ...]],
-    weights: tuple[NDArray[np.float64], NDArray[np.float64]], *, alpha: float, seed: int, factor: float = 1.0,
+    vectors: tuple[NDArray[np.float32], NDArray[np.float32]], groups: tuple[tuple[str, ...], tuple[str, ...]],
+    weights: tuple[NDArray[np.float64], NDArray[np.float64]], *, alpha: float, seed: int,
 ) -> Energy:  # fmt: skip
-    """Compare rows of unit vectors; `factor`, at least 1, is by how much they differ without any change."""
-    rows = len(current)
-    pooled = np.vstack([current, reference])
+    """Compare rows of unit vectors, those of the window first."""
+    rows = len(vectors[0])
+    pooled = np.vstack(vectors)
     apart = np.sqrt(np.maximum(2 - 2 * (pooled @ pooled.T), 0.0))
     weighted = np.concatenate(weights).astype(np.float32)
     sides = np.zeros((len(pooled), 1), np.float32)
     sides[:rows] = 1.0
-    observed = float(_distances(apart, weighted, sides)[0]) / factor
+    observed = float(_distances(apart, weighted, sides)[0])
     labels = [f"c{group}" for group in groups[0]] + [f"r{group}" for group in groups[1]]
     draws = max(199, int(np.ceil(2 / alpha)) - 1)
     null = np.concatenate(

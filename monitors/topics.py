@@ -8,14 +8,15 @@ The first does not ask how often the known is asked; the other two do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Final, Self
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors import embedding, nearest
+from monitors import clusters, embedding, nearest
 from monitors.calibration import factors
+from monitors.clusters import Shares
 from monitors.energy import Energy, energy
 from monitors.judgement import score
 from monitors.monitor import Monitor, Terms
@@ -26,17 +27,25 @@ from monitors.votes import wilson
 from telltale.evidence.scores import ClusterChange, ClusterChanges, Finding, NovelTexts, WordChange
 from telltale.records import Basis, Direction, Score
 
-CLUSTERS: Final = 20
+# So rare are texts among the reference's own that count as unlike it; the first gives the share that is told.
 RARE: Final = (0.05, 0.01)
 # Energy compares every row with every other: more rows of the reference cost more than they tell.
 MOST_COMPARED: Final = 1000
-# A share of novel texts, and a cluster's share, must move by this much to matter.
+# The share of novel texts, and a cluster's share, must move by this much to matter.
 MIN_NOVEL, MIN_SHARE = 0.02, 0.08
-# The distance between a sample and one in which a tenth is new; where shares of topics move by a fifth it stays below.
+# The distance beyond chance: where a tenth of short prompts is on a new topic it is as much, where topics' shares move
+# by a fifth it is less than half of it.
 MIN_ENERGY: Final = 0.0004
 REPORTED: Final = 8
-NAMED_BY: Final = 3
 _OF_ROWS: Final = frozenset(("vectors", "clusters", "is_compared"))
+
+
+class _Novelty(NamedTuple):
+    """How rare each text of the window and of the reference is there, and what their shares say."""
+
+    ranks: NDArray[np.float64]
+    ranks_before: NDArray[np.float64]
+    found: MaxT
 
 
 @dataclass(frozen=True)
@@ -48,9 +57,7 @@ class Topics(Monitor):
     basis: ClassVar[Basis] = "calls"
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "what texts are about: something new, or more of one thing and less of another"
-    effect: ClassVar[str] = (
-        "rise of the share of novel texts, change of a cluster's share, in standard errors; energy distance"
-    )
+    effect: ClassVar[str] = "share of novel texts and of clusters, in standard errors; energy distance"
     evidence: ClassVar[type[Finding]] = ClusterChanges
 
     terms: Terms
@@ -66,193 +73,189 @@ class Topics(Monitor):
         return {**words_of(rows.texts[direction]), **own}
 
     def prepare(self, side: Side) -> Features:
-        """Of a reference: axes if the texts have no vectors, clusters with their names, distances."""
+        """Of a reference: axes if its texts have no vectors, clusters with their names, distances."""
         features, seed = side.features, self.terms.seed
         is_compared = np.ones(len(side), dtype=bool)
         axes: Features = {}
         if "vectors" not in features:
-            # Texts that the axes were made of lie better on them than any others: they are not compared.
-            _, group = np.unique(side.groups, return_inverse=True)
-            is_compared = np.random.default_rng(seed).permutation(int(group.max(initial=0)) + 1)[group] % 2 == 0
+            # Texts that the axes were made of lie better on them than any others do: they are not compared.
+            is_compared = _half(side.groups, seed)
             axes = embedding.fitted(self.part(features, np.flatnonzero(~is_compared)), seed)
         vectors = _vectors(features, axes)
-        centres = _centres(vectors, seed)
-        clusters = _nearest(vectors, centres)
-        prepared: Features = {
-            **features, **axes,
+        centres = clusters.centres(vectors, seed)
+        own = clusters.nearest(vectors, centres)
+        prepared = {
+            **features,
+            **axes,
             "vectors": vectors.astype(np.float16),
             "centres": centres,
-            "clusters": clusters.astype(np.int16),
+            "clusters": own,
             "is_compared": is_compared,
-            "names": _names(features, clusters, len(centres)),
-        }  # fmt: skip
+            "names": clusters.names(features, own, len(centres)),
+        }
         return {**prepared, "apart": _apart(prepared, prepared, side.groups)}
 
     def part(self, features: Features, places: NDArray[np.intp]) -> Features:
-        own = {name: array[places] if name in _OF_ROWS else array for name, array in features.items()}
         # How far rows are from a part of the reference is another distance.
-        own.pop("apart", None)
-        return {**own, **part_of_words(features, places)}
+        kept = {name: array for name, array in features.items() if name != "apart"}
+        own = {name: array[places] for name, array in kept.items() if name in _OF_ROWS}
+        return {**kept, **own, **part_of_words(features, places)}
 
     def judge(self, comparison: Comparison) -> list[Score]:
-        known = comparison.reference
-        if "centres" not in known.features:
-            known = Side(known.groups, known.weights, self.prepare(known))
-        now = self._placed(comparison.current.features, known.features)
+        if "centres" not in comparison.reference.features:
+            known = comparison.reference
+            comparison = replace(comparison, reference=replace(known, features=self.prepare(known)))
+        comparison = _placed(comparison)
+        shares = self._shares(comparison)
         return [
-            self._novelty(comparison, now, known),
-            *self._mix(comparison, now, known),
-            *self._energy(comparison, now, known),
+            self._of_novelty(comparison, self._novelty(comparison)),
+            *([] if shares is None else [self._of_mix(comparison, shares)]),
+            *([] if shares is None else self._of_energy(comparison, shares)),
         ]
 
     def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
-        found: dict[str, float] = {}
-        for block in blocks:
-            now, known = self._placed(block.current.features, block.reference.features), block.reference
-            whole = self._whole(block, now, known, 1.0)
-            if whole is not None and whole.distance > whole.threshold > 0:
-                found["energy"] = max(found.get("energy", 1.0), whole.distance / whole.threshold)
-        clusters = factors(
-            blocks,
-            lambda block: self._clusters(
-                block, self._placed(block.current.features, block.reference.features), block.reference
-            ),
-        )
-        novel = factors(
-            blocks,
-            lambda block: (
-                ("novelty",) * len(RARE),
-                self._rare(block, self._placed(block.current.features, block.reference.features), block.reference)[0],
-            ),
-        )
-        return {**found, **clusters, **novel}
+        placed = [_placed(block) for block in blocks]
+        whole = [found for block in placed if (found := self._energy(block)) and found.threshold > 0]
+        beyond = max((found.distance / found.threshold for found in whole), default=0.0)
+        return {
+            **factors(placed, lambda block: (("novelty",) * len(RARE), self._novelty(block).found)),
+            **factors(placed, self._moved),
+            **({"energy": beyond} if beyond > 1 else {}),
+        }
 
-    def _placed(self, features: Features, known: Features) -> Features:
-        """A window's texts on the reference's axes, in its clusters."""
-        if "clusters" in features:
-            return features
-        vectors = _vectors(features, known)
-        clusters = _nearest(vectors, known["centres"]).astype(np.int16)
-        return {**features, "vectors": vectors, "clusters": clusters, "is_compared": np.ones(len(vectors), dtype=bool)}
+    def _moved(self, comparison: Comparison) -> tuple[Sequence[str], MaxT] | None:
+        shares = self._shares(comparison)
+        return None if shares is None else (shares.keys, shares.found)
 
-    def _rare(
-        self, comparison: Comparison, now: Features, known: Side
-    ) -> tuple[MaxT, NDArray[np.float64], NDArray[np.float64]]:
+    def _novelty(self, comparison: Comparison) -> _Novelty:
+        now, known = comparison.current, comparison.reference
         before = known.features
-        apart = before.get("apart")
-        if apart is None:
-            apart = _apart(before, before, known.groups)
-        far = _apart(now, before, None)
-        ranks = nearest.ranks(far, now["clusters"], apart, before["clusters"], is_own=False)
+        apart = before["apart"] if "apart" in before else _apart(before, before, known.groups)
+        far = _apart(now.features, before)
+        ranks = nearest.ranks(far, now.features["clusters"], apart, before["clusters"], is_own=False)
         ranks_before = nearest.ranks(apart, before["clusters"], apart, before["clusters"], is_own=True)
         found = max_t(
-            Weighted(_at_most(ranks), comparison.current.groups, comparison.current.weights),
-            Weighted(_at_most(ranks_before), known.groups, known.weights),
+            Weighted(_rare(ranks), now.groups, now.weights),
+            Weighted(_rare(ranks_before), known.groups, known.weights),
             alpha=self.terms.alpha,
             seed=self.terms.seed,
             factors=comparison.factors.get("novelty", 1.0),
         )
-        return found, ranks, ranks_before
+        return _Novelty(ranks, ranks_before, found)
 
-    def _novelty(self, comparison: Comparison, now: Features, known: Side) -> Score:
-        found, ranks, ranks_before = self._rare(comparison, now, known)
-        weights, weights_before = comparison.current.weights, known.weights
+    def _of_novelty(self, comparison: Comparison, novelty: _Novelty) -> Score:
+        """Fewer novel texts than in the reference are no news."""
+        ranks, ranks_before, found = novelty
+        weights, weights_before = comparison.current.weights, comparison.reference.weights
         is_novel = ranks <= RARE[0]
-        share = float(weights[is_novel].sum() / weights.sum())
-        before = float(weights_before[ranks_before <= RARE[0]].sum() / weights_before.sum())
-        rises = np.array([share - before, share - before])
+        share, before = _share(is_novel, weights), _share(ranks_before <= RARE[0], weights_before)
         lower, upper = wilson(round(share * len(ranks)), len(ranks))
-        one_sided = MaxT(
-            np.maximum(found.z, 0.0), float(np.maximum(found.z, 0.0).max()), found.threshold, found.p_value
-        )
+        risen = replace(found, z=np.maximum(found.z, 0.0), largest=float(found.z.max(initial=0.0)))
+        words = _new_words(comparison.current.features, comparison.reference.features, is_novel)
         return score(
-            comparison, self.name, "novelty", len(ranks),
-            effect=effect(one_sided, rises, MIN_NOVEL * self.terms.floor),
+            comparison,
+            self.name,
+            "novelty",
+            len(ranks),
+            effect=effect(risen, np.full(len(RARE), share - before), MIN_NOVEL * self.terms.floor),
             threshold=found.threshold,
-            p_value=found.p_value if share > before else 1.0,
-            finding=NovelTexts(share, lower, upper, before, _new_words(now, known.features, is_novel)),
+            p_value=found.p_value if risen.largest >= found.largest else 1.0,
+            finding=NovelTexts(share, lower, upper, before, words),
             shown=tuple(map(int, np.argsort(ranks, kind="stable")[:REPORTED])),
-        )  # fmt: skip
+        )
 
-    def _clusters(self, comparison: Comparison, now: Features, known: Side) -> tuple[Sequence[str], MaxT] | None:
-        count, used = len(known.features["centres"]), np.flatnonzero(known.features["is_compared"])
-        inside = np.flatnonzero(now["is_compared"])
-        if count < 2 or not used.size or not inside.size:
+    def _shares(self, comparison: Comparison) -> Shares | None:
+        now, known = _compared(comparison.current), _compared(comparison.reference)
+        count = len(comparison.reference.features["centres"])
+        if count < 2 or not len(now) or not len(known):
             return None
-        current, reference = comparison.current, known
+        keys = [f"cluster {number}" for number in range(count)]
         one_of = np.eye(count)
         found = max_t(
-            Weighted(one_of[now["clusters"][inside]], _at(current.groups, inside), current.weights[inside]),
-            Weighted(one_of[known.features["clusters"][used]], _at(reference.groups, used), reference.weights[used]),
+            Weighted(one_of[now.features["clusters"]], now.groups, now.weights),
+            Weighted(one_of[known.features["clusters"]], known.groups, known.weights),
             alpha=self.terms.alpha,
             seed=self.terms.seed,
-            factors=np.array([comparison.factors.get(f"cluster {number}", 1.0) for number in range(count)]),
+            factors=np.array([comparison.factors.get(key, 1.0) for key in keys]),
         )
-        return [f"cluster {number}" for number in range(count)], found
+        return Shares(keys, found, *(clusters.shares(side, count) for side in (now, known)))
 
-    def _mix(self, comparison: Comparison, now: Features, known: Side) -> list[Score]:
-        compared = self._clusters(comparison, now, known)
-        if compared is None:
-            return []
-        shares, before, changes = self._changes(comparison, now, known, compared[1])
-        found = compared[1]
-        return [
-            score(
-                comparison, self.name, "mix", len(comparison.current),
-                effect=effect(found, shares - before, MIN_SHARE * self.terms.floor),
-                threshold=found.threshold,
-                p_value=found.p_value,
-                finding=changes,
-            )
-        ]  # fmt: skip
-
-    def _changes(
-        self, comparison: Comparison, now: Features, known: Side, found: MaxT
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], ClusterChanges]:
-        count, used = len(known.features["centres"]), known.features["is_compared"]
-        shares = _shares(now["clusters"], comparison.current.weights, count)
-        before = _shares(known.features["clusters"][used], known.weights[used], count)
-        names = known.features["names"]
-        largest = np.argsort(-np.abs(found.z))[:REPORTED]
-        rows = tuple(
-            ClusterChange(
-                str(names[i]), round(float(found.z[i]), 2), round(float(shares[i]), 4), round(float(before[i]), 4)
-            )
-            for i in largest
+    def _of_mix(self, comparison: Comparison, shares: Shares) -> Score:
+        found = shares.found
+        return score(
+            comparison,
+            self.name,
+            "mix",
+            len(comparison.current),
+            effect=effect(found, shares.now - shares.before, MIN_SHARE * self.terms.floor),
+            threshold=found.threshold,
+            p_value=found.p_value,
+            finding=_changes(comparison, shares),
         )
-        return shares, before, ClusterChanges(rows)
 
-    def _whole(self, comparison: Comparison, now: Features, known: Side, factor: float) -> Energy | None:
-        used, inside = (np.flatnonzero(one["is_compared"]) for one in (known.features, now))
-        if used.size > MOST_COMPARED:
-            used = np.sort(np.random.default_rng(self.terms.seed).choice(used, MOST_COMPARED, replace=False))
-        if not used.size or not inside.size:
+    def _energy(self, comparison: Comparison) -> Energy | None:
+        now, known = _compared(comparison.current), _compared(comparison.reference)
+        if not len(now) or not len(known):
             return None
+        places = np.arange(len(known))
+        if places.size > MOST_COMPARED:
+            places = np.sort(np.random.default_rng(self.terms.seed).choice(places, MOST_COMPARED, replace=False))
         return energy(
-            now["vectors"][inside].astype(np.float32),
-            known.features["vectors"][used].astype(np.float32),
-            (_at(comparison.current.groups, inside), _at(known.groups, used)),
-            (comparison.current.weights[inside], known.weights[used]),
+            (now.features["vectors"].astype(np.float32), known.features["vectors"][places].astype(np.float32)),
+            (now.groups, tuple([known.groups[place] for place in places])),
+            (now.weights, known.weights[places]),
             alpha=self.terms.alpha,
             seed=self.terms.seed,
-            factor=factor,
         )
 
-    def _energy(self, comparison: Comparison, now: Features, known: Side) -> list[Score]:
-        found = self._whole(comparison, now, known, comparison.factors.get("energy", 1.0))
-        compared = self._clusters(comparison, now, known)
-        if found is None or compared is None:
+    def _of_energy(self, comparison: Comparison, shares: Shares) -> list[Score]:
+        found = self._energy(comparison)
+        if found is None:
             return []
-        enough = found.distance if found.distance - found.mean >= MIN_ENERGY * self.terms.floor else 0.0
+        threshold = found.threshold * comparison.factors.get("energy", 1.0)
+        is_enough = found.distance - found.mean >= MIN_ENERGY * self.terms.floor
         return [
             score(
-                comparison, self.name, "energy", len(comparison.current),
-                effect=max(enough, min(found.distance, found.threshold)),
-                threshold=found.threshold,
+                comparison,
+                self.name,
+                "energy",
+                len(comparison.current),
+                effect=found.distance if is_enough else min(found.distance, threshold),
+                threshold=threshold,
                 p_value=found.p_value,
-                finding=self._changes(comparison, now, known, compared[1])[2],
+                finding=_changes(comparison, shares),
             )
-        ]  # fmt: skip
+        ]
+
+
+def _placed(comparison: Comparison) -> Comparison:
+    """With the window's texts on the reference's axes and in its clusters."""
+    features, known = comparison.current.features, comparison.reference.features
+    if "clusters" in features:
+        return comparison
+    vectors = _vectors(features, known)
+    own: Features = {
+        "vectors": vectors,
+        "clusters": clusters.nearest(vectors, known["centres"]),
+        "is_compared": np.ones(len(vectors), dtype=bool),
+    }
+    return replace(comparison, current=replace(comparison.current, features={**features, **own}))
+
+
+def _half(groups: Sequence[str], seed: int) -> NDArray[np.bool_]:
+    """Half of the groups, drawn: whether each row is in one of them."""
+    _, group = np.unique(groups, return_inverse=True)
+    drawn: NDArray[np.bool_] = np.random.default_rng(seed).permutation(int(group.max(initial=0)) + 1)[group] % 2 == 0
+    return drawn
+
+
+def _compared(side: Side) -> Side:
+    """The rows that take part where the axes matter."""
+    places = np.flatnonzero(side.features["is_compared"])
+    if places.size == len(side):
+        return side
+    features = {name: side.features[name][places] for name in ("vectors", "clusters")}
+    return Side(tuple([side.groups[place] for place in places]), side.weights[places], features)
 
 
 def _vectors(features: Features, axes: Features) -> embedding.Vectors:
@@ -260,8 +263,11 @@ def _vectors(features: Features, axes: Features) -> embedding.Vectors:
     return embedding.placed(features, axes) if given is None else given.astype(np.float32)
 
 
-def _apart(features: Features, known: Features, groups: Sequence[str] | None) -> nearest.Distances:
-    """How far each text is from the reference: by its words where nothing better is known."""
+def _apart(features: Features, known: Features, groups: Sequence[str] | None = None) -> nearest.Distances:
+    """How far each text is from the reference; `groups` where it is one of the reference's.
+
+    Without vectors that texts came with, by the words that they have in common: axes are too few for that.
+    """
     if "axes" in known:
         similarity = embedding.words_in_common(features, known)
     else:
@@ -270,57 +276,35 @@ def _apart(features: Features, known: Features, groups: Sequence[str] | None) ->
     return nearest.distances(similarity, own)
 
 
-def _centres(vectors: embedding.Vectors, seed: int) -> NDArray[np.float32]:
-    from sklearn.cluster import KMeans
-
-    count = min(CLUSTERS, len(vectors) // 10, len(np.unique(vectors, axis=0)))
-    if count < 2:
-        return vectors[:1].astype(np.float32)
-    found = KMeans(count, n_init=1, max_iter=50, random_state=seed).fit(vectors)
-    return np.asarray(found.cluster_centers_, dtype=np.float32)
+def _rare(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.column_stack([ranks <= rare for rare in RARE]).astype(np.float64)
 
 
-def _nearest(vectors: embedding.Vectors, centres: NDArray[np.float32]) -> NDArray[np.intp]:
-    found: NDArray[np.intp] = np.argmax(vectors @ centres.T - (centres**2).sum(axis=1) / 2, axis=1)
-    return found
+def _share(which: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+    return float(weights[which].sum() / weights.sum())
 
 
-def _names(features: Features, clusters: NDArray[np.intp], count: int) -> NDArray[np.str_]:
-    """What the texts of each cluster have more often than all others do, in a few words."""
-    every = embedding.matrix(features, features["words"])
-    overall = np.asarray(every.mean(axis=0)).ravel()
-    names = []
-    for number in range(count):
-        inside = np.flatnonzero(clusters == number)
-        share = np.asarray(every[inside].mean(axis=0)).ravel() if inside.size else overall
-        best = np.argsort(-(share - overall), kind="stable")[:NAMED_BY]
-        names.append(", ".join(str(features["words"][i]) for i in best) or f"cluster {number + 1}")
-    return np.array(names, dtype=str)
+def _changes(comparison: Comparison, shares: Shares) -> ClusterChanges:
+    names, found = comparison.reference.features["names"], shares.found
+    return ClusterChanges(
+        tuple(
+            ClusterChange(
+                str(names[i]), round(float(found.z[i]), 2), round(float(shares.now[i]), 4),
+                round(float(shares.before[i]), 4),
+            )
+            for i in np.argsort(-np.abs(found.z))[:REPORTED]
+        )
+    )  # fmt: skip
 
 
 def _new_words(now: Features, known: Features, is_novel: NDArray[np.bool_]) -> tuple[WordChange, ...]:
-    """The words by which the novel texts stand out."""
+    """The words by which the novel texts stand out from the reference's; z is not known."""
     inside = np.flatnonzero(is_novel)
     if not inside.size or not now["words"].size:
         return ()
     novel = np.asarray(embedding.matrix(now, now["words"])[inside].mean(axis=0)).ravel()
     before = np.asarray(embedding.matrix(known, now["words"]).mean(axis=0)).ravel()
-    best = np.argsort(-(novel - before), kind="stable")[:REPORTED]
+    best = [i for i in np.argsort(before - novel, kind="stable")[:REPORTED] if novel[i] > before[i]]
     return tuple(
-        WordChange(str(now["words"][i]), 0.0, round(float(novel[i]), 4), round(float(before[i]), 4))
-        for i in best
-        if novel[i] > before[i]
+        WordChange(str(now["words"][i]), 0.0, round(float(novel[i]), 4), round(float(before[i]), 4)) for i in best
     )
-
-
-def _shares(clusters: NDArray[np.intp], weights: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.bincount(clusters, weights, minlength=count) / max(weights.sum(), 1e-12)
-    return found
-
-
-def _at_most(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.column_stack([ranks <= rare for rare in RARE]).astype(np.float64)
-
-
-def _at(values: Sequence[str], places: NDArray[np.intp]) -> tuple[str, ...]:
-    return tuple([values[place] for place in places])

@@ -1,0 +1,62 @@
+"""Clusters of texts: where the reference's are, what they have in common, how many of a window's fall into each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitors.embedding import Vectors, matrix
+from monitors.permutation import MaxT
+from monitors.rows import Features, Side
+
+CLUSTERS: Final = 20
+LEAST_ROWS: Final = 10
+NAMED_BY: Final = 3
+
+
+class Shares(NamedTuple):
+    """The shares of clusters in the window and before, by key, and how they differ."""
+
+    keys: Sequence[str]
+    found: MaxT
+    now: NDArray[np.float64]
+    before: NDArray[np.float64]
+
+
+def centres(vectors: Vectors, seed: int) -> NDArray[np.float32]:
+    """Centres of at most 20 clusters (k-means); fewer for few or few different texts, at least one."""
+    from sklearn.cluster import KMeans
+
+    count = min(CLUSTERS, len(vectors) // LEAST_ROWS, len(np.unique(vectors, axis=0)))
+    if count < 2:
+        return np.asarray(vectors[:1], dtype=np.float32)
+    found = KMeans(count, n_init=1, max_iter=50, random_state=seed).fit(vectors)
+    return np.asarray(found.cluster_centers_, dtype=np.float32)
+
+
+def nearest(vectors: Vectors, found: NDArray[np.float32]) -> NDArray[np.int16]:
+    """The cluster of each text."""
+    own: NDArray[np.int16] = np.argmax(vectors @ found.T - (found**2).sum(axis=1) / 2, axis=1).astype(np.int16)
+    return own
+
+
+def names(features: Features, own: NDArray[np.int16], count: int) -> NDArray[np.str_]:
+    """Each cluster by the words that its texts have more often than all others."""
+    every = matrix(features, features["words"])
+    overall = np.asarray(every.mean(axis=0)).ravel()
+    found = []
+    for number in range(count):
+        inside = np.flatnonzero(own == number)
+        share = np.asarray(every[inside].mean(axis=0)).ravel() if inside.size else overall
+        best = np.argsort(overall - share, kind="stable")[:NAMED_BY]
+        found.append(", ".join(str(features["words"][i]) for i in best) or f"cluster {number + 1}")
+    return np.array(found, dtype=str)
+
+
+def shares(side: Side, count: int) -> NDArray[np.float64]:
+    """The share of a side's rows in each cluster, by weight."""
+    counted = np.bincount(side.features["clusters"], side.weights, minlength=count)
+    return np.asarray(counted / max(float(side.weights.sum()), 1e-12), dtype=np.float64)
