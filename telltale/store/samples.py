@@ -14,7 +14,7 @@ from sqlalchemy import CTE, Connection, CursorResult, Row, Select, delete, func,
 
 from telltale.conversation import texts
 from telltale.records import Sample
-from telltale.store import contents, sample_traces
+from telltale.store import contents, sample_traces, vectors
 from telltale.store.contents import Places, Said
 from telltale.store.schema import samples, unhex
 
@@ -239,6 +239,7 @@ def remove(connection: Connection, ids: Sequence[int]) -> int:
     columns = select(*(samples.c[name] for name in _PLACES))
     places = [Places(*row) for row in connection.execute(columns.where(these))]
     sample_traces.delete_entries(connection, these)
+    vectors.remove(connection, ids)
     connection.execute(delete(samples).where(these))
     contents.remove(connection, places)
     return len(places)

@@ -252,6 +252,16 @@ evidence = Table(
     Column("content_gzip", LargeBinary, nullable=False),
 )
 
+# A text's embedding in a space: which model made it, and of how much of the text. Little-endian float16.
+sample_vectors = Table(
+    "sample_vectors",
+    metadata,
+    Column("sample_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("direction", String(16), primary_key=True),
+    Column("space", String(64), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),
+)
+
 tickets = Table(
     "tickets",
     metadata,

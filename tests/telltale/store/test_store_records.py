@@ -26,6 +26,7 @@ from telltale.store import (
     samples,
     scores,
     tickets,
+    vectors,
 )
 from telltale.store.upkeep import Report, Upkeep
 
@@ -83,6 +84,25 @@ def test_sample_comes_back_as_it_went_in(store: Store, prompt: str, response: st
     assert found == sample(
         number, prompt=prompt, response=response, redactions=redactions, ttft_s=0.25, output_tokens=7, id=found.id
     )
+
+
+def test_a_vector_is_kept_once_and_goes_with_its_sample(store: Store) -> None:
+    store.write(lambda c: samples.save(c, [sample(1), sample(2)], 5.0))
+    with store.read() as connection:
+        first, second = sorted(one.id or 0 for one in samples.load(connection))
+
+    store.write(lambda c: vectors.save(c, "s", "prompt", {first: b"ab", second: b"cd"}))
+    store.write(lambda c: vectors.save(c, "s", "prompt", {first: b"zz"}))
+    store.write(lambda c: vectors.save(c, "s", "response", {first: b"ef"}))
+    store.write(lambda c: vectors.save(c, "t", "prompt", {}))
+
+    with store.read() as connection:
+        assert vectors.load(connection, "s", "prompt", [first, second]) == {first: b"ab", second: b"cd"}
+        assert vectors.load(connection, "t", "prompt", [first, second]) == {}
+    store.write(lambda c: samples.remove(c, [first]))
+    with store.read() as connection:
+        assert vectors.load(connection, "s", "prompt", [first, second]) == {second: b"cd"}
+        assert vectors.load(connection, "s", "response", [first, second]) == {}
 
 
 def test_same_span_is_stored_once(store: Store) -> None:
