@@ -149,8 +149,9 @@ def _place(monitor: Monitor, direction: Direction) -> str:
 
 
 def _columns(kept: Rows) -> dict[str, Any]:
-    """What is stored of rows: not whole conversations, which monitors have described."""
-    return {field.name: getattr(kept, field.name) for field in fields(Rows) if field.name != "conversations"}
+    """What is stored of rows: not whole conversations and vectors, which monitors have described."""
+    described = ("conversations", "vectors")
+    return {field.name: getattr(kept, field.name) for field in fields(Rows) if field.name not in described}
 
 
 def _packed(features: Features) -> bytes:

@@ -13,10 +13,11 @@ def of(monitors: Iterable[type[Monitor]], settings: Settings) -> dict[type[Monit
     """The terms of every monitor that is enabled.
 
     `monitor.alpha` holds as long as all tests of a series together have no more than `monitor.false_alarms`
-    (Bonferroni); beyond that those without an `alpha` of their own share what the others leave.
+    (Bonferroni); beyond that those without an `alpha` of their own share what the others leave. A monitor with several
+    signals shares its own among them.
     """
     enabled = [monitor for monitor in monitors if own(monitor, settings).enabled]
-    tests = {monitor: len(monitor.directions) * len(monitor.signals) for monitor in enabled}
+    tests = {monitor: len(monitor.directions) for monitor in enabled}
     chosen = {monitor: alpha for monitor in enabled if (alpha := own(monitor, settings).alpha) is not None}
     rest = sum(number for monitor, number in tests.items() if monitor not in chosen)
     left = settings.false_alarms - sum(alpha * tests[monitor] for monitor, alpha in chosen.items())

@@ -112,9 +112,6 @@ class Tokens(Monitor):
         )
 
 
-_NOTHING = np.array([], dtype=np.int32)
-
-
 class _Counted(NamedTuple):
     """Which text of the window and of the reference contains each word: matrices of 0 and 1, texts by words.
 

@@ -14,7 +14,7 @@ from typing import ClassVar, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors import clusters, embedding, nearest
+from monitors import clusters, embedding, nearest, vocabulary
 from monitors.calibration import factors
 from monitors.clusters import Shares
 from monitors.energy import Energy, energy
@@ -22,7 +22,6 @@ from monitors.judgement import score
 from monitors.monitor import Monitor, Terms
 from monitors.permutation import MaxT, Weighted, effect, max_t
 from monitors.rows import Comparison, Features, Rows, Side
-from monitors.tokens import part_of_words, words_of
 from monitors.votes import wilson
 from telltale.evidence.scores import ClusterChange, ClusterChanges, Finding, NovelTexts, WordChange
 from telltale.records import Basis, Direction, Score
@@ -36,6 +35,8 @@ MIN_NOVEL, MIN_SHARE = 0.02, 0.08
 # The distance beyond chance: where a tenth of short prompts is on a new topic it is as much, where topics' shares move
 # by a fifth it is less than half of it.
 MIN_ENERGY: Final = 0.0004
+# How the monitor's false alarms are shared: what is new matters most, and is found best.
+ALPHA_NOVELTY, ALPHA_MIX, ALPHA_ENERGY = 0.5, 0.25, 0.25
 REPORTED: Final = 8
 _OF_ROWS: Final = frozenset(("vectors", "clusters", "is_compared"))
 
@@ -70,7 +71,7 @@ class Topics(Monitor):
         """The words of each text, and its vector where it came with one."""
         given = rows.vectors.get(direction)
         own = {} if given is None else {"vectors": embedding.unit(np.asarray(given, np.float32)).astype(np.float16)}
-        return {**words_of(rows.texts[direction]), **own}
+        return {**vocabulary.of(rows.texts[direction]), **own}
 
     def prepare(self, side: Side) -> Features:
         """Of a reference: axes if its texts have no vectors, clusters with their names, distances."""
@@ -99,7 +100,7 @@ class Topics(Monitor):
         # How far rows are from a part of the reference is another distance.
         kept = {name: array for name, array in features.items() if name != "apart"}
         own = {name: array[places] for name, array in kept.items() if name in _OF_ROWS}
-        return {**kept, **own, **part_of_words(features, places)}
+        return {**kept, **own, **vocabulary.part(features, places)}
 
     def judge(self, comparison: Comparison) -> list[Score]:
         if "centres" not in comparison.reference.features:
@@ -137,7 +138,7 @@ class Topics(Monitor):
         found = max_t(
             Weighted(_rare(ranks), now.groups, now.weights),
             Weighted(_rare(ranks_before), known.groups, known.weights),
-            alpha=self.terms.alpha,
+            alpha=ALPHA_NOVELTY * self.terms.alpha,
             seed=self.terms.seed,
             factors=comparison.factors.get("novelty", 1.0),
         )
@@ -174,7 +175,7 @@ class Topics(Monitor):
         found = max_t(
             Weighted(one_of[now.features["clusters"]], now.groups, now.weights),
             Weighted(one_of[known.features["clusters"]], known.groups, known.weights),
-            alpha=self.terms.alpha,
+            alpha=ALPHA_MIX * self.terms.alpha,
             seed=self.terms.seed,
             factors=np.array([comparison.factors.get(key, 1.0) for key in keys]),
         )
@@ -204,7 +205,7 @@ class Topics(Monitor):
             (now.features["vectors"].astype(np.float32), known.features["vectors"][places].astype(np.float32)),
             (now.groups, tuple([known.groups[place] for place in places])),
             (now.weights, known.weights[places]),
-            alpha=self.terms.alpha,
+            alpha=ALPHA_ENERGY * self.terms.alpha,
             seed=self.terms.seed,
         )
 
