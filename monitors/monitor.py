@@ -22,12 +22,14 @@ class Terms:
     """How a monitor judges a series: from `least` rows on, with `alpha` false alarms a window.
 
     `floor` scales how much a feature must move to matter: 1 is the monitor's own floor. `seed` makes draws repeatable.
+    `space` names what vectors of texts are made by; empty where there are none.
     """
 
     least: int
     alpha: float
     floor: float = 1.0
     seed: int = 0
+    space: str = ""
 
 
 class Monitor(Protocol):
@@ -53,6 +55,8 @@ class Monitor(Protocol):
     evidence: ClassVar[type[Finding]]
     method: ClassVar[int] = 1
     """How it describes rows: raised with every change of that, so that no reference is compared by another method."""
+    uses_vectors: ClassVar[bool] = False
+    """Whether it judges vectors of texts, where the settings name something that makes them."""
     needs_conversations: ClassVar[bool] = False
     """Whether it reads whole conversations, which are loaded only then."""
 
@@ -60,6 +64,10 @@ class Monitor(Protocol):
     def of(cls, terms: Terms) -> Self:
         """The monitor on these terms."""
         ...
+
+    def form(self) -> str:
+        """How it describes rows, without `/`: what is described otherwise is not compared."""
+        return str(self.method)
 
     def describe(self, rows: Rows, direction: Direction) -> Features:
         """What it compares of these rows."""

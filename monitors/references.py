@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
@@ -98,9 +98,11 @@ def rows(reference: Reference) -> Rows:
     return Rows(**{field.name: columns[field.name] for field in fields(Rows) if field.name in columns})
 
 
-def with_monitor(reference: Reference, monitors: Sequence[Monitor], least: int) -> Reference:
-    """The reference as all these monitors know it."""
-    features, _ = _described(rows(reference), reference.basis, monitors, least)
+def with_monitor(
+    reference: Reference, monitors: Sequence[Monitor], least: int, complete: Callable[[Rows], Rows] = lambda rows: rows
+) -> Reference:
+    """The reference as all these monitors know it; `complete` adds to its rows what is not stored with it."""
+    features, _ = _described(complete(rows(reference)), reference.basis, monitors, least)
     return replace(reference, features=_packed(features))
 
 
@@ -144,7 +146,8 @@ def _described(
 
 def _place(monitor: Monitor, direction: Direction) -> str:
     """What the names of its arrays begin with; what another method described has other names."""
-    method = f".{monitor.method}" if monitor.method > 1 else ""
+    form = monitor.form()
+    method = f".{form}" if form != "1" else ""
     return f"{monitor.name}{method}/{direction}/"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from monitors import clock, freezing, judging, registry, states, terms, windows
+from monitors import clock, embedders, freezing, judging, registry, states, terms, windows
 from monitors import references as making
 from monitors.activity import Activity
 from monitors.monitor import Monitor
@@ -23,6 +23,7 @@ from monitors.report import Texts
 from monitors.reports import Report, Reports
 from monitors.rows import Rows
 from monitors.states import Key, Standing
+from monitors.vectors import Vectors
 from monitors.windows import Window
 from telltale.records import Basis, Series
 from telltale.settings import Monitor as Settings
@@ -60,7 +61,9 @@ class Runs:
         self._settings = settings
         self._retention = retention
         self._reports = Reports(store, report)
-        self._terms = terms.of(registry.MONITORS, settings)
+        embedder = embedders.chosen(settings.embeddings)
+        self._vectors = Vectors(store, embedder, settings.embeddings.per_run)
+        self._terms = terms.of(registry.MONITORS, settings, embedder.space if embedder else "")
         self._monitors = [kind.of(own) for kind, own in self._terms.items()]
         self._least = {monitor.name: self._terms[type(monitor)].least for monitor in self._monitors}
         self._step = {monitor.name: terms.own(type(monitor), settings).windows for monitor in self._monitors}
@@ -80,6 +83,7 @@ class Runs:
         """
         self.failed.clear()
         self.seconds.clear()
+        self._vectors.begin()
         until = windows.last_end(now, self._settings.window)
         with self._store.read() as connection:
             known = {states.key_of(status): status for status in series_states.load(connection)}
@@ -104,6 +108,7 @@ class Runs:
     def close(self, *, finish: bool = False) -> None:
         """Wait for the current report; queued ones are made if `finish`, else dropped."""
         self._reports.close(finish=finish)
+        self._vectors.close()
 
     def _begin(self, known: Iterable[SeriesStatus], now: float) -> Activity:
         """Counts from where the monitors are, and as far back as a reference needs."""
@@ -175,13 +180,18 @@ class Runs:
         with self._store.read() as connection:
             reader = Reader(connection, activity, settings.seed, run.votes)
             rows = reader.rows(basis, series, window.start, window.end, settings.max_rows, whole)
-            reference = self._known_to(connection, reference, monitors)
+            reference = reference if reference.id is None else references.load(connection, reference.id)
             # A window that is judged late, or after a clock that was ahead, has later ones, which say nothing of it.
             earlier = {
                 m: scores.recent(connection, m.name, series, self._looked_back(m), until=window.start) for m in monitors
             }
+        ready = [monitor for monitor in monitors if not monitor.uses_vectors]
+        if len(ready) < len(monitors) and self._place(series, window, monitors, reference, run, rows):
+            ready = list(monitors)
+            rows = self._vectors.added(rows)
+        reference = self._known_to(reference, ready)
         made: dict[Monitor, judging.Judgement] = {}
-        for monitor in monitors:
+        for monitor in ready:
             began = time.process_time()
             try:
                 made[monitor] = judging.judge(
@@ -225,15 +235,32 @@ class Runs:
             own = [one.score_id for one in found if one.direction == direction and one.score_id is not None]
             self._reports.request(told, own, window.end)
 
-    def _known_to(self, connection: Connection, reference: Reference, monitors: Sequence[Monitor]) -> Reference:
-        """The reference with its content, described by monitors that are newer than it too."""
-        if reference.id is None:
+    def _place(
+        self, series: Series, window: Window, monitors: Sequence[Monitor], reference: Reference, run: _Run, rows: Rows
+    ) -> bool:
+        """Whether texts have vectors, those of a new reference too; else the series says what is missing."""
+        whole = [rows] if making.is_known(reference, monitors) else [rows, making.rows(reference)]
+        lacking = next((why for one in whole if (why := self._vectors.make(one))), None)
+        if lacking is None:
+            return True
+        for monitor in monitors:
+            for key in states.keys(monitor, series) if monitor.uses_vectors else ():
+                self._wait(key, Standing("gathering", lacking), len(rows), run)
+        return False
+
+    def _known_to(self, reference: Reference, monitors: Sequence[Monitor]) -> Reference:
+        """The reference, described by monitors that are newer than it too, or that describe by a newer method."""
+        if reference.id is None or making.is_known(reference, monitors):
             return reference
-        found = references.load(connection, reference.id)
-        if making.is_known(found, monitors):
-            return found
-        everything = [monitor for monitor in self._monitors if monitor.basis == found.basis]
-        return making.with_monitor(found, everything, self._settings.min_rows)
+        of_basis = [monitor for monitor in self._monitors if monitor.basis == reference.basis]
+        described = making.with_monitor(
+            reference, [one for one in of_basis if one in monitors or not one.uses_vectors],
+            self._settings.min_rows, self._vectors.added,
+        )  # fmt: skip
+        if (features := described.features) is not None:
+            number = reference.id
+            self._store.write(lambda c: references.put_features(c, number, features))
+        return described
 
     def _freeze(
         self, activity: Activity, series: Series, basis: Basis, monitors: Sequence[Monitor], run: _Run
@@ -285,9 +312,12 @@ class Runs:
             rows = reader.rows(basis, asked.series, asked.begins_at, asked.ends_at, most)
         if len(rows) < needed:
             return f"{len(rows)} {what} in that time, {needed} needed"
+        placed = basis == "calls" and any(one.uses_vectors for one in self._monitors) and not self._vectors.make(rows)
+        # A monitor whose vectors take longer describes the reference when it first judges by it.
+        monitors = [monitor for monitor in self._monitors if placed or not monitor.uses_vectors]
         made = making.freeze(
-            asked.series, basis, rows, asked.begins_at, asked.ends_at, run.now,
-            monitors=self._monitors, least=settings.min_rows, made_by=asked.made_by, why=asked.why, id=asked.id,
+            asked.series, basis, self._vectors.added(rows) if placed else rows, asked.begins_at, asked.ends_at, run.now,
+            monitors=monitors, least=settings.min_rows, made_by=asked.made_by, why=asked.why, id=asked.id,
         )  # fmt: skip
         if made.rows < min(needed, settings.min_rows):
             return f"{made.rows} of {len(rows)} {what} are left without bursts of one prompt, {needed} needed"

@@ -9,8 +9,8 @@ from telltale.settings import Monitor as Settings
 from telltale.settings import OneMonitor
 
 
-def of(monitors: Iterable[type[Monitor]], settings: Settings) -> dict[type[Monitor], Terms]:
-    """The terms of every monitor that is enabled.
+def of(monitors: Iterable[type[Monitor]], settings: Settings, space: str = "") -> dict[type[Monitor], Terms]:
+    """The terms of every monitor that is enabled; `space` names what makes vectors of texts.
 
     `monitor.alpha` holds as long as all tests of a series together have no more than `monitor.false_alarms`
     (Bonferroni); beyond that those without an `alpha` of their own share what the others leave. A monitor with several
@@ -28,6 +28,7 @@ def of(monitors: Iterable[type[Monitor]], settings: Settings) -> dict[type[Monit
             alpha=chosen.get(monitor, shared),
             floor=own(monitor, settings).floor,
             seed=settings.seed,
+            space=space,
         )
         for monitor in enabled
     }

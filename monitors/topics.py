@@ -60,12 +60,16 @@ class Topics(Monitor):
     finds: ClassVar[str] = "what texts are about: something new, or more of one thing and less of another"
     effect: ClassVar[str] = "share of novel texts and of clusters, in standard errors; energy distance"
     evidence: ClassVar[type[Finding]] = ClusterChanges
+    uses_vectors: ClassVar[bool] = True
 
     terms: Terms
 
     @classmethod
     def of(cls, terms: Terms) -> Self:
         return cls(terms)
+
+    def form(self) -> str:
+        return "-".join(filter(None, (str(self.method), self.terms.space.replace("/", "_"))))
 
     def describe(self, rows: Rows, direction: Direction) -> Features:
         """The words of each text, and its vector where it came with one."""

@@ -95,6 +95,12 @@ def _collector(settings: Settings) -> Iterator[str]:
 
 
 def _monitor(settings: Settings) -> Iterator[str]:
+    embeddings = settings.monitor.embeddings
+    if (embeddings.kind == "endpoint") != bool(embeddings.url):
+        yield (
+            f"monitor.embeddings.kind = {embeddings.kind}: monitor.embeddings.url = {embeddings.url!r}: an endpoint "
+            "needs its address, and nothing else has one; name it, or leave it out"
+        )
     monitor, store = settings.monitor, settings.store
     k, n = monitor.persistence
     if k > n:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.records import Direction
-from telltale.store.schema import sample_vectors
+from telltale.store.schema import sample_vectors, samples
 
 AT_ONCE = 500
 _c = sample_vectors.c
@@ -27,10 +27,12 @@ def load(connection: Connection, space: str, direction: Direction, ids: Sequence
 
 
 def save(connection: Connection, space: str, direction: Direction, made: Mapping[int, bytes]) -> None:
-    """Store vectors; one that is there already stays."""
+    """Store vectors; one that is there already stays, and that of a sample that is gone is left out."""
+    there = set(connection.scalars(select(samples.c.id).where(samples.c.id.in_(made))))
     rows = [
         {"sample_id": sample_id, "direction": direction, "space": space, "vector": vector}
         for sample_id, vector in made.items()
+        if sample_id in there
     ]
     insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     if rows:

@@ -1,0 +1,104 @@
+"""Vectors of rows: those that are stored, and those that are still to be made, a bounded time at each run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitors.embedders import Embedder, NoVectors
+from monitors.rows import Rows
+from telltale.records import Direction
+from telltale.store import Store, vectors
+
+log = logging.getLogger(__name__)
+
+DIRECTIONS: Final[tuple[Direction, ...]] = ("prompt", "response")
+AT_ONCE: Final = 32
+# Those of a reference, whose samples may be gone, and of the windows of some series.
+MOST_KEPT: Final = 30_000
+
+
+class Vectors:
+    """Without an embedder rows stay as they are, and nothing is missing. Close it."""
+
+    def __init__(self, store: Store, embedder: Embedder | None, per_run: float) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._per_run = per_run
+        self._until = 0.0
+        self._known: OrderedDict[int, bytes] = OrderedDict()
+
+    def begin(self) -> None:
+        """A new run has its time."""
+        self._until = time.monotonic() + self._per_run
+
+    def close(self) -> None:
+        if self._embedder is not None:
+            self._embedder.close()
+
+    def make(self, rows: Rows) -> str:
+        """Make what is missing, as long as this run may. Returns what is missing still, in words; else nothing."""
+        if self._embedder is None:
+            return ""
+        for direction in DIRECTIONS:
+            missing = self._missing(rows, direction, self._embedder.space)
+            total = len({text for text in rows.texts.get(direction, ()) if text is not None})
+            while missing:
+                if time.monotonic() >= self._until:
+                    return f"{total - len(missing)} of {total} {direction}s have vectors"
+                batch, missing = missing[:AT_ONCE], missing[AT_ONCE:]
+                try:
+                    self._embed(self._embedder, direction, batch)
+                except NoVectors as error:
+                    log.warning("no vectors: %s", error)
+                    return f"no vectors: {error}"
+        return ""
+
+    def added(self, rows: Rows) -> Rows:
+        """The rows with their vectors, all of which have been made."""
+        if self._embedder is None:
+            return rows
+        made: dict[str, NDArray[np.float16]] = {
+            direction: np.stack([self._vector(text) for text in rows.texts[direction]])
+            for direction in DIRECTIONS
+            if any(text is not None for text in rows.texts.get(direction, ()))
+        }
+        return replace(rows, vectors=made)
+
+    def _vector(self, text: str | None) -> NDArray[np.float16]:
+        if text is None:
+            # A row without a text is not judged.
+            return np.zeros(len(next(iter(self._known.values()))) // 2, np.float16)
+        return np.frombuffer(self._known[hash(text)], dtype="<f2")
+
+    def _missing(self, rows: Rows, direction: Direction, space: str) -> list[tuple[int, str]]:
+        """(sample, text) of each text whose vector is neither here nor stored."""
+        told = zip(rows.ids, rows.texts.get(direction, ()), strict=False)
+        wanted = {text: number for number, text in told if text is not None and hash(text) not in self._known}
+        if not wanted:
+            return []
+        with self._store.read() as connection:
+            stored = vectors.load(connection, space, direction, list(wanted.values()))
+        for text, number in wanted.items():
+            if number in stored:
+                self._keep(text, stored[number])
+        return [(number, text) for text, number in wanted.items() if number not in stored]
+
+    def _embed(self, embedder: Embedder, direction: Direction, batch: Sequence[tuple[int, str]]) -> None:
+        found = embedder.embed([text for _, text in batch]).astype("<f2")
+        made = {sample_id: vector.tobytes() for (sample_id, _), vector in zip(batch, found, strict=True)}
+        self._store.write(lambda c: vectors.save(c, embedder.space, direction, made))
+        for sample_id, text in batch:
+            self._keep(text, made[sample_id])
+
+    def _keep(self, text: str, vector: bytes) -> None:
+        self._known[hash(text)] = vector
+        while len(self._known) > MOST_KEPT:
+            self._known.popitem(last=False)
