@@ -15,6 +15,7 @@ from monitors.rows import Features, Side
 CLUSTERS: Final = 20
 LEAST_ROWS: Final = 10
 NAMED_BY: Final = 3
+LOOKED_AT: Final = 12
 
 
 class Shares(NamedTuple):
@@ -51,8 +52,10 @@ def names(features: Features, own: NDArray[np.int16], count: int) -> NDArray[np.
     for number in range(count):
         inside = np.flatnonzero(own == number)
         share = np.asarray(every[inside].mean(axis=0)).ravel() if inside.size else overall
-        best = np.argsort(overall - share, kind="stable")[:NAMED_BY]
-        found.append(", ".join(str(features["words"][i]) for i in best) or f"cluster {number + 1}")
+        best = [str(features["words"][i]).strip() for i in np.argsort(overall - share, kind="stable")[:LOOKED_AT]]
+        # Of Korean words the whole ones, not the pairs of syllables that they consist of.
+        whole = [word for word in best if not any(word != other and word in other for other in best)]
+        found.append(", ".join(whole[:NAMED_BY]) or f"cluster {number + 1}")
     return np.array(found, dtype=str)
 
 

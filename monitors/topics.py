@@ -23,7 +23,7 @@ from monitors.monitor import Monitor, Terms
 from monitors.permutation import MaxT, Weighted, effect, max_t
 from monitors.rows import Comparison, Features, Rows, Side
 from monitors.votes import wilson
-from telltale.evidence.scores import ClusterChange, ClusterChanges, Finding, NovelTexts, WordChange
+from telltale.evidence.scores import ClusterChanges, Finding, NovelTexts, ShareChange, WordChange
 from telltale.records import Basis, Direction, Score
 
 # So rare are texts among the reference's own that count as unlike it; the first gives the share that is told.
@@ -162,7 +162,7 @@ class Topics(Monitor):
             self.name,
             "novelty",
             len(ranks),
-            effect=effect(risen, np.full(len(RARE), share - before), MIN_NOVEL * self.terms.floor),
+            effect=effect(risen, np.full(len(RARE), share - before >= MIN_NOVEL * self.terms.floor)),
             threshold=found.threshold,
             p_value=found.p_value if risen.largest >= found.largest else 1.0,
             finding=NovelTexts(share, lower, upper, before, words),
@@ -192,7 +192,7 @@ class Topics(Monitor):
             self.name,
             "mix",
             len(comparison.current),
-            effect=effect(found, shares.now - shares.before, MIN_SHARE * self.terms.floor),
+            effect=effect(found, np.abs(shares.now - shares.before) >= MIN_SHARE * self.terms.floor),
             threshold=found.threshold,
             p_value=found.p_value,
             finding=_changes(comparison, shares),
@@ -293,7 +293,7 @@ def _changes(comparison: Comparison, shares: Shares) -> ClusterChanges:
     names, found = comparison.reference.features["names"], shares.found
     return ClusterChanges(
         tuple(
-            ClusterChange(
+            ShareChange(
                 str(names[i]), round(float(found.z[i]), 2), round(float(shares.now[i]), 4),
                 round(float(shares.before[i]), 4),
             )
@@ -303,13 +303,19 @@ def _changes(comparison: Comparison, shares: Shares) -> ClusterChanges:
 
 
 def _new_words(now: Features, known: Features, is_novel: NDArray[np.bool_]) -> tuple[WordChange, ...]:
-    """The words by which the novel texts stand out from the reference's; z is not known."""
+    """The words by which the novel texts stand out from the reference's, with the difference in standard errors."""
     inside = np.flatnonzero(is_novel)
     if not inside.size or not now["words"].size:
         return ()
     novel = np.asarray(embedding.matrix(now, now["words"])[inside].mean(axis=0)).ravel()
     before = np.asarray(embedding.matrix(known, now["words"]).mean(axis=0)).ravel()
-    best = [i for i in np.argsort(before - novel, kind="stable")[:REPORTED] if novel[i] > before[i]]
+    count, known_count = inside.size, known["starts"].size - 1
+    pooled = (novel * count + before * known_count) / (count + known_count)
+    z = (novel - before) / np.sqrt(np.maximum(pooled * (1 - pooled) * (1 / count + 1 / known_count), 1e-12))
     return tuple(
-        WordChange(str(now["words"][i]), 0.0, round(float(novel[i]), 4), round(float(before[i]), 4)) for i in best
+        WordChange(
+            str(now["words"][i]).strip(), round(float(z[i]), 2), round(float(novel[i]), 4), round(float(before[i]), 4)
+        )
+        for i in np.argsort(-z, kind="stable")[:REPORTED]
+        if z[i] > 0
     )

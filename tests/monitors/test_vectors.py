@@ -117,7 +117,8 @@ def test_a_window_waits_for_its_vectors_and_the_other_monitors_do_not(
         with store.read() as connection:
             judged = {score.monitor for score in scores.load(connection)}
             waiting = {one.reason for one in series_states.load(connection) if one.monitor == "topics"}
-        assert judged == {"tokens", "descriptors"}
+        assert "tokens" in judged
+        assert "topics" not in judged
         assert waiting == {"no vectors: nobody there"}
         assert not runs.failed
 
