@@ -36,7 +36,7 @@ SETTINGS = MonitorSettings(
     window=10.0, min_rows=40, reference_rows=120, reference_span=0.0, min_votes=15, reference_votes=40, alpha=0.001,
     persistence=(2, 3),
 )  # fmt: skip
-OTHERS = {"descriptors", "refusals", "feedback"}
+OTHERS = {"descriptors", "refusals", "topics", "feedback"}
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_healthy_traffic_is_judged_ok(store: Store) -> None:
     found = stored(store)
     assert {(score.monitor, score.direction) for score in found} == {
         ("tokens", "prompt"), ("tokens", "response"), ("descriptors", "prompt"), ("descriptors", "response"),
-        ("refusals", "response"), ("feedback", "feedback"),
+        ("refusals", "response"), ("topics", "prompt"), ("topics", "response"), ("feedback", "feedback"),
     }  # fmt: skip
     assert {score.state for score in found} == {"ok"}
 
