@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from alerting.lifecycle.closing import begins
 from telltale.evidence.alerts import TicketAlert
 from telltale.records import Ticket
 from telltale.store.tickets import TicketEvent
@@ -26,19 +27,23 @@ def anew(ticket: Ticket) -> Ticket:
     return replace(ticket, acknowledged_by="", acknowledged_at=None, snoozed_until=None, merged_into=None)
 
 
+def rests(ticket: Ticket, now: float) -> bool:
+    """Whether it is snoozed."""
+    return ticket.snoozed_until is not None and now < ticket.snoozed_until
+
+
 def wake(
-    ticket: Ticket, before: Mapping[str, TicketAlert], actor: str, now: float
+    ticket: Ticket, alerts: Mapping[str, TicketAlert], actor: str, now: float
 ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
-    """The ticket, awake if an alert that wakes people began to fire; `before` are the alerts as they were."""
-    if ticket.snoozed_until is None or ticket.snoozed_until <= now:
+    """The ticket, awake if an alert that wakes people began to fire; these are its alerts now."""
+    if not rests(ticket, now):
         return ticket, ()
-    loud = [alert for name, alert in ticket.alerts.items() if _begins(alert, before.get(name))]
+    loud = [alert for name, alert in alerts.items() if _wakes(alert) and begins(alert, ticket, name, ticket.updated_at)]
     if not loud:
         return ticket, ()
     event = TicketEvent(now, "woken", actor, {"alert": loud[0].name, "summary": loud[0].summary})
     return replace(ticket, snoozed_until=None), (event,)
 
 
-def _begins(alert: TicketAlert, before: TicketAlert | None) -> bool:
-    is_loud = alert.is_firing and alert.labels.get("severity") == WAKING
-    return is_loud and (before is None or not before.is_firing or before.starts_at != alert.starts_at)
+def _wakes(alert: TicketAlert) -> bool:
+    return alert.is_firing and alert.labels.get("severity") == WAKING

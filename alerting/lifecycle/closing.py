@@ -60,11 +60,15 @@ def is_muted(ticket: Ticket, now: float) -> bool:
 
 
 def reopens(ticket: Ticket, alerts: Mapping[str, TicketAlert], now: float) -> bool:
-    """Whether a closed ticket opens again, whose alerts are these now: one returned, or outlasted the decision."""
+    """Whether a closed ticket opens again, whose alerts are these now, also those that it cannot keep.
+
+    It does when one returned, or outlasted the decision.
+    """
     firing = {name: alert for name, alert in alerts.items() if alert.is_firing}
     if not firing or is_muted(ticket, now):
         return False
-    return any(_is_new(alert, ticket.alerts.get(name)) for name, alert in firing.items()) or is_outlasted(ticket, now)
+    since = ticket.closed_at or 0.0
+    return any(begins(alert, ticket, name, since) for name, alert in firing.items()) or is_outlasted(ticket, now)
 
 
 def is_outlasted(ticket: Ticket, now: float) -> bool:
@@ -85,5 +89,10 @@ def quiet_until(ticket: Ticket) -> float:
     return max(ticket.closed_at or 0.0, ticket.muted_until or 0.0)
 
 
-def _is_new(alert: TicketAlert, known: TicketAlert | None) -> bool:
-    return known is None or not known.is_firing or known.starts_at != alert.starts_at
+def begins(alert: TicketAlert, ticket: Ticket, fingerprint: str, since: float) -> bool:
+    """Whether a firing alert is news to the ticket, which knew of all that fired `since` then."""
+    known = ticket.alerts.get(fingerprint)
+    if known is None:
+        # It may be one of those that are counted only.
+        return ticket.more_alerts == 0 or alert.starts_at > since - CLOCK_SKEW_S
+    return not known.is_firing or known.starts_at != alert.starts_at

@@ -72,6 +72,10 @@ def apply_observation(
     if known is None:
         loud = [alert for alert in observation.active if not alert.muted]
         return _save(connection, receive(None, loud, now, reopen_window), now)
+    if known.key != key:
+        # Merged since the list was read: these are a part of its alerts, and the verdict is on another ticket.
+        loud = [alert for alert in observation.active if not alert.muted]
+        return _save(connection, receive(known, loud, now, reopen_window), now)
     step = observe(known, observation, now, flapping.hold(known, close_hold), reopen_window)
     if step.ticket is not None and step.ticket != known and not step.events:
         # Only when it was last looked at: no news for its timeline and the trackers.

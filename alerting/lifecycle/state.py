@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from alerting.intake.notification import Alert
 from alerting.lifecycle import closing
-from alerting.lifecycle.attention import anew, gravest, wake
+from alerting.lifecycle.attention import anew, gravest, rests, wake
 from alerting.lifecycle.closing import CLOCK_SKEW_S
 from alerting.lifecycle.storm import fold, tell
 from alerting.lifecycle.title import title
@@ -68,16 +68,14 @@ class Observation:
 
 def receive(ticket: Ticket | None, alerts: Sequence[Alert], now: float, reopen_window: float) -> Step:
     """Apply a notification's alerts of one key. The same one again, or late, or in another order is harmless."""
-    merged, events, more = _merge(ticket.alerts if ticket else {}, alerts, now)
+    found = _merge(ticket.alerts if ticket else {}, alerts, now)
     # A notification may bring a part of them only: fewer are found by the next observation.
-    more = max(more, ticket.more_alerts if ticket else 0)
-    return _derive_state(ticket, merged, events, more, now, reopen_window)
+    return _derive_state(ticket, found, ticket.more_alerts if ticket else 0, now, reopen_window)
 
 
 def observe(ticket: Ticket, observation: Observation, now: float, close_hold: float, reopen_window: float) -> Step:
     """Apply an observation: correct what notifications got wrong, then verify recovery or say that nobody can."""
-    corrected, events, more = _correct(ticket, observation, now)
-    step = _derive_state(ticket, corrected, events, more, now, reopen_window)
+    step = _derive_state(ticket, _correct(ticket, observation, now), 0, now, reopen_window)
     current = step.ticket
     if current is None or is_firing(current.alerts):
         return step
@@ -105,33 +103,48 @@ def close(
 
 
 def join(ticket: Ticket, duplicate: Ticket, actor: str, now: float) -> Step:
-    """What a ticket becomes that stands for a duplicate too: the duplicate's firing alerts are its own."""
-    alerts, more = fold({**_firing(duplicate.alerts), **ticket.alerts})
-    more += ticket.more_alerts + duplicate.more_alerts
-    joined = replace(ticket, alerts=alerts, more_alerts=more, updated_at=now)
-    if is_firing(alerts):
-        joined = replace(joined, state="open", verified_since=None, verified_at=None)
-    return Step(_titled(joined), (_event("merged_here", now, {"other": duplicate.id}, actor),))
+    """What a ticket becomes that stands for a duplicate too: the duplicate's alerts are its own, none seen to be over.
+
+    Where it rests and the duplicate does not, it is woken by what wakes people.
+    """
+    # No list of alerts that was read before knows that these are looked for here.
+    others = {name: replace(alert, received_at=now) for name, alert in duplicate.alerts.items()}
+    found = {**ticket.alerts, **others}
+    for name in ticket.alerts.keys() & others.keys():
+        found[name] = max(ticket.alerts[name], others[name], key=lambda alert: _recency(alert, now))
+    alerts, more = fold(found)
+    awake, woken = (ticket, ()) if rests(duplicate, now) else wake(ticket, found, actor, now)
+    joined = replace(
+        awake,
+        state="open" if is_firing(alerts) else ticket.state,
+        alerts=alerts,
+        more_alerts=more + ticket.more_alerts + duplicate.more_alerts,
+        unreadable_alerts={**duplicate.unreadable_alerts, **ticket.unreadable_alerts},
+        updated_at=now,
+        verified_since=None,
+        verified_at=None,
+    )
+    return Step(_titled(joined), (_event("merged_here", now, {"other": duplicate.id}, actor), *woken))
 
 
 def is_firing(alerts: Alerts) -> bool:
     return any(alert.is_firing for alert in alerts.values())
 
 
-def _derive_state(
-    ticket: Ticket | None, alerts: Alerts, events: list[TicketEvent], more: int, now: float, reopen_window: float
-) -> Step:
-    """The state that follows from which alerts fire."""
-    firing = is_firing(alerts)
+def _derive_state(ticket: Ticket | None, found: _Found, least_more: int, now: float, reopen_window: float) -> Step:
+    """The state that follows from which alerts fire; at least so many more do than are found."""
+    alerts, more = fold(found.alerts)
+    more, firing = max(more, least_more), is_firing(alerts)
     if ticket is None:
         return _open(alerts, more, now) if firing else Step(None)
-    is_back = ticket.state == "closed" and closing.reopens(ticket, alerts, now)
+    is_back = ticket.state == "closed" and closing.reopens(ticket, found.alerts, now)
+    # What opens it again is told of, kept or not.
+    events = tell([event for fingerprint, event in found.changes if is_back or fingerprint in alerts])
+    awake, woken = wake(ticket, found.alerts, TELLTALE, now)
+    events += woken
     if not events and not is_back:
         return Step(replace(ticket, more_alerts=more), is_recount=more != ticket.more_alerts)
-    changed, woken = wake(
-        replace(ticket, alerts=alerts, more_alerts=more, updated_at=now), ticket.alerts, TELLTALE, now
-    )
-    events.extend(woken)
+    changed = replace(awake, alerts=alerts, more_alerts=more, updated_at=now)
     if ticket.state == "closed":
         return _reopen(changed, events, now, reopen_window) if is_back else Step(changed, tuple(events))
     if firing:
@@ -146,10 +159,11 @@ def _open(alerts: Alerts, more: int, now: float, previous: Ticket | None = None)
     firing = _firing(alerts)
     first = min(firing.values(), key=lambda alert: _recency(alert, now))
     ticket = Ticket(
-        key=first.key,
-        lane=first.lane,
-        model=first.labels.get("model", ""),
-        version=first.labels.get("version", ""),
+        # It may stand for others, whose alerts these are.
+        key=previous.key if previous else first.key,
+        lane=previous.lane if previous else first.lane,
+        model=previous.model if previous else first.labels.get("model", ""),
+        version=previous.version if previous else first.labels.get("version", ""),
         title=title(firing.values()),
         state="open",
         episode=1,
@@ -219,11 +233,17 @@ def _is_unbroken(ticket: Ticket, now: float, longest_break: float) -> bool:
     return since is not None and last is not None and since <= last and abs(now - last) <= longest_break
 
 
-def _merge(known: Alerts, notified: Iterable[Alert], now: float) -> tuple[Alerts, list[TicketEvent], int]:
+class _Found(NamedTuple):
+    """All alerts of a ticket, those that it cannot keep too, and by fingerprint what became of some."""
+
+    alerts: Alerts
+    changes: Sequence[tuple[str, TicketEvent]]
+
+
+def _merge(known: Alerts, notified: Iterable[Alert], now: float) -> _Found:
     """Of each alert keep what is newest: by start, then resolved over firing, then by end.
 
-    That order does not depend on the order of arrival, so late and doubled notifications change nothing. The number is
-    that of firing alerts beyond those that the ticket keeps.
+    That order does not depend on the order of arrival, so late and doubled notifications change nothing.
     """
     alerts, changes = dict(known), list[tuple[str, TicketEvent]]()
     for entry in sorted(notified, key=lambda alert: (alert.starts_at, not alert.firing)):
@@ -234,15 +254,10 @@ def _merge(known: Alerts, notified: Iterable[Alert], now: float) -> tuple[Alerts
             alerts[entry.fingerprint] = alert
             if old is None or old.status != alert.status or old.starts_at != alert.starts_at:
                 changes.append((entry.fingerprint, _alert_event(alert, now)))
-    return _folded(alerts, changes)
+    return _Found(alerts, changes)
 
 
-def _folded(alerts: Alerts, changes: Iterable[tuple[str, TicketEvent]]) -> tuple[Alerts, list[TicketEvent], int]:
-    kept, more = fold(alerts)
-    return kept, tell([event for fingerprint, event in changes if fingerprint in kept]), more
-
-
-def _correct(ticket: Ticket, observation: Observation, now: float) -> tuple[Alerts, list[TicketEvent], int]:
+def _correct(ticket: Ticket, observation: Observation, now: float) -> _Found:
     """Make the alerts agree with what is active now; notifications newer than the observation stay."""
     known, alerts, changes = ticket.alerts, dict(ticket.alerts), list[tuple[str, TicketEvent]]()
     active = {alert.fingerprint: alert for alert in observation.active}
@@ -251,15 +266,21 @@ def _correct(ticket: Ticket, observation: Observation, now: float) -> tuple[Aler
         # A silenced alert must not bring up what is not there, but it keeps a ticket from closing.
         if entry.muted and (old is None or ticket.state == "closed"):
             continue
-        if old is not None and (old.is_firing or _is_newer(old, observation, now)):
+        alert = _ticket_alert(entry, now)
+        if old is not None and (_is_newer(old, observation, now) or _goes_on(old, alert, now)):
             continue
-        alerts[fingerprint] = _ticket_alert(entry, now)
+        alerts[fingerprint] = alert
         changes.append((fingerprint, _alert_event(alerts[fingerprint], now, noticed=True)))
     for fingerprint, old in known.items():
         if old.is_firing and fingerprint not in active and not _is_newer(old, observation, now):
             alerts[fingerprint] = replace(old, status="resolved", ends_at=observation.at, received_at=now)
             changes.append((fingerprint, _alert_event(alerts[fingerprint], now, noticed=True)))
-    return _folded(alerts, changes)
+    return _Found(alerts, changes)
+
+
+def _goes_on(old: TicketAlert, alert: TicketAlert, now: float) -> bool:
+    """Whether it still fires; an alert with a later start ended in between, and nobody was told."""
+    return old.is_firing and _recency(alert, now) <= _recency(old, now)
 
 
 def _is_newer(alert: TicketAlert, observation: Observation, now: float) -> bool:
@@ -297,6 +318,8 @@ def _recency(alert: TicketAlert, now: float) -> tuple[bool, float, bool, float]:
 
 def _titled(ticket: Ticket) -> Ticket:
     alerts = ticket.alerts
+    if not alerts:
+        return ticket
     # It may stand for others too, and is named after itself.
     own = [alert for alert in alerts.values() if alert.key == ticket.key]
     grave = _firing(alerts) or alerts

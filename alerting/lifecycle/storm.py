@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from alerting.lifecycle.attention import WAKING
 from telltale.evidence.alerts import TicketAlert
 from telltale.store.tickets import TicketEvent
 
@@ -17,12 +18,15 @@ MAX_LINES = 5
 def fold(alerts: Mapping[str, TicketAlert]) -> tuple[dict[str, TicketAlert], int]:
     """The alerts that a ticket keeps, and how many more fire.
 
-    Firing ones go first, those that fire longest before others: which ones are kept does not depend on the order in
-    which they came, so a repeated notification of a storm changes nothing.
+    One of each rule stays, because a ticket closes when what it keeps has recovered. Firing ones go before others, of
+    these what wakes people and then those that fire longest: which ones are kept does not depend on the order in which
+    they came, so a repeated notification of a storm changes nothing.
     """
     if len(alerts) <= MAX_KEPT:
         return dict(alerts), 0
     ranked = sorted(alerts.items(), key=lambda item: _rank(*item))
+    first = {(alert.key, alert.name): fingerprint for fingerprint, alert in reversed(ranked)}
+    ranked.sort(key=lambda item: first[item[1].key, item[1].name] != item[0])
     return dict(ranked[:MAX_KEPT]), sum(alert.is_firing for _, alert in ranked[MAX_KEPT:])
 
 
@@ -42,6 +46,8 @@ def tell(lines: Sequence[TicketEvent], more: int = 0) -> list[TicketEvent]:
     return told
 
 
-def _rank(fingerprint: str, alert: TicketAlert) -> tuple[bool, float, str]:
-    # Of those that are over the latest: a late copy of their notification is recognised by them.
-    return not alert.is_firing, alert.starts_at if alert.is_firing else -(alert.ends_at or 0.0), fingerprint
+def _rank(fingerprint: str, alert: TicketAlert) -> tuple[bool, bool, float, str]:
+    if not alert.is_firing:
+        # The latest: a late copy of their notification is recognised by them.
+        return True, False, -(alert.ends_at or 0.0), fingerprint
+    return False, alert.labels.get("severity") != WAKING, alert.starts_at, fingerprint

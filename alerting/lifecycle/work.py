@@ -130,6 +130,14 @@ def merge(connection: Connection, ticket: Ticket, into: int, actor: str, now: fl
         raise Refused(f"Not merged: {error}.") from error
 
 
+def reopen(connection: Connection, ticket: Ticket, actor: str, now: float) -> None:
+    """Undo a closing. Raises Refused where another ticket has its alerts by now."""
+    newest = tickets.newest(connection, ticket.key)
+    if newest is not None and newest.id != ticket.id:
+        raise Refused(f"T-{newest.id} is about the same and newer: its alerts go there.")
+    decisions.reopen(connection, ticket, actor, now)
+
+
 def _both(
     connection: Connection, ticket: Ticket, other: Ticket, kinds: tuple[str, str], actor: str, now: float
 ) -> None:

@@ -11,7 +11,7 @@ from fastapi import Path as InPath
 from starlette.responses import Response
 
 from alerting import runbook
-from alerting.lifecycle import decisions
+from alerting.lifecycle import decisions, work
 from alerting.report import actions, closing, listing
 from alerting.report.changing import change as _change
 from alerting.report.markdown import markdown
@@ -107,7 +107,7 @@ def comment(
 
 @router.post("/tickets/{number}/reopen", include_in_schema=False)
 def reopen(request: Request, number: Number, principal: Reviewer) -> Response:
-    return _change(request, number, lambda c, t, now: decisions.reopen(c, t, principal.name, now), closed=True)
+    return _change(request, number, lambda c, t, now: work.reopen(c, t, principal.name, now), closed=True)
 
 
 @router.get("/evidence/{number}", include_in_schema=False)

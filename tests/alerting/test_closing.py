@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -12,12 +13,14 @@ from support import signed_in
 
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
+from alerting.lifecycle.closing import Closing
 from alerting.lifecycle.state import Observation, Verdict
 from telltale.records import Ticket
 from telltale.store import Store, audit, tickets
 
 WINDOW = 7 * 86400.0
 DAY_S = 86400.0
+FIXED = Closing("fixed", "done")
 
 
 def alert(
@@ -163,14 +166,14 @@ def test_a_duplicate_that_is_reopened_has_its_alerts_again(browser: httpx.Client
 def test_what_stands_for_another_keeps_its_own_name(store: Store) -> None:
     started = time.time()
     (first,), (second,) = notify(store, alert("v1")), notify(store, alert("v0", start=started - 5000))
-    closing = decisions.Closing("duplicate", "the same", other=first.id)
+    closing = Closing("duplicate", "the same", other=first.id)
     store.write(lambda c: decisions.close_by_hand(c, second, closing, "p", started))
     assert load(store, first.id).title == "a/b: drift (v1)"
 
 
 def test_a_ticket_that_opens_again_and_again_says_so_and_takes_longer_to_close(store: Store) -> None:
     now, number, labels = time.time(), opened(store).id, []
-    closing = decisions.Closing("fixed", "done")
+    closing = Closing("fixed", "done")
     for again in range(1, 5):
         at = now + 3600 * again
         store.write(lambda c, at=at: decisions.close_by_hand(c, load(store, number), closing, "p", at))  # type: ignore[misc]  # bound
@@ -193,7 +196,7 @@ def test_a_ticket_that_opens_again_and_again_says_so_and_takes_longer_to_close(s
 def test_only_the_newest_of_an_identity_is_compared(store: Store) -> None:
     now = time.time()
     first = opened(store)
-    closing = decisions.Closing("fixed", "done")
+    closing = Closing("fixed", "done")
     store.write(lambda c: decisions.close_by_hand(c, first, closing, "p", now))
     later = now + WINDOW + 100
     (second,) = notify(store, alert("v1", start=later), now=later)
@@ -201,3 +204,113 @@ def test_only_the_newest_of_an_identity_is_compared(store: Store) -> None:
     with store.read() as connection:
         assert [ticket.id for ticket in decisions.watched(connection, later)] == [second.id]
         assert [ticket.id for ticket in decisions.watched(connection, now)] == [second.id]
+
+
+def two(store: Store, now: float) -> tuple[Ticket, Ticket]:
+    first, second = notify(store, alert("v1"), alert("v2"), now=now)
+    return first, second
+
+
+def save(store: Store, ticket: Ticket) -> None:
+    store.write(lambda connection: tickets.save(connection, ticket))
+
+
+def close(store: Store, ticket: Ticket, now: float, decision: Closing = FIXED) -> None:
+    store.write(lambda c: decisions.close_by_hand(c, load(store, ticket.id), decision, "p", now))
+
+
+def observe(store: Store, key: str, look: Observation, now: float) -> None:
+    store.write(lambda c: decisions.apply_observation(c, key, look, now, 300.0, WINDOW))
+
+
+def merge(store: Store, ticket: Ticket, into: Ticket, now: float) -> None:
+    close(store, ticket, now, Closing("duplicate", "the same", into.id))
+
+
+def compare(store: Store, now: float, *active: Alert, read_at: float | None = None) -> None:
+    """One comparison, as the reconciler makes it."""
+    with store.read() as connection:
+        groups = decisions.by_ticket(connection, decisions.by_key(active))
+        keys = {ticket.key for ticket in decisions.watched(connection, now)} | groups.keys()
+    for key in keys:
+        look = Observation(read_at or now, tuple(groups.get(key, ())), Verdict("firing"))
+        observe(store, key, look, now)
+
+
+def test_what_fell_silent_in_a_duplicate_must_be_seen_to_be_over_by_the_ticket_that_stands_for_it(store: Store) -> None:
+    now = time.time()
+    first, second = two(store, now)
+    notify(store, alert("v1", firing=False), now=now + 10)
+    save(store, replace(load(store, first.id), unreadable_alerts={"0": {"odd": 1}}))
+    merge(store, first, second, now + 20)
+    stands = load(store, second.id)
+    assert {one.labels["version"]: one.status for one in stands.alerts.values()} == {"v1": "resolved", "v2": "firing"}
+    assert dict(stands.unreadable_alerts) == {"0": {"odd": 1}}
+
+
+def test_tickets_of_which_nothing_can_be_read_are_merged(store: Store) -> None:
+    now = time.time()
+    first, second = two(store, now)
+    for ticket in (first, second):
+        save(store, replace(ticket, alerts={}, unreadable_alerts={"0": 1}))
+    merge(store, first, second, now)
+    assert load(store, first.id).merged_into == second.id
+
+
+@pytest.mark.parametrize(("rests", "wakes"), [(False, True), (True, False)])
+def test_a_page_of_a_duplicate_wakes_the_ticket_that_stands_for_it(store: Store, rests: bool, wakes: bool) -> None:
+    now = time.time()
+    first, second = two(store, now)
+    page = replace(alert("v1"), labels={**alert("v1").labels, "severity": "page"})
+    notify(store, replace(page, starts_at=now + 5), now=now + 6)
+    for ticket in (second, *([first] if rests else [])):
+        save(store, replace(load(store, ticket.id), snoozed_until=now + 9000))
+    merge(store, first, second, now + 20)
+    assert (load(store, second.id).snoozed_until is None) == wakes
+
+
+def test_what_comes_for_both_long_after_the_merged_ticket_was_closed_is_one_ticket(store: Store) -> None:
+    now = time.time()
+    first, second = two(store, now)
+    merge(store, first, second, now + 20)
+    notify(store, alert("v1", firing=False), alert("v2", firing=False), now=now + 30)
+    close(store, second, now)
+    later = now + WINDOW + DAY_S
+    back = (alert("v1", start=later - 9), alert("v2", start=later - 5))
+    for minute in range(3):
+        compare(store, later + 60 * minute, *back)
+    with store.read() as connection:
+        (third,) = tickets.load(connection, states=decisions.LIVE)
+    assert (third.key, third.version, len(third.alerts)) == (second.key, "v2", 2)
+    assert all(one.is_firing for one in third.alerts.values())
+
+
+def test_a_merge_during_a_comparison_ends_no_alert(store: Store) -> None:
+    now = time.time()
+    first, second = two(store, now)
+    merge(store, first, second, now + 62)
+    for one, version in ((first, "v1"), (second, "v2")):
+        look = Observation(now + 60, (alert(version, start=now - 500),), Verdict("firing"))
+        observe(store, one.key, look, now + 63)
+    assert [one.is_firing for one in load(store, second.id).alerts.values()] == [True, True]
+
+
+def test_an_older_ticket_is_not_reopened_beside_a_newer_one(browser: httpx.Client, store: Store) -> None:
+    now = time.time()
+    first = opened(store)
+    close(store, first, now - 2 * WINDOW)
+    (second,) = notify(store, alert("v1", start=now - 1))
+    assert second.id != first.id
+    refused = browser.post(f"/tickets/{first.id}/reopen")
+    assert (refused.status_code, f"T-{second.id} is about the same" in refused.text) == (409, True)
+    assert load(store, first.id).state == "closed"
+
+
+def test_a_failure_whose_notifications_were_both_lost_opens_what_was_closed(store: Store) -> None:
+    now = time.time()
+    ticket = opened(store)
+    close(store, ticket, now)
+    compare(store, now + 60, alert("v1", start=ticket.alerts[next(iter(ticket.alerts))].starts_at))
+    assert load(store, ticket.id).state == "closed"
+    compare(store, now + 600, alert("v1", start=now + 550))
+    assert load(store, ticket.id).state == "open"

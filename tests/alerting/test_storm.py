@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
 
 from alerting.intake.notification import Alert
 from alerting.lifecycle.sources import RuleState
-from alerting.lifecycle.state import Observation, Verdict, observe, receive
+from alerting.lifecycle.state import Observation, Verdict, close, observe, receive
 from alerting.lifecycle.storm import MAX_KEPT
 from alerting.lifecycle.verify import Facts, Moment, verdict
 from telltale.records import Ticket
@@ -67,3 +70,66 @@ def test_a_storm_has_not_recovered_while_prometheus_finds_one_of_it() -> None:
         active = {name: label for name, label in LABELS.items() if name != "cluster"} | {"pod": "p-499"}
         rule = RuleState("Slow", True, NOW, 60.0, (active | {"namespace": namespace},))
         assert verdict(ended, Facts([rule], {Moment("up", NOW)}), NOW).kind == kind
+
+
+def closed_by_hand(ticket: Ticket) -> Ticket:
+    closed = close(ticket, "fixed", "rita", NOW + 100, "rolled back").ticket
+    assert closed is not None
+    return closed
+
+
+def test_what_begins_after_a_storm_was_closed_opens_it_again_though_it_cannot_be_kept() -> None:
+    begun = replace(pods([900])[0], starts_at=NOW + 200)
+    step = receive(closed_by_hand(storm()), [begun], NOW + 210, WINDOW)
+    assert step.ticket is not None
+    assert (step.ticket.state, step.ticket.episode) == ("open", 2)
+    assert "p-900" not in {alert.labels["pod"] for alert in step.ticket.alerts.values()}
+    assert [event.kind for event in step.events] == ["reopened", "alert_firing"]
+
+
+def test_what_takes_the_place_of_an_alert_that_ended_opens_no_closed_storm() -> None:
+    look = Observation(NOW + 200, tuple(pods(range(1, 500))), Verdict("firing"))
+    seen = observe(closed_by_hand(storm()), look, NOW + 200, HOLD, WINDOW).ticket
+    assert seen is not None
+    assert (seen.state, seen.more_alerts) == ("closed", 500 - 1 - MAX_KEPT)
+
+
+@pytest.mark.parametrize("severity", ["ticket", "page"])
+def test_a_page_wakes_a_storm_that_rests(severity: str) -> None:
+    rests = replace(storm(), snoozed_until=NOW + 9000.0, updated_at=NOW + 100)
+    alerts = {
+        name: replace(alert, labels={**alert.labels, "severity": severity}) for name, alert in rests.alerts.items()
+    }
+    page = replace(pods([900])[0], starts_at=NOW + 200)
+    step = receive(replace(rests, alerts=alerts, severity=severity), [page], NOW + 210, WINDOW)
+    assert step.ticket is not None
+    assert step.ticket.snoozed_until is None
+    assert "woken" in [event.kind for event in step.events]
+    # The others of the storm are no news.
+    again = receive(replace(step.ticket, snoozed_until=NOW + 9000.0), [page, *pods(range(500))], NOW + 220, WINDOW)
+    assert again.ticket is not None
+    assert again.ticket.snoozed_until == NOW + 9000.0
+
+
+def test_a_page_makes_a_storm_grave() -> None:
+    mild = [replace(alert, labels={**alert.labels, "severity": "ticket"}) for alert in pods(range(100))]
+    ticket = receive(None, mild, NOW, WINDOW).ticket
+    grave = receive(ticket, pods([900]), NOW + 10, WINDOW).ticket
+    assert ticket is not None
+    assert grave is not None
+    assert (ticket.severity, grave.severity) == ("ticket", "page")
+
+
+def test_of_each_rule_one_alert_is_kept_whose_end_must_be_seen() -> None:
+    labels = {"severity": "ticket", "lane": "retrain", "model": "m", "version": "v2"}
+    drift = [
+        Alert(f"{number:x}", True, labels | {"alertname": "Drift", "tenant": f"t{number}"}, {"signal": "d"}, 100.0)
+        for number in range(80)
+    ]
+    votes = Alert("ffff", True, labels | {"alertname": "Votes"}, {"signal": "v"}, 500.0)
+    alerts = [replace(alert, firing=False, ends_at=900.0) for alert in [votes, *drift]]
+    ended = receive(receive(None, [*drift, votes], NOW, WINDOW).ticket, alerts, NOW + 10, WINDOW).ticket
+    assert ended is not None
+    rules = [RuleState("Drift", True, NOW, 60.0, ()), RuleState("Votes", True, NOW, 60.0, ())]
+    assert verdict(ended, Facts(rules, {Moment("d", NOW)}), NOW).kind == "blind"
+    assert verdict(ended, Facts(rules, {Moment("d", NOW), Moment("v", NOW)}), NOW).kind == "recovered"
