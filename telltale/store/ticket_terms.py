@@ -1,7 +1,7 @@
 """What tickets are found by, as terms in an index: labels of their alerts, people's labels, words. Bounded in number.
 
-A term is a name and a value. An alert's label gives a term of its own name; names that begin with # are ours, which no
-label's does.
+A term is a name and a value. An alert's label gives a term of its own name; names that begin with # are ours, and a
+label that is named so gives none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LAST: Final = "\U0010ffff"
 
 def terms_of(ticket: Ticket) -> set[tuple[str, str]]:
     """The terms that a ticket is found by."""
-    labels = [label for alert in ticket.alerts.values() for label in alert.labels.items()]
+    labels = [label for alert in ticket.alerts.values() for label in alert.labels.items() if label[0][:1] != "#"]
     own = (
         *((MODEL, ticket.model), (VERSION, ticket.version), (ASSIGNEE, ticket.assignee)),
         *((LABEL, label) for label in ticket.labels),

@@ -17,6 +17,7 @@ from alerting.lifecycle.work import Refused
 from alerting.report.actions import snooze_end
 from telltale.records import Ticket
 from telltale.store import Store, audit, tickets
+from telltale.store.ticket_search import Wanted, search
 from telltale.web import people
 
 NINE = 1_796_029_200.0
@@ -227,3 +228,12 @@ def test_a_viewer_may_look_and_change_nothing(pages: str, store: Store) -> None:
             assert vera.post(f"/tickets/{number}/{action}", data={"other": "T-1", "label": "x"}).status_code == 403
             assert vera.post(f"/api/v1/tickets/{number}", json={"action": action}).status_code == 403
     assert audited(store) == []
+
+
+def test_no_label_of_an_alert_passes_for_what_people_do(store: Store) -> None:
+    labels = {"alertname": "Drift", "severity": "ticket", "#assignee": "rita", "#label": "mine", "#model": "other"}
+    (number,) = opened(store, Alert("5", True, labels, {"summary": "drift"}, time.time() - 60))
+    with store.read() as connection:
+        for wanted in (Wanted(assignee="rita"), Wanted(label="mine"), Wanted(model="other")):
+            assert search(connection, wanted, time.time(), limit=9).total == 0
+        assert [one.id for one in search(connection, Wanted(), time.time(), limit=9).tickets] == [number]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Engine, create_engine, make_url, text
+from sqlalchemy import JSON, URL, Engine, bindparam, create_engine, make_url, text
 
 from telltale.store import (
     Store,
@@ -28,6 +29,8 @@ from telltale.store import (
     references,
     samples,
     scores,
+    ticket_search,
+    tickets,
 )
 from telltale.store.schema import metadata
 
@@ -144,6 +147,48 @@ def test_scores_and_references_of_a_store_without_series_are_kept(url: str) -> N
     assert again == [1, 2, 3, 4], "the same windows were stored a second time"
     assert other not in ([1], [2], [3], [4])
     assert added.id not in (7, 8)
+
+
+def test_tickets_of_old_are_as_grave_as_their_alerts_and_found_by_them(url: str) -> None:
+    def alert(severity: str, status: str = "firing", **labels: str) -> dict[str, object]:
+        own = {"alertname": "Slow", "severity": severity, **labels}
+        return {
+            "key": "k", "lane": "ops", "name": "Slow", "status": status, "starts_at": 1.0, "received_at": 1.0,
+            "labels": own,
+        }  # fmt: skip
+
+    stored: dict[int, object] = {
+        1: {"a": alert("page"), "b": alert("ticket")},
+        2: {"a": alert("page", "resolved"), "b": alert("ticket")},
+        3: {"a": alert("page", "resolved")},
+        4: {"a": alert("ticket", **{random.Random(1).randbytes(4000).hex(): "x" * 8000, "#assignee": "rita"})},
+        5: {"a": "cannot be read", "b": {"labels": 5}},
+        6: {},
+    }
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = scripts()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+        for number, alerts in stored.items():
+            connection.execute(
+                text(
+                    "INSERT INTO tickets (id, key, lane, model, version, title, state, episode, opened_at, updated_at,"
+                    " alerts) VALUES (:id, :key, 'ops', '', '', 'slow', 'open', 1, 1, 1, :alerts)"
+                ).bindparams(bindparam("alerts", alerts, JSON()), id=number, key=f"k{number}")
+            )
+    engine.dispose()
+
+    store = open_store(url)
+    with store.read() as connection:
+        found = {ticket.id: ticket for ticket in tickets.load(connection)}
+        ritas = ticket_search.search(connection, ticket_search.Wanted(assignee="rita"), 2.0, limit=9)
+        slow = ticket_search.search(connection, ticket_search.Wanted(words="slow"), 2.0, limit=9)
+    store.close()
+    assert {number: ticket.severity for number, ticket in found.items()} == {
+        1: "page", 2: "ticket", 3: "page", 4: "ticket", 5: "ticket", 6: "ticket",
+    }  # fmt: skip
+    assert (ritas.total, slow.total) == (0, 6)
 
 
 def test_a_migration_needs_no_memory_for_all_that_it_rewrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

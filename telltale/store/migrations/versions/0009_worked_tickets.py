@@ -49,17 +49,34 @@ def _add_terms() -> None:
     tickets = sa.table(
         "tickets", *(sa.column(name) for name in ("id", "title", "model", "version")), sa.column("alerts", sa.JSON())
     )
+    graver = sa.update(sa.table("tickets", sa.column("id"), sa.column("severity"))).values(severity="page")
     for row in op.get_bind().execute(sa.select(tickets)).all():
+        if _wakes(row.alerts):
+            op.execute(graver.where(sa.column("id") == row.id))
         found = _terms(row.title, row.model, row.version, row.alerts)
         if found:
             op.bulk_insert(terms, [{"name": name, "value": value, "ticket_id": row.id} for name, value in found])
 
 
+def _wakes(alerts: Any) -> bool:
+    """Whether one of its alerts that fire is a page, or where none fires, any of them."""
+    entries = _entries(alerts)
+    firing = [entry for entry in entries if entry.get("status") == "firing"]
+    return any(_labels(entry).get("severity") == "page" for entry in firing or entries)
+
+
+def _entries(alerts: Any) -> list[dict[str, Any]]:
+    return [entry for entry in (alerts.values() if isinstance(alerts, dict) else ()) if isinstance(entry, dict)]
+
+
+def _labels(entry: dict[str, Any]) -> dict[str, Any]:
+    labels = entry.get("labels")
+    return labels if isinstance(labels, dict) else {}
+
+
 def _terms(title: str, model: str, version: str, alerts: Any) -> list[tuple[str, str]]:
-    entries = alerts.values() if isinstance(alerts, dict) else ()
-    mappings = (entry.get("labels") for entry in entries if isinstance(entry, dict))
-    labels = [pair for labels in mappings if isinstance(labels, dict) for pair in labels.items()]
+    labels = [pair for entry in _entries(alerts) for pair in _labels(entry).items() if not pair[0].startswith("#")]
     named = [("#model", model), ("#version", version), *((name, str(value)) for name, value in labels)]
     texts = (title, model, version, *(str(value) for _, value in labels))
     words = [("#word", word) for text in texts for word in re.findall(r"\w+", text.casefold())]
-    return list(dict.fromkeys((name, value[:200]) for name, value in [*named, *words] if value))[:600]
+    return list(dict.fromkeys((name[:200], value[:200]) for name, value in [*named, *words] if value))[:600]
