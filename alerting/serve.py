@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from alerting import trackers
 from alerting.intake.account import Account
 from alerting.intake.webhook import create_app
+from alerting.lifecycle import identities
 from alerting.lifecycle.reconcile import Reconciler
 from alerting.trackers.outbox import OutboxState, OutboxWorker
 from telltale import exits
@@ -18,6 +20,8 @@ from telltale.serving import asgi
 from telltale.serving.listen import listen
 from telltale.settings import Settings, SettingsError, is_loopback
 from telltale.store import Store, open_configured
+
+log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings) -> int:
@@ -38,6 +42,9 @@ def serve(settings: Settings) -> int:
 
 
 def _run(settings: Settings, store: Store, listener: socket.socket) -> None:
+    # Before the first notification: an alert must find the ticket that it has.
+    if renewed := store.write(identities.renew):
+        log.warning("%d open tickets of an earlier version have the identity that their alerts have now", renewed)
     metrics = Metrics(CollectorRegistry())
     account = Account(metrics)
     app = create_app(settings, store, metrics, account, time.time)
