@@ -11,16 +11,13 @@ from alerting.lifecycle.state import Step, close, join
 from telltale.records import Ticket
 from telltale.store import tickets
 
-# Nobody merges in longer chains; a ring, made by two people at once, must end.
-MAX_HOPS = 20
-
 
 def standing(connection: Connection, key: str) -> Ticket | None:
     """The ticket that alerts of this identity belong to."""
-    found = tickets.newest(connection, key)
-    for _ in range(MAX_HOPS):
-        if found is None or found.merged_into is None:
-            return found
+    found, seen = tickets.newest(connection, key), set[int | None]()
+    # However long the chain is that people have merged; a ring must end.
+    while found is not None and found.merged_into is not None and found.id not in seen:
+        seen.add(found.id)
         into = tickets.get(connection, found.merged_into)
         if into is None:
             return found

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -314,3 +315,15 @@ def test_a_failure_whose_notifications_were_both_lost_opens_what_was_closed(stor
     assert load(store, ticket.id).state == "closed"
     compare(store, now + 600, alert("v1", start=now + 550))
     assert load(store, ticket.id).state == "open"
+
+
+def test_what_many_tickets_were_merged_into_one_after_the_other_has_all_their_alerts(store: Store) -> None:
+    now = time.time()
+    alerts = [alert(f"v{number}", start=now - 500) for number in range(26)]
+    opened = notify(store, *alerts, now=now)
+    for one, other in pairwise(opened):
+        merge(store, one, other, now + 10)
+    compare(store, now + 60, *alerts)
+    last = load(store, opened[-1].id)
+    assert [one.is_firing for one in last.alerts.values()] == [True] * 26
+    assert [one.id for one in notify(store, alert("v0", start=now + 70), now=now + 71)] == [last.id]
