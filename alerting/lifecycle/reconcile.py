@@ -30,7 +30,7 @@ def reconcile(store: Store, sources: Sources, settings: Settings, clock: Callabl
     """One comparison. Returns what kept it from being complete; None when it was.
 
     Without Alertmanager nothing is changed: nobody knows then what fires. Without Prometheus alerts are still opened,
-    and tickets without a firing alert turn blind.
+    and tickets without a firing alert turn blind. What keeps one ticket from being compared keeps no other.
     """
     at = clock()
     try:
@@ -39,10 +39,16 @@ def reconcile(store: Store, sources: Sources, settings: Settings, clock: Callabl
             known = decisions.watched(connection, at)
             groups = decisions.by_ticket(connection, decisions.by_key(active))
         rules, trouble = _rules(sources)
-        for ticket in known:
-            _compare(store, sources, settings, clock, ticket.key, ticket, groups.pop(ticket.key, []), rules, at)
-        for key, alerts in groups.items():
-            _compare(store, sources, settings, clock, key, None, alerts, rules, at)
+        by_key = {ticket.key: ticket for ticket in known}
+        for key in [*by_key, *(key for key in groups if key not in by_key)]:
+            ticket = by_key.get(key)
+            try:
+                _compare(store, sources, settings, clock, key, ticket, groups.get(key, []), rules, at)
+            except (SourceDown, StoreUnavailable):
+                raise
+            except Exception as error:  # a fault in one ticket must not stop the others, of which nobody would be told
+                log.exception("%s could not be compared", f"T-{ticket.id}" if ticket else "a new ticket")
+                trouble = f"a ticket could not be compared ({type(error).__name__})"
         before = at - settings.store.retention
         store.write(lambda connection: tickets.prune_notifications(connection, before))
     except (SourceDown, StoreUnavailable) as error:

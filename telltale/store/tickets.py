@@ -203,7 +203,8 @@ def _id_of(inserted: Row[Any] | None) -> int:
 def _ticket(row: Row[Any]) -> Ticket:
     values = row._asdict()
     values["alerts"], unreadable = _alerts(row.id, values["alerts"])
-    values["labels"] = tuple(values["labels"])
+    labels = values["labels"]
+    values["labels"] = tuple(map(str, labels)) if isinstance(labels, list) else ()
     return Ticket(**values, unreadable_alerts=unreadable)
 
 

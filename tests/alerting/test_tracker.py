@@ -5,21 +5,22 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from alerting import main
 from alerting.intake.notification import Alert
 from alerting.lifecycle import decisions
 from alerting.lifecycle.reconcile import reconcile
-from alerting.lifecycle.sources import Sources
+from alerting.lifecycle.sources import RuleState, Sources
 from alerting.lifecycle.state import Observation, Verdict
 from telltale.exits import UsageError
 from telltale.settings import Settings
-from telltale.store import Store, open_store, tickets
+from telltale.store import Store, open_store, schema, tickets
 from telltale.store.schema import ticket_outbox
 
 NOW, WINDOW = 1000.0, 3600.0
@@ -72,6 +73,38 @@ def test_without_alertmanager_nothing_changes_and_the_trouble_is_named(store: St
     with store.read() as connection:
         (ticket,) = tickets.load(connection)
     assert ticket.state == "open"
+
+
+class Faulty(Sources):
+    """Alertmanager lists an alert that nobody knows; one ticket's series cannot be asked for."""
+
+    def alerts(self) -> tuple[Alert, ...]:
+        return (alert("c"),)
+
+    def rules(self) -> tuple[RuleState, ...]:
+        return (RuleState("ModelDriftPersistent", True, NOW + 60, 60.0, ()),)
+
+    def has_series(self, expression: str, at: float) -> bool:
+        raise ValueError(expression)
+
+
+def test_a_fault_in_one_ticket_keeps_no_other_from_being_compared(store: Store) -> None:
+    found = [alert("a"), replace(alert("b"), annotations={})]
+    store.write(lambda connection: decisions.apply_notification(connection, found, NOW, WINDOW))
+    sources = Faulty(NOWHERE, NOWHERE)
+    for _ in range(2):
+        trouble = reconcile(store, sources, Settings(), lambda: NOW + 60)
+    sources.close()
+    assert trouble == "a ticket could not be compared (ValueError)"
+    with store.read() as connection:
+        assert {one.model: one.state for one in tickets.load(connection)} == {"a": "open", "b": "blind", "c": "open"}
+
+
+def test_a_row_whose_labels_cannot_be_read_hides_no_other(store: Store) -> None:
+    store.write(lambda c: decisions.apply_notification(c, [alert("a"), alert("b")], NOW, WINDOW))
+    store.write(lambda c: c.execute(update(schema.tickets).where(schema.tickets.c.id == 1).values(labels=7)))
+    with store.read() as connection:
+        assert [one.labels for one in tickets.load(connection)] == [(), ()]
 
 
 def test_a_tracker_alone_says_that_it_cannot_compare(tracker_alone: Any, until: Callable[..., Any]) -> None:
