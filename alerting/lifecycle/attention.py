@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from alerting.lifecycle.closing import begins
+from alerting.lifecycle.closing import CLOCK_SKEW_S, DAY_S, begins
 from telltale.evidence.alerts import TicketAlert
 from telltale.records import Ticket
 from telltale.store.tickets import TicketEvent
@@ -14,6 +14,7 @@ from telltale.store.tickets import TicketEvent
 SEVERITIES: Final = ("page", "ticket", "info")
 """The gravest first."""
 WAKING: Final = "page"
+MAX_SNOOZE_S: Final = 31 * DAY_S
 
 
 def gravest(alerts: Iterable[TicketAlert]) -> str:
@@ -38,7 +39,11 @@ def wake(
     """The ticket, awake if an alert that wakes people began to fire; these are its alerts now."""
     if not rests(ticket, now):
         return ticket, ()
-    loud = [alert for name, alert in alerts.items() if _wakes(alert) and begins(alert, ticket, name, ticket.updated_at)]
+    since = ticket.updated_at
+    loud = [alert for name, alert in alerts.items() if _wakes(alert) and begins(alert, ticket, name, since, now)]
+    if (ticket.snoozed_until or 0.0) > now + MAX_SNOOZE_S + CLOCK_SKEW_S:
+        reason = "the snooze was set by a clock that was ahead"
+        return replace(ticket, snoozed_until=None), (TicketEvent(now, "woken", actor, {"reason": reason}),)
     if not loud:
         return ticket, ()
     event = TicketEvent(now, "woken", actor, {"alert": loud[0].name, "summary": loud[0].summary})

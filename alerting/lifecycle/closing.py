@@ -68,7 +68,7 @@ def reopens(ticket: Ticket, alerts: Mapping[str, TicketAlert], now: float) -> bo
     if not firing or is_muted(ticket, now):
         return False
     since = ticket.closed_at or 0.0
-    return any(begins(alert, ticket, name, since) for name, alert in firing.items()) or is_outlasted(ticket, now)
+    return any(begins(alert, ticket, name, since, now) for name, alert in firing.items()) or is_outlasted(ticket, now)
 
 
 def is_outlasted(ticket: Ticket, now: float) -> bool:
@@ -89,10 +89,11 @@ def quiet_until(ticket: Ticket) -> float:
     return max(ticket.closed_at or 0.0, ticket.muted_until or 0.0)
 
 
-def begins(alert: TicketAlert, ticket: Ticket, fingerprint: str, since: float) -> bool:
+def begins(alert: TicketAlert, ticket: Ticket, fingerprint: str, since: float, now: float) -> bool:
     """Whether a firing alert is news to the ticket, which knew of all that fired `since` then."""
     known = ticket.alerts.get(fingerprint)
     if known is None:
         # It may be one of those that are counted only.
-        return ticket.more_alerts == 0 or alert.starts_at > since - CLOCK_SKEW_S
+        is_ahead = since > now + CLOCK_SKEW_S
+        return ticket.more_alerts == 0 or is_ahead or alert.starts_at > since - CLOCK_SKEW_S
     return not known.is_firing or known.starts_at != alert.starts_at

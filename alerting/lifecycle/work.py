@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from alerting.lifecycle import decisions
+from alerting.lifecycle.attention import MAX_SNOOZE_S
 from alerting.lifecycle.closing import DUPLICATE, CannotClose, Closing
 from alerting.lifecycle.state import Step
 from telltale.records import Ticket
@@ -21,7 +22,6 @@ from telltale.store.tickets import MAX_LINKS, TicketEvent
 
 MAX_LABELS: Final = 20
 MAX_LABEL: Final = 50
-MAX_SNOOZE_S: Final = 31 * 86400.0
 
 
 class Refused(Exception):

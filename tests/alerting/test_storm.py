@@ -133,3 +133,18 @@ def test_of_each_rule_one_alert_is_kept_whose_end_must_be_seen() -> None:
     rules = [RuleState("Drift", True, NOW, 60.0, ()), RuleState("Votes", True, NOW, 60.0, ())]
     assert verdict(ended, Facts(rules, {Moment("d", NOW)}), NOW).kind == "blind"
     assert verdict(ended, Facts(rules, {Moment("d", NOW), Moment("v", NOW)}), NOW).kind == "recovered"
+
+
+def test_times_of_a_clock_that_was_ahead_hold_nothing_up() -> None:
+    begun = replace(pods([900])[0], starts_at=NOW + 200)
+    ahead = close(storm(), "fixed", "rita", NOW + 40_000.0).ticket
+    assert ahead is not None
+    again = receive(ahead, [begun], NOW + 210, WINDOW).ticket
+    assert again is not None
+    assert again.state == "open"
+    for until, is_woken in ((NOW + 31 * 86400.0, False), (NOW + 40 * 86400.0, True)):
+        look = Observation(NOW + 10, tuple(pods(range(500))), Verdict("firing"))
+        seen = observe(replace(storm(), snoozed_until=until), look, NOW + 10, HOLD, WINDOW)
+        assert seen.ticket is not None
+        assert (seen.ticket.snoozed_until is None) == is_woken
+        assert [event.kind for event in seen.events] == ["woken"] * is_woken
