@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, get_args
 
@@ -50,11 +50,17 @@ class RuleState:
 class Versions:
     """Versions of a model: those that the monitors judge now, and those that are known to get no rows any more.
 
-    A version that nobody mentions is in neither: nothing is known of it.
+    A version that nobody mentions is in neither: nothing is known of it. `by_tenant` are those judged now of each
+    tenant's own calls; None where that was not asked.
     """
 
     judged: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
+    by_tenant: Mapping[str, frozenset[str]] | None = field(default=None, compare=False)
+
+    def in_place(self, tenant: str) -> frozenset[str]:
+        """Versions that take another's place for a tenant, or with "" for the model as a whole."""
+        return self.judged if not tenant or self.by_tenant is None else self.by_tenant.get(tenant, frozenset())
 
 
 class Sources:
@@ -106,15 +112,18 @@ class Sources:
         """What the monitors say of each version of a model now. Raises SourceDown."""
         # JSON's escapes are also those of PromQL's texts. A version without a name is none that could be served.
         series = f'telltale_monitor_state{{model={json.dumps(model, ensure_ascii=False)},version!=""}}'
-        rows = self._query(f"count by (version, state) ({series} == 1)")
+        rows = self._query(f"count by (tenant, version, state) ({series} == 1)")
         try:
-            found = {(row["metric"]["version"], row["metric"]["state"]) for row in rows}
-        except (KeyError, TypeError) as error:
+            metrics = [row["metric"] for row in rows]
+            found = {(metric.get("tenant", ""), metric["version"], metric["state"]) for metric in metrics}
+        except (KeyError, TypeError, AttributeError) as error:
             raise SourceDown("Prometheus' response cannot be read") from error
-        served = {version for version, state in found if state != "stale"}
+        served = {version for _, version, state in found if state != "stale"}
+        judged = {(tenant, version) for tenant, version, state in found if state in get_args(Judged)}
         return Versions(
-            judged=frozenset(version for version, state in found if state in get_args(Judged)),
-            ended=frozenset(version for version, state in found if version not in served),
+            judged=frozenset(version for _, version in judged),
+            ended=frozenset(version for _, version, _ in found if version not in served),
+            by_tenant={own: frozenset(version for tenant, version in judged if tenant == own) for own, _ in judged},
         )
 
     def _query(self, expression: str, **parameters: str) -> list[Any]:

@@ -84,8 +84,10 @@ def _of_alert(ticket: Ticket, alert: TicketAlert, facts: Facts, now: float) -> V
     version = alert.labels.get("version")
     # The versions are those of the ticket's model; it may stand for a ticket of another one.
     is_own = alert.labels.get("model") == ticket.model
-    if is_own and is_of_monitors(alert) and version and version in facts.versions.ended and facts.versions.judged:
-        return Verdict("superseded", f"version {', '.join(sorted(facts.versions.judged))} is judged in its place")
+    # Where a tenant has no calls at all any more, what is judged of others' says nothing of it.
+    instead = facts.versions.in_place(alert.labels.get("tenant", ""))
+    if is_own and is_of_monitors(alert) and version and version in facts.versions.ended and instead:
+        return Verdict("superseded", f"version {', '.join(sorted(instead))} is judged in its place")
     return Verdict("blind", f"{name}: {_unseen(alert, needed, facts.present)}")
 
 

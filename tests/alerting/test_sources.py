@@ -58,6 +58,10 @@ def test_versions_by_what_the_monitors_say_of_them(answering: Answering) -> None
     body = success(rows(*(({"version": version, "state": state}, "1") for version, state in found)))
     assert answering(body).versions("m") == Versions(judged=frozenset({"v1"}), ended=frozenset({"v2"}))
     assert answering(success(rows())).versions("m") == Versions()
+    of_tenants = [("shop", "v1", "ok"), ("acme", "v1", "gathering"), ("acme", "v2", "stale")]
+    body = success(rows(*(({"tenant": a, "version": b, "state": c}, "1") for a, b, c in of_tenants)))
+    seen = answering(body).versions("m")
+    assert [seen.in_place(tenant) for tenant in ("", "shop", "acme", "new")] == [{"v1"}, {"v1"}, set(), set()]
 
 
 def test_monitors_that_run_and_that_do_not(answering: Answering) -> None:

@@ -154,6 +154,15 @@ def test_superseded_when_it_ended_and_another_version_is_judged_in_its_place(see
     assert verdict(DRIFT, facts(present=(), versions=seen), NOW).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("tenant", "kind"), [("shop", "superseded"), ("", "superseded"), ("acme", "blind"), ("quiet", "blind")]
+)
+def test_a_version_that_is_judged_of_another_tenant_takes_no_ones_place(tenant: str, kind: str) -> None:
+    by_tenant = {"": frozenset({"v1"}), "shop": frozenset({"v1"}), "acme": frozenset[str]()}
+    seen = facts(present=(), versions=replace(versions(["v1"], ["v2"]), by_tenant=by_tenant))
+    assert verdict(ticket(f=silent(labels={**LABELS, "tenant": tenant})), seen, NOW).kind == kind
+
+
 def test_an_alert_of_no_version_is_never_superseded() -> None:
     labels = {name: value for name, value in LABELS.items() if name != "version"}
     seen = facts(present=(), versions=versions(["v1"], ["", "v2"]))
