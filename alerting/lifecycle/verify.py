@@ -97,8 +97,10 @@ def _own(alert: TicketAlert, rules: Sequence[RuleState]) -> list[RuleState]:
 
 def _is_of_ticket(active: Mapping[str, str], alert: TicketAlert) -> bool:
     """Whether what Prometheus finds now is this alert, or another one of its ticket: of a storm it keeps only some."""
-    # External labels are added on the way to Alertmanager, so the rule's own labels are fewer.
-    return identity.key({**alert.labels, **active}) == identity.key(alert.labels)
+    # On the way to Alertmanager external labels are added, so the rule's own are fewer, and others may be dropped.
+    arriving = {name: value for name, value in active.items() if name in alert.labels}
+    own = identity.key(alert.labels)
+    return any(identity.key({**alert.labels, **labels}) == own for labels in (active, arriving))
 
 
 def _is_evaluated(rule: RuleState, now: float) -> bool:

@@ -235,3 +235,16 @@ def test_nothing_is_over_that_was_not_seen_to_be(seen: Facts, alerts: dict[str, 
         if alert.labels.get("component") == "model":
             assert seen.running
             assert seen.running.get(alert.labels.get("monitor", "text"), True)
+
+
+@pytest.mark.parametrize(
+    ("active", "kind"),
+    [
+        ({"namespace": "a", "pod": "api-0", "instance": "i:1"}, "firing"),
+        ({"namespace": "b", "pod": "api-0"}, "recovered"),
+    ],
+)
+def test_labels_that_are_dropped_on_the_way_hide_no_condition(active: dict[str, str], kind: str) -> None:
+    labels = {"alertname": "Slow", "severity": "page", "namespace": "a"}
+    seen = facts([RuleState("Slow", True, AT, 15.0, (active,))])
+    assert verdict(ticket(f=silent("Slow", labels)), seen, NOW).kind == kind
