@@ -128,7 +128,7 @@ def _monitors() -> list[Json]:
             About("In intervals of each monitor.", "above 3: ModelMonitorStale."),
             Look("none", style.limit(3), decimals=1),
             Query(f"({SINCE_RUN})\n  / max by (monitor) (telltale_monitor_interval_seconds)", "{{monitor}}"),
-            width=8,
+            width=6,
         ),
         lines(
             "Duration of runs",
@@ -138,7 +138,18 @@ def _monitors() -> list[Json]:
             ),
             Look("s"),
             Query("max by (monitor) (telltale_monitor_duration_seconds)", "{{monitor}}"),
-            width=8,
+            width=6,
+        ),
+        lines(
+            "False alarms on unchanged traffic",
+            About(
+                "Share of parts of references that a monitor takes for changed, and what it is allowed.",
+                "above what is allowed: that monitor's alarms mean less than they say; `telltale monitor calibrate`.",
+            ),
+            Look("percentunit", decimals=2),
+            Query("max by (monitor) (telltale_monitor_null_alarm_ratio)", "{{monitor}}"),
+            Query("max by (monitor) (telltale_monitor_alpha)", "{{monitor}}, allowed"),
+            width=6,
         ),
         lines(
             "Rows without a series of their own",
@@ -149,7 +160,7 @@ def _monitors() -> list[Json]:
             ),
             Look("cps", decimals=2),
             Query("sum by (model) (rate(telltale_monitor_rows_without_series_total[$__rate_interval]))", "{{model}}"),
-            width=8,
+            width=6,
         ),
     ]
 

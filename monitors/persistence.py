@@ -1,4 +1,8 @@
-"""From single windows to an alert: k of the last n windows must show the change, n quiet ones clear it."""
+"""From single windows to an alert: k of the last n windows must show the change, n quiet ones clear it.
+
+One window is enough where the change is twice as large as the threshold: the largest statistics of permutations lie
+near it, and fall off so fast beyond (as a Gumbel distribution does) that chance never comes there.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,20 @@ from monitors.judgement import is_hit
 from telltale.evidence.scores import Persistence
 from telltale.records import Judged, Score
 
+AT_ONCE = 2.0
+
 
 def derive_state(score: Score, earlier: Sequence[Score], need: int, last: int) -> Score:
     """The score with its state over time; `earlier` are the series' scores of that signal, oldest first."""
     windows = [*earlier, score][-last:]
     recent = [*map(is_hit, windows)]
     hits = sum(recent)
+    is_plain = is_hit(score) and (score.effect or 0.0) >= AT_ONCE * (score.threshold or 0.0) > 0
     was_alert = bool(earlier) and earlier[-1].state == "alert"
-    state: Judged = "alert" if hits >= need or (was_alert and hits) else "suspect" if is_hit(score) else "ok"
-    persistence = Persistence(hits, len(recent), need, alert_before=was_alert)
+    state: Judged = (
+        "alert" if hits >= need or is_plain or (was_alert and hits) else "suspect" if is_hit(score) else "ok"
+    )
+    persistence = Persistence(hits, len(recent), need, alert_before=was_alert, at_once=is_plain)
     since = _since(windows, recent) if state != "ok" else None
     return replace(score, state=state, since=since, details=replace(score.details, persistence=persistence))
 

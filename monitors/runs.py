@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from monitors import clock, embedders, freezing, judging, registry, states, terms, windows
+from monitors import clock, embedders, freezing, judging, registry, states, terms, unchanged, windows
 from monitors import references as making
 from monitors.activity import Activity
 from monitors.monitor import Monitor
@@ -104,6 +104,17 @@ class Runs:
         if changed:
             self._store.write(lambda c: series_states.save(c, changed))
         return run.scores
+
+    @property
+    def alphas(self) -> dict[str, float]:
+        """The false alarms that each monitor may have, a window and direction."""
+        return {kind.name: own.alpha for kind, own in self._terms.items()}
+
+    def judge_unchanged(self, number: int) -> unchanged.Tally:
+        """How the monitors judge parts of the reference of that id. Raises StoreUnavailable, KeyError."""
+        with self._store.read() as connection:
+            reference = references.load(connection, number)
+        return unchanged.judge(reference, self._monitors, self._settings.max_rows, self._settings.seed + number)
 
     def close(self, *, finish: bool = False) -> None:
         """Wait for the current report; queued ones are made if `finish`, else dropped."""

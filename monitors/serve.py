@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from monitors import registry, report
 from monitors.gauges import Gauges
+from monitors.null_rates import NullRates
 from monitors.runs import Runs
 from telltale import exits
 from telltale.metrics import Metrics
@@ -53,6 +54,9 @@ def _schedule(settings: Settings, store: Store, metrics: Metrics, stop: threadin
     runs = Runs(store, settings.monitor, lambda texts: _report(texts, stop), settings.store.retention)
     metrics.registry.register(Gauges(store, lambda: runs.folded))
     health = _Health(metrics, settings.monitor.interval)
+    rates = NullRates(store, runs.judge_unchanged, metrics)
+    for name, alpha in runs.alphas.items():
+        metrics.gauge("telltale_monitor_alpha").labels(name).set(alpha)
     while not stop.is_set():
         began = time.monotonic()
         try:
@@ -67,6 +71,7 @@ def _schedule(settings: Settings, store: Store, metrics: Metrics, stop: threadin
             if new:
                 log.info("%d scores", new)
             health.done(runs.seconds, time.time(), runs.failed)
+            rates.step(time.time())
         stop.wait(max(0.1, settings.monitor.interval - (time.monotonic() - began)))
     runs.close()
 

@@ -266,11 +266,10 @@ def _reasons(convincing: Sequence[Series]) -> Grid:
     rows = []
     for series in convincing:
         judged, lasting = series.judged, series.judged.details.persistence
-        windows = (
-            f"{lasting.windows_hit} of the last {lasting.windows_seen} ({lasting.windows_needed} needed)"
-            if lasting
-            else ABSENT
-        )
+        windows = ABSENT
+        if lasting:
+            needed = "so large that one is enough" if lasting.at_once else f"{lasting.windows_needed} needed"
+            windows = f"{lasting.windows_hit} of the last {lasting.windows_seen} ({needed})"
         numbers = (number(judged.effect), number(judged.threshold), number(judged.p_value), number(judged.samples))
         rows.append((series.name, *numbers, windows, f"{written(judged.window_start)} to {written(judged.window_end)}"))
     return Grid("Why this is not noise", _REASONS, tuple(rows))

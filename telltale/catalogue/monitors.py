@@ -13,6 +13,16 @@ MONITORS = (
     Metric("telltale_monitor_p_value", "gauge", "", _SERIES, "Chance of such a change on unchanged traffic."),
     Metric("telltale_monitor_samples", "gauge", "", _SERIES, "Rows or votes in the judged window."),
     Metric("telltale_monitor_state", "gauge", "", (*_SERIES, "lane", "state"), "1 for the state that a series is in."),
+    Metric(
+        "telltale_monitor_null_alarm_ratio",
+        "gauge",
+        "",
+        ("monitor",),
+        "Share of unchanged windows that the monitor takes for changed: parts of references against their rest.",
+    ),
+    Metric(
+        "telltale_monitor_alpha", "gauge", "", ("monitor",), "Share of unchanged windows that it may take for changed."
+    ),
     Metric("telltale_monitor_success", "gauge", "", ("monitor",), "1 if the monitor's last run finished."),
     Metric(
         "telltale_monitor_last_success_timestamp_seconds", "gauge", "seconds", ("monitor",), "End of the last good run."

@@ -22,6 +22,9 @@ to act on what they write there at their next run (monitor.interval)."""
 PIN = """\
 Ask for a new reference: what is normal for a series from now on. The monitors make it of the calls, or votes, of the
 period at their next run, or refuse it and say why; `telltale monitor references MODEL` shows which."""
+CALIBRATE = """\
+Judge parts of each current reference against its rest: nothing but chance tells them apart. Prints how many windows
+each monitor took for changed, with the 95 % interval, beside the share that it is allowed (monitor.alpha)."""
 PIN_EXAMPLES = """\
 examples:
   telltale monitor pin llama-3 --version 2026-11 --last 7d --why "new prompt template, on purpose"
@@ -51,6 +54,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pin.add_argument("--basis", choices=BASES, default="calls", help="what it is made of (default: %(default)s)")
     known = actions.add_parser("references", help="list references: current, old, asked for, refused")
     known.add_argument("model", nargs="?", help="default: the current ones of all models")
+    calibrate = actions.add_parser(
+        "calibrate", help="how often each monitor takes unchanged traffic for changed", description=CALIBRATE
+    )
+    calibrate.add_argument("model", nargs="?", help="default: all models")
     states = actions.add_parser("states", help="list series with what each monitor says of them, and why")
     states.add_argument("model", nargs="?", help="default: all models")
 
@@ -64,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
     store = open_existing(settings)
     try:
+        if args.action == "calibrate":
+            return _calibrate(args, settings, store)
         return _pin(args, settings, store) if args.action == "pin" else _list(args, store)
     except CannotAsk as error:
         raise exits.UsageError(f"telltale monitor {args.action}: {error}") from None
@@ -85,6 +94,16 @@ def _list(args: argparse.Namespace, store: Store) -> int:
     with store.read() as connection:
         for line in listed(connection, args.model):
             print(line)
+    return exits.OK
+
+
+def _calibrate(args: argparse.Namespace, settings: Settings, store: Store) -> int:
+    import monitors
+    from telltale.cli import progress
+
+    lines = monitors.calibrate(settings, store, args.model, progress.show)
+    progress.show("", 1.0)
+    print("\n".join(lines))
     return exits.OK
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 
 from telltale import exits
-from telltale.cli import stack
+from telltale.cli import progress, stack
 from telltale.settings import Settings, load
 
 ABOUT = """\
@@ -81,23 +81,16 @@ def _burn_in(args: argparse.Namespace, settings: Settings) -> int:
     past = history.History(args.prometheus or settings.prometheus_url)
     try:
         groups = alerting.rules.catalogue(settings)
-        found = report.burn_in(groups, past, end - args.days * report.DAY_S, end, step, _progress)
+        found = report.burn_in(groups, past, end - args.days * report.DAY_S, end, step, progress.show)
     except history.HistoryError as error:
         print(f"burn-in: {error}", file=sys.stderr)
         return exits.FAILED
     finally:
         past.close()
-        _progress("", 1.0)
+        progress.show("", 1.0)
     told = table.told(groups, settings)
     print(json.dumps(found.table(), indent=2) if args.json else table.text(found, told))
     return exits.FOUND if found.times("page") else exits.OK
-
-
-def _progress(rule: str, share: float) -> None:
-    """A bar on a terminal; nothing in a file or a pipe."""
-    if sys.stderr.isatty():
-        done = "#" * int(30 * share)
-        print(f"\r\033[K[{done:<30}] {share:4.0%} {rule}" if rule else "\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def _labels(texts: list[str]) -> dict[str, str]:

@@ -171,12 +171,16 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Persistence:
-    """How many of the last windows exceeded their threshold, and whether the series was in alert before this one."""
+    """How many of the last windows exceeded their threshold, and whether the series was in alert before this one.
+
+    `at_once`: this window alone is enough, so large is the change.
+    """
 
     windows_hit: int
     windows_seen: int
     windows_needed: int
     alert_before: bool
+    at_once: bool = False
 
 
 def _or_none(stored: Any, read: ValidatorFunctionWrapHandler) -> Any:

@@ -21,7 +21,7 @@ def judged(hits: list[bool], need: int = 2, last: int = 3) -> list[Score]:
     for number, hit in enumerate(hits):
         nothing = Side((), np.array([]), {})
         window = Comparison(Series("m", "v"), "calls", "prompt", float(number), number + 1.0, nothing, nothing)
-        single = score(window, "tokens", "max_t", 100, effect=2.0 if hit else 0.0, threshold=1.0, p_value=0.5)
+        single = score(window, "tokens", "max_t", 100, effect=1.5 if hit else 0.0, threshold=1.0, p_value=0.5)
         earlier.append(derive_state(single, earlier, need, last))
     return earlier
 

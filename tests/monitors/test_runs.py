@@ -220,7 +220,7 @@ class Shouting(Monitor):
         sizes = zip(self.signals, (0.5, 0.0), strict=True)
         rows = len(window.current)
         return [
-            score(window, self.name, signal, rows, effect=size, threshold=0.1, p_value=0.01, finding=finding)
+            score(window, self.name, signal, rows, effect=size, threshold=0.3, p_value=0.01, finding=finding)
             for signal, size in sizes
         ]
 
