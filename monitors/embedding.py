@@ -39,7 +39,9 @@ def fitted(features: Features, seed: int) -> Features:
     dimensions = min(DIMENSIONS, min(weighted.shape) - 1)
     if dimensions < 1:
         return {"axis_words": np.array([], dtype=str), "axes": np.zeros((0, 1), np.float16)}
-    found = TruncatedSVD(dimensions, random_state=seed, n_iter=3).fit(weighted)
+    # Of texts that are all alike its share of explained variance is not defined; nobody asks for it.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = TruncatedSVD(dimensions, random_state=seed, n_iter=3).fit(weighted)
     return {
         "axis_words": features["words"][kept],
         "axes": (weights[:, None] * found.components_.T).astype(np.float16),

@@ -80,6 +80,9 @@ class Topics(Monitor):
     def prepare(self, side: Side) -> Features:
         """Of a reference: axes if its texts have no vectors, clusters with their names, distances."""
         features, seed = side.features, self.terms.seed
+        if not len(side):
+            # Of embeddings there are no responses, and nothing will be compared with them.
+            return features
         is_compared = np.ones(len(side), dtype=bool)
         axes: Features = {}
         if "vectors" not in features:
