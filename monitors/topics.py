@@ -99,7 +99,7 @@ class Topics(Monitor):
             "centres": centres,
             "clusters": own,
             "is_compared": is_compared,
-            "names": clusters.names(features, own, len(centres)),
+            "names": clusters.names(features, own, len(centres), side.groups),
         }
         return {**prepared, "apart": _apart(prepared, prepared, side.groups)}
 
@@ -159,7 +159,7 @@ class Topics(Monitor):
         share, before = _share(is_novel, weights), _share(ranks_before <= RARE[0], weights_before)
         lower, upper = wilson(round(share * len(ranks)), len(ranks))
         risen = replace(found, z=np.maximum(found.z, 0.0), largest=float(found.z.max(initial=0.0)))
-        words = _new_words(comparison.current.features, comparison.reference.features, is_novel)
+        words = _new_words(comparison.current, comparison.reference.features, is_novel)
         return score(
             comparison,
             self.name,
@@ -305,12 +305,17 @@ def _changes(comparison: Comparison, shares: Shares) -> ClusterChanges:
     )  # fmt: skip
 
 
-def _new_words(now: Features, known: Features, is_novel: NDArray[np.bool_]) -> tuple[WordChange, ...]:
-    """The words by which the novel texts stand out from the reference's, with the difference in standard errors."""
-    inside = np.flatnonzero(is_novel)
+def _new_words(current: Side, known: Features, is_novel: NDArray[np.bool_]) -> tuple[WordChange, ...]:
+    """The words by which the novel texts stand out from the reference's, with the difference in standard errors.
+
+    Of those that several conversations or users have: rare texts are people's own.
+    """
+    now, inside = current.features, np.flatnonzero(is_novel)
     if not inside.size or not now["words"].size:
         return ()
-    novel = np.asarray(embedding.matrix(now, now["words"])[inside].mean(axis=0)).ravel()
+    texts = embedding.matrix(now, now["words"])[inside]
+    is_common = embedding.spread(texts, [current.groups[place] for place in inside]) >= embedding.MIN_GROUPS
+    novel = np.asarray(texts.mean(axis=0)).ravel()
     before = np.asarray(embedding.matrix(known, now["words"]).mean(axis=0)).ravel()
     count, known_count = inside.size, known["starts"].size - 1
     pooled = (novel * count + before * known_count) / (count + known_count)
@@ -319,6 +324,6 @@ def _new_words(now: Features, known: Features, is_novel: NDArray[np.bool_]) -> t
         WordChange(
             str(now["words"][i]).strip(), round(float(z[i]), 2), round(float(novel[i]), 4), round(float(before[i]), 4)
         )
-        for i in np.argsort(-z, kind="stable")[:REPORTED]
-        if z[i] > 0
+        for i in np.argsort(-np.where(is_common, z, 0.0), kind="stable")[:REPORTED]
+        if is_common[i] and z[i] > 0
     )

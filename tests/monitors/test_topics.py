@@ -94,6 +94,21 @@ def test_texts_that_tell_nothing_apart_give_a_reference_in_which_nothing_is_new(
     assert {score.state for score in judged(alike, prepared(alike)).values()} == {"ok"}
 
 
+def test_no_words_are_shown_that_one_person_alone_has() -> None:
+    def told(own: Rows) -> Rows:
+        texts_ = [*own.texts["prompt"][:-4], *["I am hongkildong of seocho with leukaemia"] * 4]
+        return replace(own, texts={"prompt": tuple(texts_)}, groups=(*own.groups[:-4], *["one person"] * 4))
+
+    found = judged(told(rows(2, 100)), prepared(rows(1, 600)))["novelty"].details.finding
+    assert isinstance(found, NovelTexts)
+    assert found.novel_ratio > 0.03
+    assert not {change.word for change in found.words} & {"hongkildong", "seocho", "leukaemia"}
+
+    far = replace(told(rows(1, 300, vectors=True)), vectors={"prompt": np.eye(24, dtype=np.float16)[[0] * 296 + [1] * 4]})
+    named = prepared(far).features["names"]
+    assert not [name for name in named if "hongkildong" in name or "seocho" in name]
+
+
 @pytest.mark.parametrize("vectors", [False, True])
 def test_more_of_one_known_topic_moves_the_mix_and_is_nothing_new(vectors: bool) -> None:
     known = prepared(rows(3, 900, vectors=vectors))
