@@ -53,7 +53,7 @@ def names(features: Features, own: NDArray[np.int16], count: int, groups: Sequen
         inside = np.flatnonzero(own == number)
         texts = every[inside]
         share = np.asarray(texts.mean(axis=0)).ravel() if inside.size else overall
-        common = np.flatnonzero(spread(texts, [groups[place] for place in inside]) >= MIN_GROUPS)
+        common = np.flatnonzero(spread(texts, [groups[place] for place in inside.tolist()]) >= MIN_GROUPS)
         order = common[np.argsort((overall - share)[common], kind="stable")[:LOOKED_AT]]
         best = [str(features["words"][i]).strip() for i in order]
         # Of Korean words the whole ones, not the pairs of syllables that they consist of.

@@ -113,6 +113,8 @@ class Topics(Monitor):
         if "centres" not in comparison.reference.features:
             known = comparison.reference
             comparison = replace(comparison, reference=replace(known, features=self.prepare(known)))
+        if _is_of_another_model(comparison):
+            return []
         comparison = _placed(comparison)
         shares = self._shares(comparison)
         return [
@@ -248,6 +250,12 @@ def _placed(comparison: Comparison) -> Comparison:
         "is_compared": np.ones(len(vectors), dtype=bool),
     }
     return replace(comparison, current=replace(comparison.current, features={**features, **own}))
+
+
+def _is_of_another_model(comparison: Comparison) -> bool:
+    """Whether the window's vectors are of another length than the reference's, though their space is named alike."""
+    given = comparison.current.features.get("vectors")
+    return given is not None and given.shape[1] != comparison.reference.features["vectors"].shape[1]
 
 
 def _half(groups: Sequence[str], seed: int) -> NDArray[np.bool_]:

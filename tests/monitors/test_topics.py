@@ -104,9 +104,17 @@ def test_no_words_are_shown_that_one_person_alone_has() -> None:
     assert found.novel_ratio > 0.03
     assert not {change.word for change in found.words} & {"hongkildong", "seocho", "leukaemia"}
 
-    far = replace(told(rows(1, 300, vectors=True)), vectors={"prompt": np.eye(24, dtype=np.float16)[[0] * 296 + [1] * 4]})
+    apart = np.eye(24, dtype=np.float16)[[0] * 296 + [1] * 4]
+    far = replace(told(rows(1, 300)), vectors={"prompt": apart})
     named = prepared(far).features["names"]
     assert not [name for name in named if "hongkildong" in name or "seocho" in name]
+
+
+def test_vectors_of_another_length_are_not_compared() -> None:
+    short = rows(2, 100, vectors=True)
+    short = replace(short, vectors={"prompt": short.vectors["prompt"][:, :8]})
+
+    assert judged(short, prepared(rows(1, 300, vectors=True))) == {}
 
 
 @pytest.mark.parametrize("vectors", [False, True])
