@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,15 @@ def test_mute_times_of_theirs_for_receivers_of_ours(binary: Binary, tmp_path: Pa
         ("route: [x]", "route: is no table"),
         ("- x", "is no table"),
         ('a: "https://hooks.example/secret\n', "is not YAML in line 2"),
+        ("receivers: []\nroute: {}\nreceivers: []", "is not YAML in line 3: receivers is there twice"),
+        ("a: {[secret]: 1}", "is not YAML in line 1"),
+        ("templates: [{a: b}]", "templates: one is no text"),
+        ("a: &a [*a]", "holds itself, or far more than people write"),
+        ("a: " + "[" * 2000, "is nested too deeply"),
+        (
+            "a: &a [x]\n" + "\n".join(f"{c}: &{c} [{', '.join([f'*{b}'] * 9)}]" for b, c in pairwise("abcdefghijkl")),
+            "holds itself, or far more than people write",
+        ),
     ],
 )
 def test_a_fragment_that_cannot_be_merged_is_refused_in_words(text: str, why: str, tmp_path: Path) -> None:
@@ -205,6 +215,41 @@ def test_a_fragment_that_cannot_be_merged_is_refused_in_words(text: str, why: st
         write(tmp_path, with_fragment(tmp_path, text, "webhook"))
     assert str(caught.value).startswith(f"alertmanager.fragment_file = {tmp_path / 'own.yml'}: {why}")
     assert "secret" not in str(caught.value)
+
+
+# As in Alertmanager's documentation, without quotes: other YAML takes such times for numbers in base 60.
+UNQUOTED = """
+global: {smtp_from: a@b.c, smtp_smarthost: mail.example:25, smtp_auth_username: u, smtp_auth_password: 012345}
+route: {receiver: mine, routes: [{match: {paged: yes, build: 1_000, on: 2026-01-01}, mute_time_intervals: [night]}]}
+receivers:
+- &mine {name: mine, webhook_configs: [{url: http://x.example, send_resolved: no, max_alerts: 7}]}
+time_intervals:
+- name: night
+  time_intervals: [{times: [{start_time: 17:00, end_time: 22:30}], months: [10:12], days_of_month: [-1]}]
+"""
+
+
+def test_what_is_not_quoted_is_what_alertmanager_takes_it_for(told: Callable[..., list[str]], tmp_path: Path) -> None:
+    settings = with_fragment(tmp_path, UNQUOTED, "webhook")
+    assert told(settings, severity="page", paged="yes", build="1_000", on="2026-01-01") == [
+        "tickets",
+        "mine",
+        "webhook",
+    ]
+    written = (tmp_path / "alertmanager.yml").read_text()
+    for text in ("smtp_auth_password: 012345", "start_time: 17:00", "- 10:12", "paged: yes", "send_resolved: no"):
+        assert text in written
+
+
+def test_keys_that_are_merged_into_others_are_not_there_twice(tmp_path: Path) -> None:
+    merged = """
+x-a: &a {receiver: mine, group_wait: 1s}
+x-b: &b {<<: *a, group_wait: 2s}
+route: {<<: *b, group_wait: 3s}
+receivers: [{name: mine}]
+"""
+    table = fragment.read(with_fragment(tmp_path, merged).alertmanager.fragment_file)
+    assert table["route"] == {"receiver": "mine", "group_wait": "3s"}
 
 
 FILE = 'url_file = "url"'
