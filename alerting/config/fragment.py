@@ -51,7 +51,7 @@ class Dumper(yaml.SafeDumper):
     """Writes what `read` found as it stood there."""
 
     def plain(self, value: _Plain) -> yaml.ScalarNode:
-        tag = self.resolve(yaml.ScalarNode, str(value), (True, False))  # type: ignore[no-untyped-call]
+        tag = self.resolve(yaml.ScalarNode, str(value), (True, False))  # type: ignore[no-untyped-call]  # no types there
         return self.represent_scalar(tag, str(value))
 
 

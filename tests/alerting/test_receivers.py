@@ -252,6 +252,28 @@ receivers: [{name: mine}]
     assert table["route"] == {"receiver": "mine", "group_wait": "3s"}
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            '[receivers]\nname = "x"\nkind = "slack"\npassword = "hush"',
+            "receivers = (a table): write [[receivers]], with",
+        ),
+        ('[[receivers]]\nkind = "pagerduty"\nrouting_key = "hush"', "receivers.0.name: is missing; write it"),
+        (
+            '[[receivers]]\nname = "x"\nkind = "slack"\nurl_file = "u"\nseverities = "page"',
+            "= 'page': write a list, in [",
+        ),
+    ],
+)
+def test_a_fault_shows_no_secret_that_stands_beside_it(text: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "telltale.toml").write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path / "telltale.toml")
+    assert why in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
 FILE = 'url_file = "url"'
 FAULTS = {
     'name = "x"\nkind = "slack"': "receivers: x: kind slack needs url_file; write the secret into a file",
