@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import alerting
-from alerting.config import alertmanager, fragment, message, needs
+from alerting.config import alertmanager, fragment, message, needs, routes
 from telltale.binaries import Component
-from telltale.cli import main
+from telltale.cli import check, main
 from telltale.settings import Receiver, Settings, SettingsError, Team, load
 
 Binary = Callable[[Component], Path]
@@ -103,6 +103,35 @@ def test_without_receivers_there_are_tickets_and_nothing_else(told: Callable[...
     assert told(Settings(), severity="page", lane="retrain") == ["tickets"]
     assert told(Settings(), severity="ticket", lane="ops") == ["tickets"]
     assert told(Settings(), severity="info") == ["none"]
+
+
+HOOK = {"kind": "webhook", "url": "https://x.example"}
+
+
+@pytest.mark.parametrize(
+    ("receivers", "teams", "is_enough"),
+    [
+        ([{}], [], True),
+        ([{}], [{"name": "t", "models": ["support*"], "receivers": ["r"]}], False),
+        ([{}], [{"name": "t", "models": ["support*"], "receivers": ["r"]}, {"name": "u", "receivers": ["r"]}], True),
+        ([{}], [{"name": "t", "components": ["gpu"]}, {"name": "u", "receivers": ["r"]}], False),
+        ([{"lanes": ["retrain"]}], [], False),
+        ([{"models": ["*"]}], [], False),
+        ([{"lanes": ["retrain"]}, {"name": "s", "lanes": ["ops"]}], [], True),
+    ],
+)
+def test_pages_of_which_nobody_is_told_are_a_warning(
+    receivers: list[dict[str, Any]], teams: list[dict[str, Any]], is_enough: bool, told: Callable[..., list[str]]
+) -> None:
+    settings = Settings.model_validate(
+        {"receivers": [{"name": "r", **HOOK, **one} for one in receivers], "teams": teams}
+    )
+
+    said = [why for name, why in check.warnings(settings) if name == "receivers"]
+    assert [why[:40] for why in said] == ([] if is_enough else [said[0][:40]])
+    for component in ("gpu", "stack"):
+        labels = {"severity": "page", "lane": "ops", "component": component}
+        assert routes.is_told(labels, settings) == bool(set(told(settings, **labels)) - {"tickets", "none"})
 
 
 ODD = 'a.b"c\\d|e (f) [g] {{h}} é'
