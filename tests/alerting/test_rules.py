@@ -112,6 +112,14 @@ def test_a_rule_has_a_runbook(rule: Rule) -> None:
     ]
 
 
+def test_a_first_action_is_a_sentence_that_stands_by_itself() -> None:
+    # In a message nobody sees the list that it is the first case of.
+    nouns = r"(A|An|The|Two|Too|One|Not|Disk|Requests|Store)\b"
+    cases = [name for name in runbook.names() if re.match(rf"{nouns}[^.,;]*: ", runbook.first_action(name) or "")]
+
+    assert [name for name in cases if not (runbook.first_action(name) or "").startswith("A broken release")] == []
+
+
 def test_no_runbook_is_left_over() -> None:
     assert {file.stem for file in runbook.RUNBOOKS.glob("*.md")} == {rule.name for rule in ALL}
 
