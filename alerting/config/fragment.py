@@ -122,6 +122,8 @@ def _checked(file: Path, table: object) -> Table:
     for receiver in table.get("receivers", []):
         if not isinstance(receiver, dict) or not isinstance(receiver.get("name"), str):
             raise _refused(file, "receivers: one has no name; give it a name")
+        # A text for every reader, whatever it looks like.
+        receiver["name"] = str(receiver["name"])
     if not isinstance(table.get("route", {}), dict):
         raise _refused(file, "route: is no table; write it as in an alertmanager.yml")
     templates, folder = table.get("templates", []), file.absolute().parent

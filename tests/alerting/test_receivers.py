@@ -252,6 +252,7 @@ global: {smtp_from: a@b.c, smtp_smarthost: mail.example:25, smtp_auth_username: 
 route: {receiver: mine, routes: [{match: {paged: yes, build: 1_000, on: 2026-01-01}, mute_time_intervals: [night]}]}
 receivers:
 - &mine {name: mine, webhook_configs: [{url: http://x.example, send_resolved: no, max_alerts: 7}]}
+- name: 24
 time_intervals:
 - name: night
   time_intervals: [{times: [{start_time: 17:00, end_time: 22:30}], months: [10:12], days_of_month: [-1]}]
@@ -266,6 +267,7 @@ def test_what_is_not_quoted_is_what_alertmanager_takes_it_for(told: Callable[...
         "webhook",
     ]
     written = (tmp_path / "alertmanager.yml").read_text()
+    assert "- name: '24'" in written
     for text in ("smtp_auth_password: 012345", "start_time: 17:00", "- 10:12", "paged: yes", "send_resolved: no"):
         assert text in written
 
