@@ -20,6 +20,12 @@ def patterns(team: Team) -> dict[str, tuple[str, ...]]:
     return {label: globs for label, globs in found.items() if globs}
 
 
+def fits(globs: Iterable[str], value: str) -> bool:
+    """Whether one of the globs matches; without any, all does."""
+    found = tuple(globs)
+    return not found or any(_fits(glob, value) for glob in found)
+
+
 def expression(globs: Iterable[str]) -> str:
     """Globs as one regular expression for a whole value, alike for Python and RE2.
 
@@ -34,7 +40,7 @@ def _expression(glob: str) -> str:
 
 
 def _owns(team: Team, labels: Mapping[str, str]) -> bool:
-    return all(any(_fits(glob, labels.get(label, "")) for glob in globs) for label, globs in patterns(team).items())
+    return all(fits(globs, labels.get(label, "")) for label, globs in patterns(team).items())
 
 
 def _fits(glob: str, value: str) -> bool:

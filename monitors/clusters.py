@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors.embedding import Vectors, matrix
+from monitors.embedding import MIN_GROUPS, Vectors, matrix, spread
 from monitors.permutation import MaxT
 from monitors.rows import Features, Side
 
@@ -44,15 +44,18 @@ def nearest(vectors: Vectors, found: NDArray[np.float32]) -> NDArray[np.int16]:
     return own
 
 
-def names(features: Features, own: NDArray[np.int16], count: int) -> NDArray[np.str_]:
-    """Each cluster by the words that its texts have more often than all others."""
+def names(features: Features, own: NDArray[np.int16], count: int, groups: Sequence[str]) -> NDArray[np.str_]:
+    """Each cluster by the words that its texts have more often than all others, of those that several people have."""
     every = matrix(features, features["words"])
     overall = np.asarray(every.mean(axis=0)).ravel()
     found = []
     for number in range(count):
         inside = np.flatnonzero(own == number)
-        share = np.asarray(every[inside].mean(axis=0)).ravel() if inside.size else overall
-        best = [str(features["words"][i]).strip() for i in np.argsort(overall - share, kind="stable")[:LOOKED_AT]]
+        texts = every[inside]
+        share = np.asarray(texts.mean(axis=0)).ravel() if inside.size else overall
+        common = np.flatnonzero(spread(texts, [groups[place] for place in inside.tolist()]) >= MIN_GROUPS)
+        order = common[np.argsort((overall - share)[common], kind="stable")[:LOOKED_AT]]
+        best = [str(features["words"][i]).strip() for i in order]
         # Of Korean words the whole ones, not the pairs of syllables that they consist of.
         whole = [word for word in best if not any(word != other and word in other for other in best)]
         found.append(", ".join(whole[:NAMED_BY]) or f"cluster {number + 1}")

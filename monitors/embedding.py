@@ -7,6 +7,7 @@ when the reference is frozen, and stored with it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,8 @@ Vectors = NDArray[np.float32]
 DIMENSIONS: Final = 64
 MOST_WORDS: Final = 4000
 MIN_TEXTS: Final = 2
+# A word that fewer conversations or users have may be one person's name or address, and is not shown.
+MIN_GROUPS: Final = 5
 
 
 def fitted(features: Features, seed: int) -> Features:
@@ -39,7 +42,9 @@ def fitted(features: Features, seed: int) -> Features:
     dimensions = min(DIMENSIONS, min(weighted.shape) - 1)
     if dimensions < 1:
         return {"axis_words": np.array([], dtype=str), "axes": np.zeros((0, 1), np.float16)}
-    found = TruncatedSVD(dimensions, random_state=seed, n_iter=3).fit(weighted)
+    # Of texts that are all alike its share of explained variance is not defined; nobody asks for it.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = TruncatedSVD(dimensions, random_state=seed, n_iter=3).fit(weighted)
     return {
         "axis_words": features["words"][kept],
         "axes": (weights[:, None] * found.components_.T).astype(np.float16),
@@ -70,6 +75,14 @@ def matrix(features: Features, words: NDArray[np.str_]) -> Matrix:
     places = own[features["places"][taken]] if taken.size else np.zeros(0, dtype=np.int64)
     shape = (features["starts"].size - 1, words.size)
     return sparse.csr_matrix((np.ones(places.size, np.float32), (rows[taken], places)), shape=shape)
+
+
+def spread(texts: Matrix, groups: Sequence[str]) -> NDArray[np.intp]:
+    """In how many groups each word of these texts is."""
+    _, own = np.unique(groups, return_inverse=True)
+    shape = (int(own.max(initial=-1)) + 1, len(groups))
+    by_group = sparse.csr_matrix((np.ones(own.size, np.float32), (own, np.arange(own.size))), shape=shape) @ texts
+    return np.asarray((by_group > 0).sum(axis=0), dtype=np.intp).ravel()
 
 
 def words_in_common(features: Features, known: Features) -> NDArray[np.float32]:

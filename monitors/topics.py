@@ -80,6 +80,9 @@ class Topics(Monitor):
     def prepare(self, side: Side) -> Features:
         """Of a reference: axes if its texts have no vectors, clusters with their names, distances."""
         features, seed = side.features, self.terms.seed
+        if not len(side):
+            # Of embeddings there are no responses, and nothing will be compared with them.
+            return features
         is_compared = np.ones(len(side), dtype=bool)
         axes: Features = {}
         if "vectors" not in features:
@@ -96,7 +99,7 @@ class Topics(Monitor):
             "centres": centres,
             "clusters": own,
             "is_compared": is_compared,
-            "names": clusters.names(features, own, len(centres)),
+            "names": clusters.names(features, own, len(centres), side.groups),
         }
         return {**prepared, "apart": _apart(prepared, prepared, side.groups)}
 
@@ -110,6 +113,8 @@ class Topics(Monitor):
         if "centres" not in comparison.reference.features:
             known = comparison.reference
             comparison = replace(comparison, reference=replace(known, features=self.prepare(known)))
+        if _is_of_another_model(comparison):
+            return []
         comparison = _placed(comparison)
         shares = self._shares(comparison)
         return [
@@ -156,7 +161,7 @@ class Topics(Monitor):
         share, before = _share(is_novel, weights), _share(ranks_before <= RARE[0], weights_before)
         lower, upper = wilson(round(share * len(ranks)), len(ranks))
         risen = replace(found, z=np.maximum(found.z, 0.0), largest=float(found.z.max(initial=0.0)))
-        words = _new_words(comparison.current.features, comparison.reference.features, is_novel)
+        words = _new_words(comparison.current, comparison.reference.features, is_novel)
         return score(
             comparison,
             self.name,
@@ -247,6 +252,12 @@ def _placed(comparison: Comparison) -> Comparison:
     return replace(comparison, current=replace(comparison.current, features={**features, **own}))
 
 
+def _is_of_another_model(comparison: Comparison) -> bool:
+    """Whether the window's vectors are of another length than the reference's, though their space is named alike."""
+    given = comparison.current.features.get("vectors")
+    return given is not None and given.shape[1] != comparison.reference.features["vectors"].shape[1]
+
+
 def _half(groups: Sequence[str], seed: int) -> NDArray[np.bool_]:
     """Half of the groups, drawn: whether each row is in one of them."""
     _, group = np.unique(groups, return_inverse=True)
@@ -302,12 +313,17 @@ def _changes(comparison: Comparison, shares: Shares) -> ClusterChanges:
     )  # fmt: skip
 
 
-def _new_words(now: Features, known: Features, is_novel: NDArray[np.bool_]) -> tuple[WordChange, ...]:
-    """The words by which the novel texts stand out from the reference's, with the difference in standard errors."""
-    inside = np.flatnonzero(is_novel)
+def _new_words(current: Side, known: Features, is_novel: NDArray[np.bool_]) -> tuple[WordChange, ...]:
+    """The words by which the novel texts stand out from the reference's, with the difference in standard errors.
+
+    Of those that several conversations or users have: rare texts are people's own.
+    """
+    now, inside = current.features, np.flatnonzero(is_novel)
     if not inside.size or not now["words"].size:
         return ()
-    novel = np.asarray(embedding.matrix(now, now["words"])[inside].mean(axis=0)).ravel()
+    texts = embedding.matrix(now, now["words"])[inside]
+    is_common = embedding.spread(texts, [current.groups[place] for place in inside]) >= embedding.MIN_GROUPS
+    novel = np.asarray(texts.mean(axis=0)).ravel()
     before = np.asarray(embedding.matrix(known, now["words"]).mean(axis=0)).ravel()
     count, known_count = inside.size, known["starts"].size - 1
     pooled = (novel * count + before * known_count) / (count + known_count)
@@ -316,6 +332,6 @@ def _new_words(now: Features, known: Features, is_novel: NDArray[np.bool_]) -> t
         WordChange(
             str(now["words"][i]).strip(), round(float(z[i]), 2), round(float(novel[i]), 4), round(float(before[i]), 4)
         )
-        for i in np.argsort(-z, kind="stable")[:REPORTED]
-        if z[i] > 0
+        for i in np.argsort(-np.where(is_common, z, 0.0), kind="stable")[:REPORTED]
+        if is_common[i] and z[i] > 0
     )

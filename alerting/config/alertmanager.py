@@ -36,8 +36,8 @@ def render(settings: Settings, fragment: Mapping[str, Any] | None = None) -> str
     names = [receiver["name"] for receiver in ours["receivers"]]
     theirs = fragments.clashes(fragment or {}, names, settings.alertmanager.fragment_file)
     table = fragments.merge({"route": _route(settings, theirs), **ours}, theirs)
-    return "# Made by Telltale from its settings; changed there, written again at the next start.\n" + yaml.safe_dump(
-        table, sort_keys=False
+    return "# Made by Telltale from its settings; changed there, written again at the next start.\n" + yaml.dump(
+        table, Dumper=fragments.Dumper, sort_keys=False
     )
 
 

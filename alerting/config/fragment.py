@@ -6,7 +6,7 @@ nothing of theirs keeps an alert from ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,46 @@ Table = dict[str, Any]
 KEY = "alertmanager.fragment_file"
 # Far more than people write.
 MAX_BYTES = 1 << 20
+MAX_VALUES = 100_000
 # What Alertmanager has for a route that says nothing; below ours it would take ours.
 _DEFAULTS = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h"}
 _LISTS = ("receivers", "inhibit_rules", "time_intervals", "mute_time_intervals", "templates")
+
+
+class _Plain(str):
+    """A value that is written without quotes, as it stands there: what it is, Alertmanager's own YAML decides.
+
+    PyYAML's takes 17:00 and 012345 for numbers, one of base 60, one of base 8, and a password would be another.
+    """
+
+
+class _Loader(yaml.SafeLoader):
+    def plain(self, node: yaml.ScalarNode) -> _Plain:
+        return _Plain(node.value)
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """With each key once, as Alertmanager reads it; of two, others would take the last."""
+        found = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in found.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                why = f"{key.value} is there twice; leave one of them out"
+                raise yaml.constructor.ConstructorError(None, None, why, key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
+        return found
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes what `read` found as it stood there."""
+
+    def plain(self, value: _Plain) -> yaml.ScalarNode:
+        tag = self.resolve(yaml.ScalarNode, str(value), (True, False))  # type: ignore[no-untyped-call]  # no types there
+        return self.represent_scalar(tag, str(value))
+
+
+for _kind in ("int", "float", "bool", "timestamp"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.plain)
+Dumper.add_representer(_Plain, Dumper.plain)
 
 
 def read(file: Path | None) -> Table:
@@ -29,7 +66,7 @@ def read(file: Path | None) -> Table:
         return {}
     try:
         text = file.read_text("utf-8-sig")
-        table = yaml.safe_load(text) if len(text) <= MAX_BYTES else None
+        table = yaml.load(text, _Loader) if len(text) <= MAX_BYTES else None  # noqa: S506 - a safe one
     except OSError as error:
         raise _refused(file, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -39,6 +76,8 @@ def read(file: Path | None) -> Table:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
         raise _refused(file, f"is not YAML{line}: {getattr(error, 'problem', None) or 'it cannot be parsed'}") from None
+    except RecursionError as error:
+        raise _refused(file, "is nested too deeply; write it flatter") from error
     if len(text) > MAX_BYTES:
         raise _refused(file, f"has more than {MAX_BYTES} characters; leave something out")
     return _checked(file, {} if table is None else table)
@@ -83,17 +122,28 @@ def _checked(file: Path, table: object) -> Table:
     for receiver in table.get("receivers", []):
         if not isinstance(receiver, dict) or not isinstance(receiver.get("name"), str):
             raise _refused(file, "receivers: one has no name; give it a name")
+        # A text for every reader, whatever it looks like.
+        receiver["name"] = str(receiver["name"])
     if not isinstance(table.get("route", {}), dict):
         raise _refused(file, "route: is no table; write it as in an alertmanager.yml")
-    table["templates"] = [str(file.absolute().parent / glob) for glob in table.get("templates", [])]
-    return {key: _anchored(value, file.absolute().parent) for key, value in table.items() if value}
+    templates, folder = table.get("templates", []), file.absolute().parent
+    if not all(isinstance(glob, str) for glob in templates):
+        raise _refused(file, "templates: one is no text; write the name of a file")
+    table["templates"] = [str(folder / glob) for glob in templates]
+    left = iter(range(MAX_VALUES))
+    try:
+        return {key: _anchored(value, folder, left) for key, value in table.items() if value}
+    except (StopIteration, RecursionError):
+        raise _refused(file, "holds itself, or far more than people write; write out what * stands for") from None
 
 
-def _anchored(value: Any, folder: Path, key: str = "") -> Any:
+def _anchored(value: Any, folder: Path, left: Iterator[int], key: str = "") -> Any:
+    """The value with whole paths. Raises StopIteration where `left` runs out: a few aliases can stand for billions."""
+    next(left)
     if isinstance(value, dict):
-        return {name: _anchored(inner, folder, str(name)) for name, inner in value.items()}
+        return {name: _anchored(inner, folder, left, str(name)) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_anchored(inner, folder) for inner in value]
+        return [_anchored(inner, folder, left) for inner in value]
     return str(folder / value) if key.endswith("_file") and isinstance(value, str) and value else value
 
 

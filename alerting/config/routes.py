@@ -5,10 +5,10 @@ Each of our routes goes on to the next (`continue`), so that nobody's takes an a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from alerting.rules.text import duration
-from alerting.teams import expression, patterns
+from alerting.teams import expression, fits, patterns, team_of
 from telltale.settings import Receiver, Settings
 
 Route = dict[str, object]
@@ -50,6 +50,22 @@ def people(settings: Settings) -> Iterator[Route]:
             yield _receiver(receiver)
     if of_teams:
         yield _teams(settings)
+
+
+def is_told(labels: Mapping[str, str], settings: Settings) -> bool:
+    """Whether any receiver of the settings is told of an alert with these labels, by the routes that `people` gives."""
+    owner = team_of(labels, settings)
+    of_teams = {name for team in settings.teams for name in team.receivers}
+    owned = {name for team in settings.teams if team.name == owner for name in team.receivers}
+    return any(
+        not receiver.deadman
+        and labels.get("severity") in receiver.told_of
+        and (not receiver.lanes or labels.get("lane") in receiver.lanes)
+        and fits(receiver.models, labels.get("model", ""))
+        and fits(receiver.tenants, labels.get("tenant", ""))
+        and (receiver.name not in of_teams or receiver.name in owned)
+        for receiver in settings.receivers
+    )
 
 
 def equal(label: str, value: str) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from textwrap import indent
 
 from alerting.report.summary import Fact, Grid, Summary
 
+# What moves a terminal's cursor, names its window, or turns the order of its letters around.
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
 
 def plain(summary: Summary, web_url: str) -> str:
     """The summary as plain text; `web_url` is where this site is."""
-    return "\n\n".join(_blocks(summary, web_url)) + "\n"
+    return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", "\n\n".join(_blocks(summary, web_url))) + "\n"
 
 
 def _blocks(summary: Summary, web_url: str) -> Iterable[str]:
@@ -28,7 +32,7 @@ def _blocks(summary: Summary, web_url: str) -> Iterable[str]:
         for grid in part.grids:
             yield from _grid(grid)
         for quote in part.quotes:
-            yield f"{_line(quote.title)}\n{indent(quote.text, '  | ', lambda _: True)}"
+            yield f"{_line(quote.title)}\n{indent(_lines(quote.text), '  | ', lambda _: True)}"
     yield from _grid(summary.alerts)
     yield from _grid(summary.timeline)
     if summary.hidden:
@@ -59,3 +63,7 @@ def _heading(text: str) -> str:
 
 def _line(text: str) -> str:
     return " ".join(text.split())
+
+
+def _lines(text: str) -> str:
+    return "\n".join(text.splitlines())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,11 +90,38 @@ def warnings(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _nobody_woken(settings: Settings) -> str:
     """Why a page would wake nobody; empty where somebody gets pages, or may by the operator's own routes."""
-    if settings.alertmanager.fragment_file or any("page" in receiver.told_of for receiver in settings.receivers):
+    if settings.alertmanager.fragment_file:
         return ""
+    if any("page" in receiver.told_of for receiver in settings.receivers):
+        return _unheard(settings)
     return (
         f"receivers = {[receiver.name for receiver in settings.receivers]}: none gets severity page: alerts open "
         'tickets, and nobody is woken; add [[receivers]], for example kind = "slack" or "pagerduty"'
+    )
+
+
+def _unheard(settings: Settings) -> str:
+    """Pages that are about no model or tenant, and of which nobody is told; empty where there are none."""
+    from alerting.config.routes import is_told
+    from alerting.rules import catalogue
+
+    pages = [rule for group in catalogue(Settings()) for rule in group.rules if rule.severity == "page"]
+    general = [
+        rule
+        for rule in pages
+        if not {"model", "model_name", "tenant"} & set(re.findall(r"\$labels\.(\w+)", rule.summary))
+    ]
+    unheard = [
+        rule.name
+        for rule in general
+        if not is_told({"severity": "page", "lane": rule.lane, "component": rule.component}, settings)
+    ]
+    if not unheard:
+        return ""
+    return (
+        f"receivers: of {len(unheard)} of {len(general)} pages that are about no single model nobody is told, such as "
+        f"{', '.join(unheard[:3])}: no team owns them whose receivers get pages, or lanes, models and tenants leave "
+        "them out; add a receiver that belongs to no team, or a last [[teams]] without patterns"
     )
 
 

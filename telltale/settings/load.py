@@ -115,6 +115,7 @@ def named_files(settings: Settings) -> dict[str, Path]:
         "tickets.webhook_token_file": settings.tickets.webhook_token_file,
         "alerts.slo_file": settings.alerts.slo_file,
         "alertmanager.fragment_file": settings.alertmanager.fragment_file,
+        "monitor.embeddings.key_file": settings.monitor.embeddings.key_file,
         **{
             f"receivers.{receiver.name}.{name}": getattr(receiver, name)
             for receiver in settings.receivers
@@ -161,11 +162,24 @@ def _explain(fault: Any, path: Path | None) -> str:
     if fault["type"] == "extra_forbidden" or (fault["type"], fault["loc"][-1:]) == ("literal_error", ("[key]",)):
         return f"{place}: {key}: {_suggest(key, _siblings(fault['loc']))}"
     mend = next((text for name, _, text in walk() if name == key), "")
-    message = fault["msg"].removeprefix("Value error, ")
+    message = _message(fault, key)
+    if fault["type"] == "missing":
+        return f"{place}: {key}: {message}" + (f" ({mend})" if mend else "")
     return f"{place}: {key} = {_shown(key, fault['input'])}: {message}" + (f" ({mend})" if mend else "")
 
 
+def _message(fault: Any, key: str) -> str:
+    if fault["type"] == "missing":
+        return "is missing; write it"
+    if fault["type"] == "tuple_type":
+        return f"write [[{key}]], with two brackets" if isinstance(fault["input"], dict) else "write a list, in [ and ]"
+    return str(fault["msg"].removeprefix("Value error, "))
+
+
 def _shown(key: str, value: object) -> str:
+    if isinstance(value, dict):
+        # Whatever stands in it, also where it should not.
+        return "(a table)"
     # What has an @ may be a URL with a password in it.
     is_secret = "secret" in key or "token" in key or key == "store.url" or "@" in str(value)
     # Chat services' webhooks are secrets as a whole.

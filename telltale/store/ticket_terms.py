@@ -7,6 +7,7 @@ label that is named so gives none.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -47,7 +48,8 @@ def _words(texts: Iterable[str]) -> list[tuple[str, str]]:
 
 def words_of(text: str) -> list[str]:
     """The words of a text as they are looked for."""
-    return [word[:MAX_VALUE] for word in _WORD.findall(text.casefold())]
+    composed = unicodedata.normalize("NFC", text.casefold())
+    return [word[:MAX_VALUE] for word in _WORD.findall(composed)]
 
 
 def keep(connection: Connection, ticket: Ticket) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import alerting
-from alerting.config import alertmanager, fragment, message, needs
+from alerting.config import alertmanager, fragment, message, needs, routes
 from telltale.binaries import Component
-from telltale.cli import main
+from telltale.cli import check, main
 from telltale.settings import Receiver, Settings, SettingsError, Team, load
 
 Binary = Callable[[Component], Path]
@@ -102,6 +103,35 @@ def test_without_receivers_there_are_tickets_and_nothing_else(told: Callable[...
     assert told(Settings(), severity="page", lane="retrain") == ["tickets"]
     assert told(Settings(), severity="ticket", lane="ops") == ["tickets"]
     assert told(Settings(), severity="info") == ["none"]
+
+
+HOOK = {"kind": "webhook", "url": "https://x.example"}
+
+
+@pytest.mark.parametrize(
+    ("receivers", "teams", "is_enough"),
+    [
+        ([{}], [], True),
+        ([{}], [{"name": "t", "models": ["support*"], "receivers": ["r"]}], False),
+        ([{}], [{"name": "t", "models": ["support*"], "receivers": ["r"]}, {"name": "u", "receivers": ["r"]}], True),
+        ([{}], [{"name": "t", "components": ["gpu"]}, {"name": "u", "receivers": ["r"]}], False),
+        ([{"lanes": ["retrain"]}], [], False),
+        ([{"models": ["*"]}], [], False),
+        ([{"lanes": ["retrain"]}, {"name": "s", "lanes": ["ops"]}], [], True),
+    ],
+)
+def test_pages_of_which_nobody_is_told_are_a_warning(
+    receivers: list[dict[str, Any]], teams: list[dict[str, Any]], is_enough: bool, told: Callable[..., list[str]]
+) -> None:
+    settings = Settings.model_validate(
+        {"receivers": [{"name": "r", **HOOK, **one} for one in receivers], "teams": teams}
+    )
+
+    said = [why for name, why in check.warnings(settings) if name == "receivers"]
+    assert [why[:40] for why in said] == ([] if is_enough else [said[0][:40]])
+    for component in ("gpu", "stack"):
+        labels = {"severity": "page", "lane": "ops", "component": component}
+        assert routes.is_told(labels, settings) == bool(set(told(settings, **labels)) - {"tickets", "none"})
 
 
 ODD = 'a.b"c\\d|e (f) [g] {{h}} é'
@@ -198,6 +228,15 @@ def test_mute_times_of_theirs_for_receivers_of_ours(binary: Binary, tmp_path: Pa
         ("route: [x]", "route: is no table"),
         ("- x", "is no table"),
         ('a: "https://hooks.example/secret\n', "is not YAML in line 2"),
+        ("receivers: []\nroute: {}\nreceivers: []", "is not YAML in line 3: receivers is there twice"),
+        ("a: {[secret]: 1}", "is not YAML in line 1"),
+        ("templates: [{a: b}]", "templates: one is no text"),
+        ("a: &a [*a]", "holds itself, or far more than people write"),
+        ("a: " + "[" * 2000, "is nested too deeply"),
+        (
+            "a: &a [x]\n" + "\n".join(f"{c}: &{c} [{', '.join([f'*{b}'] * 9)}]" for b, c in pairwise("abcdefghijkl")),
+            "holds itself, or far more than people write",
+        ),
     ],
 )
 def test_a_fragment_that_cannot_be_merged_is_refused_in_words(text: str, why: str, tmp_path: Path) -> None:
@@ -205,6 +244,65 @@ def test_a_fragment_that_cannot_be_merged_is_refused_in_words(text: str, why: st
         write(tmp_path, with_fragment(tmp_path, text, "webhook"))
     assert str(caught.value).startswith(f"alertmanager.fragment_file = {tmp_path / 'own.yml'}: {why}")
     assert "secret" not in str(caught.value)
+
+
+# As in Alertmanager's documentation, without quotes: other YAML takes such times for numbers in base 60.
+UNQUOTED = """
+global: {smtp_from: a@b.c, smtp_smarthost: mail.example:25, smtp_auth_username: u, smtp_auth_password: 012345}
+route: {receiver: mine, routes: [{match: {paged: yes, build: 1_000, on: 2026-01-01}, mute_time_intervals: [night]}]}
+receivers:
+- &mine {name: mine, webhook_configs: [{url: http://x.example, send_resolved: no, max_alerts: 7}]}
+- name: 24
+time_intervals:
+- name: night
+  time_intervals: [{times: [{start_time: 17:00, end_time: 22:30}], months: [10:12], days_of_month: [-1]}]
+"""
+
+
+def test_what_is_not_quoted_is_what_alertmanager_takes_it_for(told: Callable[..., list[str]], tmp_path: Path) -> None:
+    settings = with_fragment(tmp_path, UNQUOTED, "webhook")
+    assert told(settings, severity="page", paged="yes", build="1_000", on="2026-01-01") == [
+        "tickets",
+        "mine",
+        "webhook",
+    ]
+    written = (tmp_path / "alertmanager.yml").read_text()
+    assert "- name: '24'" in written
+    for text in ("smtp_auth_password: 012345", "start_time: 17:00", "- 10:12", "paged: yes", "send_resolved: no"):
+        assert text in written
+
+
+def test_keys_that_are_merged_into_others_are_not_there_twice(tmp_path: Path) -> None:
+    merged = """
+x-a: &a {receiver: mine, group_wait: 1s}
+x-b: &b {<<: *a, group_wait: 2s}
+route: {<<: *b, group_wait: 3s}
+receivers: [{name: mine}]
+"""
+    table = fragment.read(with_fragment(tmp_path, merged).alertmanager.fragment_file)
+    assert table["route"] == {"receiver": "mine", "group_wait": "3s"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            '[receivers]\nname = "x"\nkind = "slack"\npassword = "hush"',
+            "receivers = (a table): write [[receivers]], with",
+        ),
+        ('[[receivers]]\nkind = "pagerduty"\nrouting_key = "hush"', "receivers.0.name: is missing; write it"),
+        (
+            '[[receivers]]\nname = "x"\nkind = "slack"\nurl_file = "u"\nseverities = "page"',
+            "= 'page': write a list, in [",
+        ),
+    ],
+)
+def test_a_fault_shows_no_secret_that_stands_beside_it(text: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "telltale.toml").write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path / "telltale.toml")
+    assert why in str(caught.value)
+    assert "hush" not in str(caught.value)
 
 
 FILE = 'url_file = "url"'

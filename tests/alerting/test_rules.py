@@ -12,9 +12,11 @@ import yaml
 from support.generations import on_both
 
 from alerting import rules, runbook
+from alerting.rules.gpu import FATAL_XIDS
 from alerting.rules.rule import Group, Record, Rule
 from alerting.rules.survivors import SETTINGS, cases, name_of, read, survivors
 from alerting.rules.text import to_yaml
+from exporters.gpu.nvml.counters import XIDS
 from telltale import catalogue
 from telltale.binaries import Component
 from telltale.settings import Alerts, Settings
@@ -110,6 +112,14 @@ def test_a_rule_has_a_runbook(rule: Rule) -> None:
     ]
 
 
+def test_a_first_action_is_a_sentence_that_stands_by_itself() -> None:
+    # In a message nobody sees the list that it is the first case of.
+    nouns = r"(A|An|The|Two|Too|One|Not|Disk|Requests|Store)\b"
+    cases = [name for name in runbook.names() if re.match(rf"{nouns}[^.,;]*: ", runbook.first_action(name) or "")]
+
+    assert [name for name in cases if not (runbook.first_action(name) or "").startswith("A broken release")] == []
+
+
 def test_no_runbook_is_left_over() -> None:
     assert {file.stem for file in runbook.RUNBOOKS.glob("*.md")} == {rule.name for rule in ALL}
 
@@ -140,6 +150,15 @@ def test_what_a_group_records_stands_before_its_alerts() -> None:
     assert table["groups"][0]["interval"] == "120s"
     assert first == {"record": record.name, "expr": record.expr, "labels": {"kind": "all"}}
     assert second["alert"] == ALL[0].name
+
+
+def test_every_xid_that_a_rule_asks_for_is_counted_from_zero() -> None:
+    # What begins with its first event has not increased.
+    asked = {code for rule in ALL for code in re.findall(r'gpu_xid_errors_total{xid=~?"([0-9|]+)"', rule.expr)}
+    codes = {int(code) for codes in asked for code in codes.split("|")}
+
+    assert codes >= {*FATAL_XIDS, 94}
+    assert codes <= set(XIDS)
 
 
 def test_a_series_may_go_unjudged_for_the_span_of_its_reference_and_a_day() -> None:

@@ -21,7 +21,7 @@ from alerting.report.impact import estimate, parts_of
 from alerting.report.markdown import escape, markdown
 from alerting.report.plain import plain
 from alerting.report.series import of_model
-from alerting.report.summary import Summary, summarise
+from alerting.report.summary import Part, Quote, Summary, summarise
 from alerting.report.ticket_report import TicketReport, build_report
 from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.scores import Details, VoteShares, WordChange, WordChanges
@@ -246,6 +246,16 @@ def test_page_markdown_and_plain_text_say_the_same(store: Store, pages: str) -> 
 )
 def test_no_text_is_markup_in_markdown(text: str) -> None:
     assert not re.search(r"(?<!\\)[`*_\[\]<>|~\n]", escape(text))
+
+
+def test_plain_text_moves_no_terminal(store: Store) -> None:
+    hostile = "drift \x1b]0;owned\x07 \x9b2J \u202egnp.exe"
+    told = summarise(report(store, [], drift()), NOW, may_read=True)
+    told = replace(told, sentence=hostile, parts=(Part("p", "ok", (), (Quote("q", f"a\tb\r\n{hostile}"),)),))
+
+    text = plain(told, WEB)
+    assert not set(text) & set("\x1b\x07\x9b\u202e\r")
+    assert "  | a\tb\n" in text
 
 
 def test_the_list_is_filtered_by_its_address_and_find_leads_to_the_ticket(store: Store, pages: str) -> None:

@@ -83,6 +83,7 @@ def test_an_endpoint_is_asked_for_some_texts_at_a_time_and_its_order_is_kept(tmp
         b'{"data": [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": [1, 2]}]}',
         b'{"data": [{"index": 0, "embedding": [1]}, {"index": 0, "embedding": [2]}]}',
         b'{"data": [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": [NaN]}]}',
+        b'{"data": [{"index": 0, "embedding": [1' + b"0" * 400 + b']}, {"index": 1, "embedding": [1]}]}',
         b'{"data": [{"index": 0, "embedding": []}, {"index": 1, "embedding": []}]}',
         b'{"data": [{"index": 0, "embedding": ["a"]}, {"index": 1, "embedding": ["b"]}]}',
     ],
@@ -98,6 +99,36 @@ def test_a_refusal_tells_its_status_and_no_text(status: int) -> None:
         Endpoint(Embeddings(kind="endpoint", url=url)).embed(["secret prompt"])
     assert str(status) in str(caught.value)
     assert "secret prompt" not in str(caught.value)
+
+
+def test_one_text_that_an_endpoint_refuses_is_cut_and_costs_no_other_its_vector() -> None:
+    def picky(body: dict[str, Any]) -> tuple[int, bytes]:
+        return (400, b"{}") if any(len(text) > 200 for text in body["input"]) else lengths(body)
+
+    with endpoint(picky) as (url, asked):
+        found = Endpoint(Embeddings(kind="endpoint", url=url)).embed(["a", "b" * 500, "ccc"])
+
+    assert found[:, 0].tolist() == [1.0, 125.0, 3.0]
+    assert len(asked) < 10
+
+
+def test_an_endpoint_that_refuses_everything_is_not_asked_often() -> None:
+    with endpoint(lambda body: (422, b"{}")) as (url, asked), pytest.raises(NoVectors, match="422"):
+        Endpoint(Embeddings(kind="endpoint", url=url)).embed(["some text"] * 64)
+    assert len(asked) < 15
+
+
+def test_a_key_that_no_header_can_hold_is_told_without_it(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("sk-\u2019secret")
+    with pytest.raises(NoVectors) as caught:
+        Endpoint(Embeddings(kind="endpoint", url="http://127.0.0.1:9/v1", key_file=key)).embed(["a"])
+    assert "secret" not in str(caught.value)
+
+
+def test_half_a_character_is_no_reason_for_no_vector() -> None:
+    with endpoint(lengths) as (url, _):
+        assert len(Endpoint(Embeddings(kind="endpoint", url=url)).embed(["a\ud800b"])) == 1
 
 
 def test_nobody_there_is_told_apart() -> None:

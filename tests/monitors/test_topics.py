@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitors import calibration, nearest
+from monitors import calibration, nearest, references
 from monitors.energy import energy
 from monitors.monitor import Terms
 from monitors.rows import Comparison, Rows, Side, side
@@ -74,6 +74,47 @@ def test_a_new_topic_is_novel_and_its_texts_are_the_evidence(vectors: bool) -> N
     shown = found.details.examples
     assert shown is not None
     assert len(shown.current) == 8
+
+
+def test_a_reference_without_texts_of_a_direction_is_made_all_the_same() -> None:
+    prompts = rows(1, 300)
+    known = replace(prompts, texts={**prompts.texts, "response": (None,) * 300}, votes=(None,) * 300)
+    frozen = references.freeze(Series("m", "v"), "calls", known, 0.0, 1.0, 2.0, monitors=[MONITOR], least=50)
+
+    assert references.learned(frozen, MONITOR, "prompt") is not None
+    responses = references.learned(frozen, MONITOR, "response")
+    assert responses is not None
+    assert len(responses.side) == 0
+
+
+@pytest.mark.parametrize("texts_", [["the same"] * 60, ["?!"] * 60, [""] * 60])
+def test_texts_that_tell_nothing_apart_give_a_reference_in_which_nothing_is_new(texts_: list[str]) -> None:
+    alike = replace(rows(1, 60), texts={"prompt": tuple(texts_)})
+
+    assert {score.state for score in judged(alike, prepared(alike)).values()} == {"ok"}
+
+
+def test_no_words_are_shown_that_one_person_alone_has() -> None:
+    def told(own: Rows) -> Rows:
+        texts_ = [*own.texts["prompt"][:-4], *["I am hongkildong of seocho with leukaemia"] * 4]
+        return replace(own, texts={"prompt": tuple(texts_)}, groups=(*own.groups[:-4], *["one person"] * 4))
+
+    found = judged(told(rows(2, 100)), prepared(rows(1, 600)))["novelty"].details.finding
+    assert isinstance(found, NovelTexts)
+    assert found.novel_ratio > 0.03
+    assert not {change.word for change in found.words} & {"hongkildong", "seocho", "leukaemia"}
+
+    apart = np.eye(24, dtype=np.float16)[[0] * 296 + [1] * 4]
+    far = replace(told(rows(1, 300)), vectors={"prompt": apart})
+    named = prepared(far).features["names"]
+    assert not [name for name in named if "hongkildong" in name or "seocho" in name]
+
+
+def test_vectors_of_another_length_are_not_compared() -> None:
+    short = rows(2, 100, vectors=True)
+    short = replace(short, vectors={"prompt": short.vectors["prompt"][:, :8]})
+
+    assert judged(short, prepared(rows(1, 300, vectors=True))) == {}
 
 
 @pytest.mark.parametrize("vectors", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -133,3 +134,66 @@ def test_a_window_waits_for_its_vectors_and_the_other_monitors_do_not(
         assert len(embedder.made) == made
     finally:
         runs.close()
+
+
+class Changing(Lengths):
+    """Answers vectors of another length from some moment on."""
+
+    length = 32
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return super().embed(texts)[:, : self.length]
+
+
+def test_vectors_of_another_length_are_said_and_stop_no_other_monitor(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = Changing()
+    monkeypatch.setattr(embedders, "chosen", lambda settings: embedder)
+    settings = MonitorSettings(
+        window=10.0, min_rows=40, reference_rows=120, reference_span=0.0, min_votes=15, reference_votes=40, alpha=0.01,
+    )  # fmt: skip
+    fill(store, 0.0, 40)
+    runs = Runs(store, settings, lambda texts: None, 1e9)
+    try:
+        runs.run(25.0)
+        embedder.length = 16
+        runs.run(55.0)
+        with store.read() as connection:
+            ends = {score.window_end for score in scores.load(connection) if score.monitor == "tokens"}
+            waiting = {one.reason for one in series_states.load(connection) if one.monitor == "topics"}
+        assert not runs.failed
+        assert max(ends) == 40.0
+        assert any("no vectors: they have 16 numbers, and those made before 32" in (why or "") for why in waiting)
+    finally:
+        runs.close()
+
+
+def test_what_a_window_needs_is_not_forgotten_for_what_it_needs_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitors.vectors.MOST_KEPT", 50)
+    made = Vectors(store, Lengths(), 60.0)
+    made.begin()
+    early, more = rows(30), rows(45)
+    assert made.make(early) == ""
+    later = replace(more, texts={"prompt": tuple(f"other {n}" for n in range(45))})
+    assert made.make(later) == ""
+    both = replace(more, texts={"prompt": (*later.texts["prompt"][:20], *more.texts["prompt"][20:])})
+    assert made.make(both) == ""
+    assert len(made.added(both).vectors["prompt"]) == 45
+
+    many = rows(80)
+    assert made.make(many) == ""
+    assert len(made.added(many).vectors["prompt"]) == 80
+
+
+def test_vectors_longer_than_a_short_float_takes_keep_their_direction(store: Store) -> None:
+    class Long(Lengths):
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            return np.tile(np.array([3e6, 4e6], np.float32), (len(texts), 1))
+
+    made = Vectors(store, Long(), 60.0)
+    made.begin()
+    assert made.make(rows(3)) == ""
+    assert made.added(rows(3)).vectors["prompt"][0].tolist() == pytest.approx([0.6, 0.8], abs=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 
 from telltale.evidence.alerts import TicketAlert
@@ -122,3 +123,10 @@ def test_a_ticket_of_very_many_labels_is_still_found_by_its_own_words(store: Sto
     many = alerts(*({f"label_{i}": f"value {i} {'x' * 400}"} for i in range(900)))
     (number,) = saved(store, ticket(1, alerts=many, labels=("red",)))
     assert numbers(store, words="drift") == numbers(store, label="red") == numbers(store, model="support") == [number]
+
+
+def test_a_word_is_found_also_with_its_consonants_and_vowels_apart(store: Store) -> None:
+    saved(store, ticket(1, title="support: \ud658\ubd88"), ticket(2))
+
+    with store.read() as connection:
+        assert search(connection, Wanted(words=unicodedata.normalize("NFD", "\ud658\ubd88")), NOW, limit=9).total == 1
