@@ -55,8 +55,9 @@ def _schedule(settings: Settings, store: Store, metrics: Metrics, stop: threadin
     metrics.registry.register(Gauges(store, lambda: runs.folded))
     health = _Health(metrics, settings.monitor.interval)
     rates = NullRates(store, runs.judge_unchanged, metrics)
+    allowed = metrics.gauge("telltale_monitor_alpha")
     for name, alpha in runs.alphas.items():
-        metrics.gauge("telltale_monitor_alpha").labels(name).set(alpha)
+        allowed.labels(name).set(alpha)
     while not stop.is_set():
         began = time.monotonic()
         try:

@@ -24,7 +24,8 @@ from telltale.settings import Settings
 
 # What the cases are written for: with the default span of a reference they would take days of evaluations.
 SETTINGS = Settings.model_validate({"monitor": {"reference_span": 0}})
-_PASSED = re.compile(r"^Unit Testing:\s+(\S+)\s+SUCCESS$", re.M)
+# One for each file, in their order; Prometheus 3 names no files.
+_VERDICT = re.compile(r"^  (SUCCESS|FAILED)", re.M)
 
 
 Rules = Sequence[Mapping[str, Any]]
@@ -117,10 +118,14 @@ def _pass(
                 table = {"rule_files": [f"{number}.rules.yml"], "evaluation_interval": pace, "tests": own}
                 names.append(f"{number}.{pace}.yml")
                 (Path(folder) / names[-1]).write_text(_yaml(table))
-        output = subprocess.run(
-            [promtool, "test", "rules", *names], cwd=folder, capture_output=True, text=True, check=False
-        ).stdout
-    passed = set(_PASSED.findall(output))
+        command = [str(promtool), "test", "rules", *names]
+        done = subprocess.run(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+    verdicts = _VERDICT.findall(done.stdout)
+    if len(verdicts) != len(names):
+        raise ValueError(f"promtool judged {len(verdicts)} of {len(names)} files: {done.stdout[:500]}")
+    passed = {name for name, verdict in zip(names, verdicts, strict=True) if verdict == "SUCCESS"}
     return [all(f"{number}.{pace}.yml" in passed for pace in paces) for number in range(len(variants))]
 
 

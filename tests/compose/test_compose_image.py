@@ -93,7 +93,7 @@ def test_secrets_are_made_once_and_only_their_folder_keeps_others_out(tmp_path: 
             "alerting.report.pages, feedback.routes, telltale.web.app",
             {"pandas", "evidently", "grpcio"},
         ),
-        ("tickets,postgres", "alerting.serve", {"pandas", "evidently", "grpcio"}),
+        ("tickets,alerting,postgres", "alerting.serve", {"pandas", "evidently", "grpcio"}),
     ],
 )
 def test_the_image_s_build_works_in_a_clean_folder(
