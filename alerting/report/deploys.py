@@ -39,15 +39,21 @@ class Deploys:
 def load(connection: Connection, model: str, since: float) -> Deploys:
     """What was new within a day before the trouble began, and an hour after."""
     found = calls.newest(connection, model, since - BEFORE_S, since + AFTER_S, _NAMES, MAX_CALLS) if model else []
-    return Deploys(first_seen(found, since), found[0].observed_at if found else since - BEFORE_S, len(found))
+    new = first_seen(found, since, model)
+    return Deploys(new, found[0].observed_at if found else since - BEFORE_S, len(found))
 
 
-def first_seen(found: Sequence[Call], since: float) -> tuple[Deploy, ...]:
-    """What these calls, oldest first, have that earlier ones had not, the nearest to `since` first."""
+def first_seen(found: Sequence[Call], since: float, model: str = "") -> tuple[Deploy, ...]:
+    """What these calls, oldest first, have that earlier ones had not, the nearest to `since` first.
+
+    A call whose version is the name of its model tells none: it failed, and nothing served it.
+    """
     seen: dict[tuple[str, str], float] = {}
     begun: dict[str, str] = {}
     for call in found:
         for what, name in _versions(call):
+            if name == model:
+                continue
             begun.setdefault(what, name)
             seen.setdefault((what, name), call.observed_at)
     # What the first call has may have been there for long.

@@ -82,6 +82,10 @@ def test_what_the_first_call_has_is_not_new_and_the_nearest_comes_first() -> Non
         Deploy("version", "v2", 10.0),
     )
     assert first_seen([], 55.0) == ()
+    # What failed and was served by nothing is no version.
+    told = [call(0.0, version="v1", values=(None,) * 4), call(5.0, version="chat", values=(None,) * 4)]
+    assert first_seen(told, 55.0, "chat") == ()
+    assert first_seen(told, 55.0, "other") == (Deploy("version", "chat", 5.0),)
 
 
 def score(end: float, effect: float, state: Judged, **fields: object) -> Score:
