@@ -119,6 +119,10 @@ class Chain:
         is_json = response.headers.get("content-type", "").startswith("application/json")
         return (response.json() if is_json else response.text) if response.is_success else None
 
+    def tail(self, name: str) -> str:
+        """The end of what a process has written."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
+
     def shift_clock(self, seconds: float) -> None:
         """Set the tracker's clock, and no other, so far ahead of the machine's."""
         aside = self.folder / "clock.new"

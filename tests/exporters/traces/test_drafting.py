@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 import tracemalloc
@@ -180,10 +181,11 @@ def test_json_that_no_reader_takes_is_kept_as_text() -> None:
 )
 def test_it_takes_time_for_what_is_kept_not_for_what_was_sent(said: Conversation) -> None:
     draft = Draft(1 << 16, 1 << 18, False)
+    # What the tests before it left is not its own time.
+    gc.collect()
     begin = time.process_time()
     draft.take(said)
-    # Collecting the garbage of the tests before it counts too.
-    assert time.process_time() - begin < 1.0
+    assert time.process_time() - begin < 0.5
     assert draft.characters < 1 << 19
     assert len(draft.slots) < 10_000
 
