@@ -49,7 +49,7 @@ def page(now: SeriesState | None) -> str:
 
 
 class Newest(NamedTuple):
-    """The newest ticket: its state, and the labels of its alerts."""
+    """The newest ticket of the model: its state, and the labels of its alerts."""
 
     state: str
     labels: list[dict[str, str]]
@@ -59,7 +59,10 @@ def ticket(chain: Chain) -> Newest | None:
     """Read past the program, which the store may refuse now."""
     try:
         with closing(sqlite3.connect(f"file:{chain.folder}/telltale.db?mode=ro", uri=True, timeout=5)) as connection:
-            row = connection.execute("SELECT state, alerts FROM tickets ORDER BY id DESC LIMIT 1").fetchone()
+            # After two minutes there are others, of the parts that do not run here.
+            row = connection.execute(
+                "SELECT state, alerts FROM tickets WHERE model = 'm' ORDER BY id DESC LIMIT 1"
+            ).fetchone()
     except sqlite3.OperationalError:
         # The store, or its tables, are being made.
         return None
