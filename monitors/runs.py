@@ -9,19 +9,20 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from monitors import clock, embedders, freezing, judging, registry, states, terms, unchanged, windows
+from monitors import clock, embedders, faults, freezing, judging, registry, states, terms, unchanged, windows
 from monitors import references as making
 from monitors.activity import Activity
+from monitors.freezer import Freezer
 from monitors.monitor import Monitor
 from monitors.persistence import begins_alert
-from monitors.reading import Reader, VotesRead
+from monitors.reading import Reader
 from monitors.report import Texts
 from monitors.reports import Report, Reports
 from monitors.rows import Rows
+from monitors.run import Run
 from monitors.states import Key, Standing
 from monitors.vectors import Vectors
 from monitors.windows import Window
@@ -35,22 +36,7 @@ log = logging.getLogger(__name__)
 
 # Windows of one series that one run catches up on; the next run goes on from there.
 MOST_AT_ONCE = 20
-# Votes that a reference is made of, at most.
-MOST_VOTES = 100_000
 MONTH_S = 30 * 86400.0
-
-
-@dataclass(slots=True)
-class _Run:
-    """What one run knows."""
-
-    now: float
-    until: float
-    known: dict[Key, SeriesStatus]
-    current: dict[tuple[Series, Basis], Reference]
-    found: list[SeriesStatus] = field(default_factory=list)
-    scores: int = 0
-    votes: VotesRead = field(default_factory=VotesRead)
 
 
 class Runs:
@@ -68,6 +54,7 @@ class Runs:
         self._least = {monitor.name: self._terms[type(monitor)].least for monitor in self._monitors}
         self._step = {monitor.name: terms.own(type(monitor), settings).windows for monitor in self._monitors}
         self._activity: Activity | None = None
+        self._freezer = Freezer(store, settings, self._monitors, self._vectors)
         self.failed: set[str] = set()
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -93,9 +80,9 @@ class Runs:
             asked = references.asked(connection)
         self._activity = activity
         known |= clock.set_back(self._store, list(known.items()), now, until, self._settings.window)
-        run = _Run(now, until, known, current)
+        run = Run(now, until, known, current)
         for reference in asked:
-            self._make_asked(activity, reference, run)
+            self._freezer.make_asked(activity, reference, run)
         for series in activity.table:
             for basis in ("calls", "votes"):
                 self._guarded(activity, series, basis, run)
@@ -128,7 +115,7 @@ class Runs:
         settings = self._settings
         return Activity(settings.series, settings.max_series, settings.window, max(since, now - self._retention))
 
-    def _guarded(self, activity: Activity, series: Series, basis: Basis, run: _Run) -> None:
+    def _guarded(self, activity: Activity, series: Series, basis: Basis, run: Run) -> None:
         monitors = [monitor for monitor in self._monitors if monitor.basis == basis]
         try:
             self._catch_up(activity, series, basis, monitors, run)
@@ -138,13 +125,13 @@ class Runs:
             self._fail([monitor.name for monitor in monitors], series, error)
 
     def _catch_up(
-        self, activity: Activity, series: Series, basis: Basis, monitors: Sequence[Monitor], run: _Run
+        self, activity: Activity, series: Series, basis: Basis, monitors: Sequence[Monitor], run: Run
     ) -> None:
         """Freeze the series' reference if it is time, then judge window after window until none is due."""
         counts = activity.counts(basis, series)
         reference, standing = run.current.get((series, basis)), None
         if reference is None:
-            standing = self._freeze(activity, series, basis, monitors, run)
+            standing = self._freezer.freeze(activity, series, basis, run)
             reference = run.current.get((series, basis)) or freezing.predecessor(run.current, series, basis)
         if reference is None:
             for key in self._keys(monitors, series):
@@ -176,14 +163,14 @@ class Runs:
             if not window.is_over:
                 self._gather(monitor, series, basis, window, counts, run)
 
-    def _start(self, monitor: Monitor, series: Series, begin: float, run: _Run) -> float:
+    def _start(self, monitor: Monitor, series: Series, begin: float, run: Run) -> float:
         """Where the monitor's next window begins: after the last one that it is done with."""
         done = [status.judged_until for key in states.keys(monitor, series) if (status := run.known.get(key))]
         return max(begin, *(until for until in done if until is not None), begin)
 
     def _judge(
         self, activity: Activity, series: Series, basis: Basis, window: Window, monitors: Sequence[Monitor],
-        reference: Reference, run: _Run,
+        reference: Reference, run: Run,
     ) -> list[Monitor]:  # fmt: skip
         """Judge a window and store what came of it. Returns the monitors that failed."""
         settings = self._settings
@@ -194,7 +181,10 @@ class Runs:
             reference = reference if reference.id is None else references.load(connection, reference.id)
             # A window that is judged late, or after a clock that was ahead, has later ones, which say nothing of it.
             earlier = {
-                m: scores.recent(connection, m.name, series, self._looked_back(m), until=window.start) for m in monitors
+                m: scores.recent(
+                    connection, m.name, series, states.looked_back(m, settings.persistence), until=window.start
+                )
+                for m in monitors
             }
         ready = [monitor for monitor in monitors if not monitor.uses_vectors]
         if len(ready) < len(monitors) and self._place(series, window, monitors, reference, run, rows):
@@ -217,7 +207,7 @@ class Runs:
 
     def _keep(
         self, series: Series, basis: Basis, window: Window, rows: Rows, reference: Reference,
-        made: dict[Monitor, judging.Judgement], run: _Run,
+        made: dict[Monitor, judging.Judgement], run: Run,
     ) -> None:  # fmt: skip
         """Store what was judged, and how far: together, so that no window is judged twice or never."""
         judged = [score for judgement in made.values() for score in judgement.scores]
@@ -247,7 +237,7 @@ class Runs:
             self._reports.request(told, own, window.end)
 
     def _place(
-        self, series: Series, window: Window, monitors: Sequence[Monitor], reference: Reference, run: _Run, rows: Rows
+        self, series: Series, window: Window, monitors: Sequence[Monitor], reference: Reference, run: Run, rows: Rows
     ) -> bool:
         """Whether texts have vectors, those of a new reference too; else the series says what is missing."""
         whole = [rows] if making.is_known(reference, monitors) else [rows, making.rows(reference)]
@@ -273,72 +263,8 @@ class Runs:
             self._store.write(lambda c: references.put_features(c, number, features))
         return described
 
-    def _freeze(
-        self, activity: Activity, series: Series, basis: Basis, monitors: Sequence[Monitor], run: _Run
-    ) -> Standing | None:
-        """Freeze a series' own reference once it has been healthy for long enough; else what it lacks."""
-        settings, counts = self._settings, activity.counts(basis, series)
-        span = freezing.due(counts, run.until, basis, settings)
-        if isinstance(span, Standing):
-            return span
-        if freezing.predecessor(run.current, series, basis) is not None:
-            with self._store.read() as connection:
-                latest = [
-                    one for m in monitors for one in scores.recent(connection, m.name, series, self._looked_back(m))
-                ]
-                alerts = scores.alerts(connection, series, since=span.start)
-            # What differs in one way must not become normal in another meanwhile.
-            known = [run.known.get(key) for key in self._keys(self._monitors, series)]
-            lacking = freezing.acceptance(known, latest, settings.persistence[1])
-            if lacking is not None:
-                return lacking
-            healthy = freezing.after(counts, alerts, settings.window)
-            span = freezing.due(healthy, run.until, basis, settings)
-            if isinstance(span, Standing):
-                return span
-        needed = settings.reference_votes if basis == "votes" else settings.reference_rows
-        asked = Reference(*series, basis, span.start, span.end, "telltale", "the first healthy span")
-        lacking_rows = self._make(activity, asked, needed, run)
-        return Standing("no_reference", lacking_rows) if lacking_rows else None
-
-    def _make_asked(self, activity: Activity, asked: Reference, run: _Run) -> None:
-        """What cannot be made is refused, so that it is not tried for ever."""
-        least = self._settings.min_votes if asked.basis == "votes" else self._settings.min_rows
-        try:
-            why = self._make(activity, asked, least, run)
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - one broken request must not blind the monitors
-            self._fail([], asked.series, error)
-            why = f"it could not be made: {type(error).__name__}; the monitors' log says where"
-        if why:
-            self._store.write(lambda c: references.refuse(c, asked, why, run.now))
-
-    def _make(self, activity: Activity, asked: Reference, needed: int, run: _Run) -> str:
-        """Make a reference of the rows of its span. Returns why it cannot be made, else nothing."""
-        settings, basis = self._settings, asked.basis
-        most, what = (MOST_VOTES, "votes") if basis == "votes" else (settings.reference_rows, "rows")
-        with self._store.read() as connection:
-            reader = Reader(connection, activity, settings.seed, run.votes)
-            rows = reader.rows(basis, asked.series, asked.begins_at, asked.ends_at, most)
-        if len(rows) < needed:
-            return f"{len(rows)} {what} in that time, {needed} needed"
-        placed = basis == "calls" and any(one.uses_vectors for one in self._monitors) and not self._vectors.make(rows)
-        # A monitor whose vectors take longer describes the reference when it first judges by it.
-        monitors = [monitor for monitor in self._monitors if placed or not monitor.uses_vectors]
-        made = making.freeze(
-            asked.series, basis, self._vectors.added(rows) if placed else rows, asked.begins_at, asked.ends_at, run.now,
-            monitors=monitors, least=settings.min_rows, made_by=asked.made_by, why=asked.why, id=asked.id,
-        )  # fmt: skip
-        if made.rows < min(needed, settings.min_rows):
-            return f"{made.rows} of {len(rows)} {what} are left without bursts of one prompt, {needed} needed"
-        frozen = self._store.write(lambda c: references.freeze(c, made))
-        run.current[asked.series, basis] = frozen
-        log.info("reference frozen: %s of %s, %d rows", basis, " ".join(filter(None, asked.series)), frozen.rows)
-        return ""
-
     def _gather(
-        self, monitor: Monitor, series: Series, basis: Basis, window: Window, counts: Counter[int], run: _Run
+        self, monitor: Monitor, series: Series, basis: Basis, window: Window, counts: Counter[int], run: Run
     ) -> None:
         length = self._settings.window
         last = windows.newest(counts, run.now, length)
@@ -347,7 +273,7 @@ class Runs:
         for key in states.keys(monitor, series):
             self._wait(key, standing, window.rows, run)
 
-    def _wait(self, key: Key, standing: Standing, rows: int, run: _Run) -> None:
+    def _wait(self, key: Key, standing: Standing, rows: int, run: Run) -> None:
         status = states.waiting(key, standing, rows, run.known.get(key), run.now, self._settings.window)
         if status is not None:
             run.found.append(status)
@@ -355,15 +281,6 @@ class Runs:
     def _keys(self, monitors: Iterable[Monitor], series: Series) -> list[Key]:
         return [key for monitor in monitors for key in states.keys(monitor, series)]
 
-    def _looked_back(self, monitor: Monitor) -> int:
-        return self._settings.persistence[1] * len(monitor.signals) * len(monitor.directions)
-
     def _fail(self, names: Sequence[str], series: Series, error: Exception) -> None:
-        # Neither the message nor the values: they may contain user content.
-        line = error.__traceback__
-        while line and line.tb_next:
-            line = line.tb_next
-        where = f"{line.tb_frame.f_code.co_filename}:{line.tb_lineno}" if line else "?"
-        what = ", ".join(names) or "a reference"
-        log.error("%s of %s failed: %s at %s", what, series.model, type(error).__name__, where)
+        faults.tell(", ".join(names) or "a reference", series.model, error)
         self.failed.update(names)

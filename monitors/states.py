@@ -36,6 +36,11 @@ def keys(monitor: Monitor, series: Series) -> Iterable[Key]:
             yield monitor.name, signal, direction, series
 
 
+def looked_back(monitor: Monitor, persistence: tuple[int, int]) -> int:
+    """How many scores of a series persistence may look at: those of its last windows."""
+    return persistence[1] * len(monitor.signals) * len(monitor.directions)
+
+
 def gathering(
     window: Window, least: int, what: str, last: float | None, now: float, length: float, retention: float
 ) -> Standing:
