@@ -86,7 +86,8 @@ def postgresql(require: Callable[[object, str], None]) -> Iterator[str]:
             cwd=folder,
         )
         server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses="],
+            # Nothing of it outlives the tests: to force each database onto the disk would be most of the time.
+            [binaries / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
             user=user,
             cwd=folder,
             stdout=subprocess.DEVNULL,
@@ -97,8 +98,9 @@ def postgresql(require: Callable[[object, str], None]) -> Iterator[str]:
             _wait(url % "postgres", server)
             yield url
         finally:
-            # PostgreSQL's fast shutdown: on SIGTERM it waits for connections that a failed test left open.
-            server.send_signal(signal.SIGINT)
+            # PostgreSQL's immediate shutdown: on SIGTERM it waits for connections that a failed test left open, and
+            # writes down everything that is thrown away here.
+            server.send_signal(signal.SIGQUIT)
             server.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -401,6 +401,109 @@ api_keys = Table(
     Column("revoked_at", Double),
 )
 
+rubrics = Table(
+    "rubrics",
+    metadata,
+    _id(),
+    Column("name", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("fields", JSON, nullable=False),
+    Column("guidelines", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("made_by", Text, nullable=False),
+    UniqueConstraint("name", "number"),
+)
+
+review_queues = Table(
+    "review_queues",
+    metadata,
+    _id(),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("rubric_id", BigInteger, ForeignKey("rubrics.id"), nullable=False),
+    # How many people label each item, and for how long one has it.
+    Column("overlap", Integer, nullable=False),
+    Column("lease_s", Double, nullable=False),
+    # Where its items came from, for people.
+    Column("source", JSON, nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("closed_at", Double),
+    CheckConstraint("overlap >= 1", name="overlap"),
+)
+
+review_items = Table(
+    "review_items",
+    metadata,
+    _id(),
+    Column("queue_id", BigInteger, ForeignKey("review_queues.id"), nullable=False),
+    # The call outlives its sample here: what was said is read when the item is shown, and may be gone.
+    Column("tenant", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    Column("span_id", String(16), nullable=False),
+    # Of a comparison, the call with the other answer; empty for all others.
+    Column("other_trace_id", String(32), nullable=False, server_default=""),
+    Column("other_span_id", String(16), nullable=False, server_default=""),
+    # From which stratum of the traffic it was drawn, and how likely; absent where it was chosen.
+    Column("stratum", String(64), nullable=False, server_default=""),
+    Column("probability", Double),
+    Column("priority", Double, nullable=False, server_default="0"),
+    # The known answer of a gold item.
+    Column("gold", JSON(none_as_null=True)),
+    Column("needed", Integer, nullable=False),
+    # Who has it now or has labelled it; of these, who has labelled it.
+    Column("taken", Integer, nullable=False, server_default="0"),
+    Column("done", Integer, nullable=False, server_default="0"),
+    Column("state", String(16), nullable=False, server_default="open"),
+    Column("verdict", JSON(none_as_null=True)),
+    Column("decided_how", String(16)),
+    Column("decided_by", Text),
+    Column("decided_why", Text),
+    Column("decided_at", Double),
+    UniqueConstraint("queue_id", "trace_id", "span_id", "other_trace_id", "other_span_id", name="uq_review_items_call"),
+    CheckConstraint("done <= taken AND taken <= needed", name="counts"),
+    Index("ix_review_items_next", "queue_id", "state", "priority", "id"),
+    Index(None, "trace_id"),
+)
+
+review_assignments = Table(
+    "review_assignments",
+    metadata,
+    _id(),
+    Column("item_id", BigInteger, ForeignKey("review_items.id"), nullable=False),
+    Column("reviewer", String(64), nullable=False),
+    Column("token", String(32), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("leased_at", Double, nullable=False),
+    Column("lease_until", Double, nullable=False),
+    Column("reason", Text),
+    UniqueConstraint("item_id", "reviewer"),
+    Index("ix_review_assignments_leases", "state", "lease_until"),
+    Index("ix_review_assignments_reviewer", "reviewer", "state"),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    _id(),
+    Column("item_id", BigInteger, ForeignKey("review_items.id"), nullable=False),
+    Column("reviewer", String(64), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("is_current", Boolean, nullable=False),
+    Column("answers", JSON, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("correction", Text, nullable=False),
+    # How long the item was on the screen.
+    Column("seen_s", Double),
+    Column("idempotency_key", String(64), nullable=False),
+    Column("made_at", Double, nullable=False),
+    UniqueConstraint("reviewer", "idempotency_key"),
+    UniqueConstraint("item_id", "reviewer", "revision"),
+    Index(None, "made_at"),
+)
+
 secrets = Table(
     "secrets",
     metadata,

@@ -1,0 +1,150 @@
+"""Labels: append-only revisions, one current label of each person and item; what they came to is kept with the item."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from telltale import labels as rules
+from telltale.labels import Rubric
+from telltale.store.errors import Conflict
+from telltale.store.review import leases, queues
+from telltale.store.review.leases import Lease
+from telltale.store.schema import labels
+from telltale.store.schema import review_items as items
+
+
+class NotYours(Exception):
+    """A label for an item that the person does not have, or has no longer; the message is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What one person says of an item; `seen_s` is for how many seconds it was shown to them."""
+
+    item_id: int
+    reviewer: str
+    answers: Mapping[str, str]
+    idempotency_key: str
+    made_at: float
+    comment: str = ""
+    correction: str = ""
+    seen_s: float | None = None
+    revision: int = 1
+    is_current: bool = True
+    id: int | None = None
+
+
+_COLUMNS = [labels.c[one.name] for one in fields(Label)]
+_SAID = ("answers", "comment", "correction")
+
+
+def submit(connection: Connection, label: Label, token: str, rubric: Rubric) -> tuple[Label, bool]:
+    """Store a label of the item that `token` was given out with. Returns it, and whether it was stored before.
+
+    A second label of the same person replaces the first, whose words are kept. Raises NotYours; InvalidLabel; Conflict
+    when the idempotency key was used for another label.
+    """
+    known = _under_key(connection, label)
+    if known is not None:
+        if any(getattr(known, name) != getattr(label, name) for name in _SAID) or known.item_id != label.item_id:
+            raise Conflict(f"idempotency key {label.idempotency_key!r} was used for another label")
+        return known, True
+    answers = rules.checked(rubric, label.answers, label.comment, label.correction)
+    lease, item = _mine(connection, label, token)
+    before = current(connection, [label.item_id], reviewer=label.reviewer)
+    if not leases.claim(connection, lease):
+        raise NotYours("Your time for this item was over, and others have labelled it meanwhile.")
+    if not before:
+        leases.labelled(connection, lease)
+    stored = _append(connection, label, answers, before[0].revision + 1 if before else 1)
+    _settle(connection, item, rubric, label.made_at)
+    return stored, False
+
+
+def current(connection: Connection, item_ids: Collection[int], *, reviewer: str | None = None) -> list[Label]:
+    """Everybody's current label of these items, oldest first."""
+    query = select(*_COLUMNS).where(labels.c.item_id.in_(list(item_ids)), labels.c.is_current).order_by(labels.c.id)
+    if reviewer is not None:
+        query = query.where(labels.c.reviewer == reviewer)
+    return [_label(row) for row in connection.execute(query)]
+
+
+def of_reviewer(connection: Connection, reviewer: str, *, limit: int = 100) -> list[Label]:
+    """A person's current labels, the newest first."""
+    query = select(*_COLUMNS).where(labels.c.reviewer == reviewer, labels.c.is_current)
+    return [_label(row) for row in connection.execute(query.order_by(labels.c.id.desc()).limit(limit))]
+
+
+def counts(connection: Connection, queue_id: int) -> dict[str, int]:
+    """How many items of a queue each person has labelled."""
+    query = (
+        select(labels.c.reviewer, func.count())
+        .join(items, items.c.id == labels.c.item_id)
+        .where(items.c.queue_id == queue_id, labels.c.is_current)
+        .group_by(labels.c.reviewer)
+        .order_by(labels.c.reviewer)
+    )
+    return {name: int(count) for name, count in connection.execute(query)}
+
+
+def adjudicate(
+    connection: Connection, item_id: int, values: Mapping[str, str], rubric: Rubric, *, by: str, why: str, now: float
+) -> None:
+    """Decide an item on which people disagree. Raises NotYours for who labelled it, InvalidLabel."""
+    item = queues.item(connection, item_id)
+    if item is None or item.state not in ("disputed", "decided"):
+        raise NotYours("Nobody disagrees on this item.")
+    if any(label.reviewer == by for label in current(connection, [item_id])):
+        raise NotYours("You labelled this item yourself: somebody else must decide.")
+    queues.decide(connection, item_id, rules.checked(rubric, values), "adjudicated", by=by, why=why, now=now)
+
+
+def dispute(connection: Connection, item_id: int) -> None:
+    """Somebody says that an item's labels are not right, or that it cannot be labelled by the guidelines."""
+    queues.reopen(connection, item_id, "disputed")
+
+
+def _mine(connection: Connection, label: Label, token: str) -> tuple[Lease, queues.Item]:
+    lease, item = leases.find(connection, token), queues.item(connection, label.item_id)
+    if lease is None or item is None or (lease.reviewer, lease.item_id) != (label.reviewer, label.item_id):
+        raise NotYours("This item is not yours to label.")
+    if item.state == "gone":
+        raise NotYours("What was said here was deleted.")
+    if item.decided_how == "adjudicated":
+        raise NotYours("An adjudicator has decided this item.")
+    return lease, item
+
+
+def _append(connection: Connection, label: Label, answers: Mapping[str, str], revision: int) -> Label:
+    mine = (labels.c.item_id == label.item_id, labels.c.reviewer == label.reviewer, labels.c.is_current)
+    connection.execute(update(labels).where(*mine).values(is_current=False))
+    values = {one.name: getattr(label, one.name) for one in fields(Label) if one.name != "id"}
+    values |= {"answers": dict(answers), "revision": revision, "is_current": True}
+    row = connection.execute(labels.insert().values(**values).returning(*_COLUMNS)).one()
+    return _label(row)
+
+
+def _settle(connection: Connection, before: queues.Item, rubric: Rubric, now: float) -> None:
+    """What the item's labels come to, once there are enough."""
+    said = current(connection, [before.id or 0])
+    if len(said) < before.needed:
+        return
+    found = rules.outcome(rubric, [label.answers for label in said])
+    if found is None:
+        queues.reopen(connection, before.id or 0, "disputed")
+    else:
+        queues.decide(connection, before.id or 0, *found, by="", why="", now=now)
+
+
+def _under_key(connection: Connection, label: Label) -> Label | None:
+    same = (labels.c.reviewer == label.reviewer, labels.c.idempotency_key == label.idempotency_key)
+    row = connection.execute(select(*_COLUMNS).where(*same)).first()
+    return None if row is None else _label(row)
+
+
+def _label(row: Row[Any]) -> Label:
+    return Label(**row._asdict())
