@@ -18,7 +18,7 @@ from telltale.store import feedback, samples
 from telltale.web import Nav, Principal, render, require, state
 
 TEMPLATES = Path(__file__).parent / "templates"
-NAV = (Nav("Feedback", "/feedback", "reviewer"),)
+NAV = (Nav("Feedback", "/feedback", "reviewer"), Nav("Review", "/review", "reviewer"))
 PAGE_ROWS = 25
 
 router = APIRouter(include_in_schema=False)

@@ -15,6 +15,8 @@ from starlette.responses import JSONResponse, Response
 
 from feedback import pages, review, votes
 from feedback.intake import SUBJECT_KEY, Outcome, describe, secret, store_event
+from feedback.labelling import item_pages, queue_pages
+from feedback.labelling.prose import prose
 from feedback.state import make_state
 from feedback.submission import IdempotencyKey, Submission, fingerprint, to_event
 from telltale.store import Conflict
@@ -106,7 +108,14 @@ _KEY: TypeAdapter[str] = TypeAdapter(IdempotencyKey)
 router = Router(
     templates=pages.TEMPLATES,
     nav=pages.NAV,
-    links={"feedback": "/feedback#f{id}", "submit feedback": api.prefix},
+    filters={"prose": prose},
+    links={
+        "feedback": "/feedback#f{id}",
+        "submit feedback": api.prefix,
+        "review": "/review",
+        "review score": "/review/new?kind=score&score={id}&count=1",
+        "review model": "/review/new?model={model}&count=1",
+    },
     # Other sites' pages vote here. A signed token in the body says who they are; cookies count for nothing.
     cross_site=(votes.VOTES_PATH,),
     make_state=make_state,
@@ -115,3 +124,5 @@ router.include_router(api)
 router.include_router(votes.router)
 router.include_router(pages.router)
 router.include_router(review.router)
+router.include_router(queue_pages.router)
+router.include_router(item_pages.router)

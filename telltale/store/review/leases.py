@@ -86,6 +86,13 @@ def find(connection: Connection, token: str) -> Lease | None:
     return None if row is None else _of(row)
 
 
+def of(connection: Connection, item_id: int, reviewer: str) -> Lease | None:
+    """What a person has, or had, of an item."""
+    mine = (assignments.c.item_id == item_id, assignments.c.reviewer == reviewer)
+    row = connection.execute(select(*_COLUMNS).where(*mine)).first()
+    return None if row is None else _of(row)
+
+
 def renew(connection: Connection, token: str, reviewer: str, now: float) -> Lease | None:
     """The lease, which runs anew; None when the person has it no longer."""
     length = (

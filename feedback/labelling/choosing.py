@@ -1,0 +1,91 @@
+"""Which calls a queue gets: an audit drawn from all traffic, or those that people disliked. Pure.
+
+An audit is drawn within strata by what people said of the calls, each with a known probability, so that the labels say
+how good all answers are. What is chosen otherwise shows faults, and says nothing of how frequent they are.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+from telltale.feedback import Vote
+from telltale.records import Sample
+
+Stratum = Literal["down", "up", "silent"]
+# Of an audit, so much is of calls that people voted on: few vote, and those who do tell where faults are.
+SHARE: Final[Mapping[Stratum, float]] = {"down": 0.2, "up": 0.2}
+MOST_ITEMS: Final = 200_000
+
+
+class Wanted(NamedTuple):
+    """Which calls; an empty text asks for nothing."""
+
+    model: str
+    version: str = ""
+    tenant: str = ""
+    app: str = ""
+    since: float | None = None
+    until: float | None = None
+
+
+class Chosen(NamedTuple):
+    """A call for a queue; `probability` is that with which it came of all traffic, None where it was picked."""
+
+    call: Sample
+    stratum: str = ""
+    probability: float | None = None
+
+
+def fits(wanted: Wanted) -> Callable[[Sample], bool]:
+    """Whether a call of that model is one of those that are wanted."""
+    asked = [(name, getattr(wanted, name)) for name in ("version", "tenant", "app") if getattr(wanted, name)]
+    return lambda call: all(getattr(call, name) == value for name, value in asked)
+
+
+def audit(calls: Sequence[Sample], votes: Iterable[Vote], most: int, seed: int) -> list[Chosen]:
+    """At most so many calls, drawn within strata; calls that were not sampled by chance are left out."""
+    drawable = [call for call in calls if call.inclusion_probability is not None]
+    said = _strata(votes)
+    strata: defaultdict[Stratum, list[Sample]] = defaultdict(list)
+    for call in drawable:
+        strata[said.get(call.id, "silent")].append(call)
+    generator = random.Random(seed)  # noqa: S311 - a draw that can be repeated
+    found: list[Chosen] = []
+    for stratum, wanted in _shares({name: len(own) for name, own in strata.items()}, most).items():
+        own = sorted(strata[stratum], key=lambda call: call.id or 0)
+        share = wanted / len(own)
+        drawn = generator.sample(own, wanted)
+        found += [Chosen(call, stratum, share * (call.inclusion_probability or 1.0)) for call in drawn]
+    # In no order that tells the stratum.
+    generator.shuffle(found)
+    return found
+
+
+def disliked(votes: Iterable[Vote], is_wanted: Callable[[Sample], bool], most: int) -> list[Chosen]:
+    """The calls that people voted down, the newest vote first."""
+    calls = {vote.call.id: vote.call for vote in votes if vote.is_negative and is_wanted(vote.call)}
+    return [Chosen(call) for call in list(calls.values())[::-1][:most]]
+
+
+def _strata(votes: Iterable[Vote]) -> dict[int | None, Stratum]:
+    """Where one person is unhappy, the call is among those: faults are what a review looks for."""
+    found: dict[int | None, Stratum] = {}
+    for vote in votes:
+        if vote.is_negative or found.get(vote.call.id) != "down":
+            found[vote.call.id] = "down" if vote.is_negative else "up"
+    return found
+
+
+def _shares(sizes: Mapping[Stratum, int], most: int) -> dict[Stratum, int]:
+    """How many of each stratum: its share, or all of it; the silent majority has the rest."""
+    found = {name: min(sizes.get(name, 0), round(share * most)) for name, share in SHARE.items()}
+    found["silent"] = min(sizes.get("silent", 0), most - sum(found.values()))
+    left = most - sum(found.values())
+    for name in SHARE:
+        more = min(left, sizes.get(name, 0) - found[name])
+        found[name] += more
+        left -= more
+    return {name: number for name, number in found.items() if number}

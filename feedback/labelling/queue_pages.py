@@ -1,0 +1,204 @@
+"""The pages of queues: all of them, a new one, and one with its progress, its people and how far they agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+from starlette.responses import RedirectResponse, Response
+
+from feedback.labelling import filling, trust
+from feedback.labelling.choosing import Wanted
+from feedback.labelling.filling import Found, Kind, Source
+from telltale.labels import DEFAULT, Rubric
+from telltale.pinning import CannotAsk, parse_time
+from telltale.store import audit, samples
+from telltale.store.review import labels, queues, rubrics
+from telltale.store.review.queues import Progress, Queue
+from telltale.web import Principal, State, render, require, state
+
+MONTH_S: Final = 30 * 86400.0
+MOST_SHOWN: Final = 50
+DEFAULT_ITEMS: Final = 200
+LEASE_S: Final = 30 * 60.0
+
+router = APIRouter(include_in_schema=False)
+Reviewer = Annotated[Principal, Depends(require("reviewer"))]
+Number = Annotated[int, Path(ge=1, lt=2**63)]
+Text = Annotated[str, Query(max_length=2000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A queue in the list."""
+
+    queue: Queue
+    rubric: Rubric
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The form of a new queue as it was sent."""
+
+    kind: Kind = "audit"
+    model: str = ""
+    version: str = ""
+    tenant: str = ""
+    app: str = ""
+    since: str = ""
+    until: str = ""
+    score: int | None = None
+    most: int = DEFAULT_ITEMS
+    overlap: int = 1
+    rubric: str = DEFAULT.name
+    name: str = ""
+
+    def source(self) -> Source:
+        """Raises CannotAsk for a time that cannot be read."""
+        begin, end = (parse_time(text) if text else None for text in (self.since, self.until))
+        return Source(self.kind, Wanted(self.model, self.version, self.tenant, self.app, begin, end), self.score)
+
+    def told(self) -> dict[str, Any]:
+        """What the queue keeps of it, for people."""
+        names = ("kind", "model", "version", "tenant", "app", "since", "until", "score", "most")
+        return {name: value for name in names if (value := getattr(self, name))}
+
+
+@router.get("/review")
+def listing(request: Request, _: Reviewer, closed: bool = False) -> Response:
+    with state(request).store.read() as connection:
+        found = queues.load(connection, include_closed=closed)
+        known = rubrics.get(connection, {queue.rubric_id for queue in found})
+        done = queues.progress(connection, [queue.id or 0 for queue in found])
+    lines = [Line(queue, known[queue.rubric_id], done[queue.id or 0]) for queue in found]
+    return render(request, "queues.html", lines=lines, closed=closed)
+
+
+@router.get("/review/new")
+def new(
+    request: Request, _: Reviewer, kind: Kind = "audit", model: Text = "", version: Text = "", tenant: Text = "",
+    app: Text = "", since: Text = "", until: Text = "", score: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    most: Annotated[int, Query(ge=1, le=200_000)] = DEFAULT_ITEMS, overlap: Annotated[int, Query(ge=1, le=9)] = 1,
+    rubric: Text = DEFAULT.name, name: Text = "", count: bool = False,
+) -> Response:  # fmt: skip
+    """The form; with `count`, how many calls it would find. Nothing is written."""
+    asked = Asked(kind, model, version, tenant, app, since, until, score, most, overlap, rubric, name)
+    return _form(request, asked, count=count)
+
+
+@router.post("/review/new")
+def make(
+    request: Request, reviewer: Reviewer, name: Annotated[str, Form(max_length=128)],
+    kind: Annotated[Kind, Form()] = "audit", model: Annotated[str, Form(max_length=2000)] = "",
+    version: Annotated[str, Form(max_length=2000)] = "", tenant: Annotated[str, Form(max_length=2000)] = "",
+    app: Annotated[str, Form(max_length=2000)] = "", since: Annotated[str, Form(max_length=40)] = "",
+    until: Annotated[str, Form(max_length=40)] = "", score: Annotated[str, Form(pattern=r"^\d{0,18}$")] = "",
+    most: Annotated[int, Form(ge=1, le=200_000)] = DEFAULT_ITEMS, overlap: Annotated[int, Form(ge=1, le=9)] = 1,
+    rubric: Annotated[str, Form(max_length=64)] = DEFAULT.name,
+) -> Response:  # fmt: skip
+    """A new queue with its items. 422 with the form where it cannot be made."""
+    here = state(request)
+    number = int(score) if score else None
+    asked = Asked(kind, model, version, tenant, app, since, until, number, most, overlap, rubric, name.strip())
+    try:
+        if not asked.name:
+            raise CannotAsk("give the queue a name")
+        source = asked.source()
+        with here.store.read() as connection:
+            found = filling.find(connection, source, most, seed=int(here.clock()))
+        if not found.chosen:
+            raise CannotAsk("no call fits: nothing would be in the queue")
+        made = here.store.write(lambda c: _make(c, here, asked, found, reviewer.name))
+    except CannotAsk as error:
+        return _form(request, asked, error=str(error), status_code=422)
+    except IntegrityError:
+        return _form(request, asked, error=f"a queue named {asked.name!r} exists", status_code=422)
+    return RedirectResponse(f"/review/{made}", 303)
+
+
+def _make(connection: Connection, here: State, asked: Asked, found: Found, actor: str) -> int:
+    now = here.clock()
+    known = rubrics.newest(connection, asked.rubric)
+    if known is None:
+        if asked.rubric != DEFAULT.name:
+            raise CannotAsk(f"no rubric is named {asked.rubric!r}")
+        known = rubrics.publish(connection, DEFAULT, actor=actor, now=now)
+    queue = Queue(asked.name, known.id or 0, asked.overlap, LEASE_S, now, actor, asked.told())
+    number = queues.make(connection, queue)
+    added = queues.add(connection, filling.items(found.chosen, number, asked.overlap))
+    details = {"items": added, "overlap": asked.overlap, **asked.told()}
+    audit.record(
+        connection, actor=actor, action="review.queue.make", subject=f"queue {number}", now=now, details=details
+    )
+    return number
+
+
+def _form(request: Request, asked: Asked, *, count: bool = False, error: str = "", status_code: int = 200) -> Response:
+    here, found = state(request), None
+    with here.store.read() as connection:
+        models = samples.models(connection, here.clock() - MONTH_S)
+        names = sorted({DEFAULT.name, *(one.name for one in rubrics.all_newest(connection))})
+        if count and (asked.model or asked.score):
+            try:
+                found = filling.find(connection, asked.source(), asked.most, seed=0)
+            except CannotAsk as problem:
+                error, status_code = str(problem), 422
+    strata = _strata(found) if found else {}
+    return render(
+        request, "queue_new.html", status_code=status_code, asked=asked, models=models, rubrics=names, found=found,
+        strata=strata, error=error,
+    )  # fmt: skip
+
+
+def _strata(found: Found) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for one in found.chosen:
+        counts[one.stratum] = counts.get(one.stratum, 0) + 1
+    return counts
+
+
+@router.get("/review/{number}")
+def one(request: Request, number: Number, reviewer: Reviewer) -> Response:
+    """A queue: how far it is, by whom, how far people agree, and what is disputed."""
+    with state(request).store.read() as connection:
+        queue = _queue(connection, number)
+        rubric = rubrics.get(connection, [queue.rubric_id])[queue.rubric_id]
+        done = queues.progress(connection, [number])[number]
+        people = labels.counts(connection, number)
+        disputed = queues.items(connection, queue_id=number, state="disputed", limit=MOST_SHOWN)
+        told = trust.of_queue(connection, number, rubric)
+    return render(
+        request, "queue.html", queue=queue, rubric=rubric, progress=done, people=people, disputed=disputed,
+        trust=told, may_decide=reviewer.allows("adjudicator"),
+    )  # fmt: skip
+
+
+@router.post("/review/{number}/close")
+def close(request: Request, number: Number, reviewer: Reviewer) -> Response:
+    """Give out nothing of the queue any more."""
+    here = state(request)
+
+    def write(connection: Connection) -> None:
+        _queue(connection, number)
+        now = here.clock()
+        queues.close(connection, number, now)
+        subject = f"queue {number}"
+        audit.record(connection, actor=reviewer.name, action="review.queue.close", subject=subject, now=now)
+
+    here.store.write(write)
+    return RedirectResponse(f"/review/{number}", 303)
+
+
+def _queue(connection: Connection, number: int) -> Queue:
+    queue = queues.get(connection, number)
+    if queue is None:
+        raise HTTPException(404, "There is no such queue.")
+    return queue
+
+
+def rubric_of(connection: Connection, queue: Queue) -> Rubric:
+    return rubrics.get(connection, [queue.rubric_id])[queue.rubric_id]

@@ -1,0 +1,131 @@
+"""What a queue's labels are worth: agreement, each reviewer against known answers, and the quality that they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+from sqlalchemy import Connection
+
+from feedback.agreement.alpha import Agreement, agreement
+from feedback.agreement.estimate import Estimate, Labelled, estimate
+from feedback.agreement.kappa import Weights, kappa
+from feedback.agreement.ratings import Item as Rated
+from feedback.agreement.ratings import pairs, raters
+from telltale.labels import Field, Rubric
+from telltale.store.review import labels, queues
+from telltale.store.review.labels import Label
+from telltale.store.review.queues import Item
+
+# Newer items are left out beyond that: a page must come in time.
+MOST_ITEMS = 20_000
+MOST_PAIRS = 15
+AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two people, the items that both labelled, and Cohen's kappa."""
+
+    one: str
+    other: str
+    items: int
+    kappa: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTrust:
+    """Of one question: do people agree, and in which pairs; what share of the audited answers is good."""
+
+    field: Field
+    agreement: Agreement
+    pairs: list[Pair]
+    estimate: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Of one person: how many gold items they labelled, and how many rightly."""
+
+    reviewer: str
+    items: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    fields: list[FieldTrust]
+    gold: list[Known]
+
+
+def of_queue(connection: Connection, queue_id: int, rubric: Rubric) -> Trust:
+    """What the labels of a queue are worth, of its first MOST_ITEMS items."""
+    found = queues.items(connection, queue_id=queue_id, limit=MOST_ITEMS)
+    ids = [item.id or 0 for item in found if item.done]
+    said = [
+        label
+        for begin in range(0, len(ids), AT_ONCE)
+        for label in labels.current(connection, ids[begin : begin + AT_ONCE])
+    ]
+    return of_labels(found, said, rubric)
+
+
+def of_labels(items: list[Item], said: list[Label], rubric: Rubric) -> Trust:
+    """Pure."""
+    by_item: dict[int, list[Label]] = {}
+    for label in said:
+        by_item.setdefault(label.item_id, []).append(label)
+    return Trust([_of_field(field, items, by_item) for field in rubric.fields], _gold(items, by_item))
+
+
+def _of_field(field: Field, items: list[Item], said: dict[int, list[Label]]) -> FieldTrust:
+    rated: list[Rated] = [
+        {label.reviewer: label.answers[field.name] for label in own if field.name in label.answers}
+        for own in said.values()
+    ]
+    is_ranked = field.kind == "scale"
+    weights: Weights = "quadratic" if is_ranked else "none"
+    found = [
+        Pair(one, other, len(both), kappa(both, field.options, weights))
+        for one, other in combinations(raters(rated), 2)
+        if (both := pairs(rated, one, other))
+    ]
+    found.sort(key=lambda pair: -pair.items)
+    return FieldTrust(
+        field,
+        agreement(rated, "ordinal" if is_ranked else "nominal", order=field.options),
+        found[:MOST_PAIRS],
+        estimate(_audited(field, items, said)),
+    )
+
+
+def _audited(field: Field, items: list[Item], said: dict[int, list[Label]]) -> list[Labelled]:
+    """Decided calls that were drawn with a known probability; the first option is good, the last of a scale.
+
+    What people still disagree on counts as their mean.
+    """
+    worth = {option: _worth(field, place) for place, option in enumerate(field.options)}
+    found = []
+    for item in items:
+        if item.probability is None or field.kind == "comparison":
+            continue
+        verdict = (item.verdict or {}).get(field.name)
+        own = [label.answers[field.name] for label in said.get(item.id or 0, ()) if field.name in label.answers]
+        values = [worth[verdict]] if verdict in worth else [worth[answer] for answer in own]
+        if values:
+            found.append(Labelled(item.stratum, item.probability, sum(values) / len(values)))
+    return found
+
+
+def _worth(field: Field, place: int) -> float:
+    return place / (len(field.options) - 1) if field.kind == "scale" else float(place == 0)
+
+
+def _gold(items: list[Item], said: dict[int, list[Label]]) -> list[Known]:
+    counts: dict[str, list[int]] = {}
+    for item in items:
+        for label in said.get(item.id or 0, ()) if item.gold else ():
+            own = counts.setdefault(label.reviewer, [0, 0])
+            own[0] += 1
+            own[1] += all(label.answers.get(name) == value for name, value in (item.gold or {}).items())
+    return [Known(name, total, right) for name, (total, right) in sorted(counts.items())]
