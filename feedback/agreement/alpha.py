@@ -20,6 +20,8 @@ Scale = Literal["nominal", "ordinal", "interval"]
 # Below this the interval is so wide that every verdict would be chance: at 30 items it spans 0.43.
 LEAST_ITEMS: Final = 50
 DRAWS: Final = 1000
+TRUSTED: Final = 0.8
+TENTATIVE: Final = 2 / 3
 NEARLY_NORMAL: Final = 50
 
 Patterns = Counter[tuple[int, ...]]
@@ -41,10 +43,15 @@ class Agreement(NamedTuple):
 
     @property
     def verdict(self) -> Literal["not_enough_data", "trustworthy", "adjudicate", "unclear"]:
-        """Krippendorff's customary bounds: from 0.8 on labels can be trained on; below 0.667 mend the guidelines."""
-        if self.alpha is None or self.items < LEAST_ITEMS:
+        """Krippendorff's customary bounds: from 0.8 on labels can be trained on; below 0.667 mend the guidelines.
+
+        Where the interval reaches below the lower bound, labels are not trusted yet.
+        """
+        if self.alpha is None or self.lower is None:
             return "not_enough_data"
-        return "trustworthy" if self.alpha >= 0.8 else "adjudicate" if self.alpha >= 2 / 3 else "unclear"
+        if self.alpha < TENTATIVE:
+            return "unclear"
+        return "trustworthy" if self.alpha >= TRUSTED and self.lower >= TENTATIVE else "adjudicate"
 
 
 def agreement(items: Sequence[Item], scale: Scale = "nominal", seed: int = 0, order: Sequence[Value] = ()) -> Agreement:
