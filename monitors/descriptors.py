@@ -1,4 +1,7 @@
-"""How texts look, whatever their language: length, shape, script, repetition, refusals. Max-T over their ranks."""
+"""How texts look, whatever their language: length, shape, script, repetition. Max-T over their ranks.
+
+What is wrong with a text (it breaks off, it loops) and refusals are asked by monitors of their own.
+"""
 
 from __future__ import annotations
 
@@ -18,23 +21,21 @@ from monitors.calibration import factors
 from monitors.judgement import score
 from monitors.monitor import Monitor, Terms
 from monitors.permutation import MaxT, Weighted, effect, max_t
-from monitors.refusals import is_refusal
 from monitors.rows import Comparison, Features, Rows
 from telltale.evidence.scores import DescriptorChange, DescriptorChanges, Finding
 from telltale.records import Basis, Direction, Score
 
 # Full-width marks end sentences in Chinese, Japanese and Korean.
 FULL_STOP, EXCLAMATION, QUESTION = "\u3002", "\uff01", "\uff1f"
-ENDS = tuple(".!?…:;)\"'»”」`" + FULL_STOP + EXCLAMATION + QUESTION)
 ASCII_LETTERS, ASCII_DIGITS = (characters.encode() for characters in (string.ascii_letters, string.digits))
 
 NAMES = (
     *("characters", "words", "word_length", "sentences", "repetition", "letters", "digits", "latin"),
-    *("open_end", "question", "code", "link", "refusal"),
+    *("question", "code", "link"),
 )
 # Ranks are uniform on [0, 1], so 0.5 would be complete separation; a mean rank must move by this much to matter.
 # Lengths follow who happens to be asking; a flag's or script's rank moves by half of what its share does.
-LENGTHS, MARKS = ("characters", "words", "sentences", "repetition"), ("latin", *NAMES[-5:])
+LENGTHS, MARKS = ("characters", "words", "sentences", "repetition"), ("latin", *NAMES[-3:])
 FLOORS = np.array([0.1 if name in LENGTHS else 0.005 if name in MARKS else 0.05 for name in NAMES])
 
 DESCRIPTORS_REPORTED = 6
@@ -46,7 +47,6 @@ def describe(text: str) -> tuple[float, ...]:
     size = max(1, len(text))
     raw = text.encode("utf-8", "replace")
     letters, digits, latin = _of_ascii(raw) if text.isascii() else _of_any(text)
-    stripped = text.rstrip()
     return (
         float(len(text)),
         float(len(words)),
@@ -56,11 +56,9 @@ def describe(text: str) -> tuple[float, ...]:
         letters / size,
         digits / size,
         latin,
-        float(bool(stripped) and not stripped.endswith(ENDS)),
         float("?" in text or QUESTION in text),
         float("```" in text or "    def " in text),
         float("http://" in text or "https://" in text),
-        float(is_refusal(text)),
     )
 
 
@@ -88,9 +86,9 @@ class Descriptors(Monitor):
     name: ClassVar[str] = "descriptors"
     signals: ClassVar[tuple[str, ...]] = ("max_t",)
     basis: ClassVar[Basis] = "calls"
-    method: ClassVar[int] = 2
+    method: ClassVar[int] = 3
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
-    finds: ClassVar[str] = "how texts look: length, shape, script, repetition, truncation, refusals"
+    finds: ClassVar[str] = "how texts look: length, shape, script, repetition"
     effect: ClassVar[str] = "largest change of a descriptor's mean rank, in standard errors"
     evidence: ClassVar[type[Finding]] = DescriptorChanges
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from monitors.descriptors import Descriptors
 from monitors.monitor import Monitor
+from monitors.quality import Quality
 from monitors.refusal_rate import RefusalRate
 from monitors.tokens import Tokens
 from monitors.topics import Topics
 from monitors.votes import Votes
 
-MONITORS: tuple[type[Monitor], ...] = (Tokens, Descriptors, RefusalRate, Topics, Votes)
+MONITORS: tuple[type[Monitor], ...] = (Tokens, Descriptors, Quality, RefusalRate, Topics, Votes)
 
 
 def names() -> tuple[str, ...]:

@@ -117,14 +117,19 @@ class ShareChange:
 
 @dataclass(frozen=True, slots=True)
 class ShareChanges:
-    """Properties that a text has or has not."""
+    """Properties that a text, or its call, has or has not.
+
+    `unknown` names what could not be compared, because most rows do not tell it.
+    """
 
     shares: tuple[ShareChange, ...]
+    unknown: tuple[str, ...] = ()
     kind: Literal["share_changes"] = "share_changes"
 
     def table(self, direction: str) -> Table | None:
         rows = (Change(row.name, row.current_share, row.reference_share, row.z) for row in self.shares)
-        return Table(f"Share of the {direction}s", "Property", "percent", tuple(rows))
+        unknown = f" (not known of most: {', '.join(self.unknown)})" if self.unknown else ""
+        return Table(f"Share of the {direction}s{unknown}", "Property", "percent", tuple(rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ SETTINGS = MonitorSettings(
     window=10.0, min_rows=40, reference_rows=120, reference_span=0.0, min_votes=15, reference_votes=40, alpha=0.001,
     persistence=(2, 3),
 )  # fmt: skip
-OTHERS = {"descriptors", "refusals", "topics", "feedback"}
+OTHERS = {"descriptors", "quality", "refusals", "topics", "feedback"}
 
 
 @pytest.fixture
@@ -105,7 +105,8 @@ def test_healthy_traffic_is_judged_ok(store: Store) -> None:
     found = stored(store)
     assert {(score.monitor, score.direction) for score in found} == {
         ("tokens", "prompt"), ("tokens", "response"), ("descriptors", "prompt"), ("descriptors", "response"),
-        ("refusals", "response"), ("topics", "prompt"), ("topics", "response"), ("feedback", "feedback"),
+        ("quality", "prompt"), ("quality", "response"), ("refusals", "response"), ("topics", "prompt"),
+        ("topics", "response"), ("feedback", "feedback"),
     }  # fmt: skip
     assert {score.state for score in found} == {"ok"}
 
@@ -129,7 +130,7 @@ def test_a_worse_version_ends_in_an_alert_with_one_report_a_series(store: Store)
     play(store, runs, 1000.0, 124)
     runs.close()
     last = {(score.monitor, score.direction): score for score in stored(store)}
-    for series in (("tokens", "prompt"), ("tokens", "response"), ("descriptors", "response"), ("feedback", "feedback")):
+    for series in (("tokens", "prompt"), ("tokens", "response"), ("quality", "response"), ("feedback", "feedback")):
         assert last[series].state == "alert", series
         assert last[series].version == "v2"
     assert 2 <= len(reports.windows) <= 4

@@ -155,7 +155,7 @@ class _Demo:
         while not self._stopped and (not self._args.exit or time.monotonic() < until):
             reading = self._read()
             if reading.tickets:
-                number, title = reading.tickets[0]
+                number, title, _ = reading.tickets[0]
                 self._say(f"✗ a ticket opened: {title} {self._settings.web_url}/tickets/{number}")
                 return exits.FAILED
             self._progress(f"… quiet ({reading.calls or 0:.0f} calls, {reading.judged} series judged, 0 tickets)")

@@ -30,7 +30,13 @@ class Reading:
     ready: int = 0
     drifting: tuple[str, ...] = ()
     firing: tuple[str, ...] = ()
-    tickets: tuple[tuple[int, str], ...] = ()
+    tickets: tuple[tuple[int, str, str], ...] = ()
+    """Each with its number, title and lane."""
+
+    @property
+    def retraining(self) -> tuple[int, str] | None:
+        """The story's ticket; the people who run the service may get theirs earlier."""
+        return next(((number, title) for number, title, lane in self.tickets if lane == "retrain"), None)
 
 
 class Reader:
@@ -78,13 +84,13 @@ class Reader:
             return []
         return [(row["metric"], float(row["value"][1])) for row in response.json()["data"]["result"]]
 
-    def _tickets(self) -> tuple[tuple[int, str], ...]:
+    def _tickets(self) -> tuple[tuple[int, str, str], ...]:
         try:
             with self._store.read() as connection:
                 found = tickets.load(connection)
         except StoreUnavailable:
             return ()
-        return tuple((ticket.id or 0, ticket.title) for ticket in found)
+        return tuple((ticket.id or 0, ticket.title, ticket.lane) for ticket in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +153,8 @@ def drift_chapters(web: str) -> tuple[Chapter, ...]:
         Chapter(
             "ticket",
             "Alertmanager's notification opens a ticket",
-            lambda r: bool(r.tickets),
-            lambda r: f"{r.tickets[0][1]}  {web}/tickets/{r.tickets[0][0]}",
+            lambda r: r.retraining is not None,
+            lambda r: "{1}  {2}/tickets/{0}".format(*(r.retraining or (0, "")), web),
         ),
     )
 
