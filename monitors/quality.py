@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from monitors.calibration import factors
-from monitors.endings import breaks_off
 from monitors.defects import has_open_fence, is_broken_json, is_json, is_noise, loops
+from monitors.endings import breaks_off
 from monitors.judgement import score
 from monitors.monitor import Lane, Monitor, Terms
 from monitors.permutation import MaxT, Weighted, effect, max_t

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors.endings import breaks_off
 from monitors.defects import has_open_fence, is_broken_json, is_json, is_noise, loops
+from monitors.endings import breaks_off
 from monitors.judgement import is_hit
 from monitors.monitor import Terms
 from monitors.quality import Quality
