@@ -88,7 +88,7 @@ class Descriptors(Monitor):
     name: ClassVar[str] = "descriptors"
     signals: ClassVar[tuple[str, ...]] = ("max_t",)
     basis: ClassVar[Basis] = "calls"
-    method: ClassVar[int] = 2
+    method: ClassVar[int] = 3
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "how texts look: length, shape, script, repetition, truncation, refusals"
     effect: ClassVar[str] = "largest change of a descriptor's mean rank, in standard errors"

@@ -56,6 +56,7 @@ class Topics(Monitor):
     name: ClassVar[str] = "topics"
     signals: ClassVar[tuple[str, ...]] = ("novelty", "mix", "energy")
     basis: ClassVar[Basis] = "calls"
+    method: ClassVar[int] = 2
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "what texts are about: something new, or more of one thing and less of another"
     effect: ClassVar[str] = "share of novel texts and of clusters, in standard errors; energy distance"
