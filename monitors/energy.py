@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from monitors.permutation import FIRST_DRAWS, HOPELESS, ROUNDING
+from monitors.permutation import HOPELESS, ROUNDING, stages
 from monitors.splits import Split
 
 
@@ -40,14 +40,12 @@ def energy(
         apart = joined @ (joined @ apart).T
     observed = float(_distances(apart, of_groups, split.observed[:, None].astype(np.float32))[0])
 
-    def drawn(begin: int, end: int) -> NDArray[np.float32]:
-        sides = [*split.draws(begin, end, seed)]
-        return _distances(apart, of_groups, np.hstack(sides, dtype=np.float32, casting="same_kind"))
-
-    null = drawn(0, FIRST_DRAWS)
-    draws = int(np.ceil(2 / alpha)) - 1
-    if draws > FIRST_DRAWS and np.mean(null >= observed) <= HOPELESS:
-        null = np.concatenate([null, drawn(FIRST_DRAWS, draws)])
+    null = np.empty(0, np.float32)
+    for begin, end in stages(alpha):
+        sides = np.hstack([*split.draws(begin, end, seed)], dtype=np.float32, casting="same_kind")
+        null = np.concatenate([null, _distances(apart, of_groups, sides)])
+        if np.count_nonzero(null >= observed) >= HOPELESS:
+            break
     beyond = np.count_nonzero(null >= observed - ROUNDING * max(1.0, observed))
     return Energy(
         observed,

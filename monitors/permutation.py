@@ -20,8 +20,8 @@ Matrix: TypeAlias = Any
 """Rows by features: a numpy array or a scipy sparse matrix of float64 (scipy has no types)."""
 
 FIRST_DRAWS = 199
-# Above this first p-value, more draws could not bring the window near an alarm.
-HOPELESS = 0.05
+# Draws go on while so few exceed what was observed (Besag and Clifford, Sequential Monte Carlo p-values, 1991).
+HOPELESS = 10
 
 
 # Excess of the mean squared standardised difference, free of the number of rows: where clinc/oos-eval's topics shift
@@ -75,14 +75,14 @@ def max_t(
     differences = _Differences(pooled, np.concatenate([current.weights, reference.weights]), split.member, factors)
     z = differences.of(split.observed[:, None])
     observed = _statistics(z)
-    drawn = _draw(differences, split, 0, FIRST_DRAWS, seed)
-    draws = max(FIRST_DRAWS, int(np.ceil(2 / alpha)) - 1)
     scale = whole_factor if diffuse else np.inf
-    null = _joined(drawn, drawn, scale)
-    if _p_value(null, float(_joined(observed, drawn, scale)[0])) <= HOPELESS:
-        drawn = np.hstack([drawn, _draw(differences, split, FIRST_DRAWS, draws, seed)])
+    drawn = np.empty((2, 0))
+    for begin, end in stages(alpha):
+        drawn = np.hstack([drawn, _draw(differences, split, begin, end, seed)])
         null = _joined(drawn, drawn, scale)
-    largest = float(_joined(observed, drawn, scale)[0])
+        largest = float(_joined(observed, drawn, scale)[0])
+        if np.count_nonzero(null >= largest) >= HOPELESS:
+            break
     return MaxT(
         z[:, 0],
         largest,
@@ -90,8 +90,16 @@ def max_t(
         _p_value(null, largest),
         whole=float(_on_scale(observed, drawn)[0]) / scale if diffuse else 0.0,
         excess=differences.excess(z[:, 0], split.observed) if diffuse else 0.0,
-        errors=differences.errors(split.observed[:, None])[:, 0],
+        errors=differences.errors(split.observed),
     )
+
+
+def stages(alpha: float) -> list[tuple[int, int]]:
+    """Which draws are made one after the other: at last enough for a p-value of half of alpha."""
+    ends = [FIRST_DRAWS]
+    while ends[-1] < 2 / alpha - 1:
+        ends.append(min(2 * ends[-1] + 1, int(np.ceil(2 / alpha)) - 1))
+    return list(zip([0, *ends], ends, strict=False))
 
 
 def effect(found: MaxT, matters: NDArray[np.bool_]) -> float:
@@ -157,37 +165,43 @@ class _Differences:
         # Of a constant only rounding is left.
         self._spread = np.sqrt(np.where(apart > ROUNDING * squares, apart, 0.0) / (self._weights**2).sum())
         self._of_rows = np.maximum(_squares(pooled, weights) / total - means**2, 0.0)
+        self._of_weights = np.vstack([self._weights, self._weights**2])
         self._factors = np.asarray(factors, dtype=np.float64).reshape(-1, 1)
 
     def of(self, sides: NDArray[np.float64]) -> NDArray[np.float64]:
         """Features by columns of `sides`, which have 1 for groups of the current side and 0 for the others."""
-        sums = np.asarray(self._features @ sides)
-        current = self._weights @ sides
+        current, inverse = self._sizes(sides)
         other = np.maximum(self._weights.sum() - current, 1e-300)
-        difference = sums / np.maximum(current, 1e-300) - (self._sums - sums) / other
-        error = self.errors(sides) * self._factors
-        z: NDArray[np.float64] = np.divide(difference, error, out=np.zeros_like(difference), where=error > 1e-12)
-        return z
+        # The difference of the means, of one product with all features.
+        difference = np.asarray(self._features @ sides)
+        difference *= 1 / np.maximum(current, 1e-300) + 1 / other
+        difference -= self._sums / other
+        error = self._spread * self._factors
+        difference *= np.divide(1.0, error, out=np.zeros_like(error), where=error > 1e-12)
+        difference *= 1 / np.sqrt(np.maximum(inverse, 1e-300))
+        return difference
 
-    def errors(self, sides: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard errors of the differences, likewise."""
-        error: NDArray[np.float64] = self._spread * np.sqrt(self._inverse(sides))
-        return error
+    def errors(self, side: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard errors of the differences between that side and the other."""
+        errors: NDArray[np.float64] = self._spread[:, 0] * np.sqrt(self._sizes(side[:, None])[1])
+        return errors
 
     def excess(self, z: NDArray[np.float64], side: NDArray[np.float64]) -> float:
         """The mean of the squared differences beyond chance, in variances of the features over rows."""
         if not z.size:
             return 0.0
         over = np.divide(self._spread**2, self._of_rows, out=np.zeros_like(self._of_rows), where=self._of_rows > 1e-12)
-        return float(np.mean((z**2 - self._factors[:, 0] ** -2.0) * over[:, 0]) * self._inverse(side[:, None])[0])
+        return float(np.mean((z**2 - self._factors[:, 0] ** -2.0) * over[:, 0]) * self._sizes(side[:, None])[1][0])
 
-    def _inverse(self, sides: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Kish, Survey Sampling (1965): one over so many groups of equal weight as would tell as much."""
-        current, squared = self._weights @ sides, self._weights**2
-        other = np.maximum(self._weights.sum() - current, 1e-300)
-        inverse: NDArray[np.float64] = squared @ sides / np.maximum(current, 1e-300) ** 2
-        inverse += squared @ (1.0 - sides) / other**2
-        return inverse
+    def _sizes(self, sides: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The weight of the current sides, and one over so many groups of equal weight as would tell as much.
+
+        Kish, Survey Sampling (1965), for both sides together.
+        """
+        (current, squared), (total, all_squared) = self._of_weights @ sides, self._of_weights.sum(axis=1)
+        inverse = squared / np.maximum(current, 1e-300) ** 2
+        inverse += (all_squared - squared) / np.maximum(total - current, 1e-300) ** 2
+        return current, inverse
 
 
 def _squares(values: Matrix, weights: NDArray[np.float64]) -> NDArray[np.float64]:

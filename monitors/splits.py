@@ -67,13 +67,18 @@ def _block(sizes: bytes, rows: int, seed: int, number: int) -> NDArray[np.bool_]
     of_groups = np.frombuffer(sizes, dtype=np.int32)
     random = np.random.default_rng([seed, number])
     sides = np.zeros((of_groups.size, AT_ONCE), dtype=bool)
-    is_alike = bool(of_groups.size) and of_groups.min() == of_groups.max()
     for column in range(AT_ONCE):
-        if is_alike:
-            count = -(-rows // int(of_groups[0]))
-            chosen = random.choice(of_groups.size, min(count, of_groups.size), replace=False, shuffle=False)
-        else:
-            order = random.permutation(of_groups.size)
-            chosen = order[: int(np.searchsorted(np.cumsum(of_groups[order]), rows)) + 1]
-        sides[chosen, column] = True
+        sides[_first(of_groups, rows, random), column] = True
     return sides
+
+
+def _first(sizes: NDArray[np.int32], rows: int, random: np.random.Generator) -> NDArray[np.intp]:
+    """The first groups of a random order that have so many rows together."""
+    likely = int(1.2 * rows * sizes.size / max(1, int(sizes.sum()))) + 20
+    order = random.choice(sizes.size, min(likely, sizes.size), replace=False)
+    filled = np.cumsum(sizes[order])
+    if filled[-1] < rows and order.size < sizes.size:
+        rest = np.setdiff1d(np.arange(sizes.size), order)
+        order = np.concatenate([order, random.permutation(rest)])
+        filled = np.cumsum(sizes[order])
+    return order[: int(np.searchsorted(filled, rows)) + 1]
