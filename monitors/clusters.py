@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -14,6 +15,7 @@ from monitors.rows import Features, Side
 
 CLUSTERS: Final = 20
 LEAST_ROWS: Final = 10
+ROUNDS: Final = 50
 NAMED_BY: Final = 3
 LOOKED_AT: Final = 12
 
@@ -29,13 +31,16 @@ class Shares(NamedTuple):
 
 def centres(vectors: Vectors, seed: int) -> NDArray[np.float32]:
     """Centres of at most 20 clusters (k-means); fewer for few or few different texts, at least one."""
-    from sklearn.cluster import KMeans
+    from scipy.cluster.vq import kmeans2
 
     count = min(CLUSTERS, len(vectors) // LEAST_ROWS, len(np.unique(vectors, axis=0)))
     if count < 2:
         return np.asarray(vectors[:1], dtype=np.float32)
-    found = KMeans(count, n_init=1, max_iter=50, random_state=seed).fit(vectors)
-    return np.asarray(found.cluster_centers_, dtype=np.float32)
+    with warnings.catch_warnings():
+        # A cluster that loses all its texts stays where it was.
+        warnings.filterwarnings("ignore", message="One of the clusters is empty")
+        found, _ = kmeans2(vectors.astype(np.float64), count, iter=ROUNDS, minit="++", rng=np.random.default_rng(seed))
+    return np.asarray(found, dtype=np.float32)
 
 
 def nearest(vectors: Vectors, found: NDArray[np.float32]) -> NDArray[np.int16]:

@@ -24,6 +24,8 @@ MOST_WORDS: Final = 4000
 MIN_TEXTS: Final = 2
 # A word that fewer conversations or users have may be one person's name or address, and is not shown.
 MIN_GROUPS: Final = 5
+# A word is frequent that this share of the texts has.
+FREQUENT: Final = 0.02
 
 
 def fitted(features: Features, seed: int) -> Features:
@@ -31,7 +33,7 @@ def fitted(features: Features, seed: int) -> Features:
 
     A text's vector is the sum of its words' rows. Without any word that two texts share there are no axes.
     """
-    from sklearn.decomposition import TruncatedSVD
+    from scipy.sparse.linalg import svds
 
     counts = matrix(features, features["words"])
     texts = np.asarray(counts.sum(axis=0)).ravel()
@@ -42,12 +44,13 @@ def fitted(features: Features, seed: int) -> Features:
     dimensions = min(DIMENSIONS, min(weighted.shape) - 1)
     if dimensions < 1:
         return {"axis_words": np.array([], dtype=str), "axes": np.zeros((0, 1), np.float16)}
-    # Of texts that are all alike its share of explained variance is not defined; nobody asks for it.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = TruncatedSVD(dimensions, random_state=seed, n_iter=3).fit(weighted)
+    begin = np.random.default_rng(seed).uniform(-1.0, 1.0, min(weighted.shape))
+    _, _, components = svds(weighted.astype(np.float64), dimensions, v0=begin)
+    # The largest first; which way an axis points is left to chance by its making.
+    components = components[::-1] * np.sign(components[::-1].sum(axis=1, keepdims=True) + 1e-12)
     return {
         "axis_words": features["words"][kept],
-        "axes": (weights[:, None] * found.components_.T).astype(np.float16),
+        "axes": (weights[:, None] * components.T).astype(np.float16),
     }
 
 
@@ -100,7 +103,13 @@ def words_in_common(features: Features, known: Features) -> NDArray[np.float32]:
         np.sqrt(np.maximum(np.asarray(one.power(2) @ weights**2).ravel() + extra, 1e-9))
         for one, extra in ((now, strange), (counts, 0.0))
     )
-    common = np.asarray(((now @ sparse.diags(weights**2)) @ counts.T).todense(), dtype=np.float32)
+    # Of words that many texts have, a product of dense matrices takes a tenth of what one of sparse ones does.
+    is_frequent = texts >= FREQUENT * counts.shape[0]
+    dense, rest = np.flatnonzero(is_frequent), np.flatnonzero(~is_frequent)
+    weighted = now @ sparse.diags(weights**2)
+    common = np.asarray((weighted[:, rest] @ counts[:, rest].T).toarray(), dtype=np.float32)
+    if dense.size:
+        common += weighted[:, dense].toarray() @ counts[:, dense].toarray().T
     common /= lengths[:, None].astype(np.float32)
     common /= lengths_known[None, :].astype(np.float32)
     return common

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from monitors.permutation import FIRST_DRAWS, HOPELESS, ROUNDING, permuted
+from monitors.permutation import HOPELESS, ROUNDING, stages
+from monitors.splits import Split
 
 
 class Energy(NamedTuple):
@@ -29,24 +31,21 @@ def energy(
     weights: tuple[NDArray[np.float64], NDArray[np.float64]], *, alpha: float, seed: int,
 ) -> Energy:  # fmt: skip
     """Compare rows of unit vectors, those of the window first."""
-    rows = len(vectors[0])
     pooled = np.vstack(vectors)
-    apart = np.sqrt(np.maximum(2 - 2 * (pooled @ pooled.T), 0.0))
-    weighted = np.concatenate(weights).astype(np.float32)
-    sides = np.zeros((len(pooled), 1), np.float32)
-    sides[:rows] = 1.0
-    observed = float(_distances(apart, weighted, sides)[0])
-    labels = [f"c{group}" for group in groups[0]] + [f"r{group}" for group in groups[1]]
-    random = np.random.default_rng(seed)
+    split = Split.of(*groups)
+    apart = _weighted_distances(pooled, np.concatenate(weights).astype(np.float32))
+    of_groups = np.bincount(split.member, np.concatenate(weights)).astype(np.float32)
+    if of_groups.size < len(pooled):
+        joined = sparse.csr_matrix((np.ones(len(pooled), np.float32), (split.member, np.arange(len(pooled)))))
+        apart = joined @ (joined @ apart).T
+    observed = float(_distances(apart, of_groups, split.observed[:, None].astype(np.float32))[0])
 
-    def drawn(draws: int) -> NDArray[np.float32]:
-        sides = permuted(labels, rows, draws, random)
-        return np.concatenate([_distances(apart, weighted, one.astype(np.float32)) for one in sides])
-
-    null = drawn(FIRST_DRAWS)
-    more = int(np.ceil(2 / alpha)) - 1 - FIRST_DRAWS
-    if more > 0 and np.mean(null >= observed) <= HOPELESS:
-        null = np.concatenate([null, drawn(more)])
+    null = np.empty(0, np.float32)
+    for begin, end in stages(alpha):
+        sides = np.hstack([*split.draws(begin, end, seed)], dtype=np.float32, casting="same_kind")
+        null = np.concatenate([null, _distances(apart, of_groups, sides)])
+        if np.count_nonzero(null >= observed) >= HOPELESS:
+            break
     beyond = np.count_nonzero(null >= observed - ROUNDING * max(1.0, observed))
     return Energy(
         observed,
@@ -56,10 +55,24 @@ def energy(
     )
 
 
+def _weighted_distances(vectors: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The distances between all unit vectors, times both weights; in place, for it is most of what this costs."""
+    apart: NDArray[np.float32] = vectors @ vectors.T
+    apart *= -2.0
+    apart += 2.0
+    np.maximum(apart, 0.0, out=apart)
+    np.sqrt(apart, out=apart)
+    apart *= weights[:, None]
+    apart *= weights[None, :]
+    return apart
+
+
 def _distances(
     apart: NDArray[np.float32], weights: NDArray[np.float32], sides: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    now, before = sides * weights[:, None], (1 - sides) * weights[:, None]
-    apart_by = now / np.maximum(now.sum(axis=0), 1e-12) - before / np.maximum(before.sum(axis=0), 1e-12)
-    found: NDArray[np.float32] = -np.einsum("ij,ij->j", apart_by, apart @ apart_by)
+    """The energy distance of each column's sides; `apart` and `weights` are sums over groups."""
+    now = weights @ sides
+    before = weights.sum() - now
+    difference = sides / np.maximum(now, 1e-12) - (1 - sides) / np.maximum(before, 1e-12)
+    found: NDArray[np.float32] = -np.einsum("ij,ij->j", difference, apart @ difference)
     return found

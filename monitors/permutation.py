@@ -7,27 +7,26 @@ because rows of one conversation are not independent of each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from monitors.splits import Split
+
 Matrix: TypeAlias = Any
 """Rows by features: a numpy array or a scipy sparse matrix of float64 (scipy has no types)."""
 
 FIRST_DRAWS = 199
-# Above this first p-value, more draws could not bring the window near an alarm.
-HOPELESS = 0.05
+# Draws go on while so few exceed what was observed (Besag and Clifford, Sequential Monte Carlo p-values, 1991).
+HOPELESS = 10
 
 
 # Excess of the mean squared standardised difference, free of the number of rows: where clinc/oos-eval's topics shift
 # their shares by a fifth it stays below this, with a fifth of new topics it is two to four times as much.
 LEAST_EXCESS = 0.001
-# Each takes a number for every feature, some times over.
-AT_ONCE = 50
 # Sums of the same numbers in another order differ by so much.
 ROUNDING = 1e-9
 
@@ -38,7 +37,8 @@ class MaxT:
 
     `largest` is the largest |z|, or `whole` where that is more: the sum of all z squared, on the scale of the largest
     |z|. `threshold` is what `largest` exceeds with probability `alpha` when nothing changed, `p_value` how
-    often it does. `excess` is the mean squared difference beyond chance, in variances.
+    often it does. `excess` is the mean squared difference beyond chance, in variances of rows. `errors` are the
+    standard errors of the differences, factors apart.
     """
 
     z: NDArray[np.float64]
@@ -47,6 +47,7 @@ class MaxT:
     p_value: float
     whole: float = 0.0
     excess: float = 0.0
+    errors: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +71,35 @@ def max_t(
     """
     both = [current.values, reference.values]
     pooled = sparse.vstack(both).tocsr() if sparse.issparse(current.values) else np.vstack(both)
-    rows, others = current.values.shape[0], reference.values.shape[0]
-    sides = np.zeros(rows + others)
-    sides[:rows] = 1.0
-    groups = [f"c{group}" for group in current.groups] + [f"r{group}" for group in reference.groups]
-    differences = _Differences(pooled, np.concatenate([current.weights, reference.weights]), factors)
-    z = differences.of(sides[:, None])
+    split = Split.of(current.groups, reference.groups)
+    differences = _Differences(pooled, np.concatenate([current.weights, reference.weights]), split.member, factors)
+    z = differences.of(split.observed[:, None])
     observed = _statistics(z)
-    random = np.random.default_rng(seed)
-    drawn = _draw(differences, groups, rows, FIRST_DRAWS, random)
-    draws = max(FIRST_DRAWS, int(np.ceil(2 / alpha)) - 1)
     scale = whole_factor if diffuse else np.inf
-    null = _joined(drawn, drawn, scale)
-    if _p_value(null, float(_joined(observed, drawn, scale)[0])) <= HOPELESS:
-        drawn = np.hstack([drawn, _draw(differences, groups, rows, draws - FIRST_DRAWS, random)])
+    drawn = np.empty((2, 0))
+    for begin, end in stages(alpha):
+        drawn = np.hstack([drawn, _draw(differences, split, begin, end, seed)])
         null = _joined(drawn, drawn, scale)
-    largest = float(_joined(observed, drawn, scale)[0])
-    variance = rows * others / (rows + others) * max(1, z.size)
+        largest = float(_joined(observed, drawn, scale)[0])
+        if np.count_nonzero(null >= largest) >= HOPELESS:
+            break
     return MaxT(
         z[:, 0],
         largest,
         float(np.quantile(null, 1 - alpha, method="higher")),
         _p_value(null, largest),
         whole=float(_on_scale(observed, drawn)[0]) / scale if diffuse else 0.0,
-        excess=float(observed[1, 0] - drawn[1].mean()) / variance if diffuse else 0.0,
+        excess=differences.excess(z[:, 0], split.observed) if diffuse else 0.0,
+        errors=differences.errors(split.observed),
     )
+
+
+def stages(alpha: float) -> list[tuple[int, int]]:
+    """Which draws are made one after the other: at last enough for a p-value of half of alpha."""
+    ends = [FIRST_DRAWS]
+    while ends[-1] < 2 / alpha - 1:
+        ends.append(min(2 * ends[-1] + 1, int(np.ceil(2 / alpha)) - 1))
+    return list(zip([0, *ends], ends, strict=False))
 
 
 def effect(found: MaxT, matters: NDArray[np.bool_]) -> float:
@@ -111,7 +116,7 @@ def effect(found: MaxT, matters: NDArray[np.bool_]) -> float:
 
 def _statistics(z: NDArray[np.float64]) -> NDArray[np.float64]:
     """The largest |z| and the sum of z squared, for each column of `z`."""
-    return np.vstack([np.abs(z).max(axis=0, initial=0.0), (z**2).sum(axis=0)])
+    return np.vstack([np.abs(z).max(axis=0, initial=0.0), np.einsum("ij,ij->j", z, z)])
 
 
 def _on_scale(statistics: NDArray[np.float64], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,58 +136,75 @@ def _p_value(null: NDArray[np.float64], largest: float) -> float:
     return float((1 + np.count_nonzero(null >= largest - ROUNDING * max(1.0, largest))) / (1 + null.size))
 
 
-def _draw(
-    differences: _Differences, groups: list[str], rows: int, draws: int, random: np.random.Generator
-) -> NDArray[np.float64]:
-    """Statistics over permutations of groups, with about `rows` rows on the current side."""
-    blocks = permuted(groups, rows, draws, random)
-    return np.hstack([_statistics(differences.of(sides)) for sides in blocks]) if draws > 0 else np.empty((2, 0))
-
-
-def permuted(
-    groups: Sequence[str], rows: int, draws: int, random: np.random.Generator
-) -> Iterator[NDArray[np.float64]]:
-    """Blocks of columns, `draws` in all, with 1 for rows that a permutation of whole groups puts on the current side.
-
-    About `rows` rows are on that side.
-    """
-    _, member = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(member)
-    for begin in range(0, draws, AT_ONCE):
-        count = min(AT_ONCE, draws - begin)
-        sides = np.zeros((len(groups), count))
-        for column in range(count):
-            order = random.permutation(sizes.size)
-            chosen = order[: int(np.searchsorted(np.cumsum(sizes[order]), rows)) + 1]
-            current = np.zeros(sizes.size)
-            current[chosen] = 1.0
-            sides[:, column] = current[member]
-        yield sides
+def _draw(differences: _Differences, split: Split, begin: int, end: int, seed: int) -> NDArray[np.float64]:
+    """Statistics over the draws of these numbers."""
+    blocks = [_statistics(differences.of(sides)) for sides in split.draws(begin, end, seed)]
+    return np.hstack(blocks) if blocks else np.empty((2, 0))
 
 
 class _Differences:
-    """Standardised differences of the weighted means of the same rows, split in many ways."""
+    """Standardised differences of the weighted means of the same rows, split in many ways, whole groups at a time.
 
-    def __init__(self, pooled: Matrix, weights: NDArray[np.float64], factors: NDArray[np.float64] | float) -> None:
-        self._weights = weights
-        self._features = pooled.T
-        total = weights.sum()
-        self._sums = np.asarray(self._features @ weights).reshape(-1, 1)
-        squares = pooled.multiply(pooled) if sparse.issparse(pooled) else pooled**2
-        squared = np.asarray(squares.T @ weights).reshape(-1, 1)
-        self._spread = np.sqrt(np.maximum(squared / total - (self._sums / total) ** 2, 0.0))
+    What a feature's mean differs by chance depends on how alike the rows of a group are in it, so each is standardised
+    by how its sums over groups vary (the linearised variance of a ratio; Cochran, Sampling Techniques, 1977, 9A). One
+    spread of rows for all would let the most clustered feature hide the others.
+    """
+
+    def __init__(
+        self, pooled: Matrix, weights: NDArray[np.float64], member: NDArray[np.intp],
+        factors: NDArray[np.float64] | float,
+    ) -> None:  # fmt: skip
+        rows = np.arange(weights.size)
+        self._weights = np.bincount(member, weights)
+        of_groups = sparse.csr_matrix((weights, (member, rows)), shape=(self._weights.size, weights.size)) @ pooled
+        self._features = of_groups.T.tocsr() if sparse.issparse(of_groups) else np.ascontiguousarray(of_groups.T)
+        self._sums = np.asarray(of_groups.sum(axis=0)).reshape(-1, 1)
+        means, total = self._sums / weights.sum(), float(weights.sum())
+        squares = _squares(of_groups, np.ones(self._weights.size))
+        apart = squares - 2 * means * (self._features @ self._weights)[:, None] + means**2 * (self._weights**2).sum()
+        # Of a constant only rounding is left.
+        self._spread = np.sqrt(np.where(apart > ROUNDING * squares, apart, 0.0) / (self._weights**2).sum())
+        self._of_rows = np.maximum(_squares(pooled, weights) / total - means**2, 0.0)
+        self._of_weights = np.vstack([self._weights, self._weights**2])
         self._factors = np.asarray(factors, dtype=np.float64).reshape(-1, 1)
 
     def of(self, sides: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Features by columns of `sides`, which have 1 for rows of the current side and 0 for the others."""
-        weighted = sides * self._weights[:, None]
-        sums = np.asarray(self._features @ weighted)
-        current = weighted.sum(axis=0)
+        """Features by columns of `sides`, which have 1 for groups of the current side and 0 for the others."""
+        current, inverse = self._sizes(sides)
         other = np.maximum(self._weights.sum() - current, 1e-300)
-        difference = sums / np.maximum(current, 1e-300) - (self._sums - sums) / other
-        # Kish, Survey Sampling (1965): so many rows of equal weight would tell as much.
-        inverse = (weighted**2).sum(axis=0) / np.maximum(current, 1e-300) ** 2
-        inverse += ((self._weights[:, None] - weighted) ** 2).sum(axis=0) / other**2
-        error = self._spread * np.sqrt(inverse) * self._factors
-        z: NDArray[np.float64] = np.divide(difference, error, out=np.zeros_like(difference), where=error > 1e-12)
-        return z
+        # The difference of the means, of one product with all features.
+        difference = np.asarray(self._features @ sides)
+        difference *= 1 / np.maximum(current, 1e-300) + 1 / other
+        difference -= self._sums / other
+        error = self._spread * self._factors
+        difference *= np.divide(1.0, error, out=np.zeros_like(error), where=error > 1e-12)
+        difference *= 1 / np.sqrt(np.maximum(inverse, 1e-300))
+        return difference
+
+    def errors(self, side: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard errors of the differences between that side and the other."""
+        errors: NDArray[np.float64] = self._spread[:, 0] * np.sqrt(self._sizes(side[:, None])[1])
+        return errors
+
+    def excess(self, z: NDArray[np.float64], side: NDArray[np.float64]) -> float:
+        """The mean of the squared differences beyond chance, in variances of the features over rows."""
+        if not z.size:
+            return 0.0
+        over = np.divide(self._spread**2, self._of_rows, out=np.zeros_like(self._of_rows), where=self._of_rows > 1e-12)
+        return float(np.mean((z**2 - self._factors[:, 0] ** -2.0) * over[:, 0]) * self._sizes(side[:, None])[1][0])
+
+    def _sizes(self, sides: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The weight of the current sides, and one over so many groups of equal weight as would tell as much.
+
+        Kish, Survey Sampling (1965), for both sides together.
+        """
+        (current, squared), (total, all_squared) = self._of_weights @ sides, self._of_weights.sum(axis=1)
+        inverse = squared / np.maximum(current, 1e-300) ** 2
+        inverse += (all_squared - squared) / np.maximum(total - current, 1e-300) ** 2
+        return current, inverse
+
+
+def _squares(values: Matrix, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weighted sum of each feature's squares, as a column."""
+    squared = values.multiply(values) if sparse.issparse(values) else values**2
+    return np.asarray(squared.T @ weights, dtype=np.float64).reshape(-1, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors import calibration, checks
+from monitors import calibration, checks, packing
 from monitors.monitor import Monitor
 from monitors.rows import Rows, Side, side
 from telltale.records import Basis, Direction, Series
@@ -51,7 +50,7 @@ def freeze(
         frozen_at=now,
         rows=len(kept),
         content=content,
-        features=_packed(features),
+        features=packing.packed(features),
         checks=told | ({"restless": restless} if restless else {}),
         is_current=True,
         id=id,
@@ -62,8 +61,7 @@ def is_known(reference: Reference, monitors: Iterable[Monitor]) -> bool:
     """Whether the reference was described by all these monitors; what they wrote is not read."""
     if reference.features is None:
         return False
-    with np.load(io.BytesIO(reference.features), allow_pickle=False) as stored:
-        names = set(stored.files)
+    names = packing.names(reference.features)
     return all(f"{_place(one, direction)}factors" in names for one in monitors for direction in one.directions)
 
 
@@ -71,18 +69,18 @@ def learned(reference: Reference, monitor: Monitor, direction: Direction) -> Lea
     """What that monitor knows of the reference; None where it, or its method, did not exist when that was frozen."""
     if reference.features is None:
         return None
-    with np.load(io.BytesIO(reference.features), allow_pickle=False) as stored:
-        own, common = _place(monitor, direction), f"rows/{direction}/"
-        if f"{own}factors" not in stored.files:
-            return None
-        features = {name.removeprefix(own): stored[name] for name in stored.files if name.startswith(own)}
-        names, values = features.pop("factors"), features.pop("factor_values")
-        return Learned(
-            Side(tuple(map(str, stored[f"{common}groups"])), stored[f"{common}weights"], features),
-            stored[f"{common}times"],
-            dict(zip(map(str, names), map(float, values), strict=True)),
-            tuple(map(str, stored[f"{common}examples"])),
-        )
+    own, common = _place(monitor, direction), f"rows/{direction}/"
+    stored = packing.unpacked(reference.features, (own, common))
+    if f"{own}factors" not in stored:
+        return None
+    features = {name.removeprefix(own): array for name, array in stored.items() if name.startswith(own)}
+    names, values = features.pop("factors"), features.pop("factor_values")
+    return Learned(
+        Side(tuple(stored[f"{common}groups"].tolist()), stored[f"{common}weights"], features),
+        stored[f"{common}times"],
+        dict(zip(names.tolist(), values.tolist(), strict=True)),
+        tuple(stored[f"{common}examples"].tolist()),
+    )
 
 
 def rows(reference: Reference) -> Rows:
@@ -103,7 +101,7 @@ def with_monitor(
 ) -> Reference:
     """The reference as all these monitors know it; `complete` adds to its rows what is not stored with it."""
     features, _ = _described(complete(rows(reference)), reference.basis, monitors, least)
-    return replace(reference, features=_packed(features))
+    return replace(reference, features=packing.packed(features))
 
 
 def in_season(known: Learned, monitor: Monitor, start: float, end: float, season: str, least: int) -> Learned:
@@ -155,9 +153,3 @@ def _columns(kept: Rows) -> dict[str, Any]:
     """What is stored of rows: not whole conversations and vectors, which monitors have described."""
     described = ("conversations", "vectors")
     return {field.name: getattr(kept, field.name) for field in fields(Rows) if field.name not in described}
-
-
-def _packed(features: Features) -> bytes:
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **features)  # type: ignore[arg-type]  # its stub takes the arrays for its options
-    return packed.getvalue()

@@ -33,6 +33,7 @@ class RefusalRate(Monitor):
     name: ClassVar[str] = "refusals"
     signals: ClassVar[tuple[str, ...]] = ("share",)
     basis: ClassVar[Basis] = "calls"
+    method: ClassVar[int] = 2
     directions: ClassVar[tuple[Direction, ...]] = ("response",)
     finds: ClassVar[str] = "more or fewer answers that refuse"
     effect: ClassVar[str] = "change of the share of refusals, in standard errors"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, Literal
 
 import re2
@@ -50,6 +51,8 @@ _NO_REFUSAL: Final = _compiled(NO_REFUSAL)
 _REDIRECTIONS: Final = _compiled(REDIRECTIONS)
 
 
+# Two monitors ask it of the same answers of a window.
+@lru_cache(maxsize=1024)
 def kind(text: str) -> Kind:
     """Whether the text refuses, in full or in part: then it declines first and goes on with some answer.
 

@@ -40,7 +40,7 @@ class Tokens(Monitor):
     name: ClassVar[str] = "tokens"
     signals: ClassVar[tuple[str, ...]] = ("max_t",)
     basis: ClassVar[Basis] = "calls"
-    method: ClassVar[int] = 2
+    method: ClassVar[int] = 3
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "words that come or go: new topics, campaigns, another vocabulary"
     effect: ClassVar[str] = "largest change of a word's share, or all words' together, in standard errors"

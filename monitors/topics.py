@@ -28,8 +28,9 @@ from telltale.records import Basis, Direction, Score
 
 # So rare are texts among the reference's own that count as unlike it; the first gives the share that is told.
 RARE: Final = (0.05, 0.01)
-# Energy compares every row with every other: more rows of the reference cost more than they tell.
-MOST_COMPARED: Final = 1000
+# Energy compares every row with every other: more rows of the reference cost more than they tell. Half of a reference's
+# usual 2,000 is less, so that draws of permutations serve clusters and energy alike.
+MOST_COMPARED: Final = 1100
 # The share of novel texts, and a cluster's share, must move by this much to matter.
 MIN_NOVEL, MIN_SHARE = 0.02, 0.08
 # The distance beyond chance: where a tenth of short prompts is on a new topic it is as much, where topics' shares move
@@ -56,6 +57,7 @@ class Topics(Monitor):
     name: ClassVar[str] = "topics"
     signals: ClassVar[tuple[str, ...]] = ("novelty", "mix", "energy")
     basis: ClassVar[Basis] = "calls"
+    method: ClassVar[int] = 2
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "what texts are about: something new, or more of one thing and less of another"
     effect: ClassVar[str] = "share of novel texts and of clusters, in standard errors; energy distance"

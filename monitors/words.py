@@ -24,7 +24,7 @@ _OF_TWO: Final = "\u3005\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac
 _OF_THREE: Final = "\u0e00-\u0e4e\u0e80-\u0ece\u1000-\u1049\u1780-\u17d3"
 # Vowel signs and accents belong to their word, though they are no letters.
 _SIGNS: Final = "\u0300-\u036f\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
-_ASCII: Final = re.compile(r"[a-z0-9]+")
+_ASCII: Final = bytes(ord(c) if (c := chr(code)).isascii() and c.isalnum() else ord(" ") for code in range(256)).lower()
 _RUNS: Final = re.compile(
     rf"([{_OF_TWO}]+)|([{_OF_THREE}]+)|([^\W_{_OF_TWO}{_OF_THREE}](?:[^\W_{_OF_TWO}{_OF_THREE}]|[{_SIGNS}])*)"
 )
@@ -36,7 +36,7 @@ def of(text: str) -> set[str]:
     """The words and pieces of a text, each once, and the whole Korean runs that pieces come from, marked by `RUN`."""
     text = text[:MOST_CHARACTERS].lower()
     if text.isascii():
-        return set(_ASCII.findall(text))
+        return set(text.encode().translate(_ASCII).decode().split())
     found: set[str] = set()
     for two, three, word in _RUNS.findall(unicodedata.normalize("NFKC", text)):
         if word:

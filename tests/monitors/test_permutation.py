@@ -154,8 +154,33 @@ def test_weights_count_as_rows_do() -> None:
         alpha=0.05,
         seed=1,
     )
-    assert np.sign(heavy.z).tolist() == np.sign(many.z).tolist()
-    assert np.abs(heavy.z).max() < np.abs(many.z).max(), "rows of a weight are no more rows than they are"
+    assert heavy.z == pytest.approx(many.z)
+    alone = compare(
+        Weighted(thrice, tuple(map(str, range(180))), np.ones(180)),
+        Weighted(reference, reference_groups, np.ones(90)),
+        alpha=0.05,
+        seed=1,
+    )
+    assert np.abs(heavy.z).max() < np.abs(alone.z).max(), "rows of a weight are no more rows than they are"
+
+
+@pytest.mark.parametrize("group_size", [3, 10])
+def test_features_that_conversations_share_hide_no_other(group_size: int) -> None:
+    """A small change of what each row has by itself is found beside features that all rows of a group share."""
+    found = []
+    for seed in range(20):
+        sides = []
+        for number, share in ((2 * seed, 0.30), (2 * seed + 1, 0.10)):
+            random = np.random.default_rng(30_000 + number)
+            groups = 240 // group_size
+            shared = np.repeat(random.normal(size=(groups, 40)), group_size, axis=0)
+            own = (random.random((240, 1)) < share).astype(float)
+            sides.append(
+                Weighted(np.hstack([shared, own]), tuple(str(i // group_size) for i in range(240)), np.ones(240))
+            )
+        one = compare(*sides, alpha=0.01, seed=seed)
+        found.append(int(np.argmax(np.abs(one.z))) == 40 and one.largest > one.threshold)
+    assert sum(found) >= 18
 
 
 def test_unequal_weights_cost_no_false_alarms() -> None:
