@@ -198,7 +198,9 @@ def _telling(
     more, side = sides[0 if rises else 1]
     common = embedding.spread(more, side.groups) >= embedding.MIN_GROUPS
     said, places, apart = list[str](), list[int](), 0.0
-    names = [one.word for one in changes if (one.z > 0) == rises and (len(one.word) > 1 or not one.word.isascii())]
+    turned = [one for one in changes if (one.z > 0) == rises and (len(one.word) > 1 or not one.word.isascii())]
+    # Of words that changed alike long ones say more.
+    names = [one.word for one in sorted(turned, key=lambda one: (-round(abs(one.z), 1), -len(one.word)))]
     for name in names:
         if len(said) == MOST_MARKED:
             break
