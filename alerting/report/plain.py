@@ -29,9 +29,11 @@ def _blocks(summary: Summary, web_url: str) -> Iterable[str]:
         yield _heading("What changed")
     for part in summary.parts:
         yield f"{_line(part.title)}: {part.state}"
+        if part.lead:
+            yield _line(part.lead)
         for grid in part.grids:
             yield from _grid(grid)
-        for quote in part.quotes:
+        for quote in (*part.typical, *part.quotes):
             yield f"{_line(quote.title)}\n{indent(_lines(quote.text), '  | ', lambda _: True)}"
     yield from _grid(summary.alerts)
     yield from _grid(summary.timeline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from alerting.report.explained import public
 from alerting.report.series import Series
 from alerting.report.summary import Summary
 from alerting.report.ticket_report import TicketReport
@@ -69,6 +70,9 @@ def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
         ],
         "report": f"{web_url}/evidence/{report.evidence_id}" if report else None,
     }
+    stored = dump_details(judged.details)["explanation"]
+    explained = judged.details.explanation
+    table["explanation"] = stored if may_read or explained is None else public(explained, stored)
     if may_read:
         table["examples"] = {
             "current": [{"trace_id": s.trace_id, "prompt": s.prompt, "response": s.response} for s in series.current],

@@ -58,7 +58,7 @@ def explain(monitor: Monitor, score: Score, window: Window, earlier: Sequence[Sc
     began = known_onset(score, earlier) or _onset(monitor, mark, sides, now, rises, window.seed)
     where = _segments(sides, now, known, rises)
     typical, about = _texts(sides, mark, now, known, rises, window.seed)
-    return Explanation(sentence.of_mark(score, mark, found, began, where, typical), found, began, where, typical, about)
+    return Explanation(sentence.of_mark(score, mark, found, began, where), found, began, where, typical, about)
 
 
 def known_onset(score: Score, earlier: Sequence[Score]) -> Onset | None:

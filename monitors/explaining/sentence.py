@@ -9,13 +9,12 @@ from typing import Final
 
 from monitors.explaining.segments import OUTCOMES
 from monitors.mark import Mark
-from telltale.evidence.explanation import Measure, Onset, Phrase, Segment, Segments
+from telltale.evidence.explanation import Measure, Onset, Segment, Segments
 from telltale.evidence.scores import Change, Finding
-from telltale.records import Direction, Score
+from telltale.records import Score
 
 LONGEST: Final = 600
 LONGEST_NAME: Final = 60
-MOST_PHRASES: Final = 2
 MOST_CHANGES: Final = 3
 MOST_ATTRIBUTES: Final = 5
 # Shorter intervals are written with seconds.
@@ -25,17 +24,11 @@ _NOUNS: Final = {"prompt": "prompts", "response": "responses", "feedback": "vote
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]+")
 
 
-def of_mark(
-    score: Score, mark: Mark, measure: Measure, onset: Onset | None, segments: Segments, phrases: Sequence[Phrase]
-) -> str:
+def of_mark(score: Score, mark: Mark, measure: Measure, onset: Onset | None, segments: Segments) -> str:
     """What the mark of single rows tells."""
     nouns = _NOUNS[score.direction]
-    told = f"{when(score, onset)} {mark.lead + ': ' if mark.lead else ''}{_amount(measure, nouns)}"
-    often = [f"\u201c{name(one.phrase)}\u201d" for one in phrases[:MOST_PHRASES]]
-    places = list(_where(segments, measure, nouns))
-    full = [told, f"; often: {', '.join(often)}" if often else "", ". ", *places]
-    short = [told, ". ", *places[:1]]
-    return next(_cut(text) for parts in (full, short) if len(text := "".join(parts)) <= LONGEST or parts is short)
+    lead = f"{mark.lead}: " if mark.lead else ""
+    return _cut(f"{when(score, onset)} {lead}{_amount(measure, nouns)}. {''.join(_where(segments, measure, nouns))}")
 
 
 def of_finding(score: Score, finding: Finding | None) -> str:
@@ -150,7 +143,3 @@ def _clock(at: float, seconds: bool = False) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}\u2026"
-
-
-def noun(direction: Direction) -> str:
-    return _NOUNS[direction]
