@@ -62,6 +62,7 @@ def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
     numbers = ("effect", "threshold", "p_value", "samples", "window_start", "window_end")
     table: dict[str, object] = {
         **{name: getattr(judged, name) for name in (*names, *numbers)},
+        "score_id": judged.id,
         "alarming": series.alarming,
         "finding": dump_details(judged.details)["finding"],
         "history": [
