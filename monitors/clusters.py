@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitors import words
 from monitors.embedding import MIN_GROUPS, Vectors, matrix, spread
 from monitors.permutation import MaxT
 from monitors.rows import Features, Side
@@ -60,9 +61,8 @@ def names(features: Features, own: NDArray[np.int16], count: int, groups: Sequen
         share = np.asarray(texts.mean(axis=0)).ravel() if inside.size else overall
         common = np.flatnonzero(spread(texts, [groups[place] for place in inside.tolist()]) >= MIN_GROUPS)
         order = common[np.argsort((overall - share)[common], kind="stable")[:LOOKED_AT]]
-        best = [str(features["words"][i]).strip() for i in order]
         # Of Korean words the whole ones, not the pairs of syllables that they consist of.
-        whole = [word for word in best if not any(word != other and word in other for other in best)]
+        whole = words.whole([str(features["words"][i]) for i in order])
         found.append(", ".join(whole[:NAMED_BY]) or f"cluster {number + 1}")
     return np.array(found, dtype=str)
 

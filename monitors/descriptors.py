@@ -19,9 +19,11 @@ from scipy.stats import rankdata
 
 from monitors.calibration import factors
 from monitors.judgement import score
+from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
 from monitors.permutation import MaxT, Weighted, effect, max_t
 from monitors.rows import Comparison, Features, Rows
+from telltale.evidence.explanation import Unit
 from telltale.evidence.scores import DescriptorChange, DescriptorChanges, Finding
 from telltale.records import Basis, Direction, Score
 
@@ -39,6 +41,19 @@ LENGTHS, MARKS = ("characters", "words", "sentences", "repetition"), ("latin", *
 FLOORS = np.array([0.1 if name in LENGTHS else 0.005 if name in MARKS else 0.05 for name in NAMES])
 
 DESCRIPTORS_REPORTED = 6
+# How each reads after "12 % of the responses" and after "the responses have on average 300".
+READ = {
+    "open_end": "stop without a mark that ends a sentence",
+    "question": "have a question mark",
+    "code": "have code in them",
+    "link": "have a link in them",
+    "refusal": "refuse, in full or in part",
+    "word_length": "characters a word",
+    "repetition": "bytes when compressed for each byte (less is more repetitive)",
+    "letters": "letters a character",
+    "digits": "digits a character",
+    "latin": "Latin letters for each letter",
+}
 
 
 def describe(text: str) -> tuple[float, ...]:
@@ -124,6 +139,16 @@ class Descriptors(Monitor):
 
     def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
         return factors(blocks, lambda block: (NAMES, self._compare(block)[1]))
+
+    def mark(self, comparison: Comparison, score: Score) -> Mark | None:
+        """The property that changed most."""
+        found = score.details.finding
+        if not isinstance(found, DescriptorChanges) or not found.descriptors:
+            return None
+        name = found.descriptors[0].name
+        column = NAMES.index(name)
+        unit: Unit = "percent" if name in MARKS[1:] else "number"
+        return Mark(READ.get(name, name), unit, lambda side: side.features["values"][:, column])
 
     def _compare(self, comparison: Comparison) -> tuple[NDArray[np.float64], MaxT]:
         """The ranks of all values, those of the window first, and what changed."""

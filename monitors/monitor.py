@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from monitors.mark import Mark
 from monitors.rows import Comparison, Features, Rows, Side
 from telltale.evidence.scores import Finding
 from telltale.records import Basis, Direction, Score
@@ -88,6 +89,13 @@ class Monitor(Protocol):
     def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
         """By how much features differ beyond chance between blocks of a reference and its rest; see Comparison."""
         return {}
+
+    def mark(self, comparison: Comparison, score: Score) -> Mark | None:
+        """What of single rows shows the change of this score; None where no row does by itself.
+
+        `comparison` is what the score was made of. The mark may be asked of other rows of the series too.
+        """
+        return None
 
     @classmethod
     def gauges(cls, score: Score) -> Mapping[str, float]:

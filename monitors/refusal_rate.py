@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from monitors.calibration import factors
 from monitors.judgement import score
+from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
 from monitors.permutation import MaxT, Weighted, effect, max_t
 from monitors.refusals import is_refusal
@@ -69,6 +70,9 @@ class RefusalRate(Monitor):
 
     def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
         return factors(blocks, lambda block: ((PROPERTY,), self._compare(block)))
+
+    def mark(self, comparison: Comparison, score: Score) -> Mark | None:
+        return Mark("refuse to answer", "percent", lambda side: side.features["refuses"])
 
     def _compare(self, comparison: Comparison) -> MaxT:
         now, before = comparison.current, comparison.reference

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from monitors import clock, embedders, faults, freezing, judging, registry, states, terms, unchanged, windows
 from monitors import references as making
 from monitors.activity import Activity
+from monitors.explainer import Explainer
 from monitors.freezer import Freezer
 from monitors.monitor import Monitor
 from monitors.persistence import begins_alert
@@ -55,6 +56,7 @@ class Runs:
         self._step = {monitor.name: terms.own(type(monitor), settings).windows for monitor in self._monitors}
         self._activity: Activity | None = None
         self._freezer = Freezer(store, settings, self._monitors, self._vectors)
+        self._explainer = Explainer(store, settings, self._vectors)
         self.failed: set[str] = set()
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -71,6 +73,7 @@ class Runs:
         self.failed.clear()
         self.seconds.clear()
         self._vectors.begin()
+        self._explainer.begin()
         until = windows.last_end(now, self._settings.window)
         with self._store.read() as connection:
             known = {states.key_of(status): status for status in series_states.load(connection)}
@@ -202,6 +205,7 @@ class Runs:
             except Exception as error:  # noqa: BLE001 - the other monitors still judge this window
                 self._fail([monitor.name], series, error)
             self.seconds[monitor.name] += time.process_time() - began
+        self._explainer.explain(activity, series, basis, rows, reference, made, earlier, self._least, run)
         self._keep(series, basis, window, rows, reference, made, run)
         return [monitor for monitor in monitors if monitor not in made]
 

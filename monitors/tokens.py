@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from monitors import vocabulary, words
+from monitors import embedding, vocabulary, words
 from monitors.calibration import WHOLE, factors
 from monitors.judgement import score
+from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
 from monitors.permutation import Matrix, MaxT, Weighted, effect, max_t
 from monitors.rows import Comparison, Features, Rows, Side
@@ -31,6 +32,9 @@ WORDS_REPORTED = 12
 # Of so many that changed most, pieces are joined into what can be read, where they changed alike.
 LOOKED_AT = 60
 ALIKE = 0.6
+# Texts that show a change have one of so many words.
+MOST_MARKED = 5
+PREFERRED = 1.3
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,25 @@ class Tokens(Monitor):
                 finding=WordChanges(_changes(counted, found.z, now, before), round(found.excess, 5)),
             )
         ]
+
+    def mark(self, comparison: Comparison, score: Score) -> Mark | None:
+        """One of the words that changed most, each of which tells more texts apart."""
+        finding = score.details.finding
+        counted = _counted(comparison)
+        if not isinstance(finding, WordChanges) or not finding.words or counted is None:
+            return None
+        # What came is told before what went, where it tells as much: it can be looked at.
+        turns = [_telling(counted, comparison, finding.words, rises) for rises in (True, False)]
+        said, pieces, _ = max(turns, key=lambda turn: turn[2] * (PREFERRED if turn is turns[0] else 1.0))
+        if not said:
+            return None
+        asked = np.array(sorted(pieces), dtype=str)
+        named = f"{', '.join(said[:-1])} or {said[-1]}" if len(said) > 1 else said[0]
+        return Mark(
+            f"contain {named}",
+            "percent",
+            lambda side: np.asarray(embedding.matrix(side.features, asked).sum(axis=1)).ravel() > 0,
+        )
 
     def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
         def compare(block: Comparison) -> tuple[Sequence[str], MaxT] | None:
@@ -161,6 +184,48 @@ def _carried(contains: Matrix, side: Side, which: NDArray[np.bool_]) -> float:
     """The share of the texts that contain any of these words."""
     any_of_them = np.asarray(contains[:, np.flatnonzero(which)].sum(axis=1)).ravel() > 0
     return float(side.weights @ any_of_them / side.weights.sum())
+
+
+def _telling(
+    counted: _Counted, comparison: Comparison, changes: Sequence[WordChange], rises: bool
+) -> tuple[list[str], list[str], float]:
+    """Of the words that rose, or fell, those that tell the sides further apart together, what they are counted by, and
+    how far that is in standard errors.
+
+    Of words that several conversations or users have: rare texts are people's own.
+    """
+    sides = (counted.current, comparison.current), (counted.reference, comparison.reference)
+    more, side = sides[0 if rises else 1]
+    common = embedding.spread(more, side.groups) >= embedding.MIN_GROUPS
+    said, places, apart = list[str](), list[int](), 0.0
+    turned = [one for one in changes if (one.z > 0) == rises and (len(one.word) > 1 or not one.word.isascii())]
+    # Of words that changed alike long ones say more.
+    names = [one.word for one in sorted(turned, key=lambda one: (-round(abs(one.z), 1), -len(one.word)))]
+    for name in names:
+        if len(said) == MOST_MARKED:
+            break
+        own = [place for place in _places(counted.words, name) if common[place]]
+        found = {place: _apart(sides, [*places, place]) * (1 if rises else -1) for place in own}
+        best = max(own, key=found.__getitem__, default=None)
+        if best is not None and found[best] > apart:
+            said, places, apart = [*said, name], [*places, best], found[best]
+    return said, [counted.words[place] for place in places], apart
+
+
+def _places(known: Sequence[str], name: str) -> list[int]:
+    """The places of a word, or of the pieces that it was put together of."""
+    pieces = {piece for piece in words.of(name) if words.is_piece(piece)} | {name}
+    return [place for place, word in enumerate(known) if word in pieces]
+
+
+def _apart(sides: Sequence[tuple[Matrix, Side]], places: Sequence[int]) -> float:
+    """How far the shares of texts with any of these words are apart, in standard errors."""
+    which = np.zeros(sides[0][0].shape[1], dtype=bool)
+    which[list(places)] = True
+    (now, size), (before, size_before) = ((_carried(one, side, which), len(side)) for one, side in sides)
+    pooled = (now * size + before * size_before) / (size + size_before)
+    error = np.sqrt(pooled * (1 - pooled) * (1 / size + 1 / size_before))
+    return float((now - before) / error) if error > 0 else 0.0
 
 
 def _changes(

@@ -14,11 +14,12 @@ from typing import ClassVar, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors import clusters, embedding, nearest, vocabulary
+from monitors import clusters, embedding, nearest, vocabulary, words
 from monitors.calibration import factors
 from monitors.clusters import Shares
 from monitors.energy import Energy, energy
 from monitors.judgement import score
+from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
 from monitors.permutation import MaxT, Weighted, effect, max_t
 from monitors.rows import Comparison, Features, Rows, Side
@@ -39,6 +40,7 @@ MIN_ENERGY: Final = 0.0004
 # How the monitor's false alarms are shared: what is new matters most, and is found best.
 ALPHA_NOVELTY, ALPHA_MIX, ALPHA_ENERGY = 0.5, 0.25, 0.25
 REPORTED: Final = 8
+NAMED: Final = 5
 _OF_ROWS: Final = frozenset(("vectors", "clusters", "is_compared"))
 
 
@@ -125,6 +127,31 @@ class Topics(Monitor):
             *([] if shares is None else self._of_energy(comparison, shares)),
         ]
 
+    def mark(self, comparison: Comparison, score: Score) -> Mark | None:
+        """Unlike the usual texts; of the mix, and of texts as a whole, in the cluster that changed most."""
+        if "centres" not in comparison.reference.features or _is_of_another_model(comparison):
+            return None
+        known, finding = comparison.reference, score.details.finding
+        if isinstance(finding, NovelTexts):
+            named = ", ".join(words.whole([change.word for change in finding.words])[:NAMED])
+            apart = _own_apart(known)
+            return Mark(
+                f"are unlike the usual ones{f': {named}' if named else ''}",
+                "percent",
+                lambda side: _ranks(_placed(replace(comparison, current=side)).current, known, apart) <= RARE[0],
+            )
+        if not isinstance(finding, ClusterChanges) or not finding.clusters:
+            return None
+        name = finding.clusters[0].name
+        which = np.flatnonzero(known.features["names"] == name)
+        lead = "texts differ as a whole; the cluster that moved most" if score.signal == "energy" else ""
+        return Mark(
+            f"are about {name}",
+            "percent",
+            lambda side: np.isin(_placed(replace(comparison, current=side)).current.features["clusters"], which),
+            lead,
+        )
+
     def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
         placed = [_placed(block) for block in blocks]
         whole = [found for block in placed if (found := self._energy(block)) and found.threshold > 0]
@@ -141,11 +168,8 @@ class Topics(Monitor):
 
     def _novelty(self, comparison: Comparison) -> _Novelty:
         now, known = comparison.current, comparison.reference
-        before = known.features
-        apart = before["apart"] if "apart" in before else _apart(before, before, known.groups)
-        far = _apart(now.features, before)
-        ranks = nearest.ranks(far, now.features["clusters"], apart, before["clusters"], is_own=False)
-        ranks_before = nearest.ranks(apart, before["clusters"], apart, before["clusters"], is_own=True)
+        apart = _own_apart(known)
+        ranks, ranks_before = _ranks(now, known, apart), _ranks(known, known, apart)
         found = max_t(
             Weighted(_rare(ranks), now.groups, now.weights),
             Weighted(_rare(ranks_before), known.groups, known.weights),
@@ -292,6 +316,19 @@ def _apart(features: Features, known: Features, groups: Sequence[str] | None = N
         similarity = features["vectors"].astype(np.float32) @ known["vectors"].astype(np.float32).T
     own = None if groups is None else np.unique(groups, return_inverse=True)[1]
     return nearest.distances(similarity, own)
+
+
+def _own_apart(known: Side) -> nearest.Distances:
+    """How far each text of the reference is from those of its other groups."""
+    features = known.features
+    return features["apart"] if "apart" in features else _apart(features, features, known.groups)
+
+
+def _ranks(side: Side, known: Side, apart: nearest.Distances) -> NDArray[np.float64]:
+    """How rare texts so distant are in the reference, for each text of a side, which may be the reference itself."""
+    is_own, own = side.features is known.features, known.features["clusters"]
+    far = apart if is_own else _apart(side.features, known.features)
+    return nearest.ranks(far, side.features["clusters"], apart, own, is_own=is_own)
 
 
 def _rare(ranks: NDArray[np.float64]) -> NDArray[np.float64]:

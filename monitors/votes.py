@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from monitors.judgement import score
+from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
 from monitors.rows import Comparison, Features, Rows
 from telltale.evidence.scores import Finding, VoteShares
@@ -63,6 +64,9 @@ class Votes(Monitor):
             )
         ]
 
+    def mark(self, comparison: Comparison, score: Score) -> Mark | None:
+        return Mark("are negative", "percent", lambda side: side.features["negative"])
+
     @classmethod
     def gauges(cls, score: Score) -> Mapping[str, float]:
         found = score.details.finding
@@ -76,7 +80,7 @@ class Votes(Monitor):
         }
 
 
-def wilson(hits: int, total: int, z: float = Z95) -> tuple[float, float]:
+def wilson(hits: float, total: float, z: float = Z95) -> tuple[float, float]:
     """Wilson's interval of a share (Wilson, 1927); `total` is at least 1."""
     share = hits / total
     centre = (share + z * z / (2 * total)) / (1 + z * z / total)

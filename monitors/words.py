@@ -76,3 +76,11 @@ def readable(piece: str, runs: Sequence[str], counts: Sequence[float]) -> str:
         return piece
     containing = [(count, run) for run, count in zip(runs, counts, strict=True) if piece in run and count]
     return max(containing)[1].removeprefix(RUN) if containing else piece
+
+
+def whole(names: Sequence[str]) -> list[str]:
+    """Names without their marks, each once, without single letters and what another one contains."""
+    bare = dict.fromkeys(name.strip() for name in names)
+    told = [name for name in bare if len(name) > 1 or not name.isascii()]
+    # A short word of Latin letters may be part of any other; a piece of a run is that run's.
+    return [one for one in told if one.isascii() or not any(one != other and one in other for other in told)]

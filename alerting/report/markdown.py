@@ -37,9 +37,11 @@ def _blocks(summary: Summary, web_url: str) -> Iterable[str]:
 
 def _part(part: Part) -> Iterable[str]:
     yield f"### {escape(part.title)}: {escape(part.state)}"
+    if part.lead:
+        yield escape(part.lead)
     for grid in part.grids:
         yield from _grid(grid, "####")
-    for quote in part.quotes:
+    for quote in (*part.typical, *part.quotes):
         yield from _quote(quote)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from textwrap import indent
 
 from alerting.report.summary import Fact, Grid, Summary
-
-# What moves a terminal's cursor, names its window, or turns the order of its letters around.
-_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from telltale.terminal import harmless
 
 
 def plain(summary: Summary, web_url: str) -> str:
     """The summary as plain text; `web_url` is where this site is."""
-    return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", "\n\n".join(_blocks(summary, web_url))) + "\n"
+    return harmless("\n\n".join(_blocks(summary, web_url))) + "\n"
 
 
 def _blocks(summary: Summary, web_url: str) -> Iterable[str]:
@@ -29,9 +26,11 @@ def _blocks(summary: Summary, web_url: str) -> Iterable[str]:
         yield _heading("What changed")
     for part in summary.parts:
         yield f"{_line(part.title)}: {part.state}"
+        if part.lead:
+            yield _line(part.lead)
         for grid in part.grids:
             yield from _grid(grid)
-        for quote in part.quotes:
+        for quote in (*part.typical, *part.quotes):
             yield f"{_line(quote.title)}\n{indent(_lines(quote.text), '  | ', lambda _: True)}"
     yield from _grid(summary.alerts)
     yield from _grid(summary.timeline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from alerting.report.explained import public
 from alerting.report.series import Series
 from alerting.report.summary import Summary
 from alerting.report.ticket_report import TicketReport
@@ -61,6 +62,7 @@ def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
     numbers = ("effect", "threshold", "p_value", "samples", "window_start", "window_end")
     table: dict[str, object] = {
         **{name: getattr(judged, name) for name in (*names, *numbers)},
+        "score_id": judged.id,
         "alarming": series.alarming,
         "finding": dump_details(judged.details)["finding"],
         "history": [
@@ -69,6 +71,9 @@ def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
         ],
         "report": f"{web_url}/evidence/{report.evidence_id}" if report else None,
     }
+    stored = dump_details(judged.details)["explanation"]
+    explained = judged.details.explanation
+    table["explanation"] = stored if may_read or explained is None else public(explained, stored)
     if may_read:
         table["examples"] = {
             "current": [{"trace_id": s.trace_id, "prompt": s.prompt, "response": s.response} for s in series.current],

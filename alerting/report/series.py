@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from markupsafe import Markup
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from alerting.report.chart import draw
 from alerting.rules.model import ADDED_UP, ALL
 from telltale.evidence.alerts import TicketAlert
+from telltale.evidence.explanation import Explanation
 from telltale.evidence.scores import Examples, Table
 from telltale.feedback import author, current, match, votes
 from telltale.records import Direction, Feedback, Sample, Score, Ticket
@@ -56,6 +57,18 @@ class Series:
     current: Sequence[Sample]
     reference: Sequence[str]
     negative: Sequence[NegativeVote]
+    typical: Mapping[int, Sample] = field(default_factory=dict)
+    """Calls that an explanation names as typical, by id."""
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """What explains the window that speaks, where it was explained."""
+        return self.judged.details.explanation if self.alarming else None
+
+    @property
+    def told(self) -> str:
+        """What changed, in sentences, or in one line; empty when there is nothing to tell."""
+        return self.explanation.sentence if self.explanation else self.in_short
 
     @property
     def name(self) -> str:
@@ -82,7 +95,9 @@ class Series:
 
     @property
     def since(self) -> float | None:
-        """The start of the first window that showed the change; None where none does."""
+        """When the change began, or the start of the first window that showed it; None where none does."""
+        if self.explanation and self.explanation.onset:
+            return self.explanation.onset.at
         if self.judged.since is not None:
             return self.judged.since
         begun = None
@@ -163,6 +178,8 @@ def _series(connection: Connection, history: Sequence[Score], judged: Score, tic
     of_votes = judged.direction == "feedback"
     ids = list(examples.current) if of_votes else list(examples.current[:MAX_EXAMPLES])
     found = samples.load(connection, ids=ids, whole=not of_votes) if ids and (alarming or of_votes) else []
+    explained = judged.details.explanation if alarming else None
+    typical = [number for theme in explained.themes for number in theme.ids] if explained else []
     return Series(
         history=history,
         judged=judged,
@@ -173,6 +190,7 @@ def _series(connection: Connection, history: Sequence[Score], judged: Score, tic
         current=[] if of_votes else found,
         reference=examples.reference[:MAX_EXAMPLES],
         negative=_negative(connection, found, judged.model) if of_votes else [],
+        typical={one.id or 0: one for one in samples.load(connection, ids=typical)} if typical else {},
     )
 
 

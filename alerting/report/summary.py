@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from alerting import runbook
+from alerting.report import explained as explained_by
 from alerting.report.deploys import Deploys
 from alerting.report.impact import Impact
 from alerting.report.series import Series
@@ -78,6 +79,10 @@ class Part:
     state: str
     grids: tuple[Grid, ...]
     quotes: tuple[Quote, ...]
+    lead: str = ""
+    """What changed, in a sentence or two, where it was explained."""
+    typical: tuple[Quote, ...] = ()
+    """Of each cluster of the texts that show it a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def sentence(report: TicketReport) -> str:
         others = len(report.alerts) + report.ticket.more_alerts - 1
         more = f" ({others} more {'alert' if others == 1 else 'alerts'})" if others > 0 else ""
         return f"{_ended((first and (first.summary or first.name)) or report.ticket.title)}{more}"
-    series, model = convincing[0], report.ticket.model
+    series, model = leading(convincing), report.ticket.model
     judged = series.judged
     subject = {"prompt": "What is asked of", "response": "What is answered by", "feedback": "What people say of"}
     version = f", version {judged.version}" if judged.version and judged.version != model else ""
@@ -133,7 +138,19 @@ def sentence(report: TicketReport) -> str:
     changes = f": {series.in_short}" if series.in_short else ""
     others = len(convincing) - 1
     more = f" ({others} more series changed too)" if others else ""
+    if series.explanation:
+        return f"{model}{version}{part}: {_ended(series.told)}{more}"
     return _ended(f"{subject[judged.direction]} {model}{version}{part} has changed{changes}{more}")
+
+
+def leading(convincing: Sequence[Series]) -> Series:
+    """The series that a person is told of first: the most urgent of those that say how many show the change."""
+
+    def rank(series: Series) -> int:
+        measure = series.explanation.measure if series.explanation else None
+        return 2 if measure is None else 1 if measure.unit == "number" else 0
+
+    return min(convincing, key=rank)
 
 
 def _facts(report: TicketReport, now: float, may_read: bool) -> Iterable[Fact]:
@@ -161,9 +178,10 @@ def _facts(report: TicketReport, now: float, may_read: bool) -> Iterable[Fact]:
 
 def _of_model(report: TicketReport, may_read: bool) -> Iterable[Fact]:
     ticket = report.ticket
-    for series in report.convincing[1 : 1 + MAX_CHANGES]:
-        if series.in_short:
-            yield Fact("Changed too", f"{series.name}: {series.in_short}")
+    first = leading(report.convincing) if report.convincing else None
+    others = [series for series in report.convincing if series is not first and series.told]
+    for series in others[:MAX_CHANGES]:
+        yield Fact("Changed too", f"{series.name}: {series.told}")
     if ticket.model:
         yield Fact("Feedback at the time", feedback_in_words(report.series))
         yield Fact("Deploys", deploys_in_words(report.deploys, report.since))
@@ -276,11 +294,16 @@ def _reasons(convincing: Sequence[Series]) -> Grid:
 
 
 def _part(series: Series, may_read: bool) -> Part:
+    explained = series.explanation
+    figures = explained_by.tables(explained, series.judged.direction, may_read) if explained else ()
+    found = tuple(_grid(table) for table in series.tables) if series.alarming else ()
     return Part(
         title=series.name,
         state=series.judged.state,
-        grids=tuple(_grid(table) for table in series.tables) if series.alarming else (),
+        grids=(*(Grid(*figure) for figure in figures), *found),
         quotes=tuple(_quotes(series)) if may_read else (),
+        lead=explained.sentence if explained else "",
+        typical=tuple(_typical(series)) if may_read else (),
     )
 
 
@@ -288,6 +311,12 @@ def _grid(table: Table) -> Grid:
     size = percent if table.unit == "percent" else number
     rows = tuple((one.name, size(one.current), size(one.reference), number(one.z)) for one in table.changes)
     return Grid(table.caption, (table.heading, "Now", "Reference", "z"), rows)
+
+
+def _typical(series: Series) -> Iterable[Quote]:
+    if series.explanation:
+        told = explained_by.quotes(series.explanation, series.typical, series.judged.direction)
+        yield from (Quote(*one) for one in told)
 
 
 def _quotes(series: Series) -> Iterable[Quote]:

@@ -58,6 +58,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "calibrate", help="how often each monitor takes unchanged traffic for changed", description=CALIBRATE
     )
     calibrate.add_argument("model", nargs="?", help="default: all models")
+    explain = actions.add_parser("explain", help="say what a score found: a sentence, every figure, typical texts")
+    explain.add_argument("score", type=int, metavar="SCORE", help="its number, as `telltale monitor states` prints it")
+    explain.add_argument("--json", action="store_true", help="the same as JSON")
     states = actions.add_parser("states", help="list series with what each monitor says of them, and why")
     states.add_argument("model", nargs="?", help="default: all models")
 
@@ -73,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.action == "calibrate":
             return _calibrate(args, settings, store)
+        if args.action == "explain":
+            return _explain(args, store)
         return _pin(args, settings, store) if args.action == "pin" else _list(args, store)
     except CannotAsk as error:
         raise exits.UsageError(f"telltale monitor {args.action}: {error}") from None
@@ -93,6 +98,19 @@ def _list(args: argparse.Namespace, store: Store) -> int:
     listed = {"references": monitor_lists.references, "states": monitor_lists.states}[args.action]
     with store.read() as connection:
         for line in listed(connection, args.model):
+            print(line)
+    return exits.OK
+
+
+def _explain(args: argparse.Namespace, store: Store) -> int:
+    """Raises CannotAsk."""
+    from telltale.cli import monitor_explain
+
+    with store.read() as connection:
+        if args.json:
+            print(monitor_explain.as_json(connection, args.score))
+            return exits.OK
+        for line in monitor_explain.explain(connection, args.score):
             print(line)
     return exits.OK
 

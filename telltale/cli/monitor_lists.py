@@ -65,7 +65,8 @@ def _state(status: SeriesStatus, newest: Mapping[int | None, Score]) -> str:
     what = f"{status.monitor} {status.signal} of the {status.direction}"
     reason = f": {status.reason}" if status.reason else ""
     until = f", judged until {_at(status.judged_until)}" if status.judged_until else ""
-    return f"{what:<36} {status.state} since {_at(since)}{until}{effect}{reason}"
+    number = f", score {score.id}" if score else ""
+    return f"{what:<36} {status.state} since {_at(since)}{until}{effect}{number}{reason}"
 
 
 def _standing(reference: Reference) -> str:

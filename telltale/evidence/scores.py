@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from telltale.evidence import codec
+from telltale.evidence.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,7 @@ class Details:
     examples: Annotated[Examples | None, _none_if_unreadable] = None
     persistence: Annotated[Persistence | None, _none_if_unreadable] = None
     reference_id: Annotated[int | None, _none_if_unreadable] = None
+    explanation: Annotated[Explanation | None, _none_if_unreadable] = None
 
 
 def dump_details(details: Details) -> Any:

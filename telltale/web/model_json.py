@@ -25,6 +25,8 @@ def _judged(one: Judged) -> dict[str, object]:
     return {
         **{name: getattr(one.status, name) for name in names},
         **{name: getattr(one.score, name) if one.score else None for name in numbers},
+        "explanation": one.told or None,
+        "score_id": one.status.score_id,
     }
 
 

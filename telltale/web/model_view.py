@@ -36,6 +36,12 @@ class Judged:
     def basis(self) -> Basis:
         return basis(self.status)
 
+    @property
+    def told(self) -> str:
+        """What changed, in a sentence or two, while it shows; empty where nothing explains it."""
+        explanation = self.score.details.explanation if self.score else None
+        return explanation.sentence if explanation and self.status.state in ("alert", "suspect") else ""
+
 
 @dataclass(slots=True)
 class SeriesRow:
