@@ -25,6 +25,10 @@ LAYERS = ("client", "gateway", "server")
 """A call is often traced at several layers; the first one recorded what the person saw."""
 MAX_NAME = 64
 MAX_COMMENT = 16_384
+SUBJECT_KEY = "feedback.subject"
+"""The installation's secret with which hashes of people are made."""
+CALLER = 24
+"""Hex digits of `caller_hash`. Older versions made longer ones of another secret, with which nothing compares."""
 _NOT_IN_NAMES = re.compile(r"[^\w.:/ -]")
 
 About = Mapping[Feedback, Sample]
@@ -57,10 +61,12 @@ def build(
     subject: str | None,
     rules: Mapping[str, str],
     max_comment: int = MAX_COMMENT,
+    key_id: str | None = None,
 ) -> Feedback:
     """An event as it may be stored: name and comment redacted and within their limits (characters).
 
-    `value` is in [0, 1], `subject` a hash made by `subject_hash`, and `rules` are redaction rules beyond the built-in.
+    `value` is in [0, 1], `subject` a hash made by `subject_hash`, `key_id` that of the API key that brought it, and
+    `rules` are redaction rules beyond the built-in.
     """
     return Feedback(
         received_at=received_at,
@@ -74,12 +80,21 @@ def build(
         idempotency_key=idempotency_key,
         comment=redact_within(comment, max_comment, rules) if comment else None,
         subject=subject,
+        key_id=key_id,
     )
 
 
 def subject_hash(key: bytes, tenant: str, subject: str) -> str:
-    """The name under which a tenant's person is stored; only `key` can make it."""
+    """The name under which a tenant's person is stored; only `key`, the secret SUBJECT_KEY, can make it."""
     return pseudonym(key, f"{tenant}\0{subject}")
+
+
+def caller_hash(key: bytes, tenant: str, user: str) -> str:
+    """The name under which a call keeps the person whom it served: the beginning of the same person's `subject_hash`.
+
+    That is how a vote on one's own call is known for one.
+    """
+    return subject_hash(key, tenant, user)[:CALLER]
 
 
 def fingerprint(event: Feedback) -> str:
@@ -159,6 +174,18 @@ def is_negative(event: Feedback) -> bool:
 def is_positive(event: Feedback) -> bool:
     """Whether the value is in the upper half of its scale; the middle is neither."""
     return event.value is not None and event.value > NEUTRAL
+
+
+def is_callers(event: Feedback, call: Sample) -> bool | None:
+    """Whether it is from the person whom the call served.
+
+    None where nobody can say: one of the two is not named, or they were named by different tenants.
+    """
+    if event.source == "reviewer":
+        return False
+    if event.subject is None or call.user is None or len(call.user) != CALLER or event.tenant != call.tenant:
+        return None
+    return event.subject.startswith(call.user)
 
 
 def author(event: Feedback) -> tuple[str, str, str | None]:

@@ -29,7 +29,7 @@ from exporters.traces.receive.score_intake import ScoreIntake, StoredScores
 from telltale import auth
 from telltale.metrics import Metrics
 from telltale.settings import Settings
-from telltale.store import Store, StoreBusy, StoreUnavailable
+from telltale.store import Store, StoreBusy, StoreUnavailable, access
 
 log = logging.getLogger(__name__)
 
@@ -280,7 +280,8 @@ class Receiver:
     ) -> StoredScores | None:
         if tenant is None:
             raise Refused("unauthenticated", f"feedback needs a key with the scope {FEEDBACK_SCOPE}")
-        storing = self._scores.submit(request.body, request.encoding, path, tenant)
+        key_id = access.key_id(auth.secret(request.authorization) or "")
+        storing = self._scores.submit(request.body, request.encoding, path, tenant, key_id)
         self._wait(storing, reply, lambda: self._finish_scores(storing))
         return None
 
