@@ -10,10 +10,10 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 
-from telltale.records import NO_TENANT, Feedback, FeedbackKind, FeedbackSource, Sample
+from telltale.records import ANY_TENANT, NO_TENANT, Feedback, FeedbackKind, FeedbackSource, Sample
 from telltale.redaction import pseudonym, redact_within
 
 PEOPLE = frozenset({"user", "reviewer"})
@@ -110,15 +110,20 @@ def match(events: Iterable[Feedback], calls: Iterable[Sample]) -> dict[Feedback,
     """The call that each event is about; events whose call is not among `calls` are left out.
 
     It is the call whose span the event names. An event without a span is about the response to the trace as a whole:
-    the last call, as the layer nearest to the person recorded it. An event is never about another tenant's call; a call
-    that names no tenant may be anybody's.
+    the last call, as the layer nearest to the person recorded it. An event is never about another tenant's call
+    (`_may_speak_of`), so `calls` has every call of the events' traces.
     """
     by_trace: dict[str, list[Sample]] = defaultdict(list)
     for call in calls:
         by_trace[call.trace_id].append(call)
     matched: dict[Feedback, Sample] = {}
+    tenants = {trace: {call.tenant for call in found} for trace, found in by_trace.items()}
     for event in events:
-        candidates = [call for call in by_trace.get(event.trace_id, ()) if _may_be_about(event, call)]
+        candidates = [
+            call
+            for call in by_trace.get(event.trace_id, ())
+            if event.span_id in (None, call.span_id) and _may_speak_of(event, call, tenants[event.trace_id])
+        ]
         if candidates:
             matched[event] = min(candidates, key=lambda call: _distance(event, call))
     return matched
@@ -193,10 +198,19 @@ def author(event: Feedback) -> tuple[str, str, str | None]:
     return event.tenant, event.source, event.subject
 
 
-def _may_be_about(event: Feedback, call: Sample) -> bool:
-    if event.tenant != call.tenant and NO_TENANT not in (event.tenant, call.tenant):
-        return False
-    return event.span_id is None or event.span_id == call.span_id
+def _may_speak_of(event: Feedback, call: Sample, tenants: Set[str]) -> bool:
+    """Whether an event may be about a call, as far as tenants go; `tenants` are those of all calls of the trace.
+
+    A call that names no tenant belongs to the one that its trace names: a gateway often names one where the application
+    does not. Where nobody in the trace names one it is anybody's, where several are named it is nobody's. Likewise an
+    event without a tenant is about calls without one, and about the others of a trace in which such a call took part.
+    """
+    if event.tenant in (call.tenant, ANY_TENANT):
+        return True
+    named = tenants - {NO_TENANT}
+    if call.tenant == NO_TENANT:
+        return named <= {event.tenant}
+    return event.tenant == NO_TENANT and NO_TENANT in tenants and len(named) == 1
 
 
 def _distance(event: Feedback, call: Sample) -> tuple[int, float, bool, str, int]:

@@ -33,6 +33,9 @@ TicketState = Literal["open", "recovering", "blind", "closed"]
 NO_TENANT: Final = "unknown"
 """The tenant of calls and evaluations for which nobody names one."""
 
+ANY_TENANT: Final = "*"
+"""The tenant of an API key of the operator's own service, which serves every tenant. No call is of it."""
+
 
 class Sample(NamedTuple):
     """A call kept with its redacted content. A tuple, because one is made for every span that is kept.
