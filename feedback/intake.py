@@ -14,8 +14,6 @@ from telltale.records import Feedback
 from telltale.store import StoreUnavailable
 from telltale.web import State
 
-SUBJECT_KEY = "feedback.subject"
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

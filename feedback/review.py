@@ -10,10 +10,9 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
-from feedback.intake import SUBJECT_KEY
 from feedback.state import FeedbackState
 from feedback.submission import Submission, fingerprint, to_event
-from telltale.feedback import MAX_COMMENT, match
+from telltale.feedback import MAX_COMMENT, SUBJECT_KEY, match
 from telltale.records import Feedback, Sample
 from telltale.store import Conflict, feedback, samples
 from telltale.web import Principal, State, require, state

@@ -14,11 +14,12 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from feedback import pages, review, votes
-from feedback.intake import SUBJECT_KEY, Outcome, describe, secret, store_event
+from feedback.intake import Outcome, describe, secret, store_event
 from feedback.labelling import item_pages, queue_pages
 from feedback.labelling.prose import prose
 from feedback.state import make_state
 from feedback.submission import IdempotencyKey, Submission, fingerprint, to_event
+from telltale.feedback import SUBJECT_KEY
 from telltale.store import Conflict
 from telltale.store import feedback as store_feedback
 from telltale.web import Principal, Router, State, require_scope, state
@@ -89,6 +90,7 @@ async def _store(here: State, sender: Principal, submission: Submission, idempot
         now=here.clock(),
         key=key,
         rules=here.settings.redaction.rules,
+        key_id=sender.key_id,
     )
     body_hash = fingerprint(submission, key)
 

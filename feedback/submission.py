@@ -84,6 +84,7 @@ def to_event(
     now: float,
     key: bytes,
     rules: Mapping[str, str],
+    key_id: str | None = None,
 ) -> Feedback:
     """The event to store: text redacted, the subject replaced by a hash that only `key` can make.
 
@@ -104,6 +105,7 @@ def to_event(
         comment=submission.text,
         subject=subject_hash(key, tenant, submission.subject) if submission.subject else None,
         rules=rules,
+        key_id=key_id,
     )
 
 

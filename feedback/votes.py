@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import secrets
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -18,10 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
-from feedback.intake import SUBJECT_KEY, Outcome, describe, secret, store_event
+from feedback.intake import Outcome, describe, secret, store_event
 from feedback.state import FeedbackState
 from feedback.submission import Submission, fingerprint, to_event
-from telltale.feedback import subject_hash
+from telltale.feedback import SUBJECT_KEY, author, subject_hash
+from telltale.records import Feedback
 from telltale.store import feedback as store_feedback
 from telltale.web import Principal, State, require_scope, state
 from telltale.web.problems import RETRY_AFTER_STORE_S, problem
@@ -68,19 +68,25 @@ class Vote(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims of a signed token."""
+    """The claims of a signed token. `subject` is None for the call's anonymous person: the same by whatever token."""
 
     tenant: str
     trace_id: str
     span_id: str | None
     name: str
-    subject: str
+    subject: str | None
     expires_at: float
+    key_id: str | None = None
+
+    @property
+    def voter(self) -> str:
+        """Whose votes are limited in their rate."""
+        return self.subject or f"{self.tenant}/{self.trace_id}"
 
     @property
     def keys(self) -> list[str]:
         """The idempotency keys of this person's successive votes on this call."""
-        text = "\0".join((self.trace_id, self.span_id or "", self.name, self.subject))
+        text = "\0".join((self.trace_id, self.span_id or "", self.name, self.subject or ""))
         digest = hashlib.sha256(text.encode()).hexdigest()[:32]
         return [f"vote:{digest}:{number}" for number in range(MAX_CHANGES)]
 
@@ -98,9 +104,9 @@ async def make_token(
     except ValidationError as error:
         return problem(request, 422, describe(error))
     key = await secret(here, SUBJECT_KEY)
-    subject = subject_hash(key, sender.tenant, wanted.subject) if wanted.subject else secrets.token_hex(32)
+    subject = subject_hash(key, sender.tenant, wanted.subject) if wanted.subject else None
     expires_at = here.clock() + wanted.lifetime
-    values = [sender.tenant, checked.trace_id, checked.span_id, checked.name, subject, expires_at]
+    values = [sender.tenant, checked.trace_id, checked.span_id, checked.name, subject, expires_at, sender.key_id]
     token = (await _serializer(here)).dumps(values)
     body = {"token": token, "expires_at": expires_at, "url": here.settings.web_url + VOTES_PATH}
     return JSONResponse(body, 201)
@@ -128,7 +134,7 @@ async def _vote(request: Request) -> Response:
     claims = await _verify(here, sent.token)
     if claims is None:
         return problem(request, 401, "The token is invalid or has expired.")
-    if wait := here.part(FeedbackState).vote_rate.acquire(claims.subject, here.clock()):
+    if wait := here.part(FeedbackState).vote_rate.acquire(claims.voter, here.clock()):
         return problem(request, 429, "Too many votes.", {"Retry-After": str(math.ceil(wait))})
     try:
         fields = sent.model_dump(exclude={"token"})
@@ -146,12 +152,12 @@ async def _store(here: State, claims: Claims, submission: Submission) -> Outcome
     key, keys, now = await secret(here, SUBJECT_KEY), claims.keys, here.clock()
     rules = here.settings.redaction.rules
     event = to_event(submission, tenant=claims.tenant, idempotency_key=keys[0], now=now, key=key, rules=rules)
-    event = replace(event, subject=claims.subject)
+    event = replace(event, subject=claims.subject, key_id=claims.key_id)
     body_hash = fingerprint(submission, key)
 
     def append(connection: Connection) -> Outcome:
         earlier = store_feedback.under_keys(connection, claims.tenant, keys)
-        if earlier and earlier[-1][1] == body_hash:
+        if earlier and earlier[-1][1] == body_hash and _still_stands(connection, earlier[-1][0]):
             return Outcome(200, earlier[-1][0])
         if len(earlier) == len(keys):
             return Outcome(409, detail="This vote was changed too often.")
@@ -159,6 +165,12 @@ async def _store(here: State, claims: Claims, submission: Submission) -> Outcome
         return Outcome(201, stored)
 
     return await store_event(here, event.kind, append)
+
+
+def _still_stands(connection: Connection, event: Feedback) -> bool:
+    """Whether nothing came since that could replace it: then the same vote again is a repetition, not a change."""
+    later = store_feedback.load(connection, trace_ids=[event.trace_id], after_id=event.id)
+    return not any((author(one), one.name) == (author(event), event.name) for one in later)
 
 
 async def _verify(here: State, token: str) -> Claims | None:

@@ -10,10 +10,10 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 
-from telltale.records import NO_TENANT, Feedback, FeedbackKind, FeedbackSource, Sample
+from telltale.records import ANY_TENANT, NO_TENANT, Feedback, FeedbackKind, FeedbackSource, Sample
 from telltale.redaction import pseudonym, redact_within
 
 PEOPLE = frozenset({"user", "reviewer"})
@@ -25,6 +25,10 @@ LAYERS = ("client", "gateway", "server")
 """A call is often traced at several layers; the first one recorded what the person saw."""
 MAX_NAME = 64
 MAX_COMMENT = 16_384
+SUBJECT_KEY = "feedback.subject"
+"""The installation's secret with which hashes of people are made."""
+CALLER = 24
+"""Hex digits of `caller_hash`. Older versions made longer ones of another secret, with which nothing compares."""
 _NOT_IN_NAMES = re.compile(r"[^\w.:/ -]")
 
 About = Mapping[Feedback, Sample]
@@ -57,10 +61,12 @@ def build(
     subject: str | None,
     rules: Mapping[str, str],
     max_comment: int = MAX_COMMENT,
+    key_id: str | None = None,
 ) -> Feedback:
     """An event as it may be stored: name and comment redacted and within their limits (characters).
 
-    `value` is in [0, 1], `subject` a hash made by `subject_hash`, and `rules` are redaction rules beyond the built-in.
+    `value` is in [0, 1], `subject` a hash made by `subject_hash`, `key_id` that of the API key that brought it, and
+    `rules` are redaction rules beyond the built-in.
     """
     return Feedback(
         received_at=received_at,
@@ -74,12 +80,21 @@ def build(
         idempotency_key=idempotency_key,
         comment=redact_within(comment, max_comment, rules) if comment else None,
         subject=subject,
+        key_id=key_id,
     )
 
 
 def subject_hash(key: bytes, tenant: str, subject: str) -> str:
-    """The name under which a tenant's person is stored; only `key` can make it."""
+    """The name under which a tenant's person is stored; only `key`, the secret SUBJECT_KEY, can make it."""
     return pseudonym(key, f"{tenant}\0{subject}")
+
+
+def caller_hash(key: bytes, tenant: str, user: str) -> str:
+    """The name under which a call keeps the person whom it served: the beginning of the same person's `subject_hash`.
+
+    That is how a vote on one's own call is known for one.
+    """
+    return subject_hash(key, tenant, user)[:CALLER]
 
 
 def fingerprint(event: Feedback) -> str:
@@ -95,15 +110,20 @@ def match(events: Iterable[Feedback], calls: Iterable[Sample]) -> dict[Feedback,
     """The call that each event is about; events whose call is not among `calls` are left out.
 
     It is the call whose span the event names. An event without a span is about the response to the trace as a whole:
-    the last call, as the layer nearest to the person recorded it. An event is never about another tenant's call; a call
-    that names no tenant may be anybody's.
+    the last call, as the layer nearest to the person recorded it. An event is never about another tenant's call
+    (`_may_speak_of`), so `calls` has every call of the events' traces.
     """
     by_trace: dict[str, list[Sample]] = defaultdict(list)
     for call in calls:
         by_trace[call.trace_id].append(call)
     matched: dict[Feedback, Sample] = {}
+    tenants = {trace: {call.tenant for call in found} for trace, found in by_trace.items()}
     for event in events:
-        candidates = [call for call in by_trace.get(event.trace_id, ()) if _may_be_about(event, call)]
+        candidates = [
+            call
+            for call in by_trace.get(event.trace_id, ())
+            if event.span_id in (None, call.span_id) and _may_speak_of(event, call, tenants[event.trace_id])
+        ]
         if candidates:
             matched[event] = min(candidates, key=lambda call: _distance(event, call))
     return matched
@@ -161,15 +181,36 @@ def is_positive(event: Feedback) -> bool:
     return event.value is not None and event.value > NEUTRAL
 
 
+def is_callers(event: Feedback, call: Sample) -> bool | None:
+    """Whether it is from the person whom the call served.
+
+    None where nobody can say: one of the two is not named, or they were named by different tenants.
+    """
+    if event.source == "reviewer":
+        return False
+    if event.subject is None or call.user is None or len(call.user) != CALLER or event.tenant != call.tenant:
+        return None
+    return event.subject.startswith(call.user)
+
+
 def author(event: Feedback) -> tuple[str, str, str | None]:
     """Who speaks: the same for two events of one person. Without a subject, one anonymous person of each call."""
     return event.tenant, event.source, event.subject
 
 
-def _may_be_about(event: Feedback, call: Sample) -> bool:
-    if event.tenant != call.tenant and NO_TENANT not in (event.tenant, call.tenant):
-        return False
-    return event.span_id is None or event.span_id == call.span_id
+def _may_speak_of(event: Feedback, call: Sample, tenants: Set[str]) -> bool:
+    """Whether an event may be about a call, as far as tenants go; `tenants` are those of all calls of the trace.
+
+    A call that names no tenant belongs to the one that its trace names: a gateway often names one where the application
+    does not. Where nobody in the trace names one it is anybody's, where several are named it is nobody's. Likewise an
+    event without a tenant is about calls without one, and about the others of a trace in which such a call took part.
+    """
+    if event.tenant in (call.tenant, ANY_TENANT):
+        return True
+    named = tenants - {NO_TENANT}
+    if call.tenant == NO_TENANT:
+        return named <= {event.tenant}
+    return event.tenant == NO_TENANT and NO_TENANT in tenants and len(named) == 1
 
 
 def _distance(event: Feedback, call: Sample) -> tuple[int, float, bool, str, int]:

@@ -33,6 +33,9 @@ TicketState = Literal["open", "recovering", "blind", "closed"]
 NO_TENANT: Final = "unknown"
 """The tenant of calls and evaluations for which nobody names one."""
 
+ANY_TENANT: Final = "*"
+"""The tenant of an API key of the operator's own service, which serves every tenant. No call is of it."""
+
 
 class Sample(NamedTuple):
     """A call kept with its redacted content. A tuple, because one is made for every span that is kept.
@@ -87,7 +90,8 @@ class Feedback:
     """Feedback from one person, judge or system on one call. Append-only: `telltale.feedback` says which count.
 
     `value` is 1.0 (good) or 0.0 (bad) for a thumb, the rating scaled to [0, 1] for a rating, `None` for text only.
-    `subject` is a keyed hash of the person, never the person; `None` for an anonymous one.
+    `subject` is a keyed hash of the person, never the person; `None` for an anonymous one. `key_id` is the public part
+    of the API key that brought it; `None` for what came without one.
     """
 
     received_at: float
@@ -102,6 +106,7 @@ class Feedback:
     comment: str | None = None
     subject: str | None = None
     id: int | None = None
+    key_id: str | None = None
 
 
 class Series(NamedTuple):

@@ -36,6 +36,7 @@ from exporters.traces.keep.span_metrics import SpanMetrics
 from exporters.traces.keep.tally import Tally
 from exporters.traces.keep.uncounted import UncountedCalls
 from exporters.traces.keep.unsampled import Wanted
+from telltale.feedback import SUBJECT_KEY
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
@@ -93,7 +94,8 @@ class Pipeline:
         self._collector = SampleCollector(settings, registry, self._dedup.at_hand)
         # For names of conversations that would tell who had them.
         key = store.write(lambda connection: access.secret(connection, "conversation"))
-        self._redactor = SampleRedactor(settings, key, self._collector.outcome("redaction_failed"))
+        people = store.write(lambda connection: access.secret(connection, SUBJECT_KEY))
+        self._redactor = SampleRedactor(settings, key, people, self._collector.outcome("redaction_failed"))
         self._calls = CallMetrics(settings.prices, settings.collector.max_series)
         self._uncounted = UncountedCalls(self._calls, self._dedup.families, self._collector.add_late_reasons)
         self._spans = SpanMetrics(registry)

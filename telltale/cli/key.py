@@ -22,7 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = actions.add_parser("add", help="create a key for a service; its secret is printed once, and never again")
     add.add_argument("name", help="what it is for")
-    add.add_argument("--tenant", required=True, help="whose calls and feedback it brings")
+    add.add_argument(
+        "--tenant",
+        required=True,
+        help="whose calls and feedback it brings; '*': of your own service that serves every tenant",
+    )
     add.add_argument("--scope", choices=SCOPES, action="append", required=True, help="may be given more than once")
     add.add_argument("--days", type=float, help="days until it expires (default: never)")
     revoke = actions.add_parser("revoke", help="refuse a key from now on")

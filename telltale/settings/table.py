@@ -274,6 +274,11 @@ class Web(Section):
     requests_per_second: float = Field(200.0, gt=0, description="Requests per second allowed to one API key.")
 
 
+class DataSets(Section):
+    per_subject: int = Field(50, ge=0, description="Rows of a data set that one person's feedback supports; 0: any.")
+    per_key: int = Field(0, ge=0, description="Rows that feedback of one API key supports; 0: any number.")
+
+
 class Tickets(Section):
     listen: Address = Field("127.0.0.1:9468", description="Alertmanager's webhook and the tickets' metrics.")
     webhook_token_file: Path | None = Field(None, description="Bearer token that Alertmanager must send.")
@@ -362,6 +367,7 @@ class Settings(BaseSettings):
         "receivers; the first that matches.",
     )
     web: Web = Field(default_factory=Web)
+    data_sets: DataSets = Field(default_factory=DataSets)
     tickets: Tickets = Field(default_factory=Tickets)
     prometheus: Prometheus = Field(default_factory=Prometheus)
     alertmanager: Alertmanager = Field(default_factory=Alertmanager)

@@ -79,12 +79,17 @@ def add_key(
 
 def find_key(connection: Connection, secret: str, now: float) -> Key | None:
     """The key with that secret, if it is neither revoked nor expired."""
-    row = connection.execute(select(api_keys).where(api_keys.c.key_id == _key_id(secret))).first()
+    row = connection.execute(select(api_keys).where(api_keys.c.key_id == key_id(secret))).first()
     if row is None or not random.compare_digest(row.secret_sha256, _sha256(secret)):
         return None
     key = _key(row)
     expired = key.expires_at is not None and key.expires_at <= now
     return None if key.revoked_at is not None or expired else key
+
+
+def key_id(secret: str) -> str:
+    """The part of a key's secret that is its public id."""
+    return secret.removeprefix(KEY_PREFIX).partition("_")[0]
 
 
 def keys(connection: Connection) -> list[Key]:
@@ -196,10 +201,6 @@ def _key(row: Row[tuple[object, ...]]) -> Key:
     values = row._asdict()
     del values["id"], values["secret_sha256"]
     return Key(**{**values, "scopes": tuple(values["scopes"])})
-
-
-def _key_id(secret: str) -> str:
-    return secret.removeprefix(KEY_PREFIX).partition("_")[0]
 
 
 def _sha256(text: str) -> str:

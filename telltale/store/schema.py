@@ -157,6 +157,8 @@ feedback = Table(
     Column("subject", String(64)),
     Column("idempotency_key", String(255), nullable=False),
     Column("body_sha256", String(64), nullable=False),
+    # Which API key brought it; empty where none did, and in rows of older versions.
+    Column("key_id", String(16)),
     # Feedback may come before its trace or outlive it, so there is no foreign key to samples.
     UniqueConstraint("tenant", "idempotency_key"),
     Index(None, "trace_id"),

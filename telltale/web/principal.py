@@ -93,7 +93,7 @@ def _by_key(here: State, authorization: str) -> Principal | None:
 
 
 def _service(key: Key | None) -> Principal | None:
-    return Principal(key.name, "submitter", "key", key.tenant, key.scopes) if key else None
+    return Principal(key.name, "submitter", "key", key.tenant, key.scopes, key.key_id) if key else None
 
 
 def _by_session(here: State, token: str) -> Principal | None:

@@ -13,13 +13,14 @@ LOCAL_TENANT = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who sent a request. `via` is how we know; `tenant` and `scopes` are those of an API key."""
+    """Who sent a request. `via` is how we know; `tenant`, `scopes` and `key_id` are those of an API key."""
 
     name: str
     role: str
     via: Literal["session", "key"]
     tenant: str = LOCAL_TENANT
     scopes: tuple[str, ...] = ()
+    key_id: str | None = None
 
     def allows(self, role: str) -> bool:
         return ROLES.index(self.role) >= ROLES.index(role)

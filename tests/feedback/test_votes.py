@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from telltale.feedback import current
 from telltale.records import Feedback
 from telltale.store import Store, feedback
 
@@ -67,6 +68,35 @@ def test_the_same_person_is_the_same_by_key_and_by_token(service: Any) -> None:
     assert len(subjects) == 4
     assert len(set(subjects[:3])) == 1
     assert subjects[3] != subjects[0]
+
+
+def test_an_anonymous_person_is_one_by_whatever_token_or_key(service: Any) -> None:
+    # A page that is loaded again asks for another token.
+    for value in ("up", "down"):
+        assert vote(service, token(service, subject=None), value=value).status_code == 201
+    assert [event.value for event in current(stored(service.store), {})] == [0.0]
+
+    with service.client() as client:
+        body = {"trace_id": TRACE, "kind": "thumb", "value": "up"}
+        assert client.post("/api/v1/feedback", json=body, headers={"Idempotency-Key": "k"}).status_code == 201
+    assert [event.value for event in current(stored(service.store), {})] == [1.0]
+
+    # Not a repetition of the last vote by token: another came since.
+    assert vote(service, token(service, subject=None), value="down").status_code == 201
+    assert vote(service, token(service, subject=None), value="down").status_code == 200
+    assert [event.value for event in current(stored(service.store), {})] == [0.0]
+    assert vote(service, token(service, subject=None), kind="retract", value=None).status_code == 201
+    assert current(stored(service.store), {}) == []
+
+
+def test_which_key_brought_a_vote_is_kept(service: Any) -> None:
+    vote(service, token(service))
+    with service.client() as client:
+        body = {"trace_id": TRACE, "kind": "thumb", "value": "up", "subject": "user-2"}
+        client.post("/api/v1/feedback", json=body, headers={"Idempotency-Key": "k"})
+        client.post("/api/v1/feedback/batch", json={"items": [body | {"idempotency_key": "k2"}]})
+
+    assert {event.key_id for event in stored(service.store)} == {service.keys["shop"].split("_")[1]}
 
 
 @pytest.mark.parametrize("spoil", [lambda t: t[:-2] + "xx", lambda t: "x", lambda t: "", lambda t: t.split(".")[0]])

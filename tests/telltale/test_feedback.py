@@ -178,6 +178,60 @@ def test_a_retraction_finds_the_vote_of_a_person_without_a_subject() -> None:
     assert standing([vote, replace(retraction, trace_id=OTHER_TRACE)], CALLS) == [vote]
 
 
+UNNAMED = CALL._replace(id=1, tenant="unknown")
+SHOP = CALL._replace(id=2, tenant="shop", layer="gateway")
+BANK = CALL._replace(id=3, tenant="bank", layer="server")
+
+
+@pytest.mark.parametrize(
+    ("speaks", "calls", "about"),
+    [
+        # An installation of one tenant, of which nobody speaks.
+        ("unknown", [UNNAMED], 1),
+        # The key names a tenant, no call does.
+        ("shop", [UNNAMED], 1),
+        # The gateway names it, the application does not: its calls and its key are of that tenant.
+        ("shop", [UNNAMED, SHOP], 1),
+        ("unknown", [UNNAMED, SHOP], 1),
+        ("bank", [UNNAMED, SHOP], None),
+        # Every call names it: who names none is somebody else.
+        ("unknown", [SHOP], None),
+        # Two tenants in one trace: what names none is nobody's.
+        ("shop", [UNNAMED, SHOP, BANK], 2),
+        ("bank", [UNNAMED, SHOP, BANK], 3),
+        ("unknown", [UNNAMED, SHOP, BANK], 1),
+        ("acme", [UNNAMED, SHOP, BANK], None),
+        # The operator's own service.
+        ("*", [SHOP], 2),
+        ("*", [UNNAMED, SHOP, BANK], 1),
+        # No sender makes itself everybody's.
+        ("shop", [SHOP._replace(tenant="*")], None),
+    ],
+)
+def test_whose_call_feedback_may_be_about(speaks: str, calls: list[Sample], about: int | None) -> None:
+    spoken = replace(EVENT, tenant=speaks)
+    found = match([spoken], calls).get(spoken)
+    assert (found and found.id) == about
+
+
+@given(st.lists(st.sampled_from(["unknown", "shop", "bank", "acme"]), min_size=1, max_size=5), st.data())
+def test_feedback_is_about_its_own_tenants_call_or_one_that_nobody_else_can_claim(
+    tenants: list[str], data: st.DataObject
+) -> None:
+    calls = [CALL._replace(id=number, span_id=f"{number:016x}", tenant=name) for number, name in enumerate(tenants, 1)]
+    speaks = data.draw(st.sampled_from(["unknown", "shop", "bank"]))
+    span = data.draw(st.sampled_from([None, *(call.span_id for call in calls)]))
+    spoken = replace(EVENT, tenant=speaks, span_id=span)
+    found = match([spoken], calls).get(spoken)
+    named = set(tenants) - {"unknown"}
+    if speaks == "unknown":
+        fits = found is None or found.tenant == speaks or ("unknown" in tenants and named == {found.tenant})
+    else:
+        fits = found is None or found.tenant == speaks or (found.tenant == "unknown" and named <= {speaks})
+    assert fits
+    assert found is not None or speaks not in tenants or span is not None
+
+
 @pytest.mark.parametrize("other", [{"tenant": "bank"}, {"source": "reviewer"}, {"subject": "b"}, {"name": "tone"}])
 def test_a_retraction_withdraws_nothing_of_somebody_else_or_of_another_name(other: dict[str, object]) -> None:
     vote = event(1, value=0.0)

@@ -19,7 +19,7 @@ from exporters.traces.calls.log_content import event_name
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value, plain
 from telltale.feedback import build
-from telltale.records import Feedback
+from telltale.records import ANY_TENANT, NO_TENANT, Feedback
 
 EVENT = "gen_ai.evaluation.result"
 MAX_COMMENT = 8000
@@ -90,7 +90,8 @@ def _feedback(values: Mapping[str, Value], tenant: str, now: float, rules: Mappi
     explanation = values.get("gen_ai.evaluation.explanation")
     return build(
         received_at=now,
-        tenant=tenant,
+        # That it is from the operator's own service only a key can say.
+        tenant=NO_TENANT if tenant == ANY_TENANT else tenant,
         trace_id="",
         span_id=None,
         kind="category" if score is None else "rating",

@@ -19,6 +19,7 @@ from exporters.traces.keep.known_texts import KnownTexts
 from exporters.traces.keep.presidio import Presidio, Unavailable
 from exporters.traces.keep.tally import Late
 from telltale.conversation import Conversation, language, texts
+from telltale.feedback import caller_hash
 from telltale.records import Sample
 from telltale.redaction import BEYOND, Counts, Redactor, is_version, pseudonym, within
 from telltale.redaction.writing import readable
@@ -30,10 +31,9 @@ MOST_AT_ONCE: Final = 100_000
 LONG: Final = 16_000
 # They may wait for Presidio.
 WORKERS: Final = 4
-# Characters of a name, of a value of `sampling.attributes`, and of the hash of a user.
+# Characters of a name, and of a value of `sampling.attributes`.
 MOST_OF_A_NAME: Final = 128
 MOST_OF_AN_ATTRIBUTE: Final = 256
-HASH: Final = 32
 # From as many characters on a user's name is found within other texts; a shorter one stands in many by chance.
 TELLING: Final = 4
 
@@ -41,13 +41,16 @@ TELLING: Final = 4
 class SampleRedactor:
     """Makes what may be stored of samples; a sample that Presidio could not look at is left out."""
 
-    def __init__(self, settings: Settings, key: bytes, failed: Counter) -> None:
-        """`key` is that of pseudonyms for users and conversations; `failed` counts samples that are left out."""
+    def __init__(self, settings: Settings, key: bytes, people: bytes, failed: Counter) -> None:
+        """`key` is that of pseudonyms for conversations, `people` that for users, who may be those who give feedback;
+        `failed` counts samples that are left out.
+        """
         self._most_a_text = settings.collector.max_text_bytes
         self._most = settings.collector.max_conversation_bytes
         self._reasoning = settings.sampling.reasoning
         self._texts = KnownTexts(Redactor(settings.redaction.rules))
         self._key = key
+        self._people = people
         self._failed = failed
         self._presidio = Presidio(settings.redaction) if settings.redaction.presidio_url else None
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="redact")
@@ -128,7 +131,7 @@ class SampleRedactor:
         conversation = draft.finish()
         derived = texts.of(conversation)
         tenant = sample.tenant
-        user = pseudonym(self._key, f"user\0{tenant}\0{sample.user}")[:HASH] if sample.user else None
+        user = caller_hash(self._people, tenant, sample.user) if sample.user else None
         about = others[len(names) :]
         if sample.user and user:
             # Senders repeat a user in other attributes, and name conversations after them.

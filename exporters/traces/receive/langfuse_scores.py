@@ -75,7 +75,7 @@ def _from_events(batch: list[dict[str, Value]]) -> tuple[list[ReceivedScore], li
 
 
 def events(
-    scores: list[ReceivedScore], tenant: str, now: float, rules: Mapping[str, str]
+    scores: list[ReceivedScore], tenant: str, key_id: str, now: float, rules: Mapping[str, str]
 ) -> Iterator[tuple[str, Feedback] | Refusal]:
     """Each score as feedback, or why it is refused, after the id under which its sender knows it."""
     for received in scores:
@@ -100,6 +100,7 @@ def events(
             idempotency_key="",
             comment=category or (comment if isinstance(comment, str) else None),
             subject=None,
+            key_id=key_id,
             rules=rules,
             max_comment=MAX_CATEGORY if category else MAX_COMMENT,
         )

@@ -28,8 +28,9 @@ from exporters.traces.receive.outage_log import OutageLog
 from exporters.traces.receive.score_intake import ScoreIntake, StoredScores
 from telltale import auth
 from telltale.metrics import Metrics
+from telltale.records import ANY_TENANT
 from telltale.settings import Settings
-from telltale.store import Store, StoreBusy, StoreUnavailable
+from telltale.store import Store, StoreBusy, StoreUnavailable, access
 
 log = logging.getLogger(__name__)
 
@@ -248,6 +249,8 @@ class Receiver:
             # Senders' own metrics are accepted, so that SDKs that send all signals report no errors, and not kept.
             self._requests[signal].inc()
             return ExportMetricsServiceResponse()
+        # Whoever serves every tenant says in each span whose it is.
+        tenant = None if tenant == ANY_TENANT else tenant
         plain = bodies.small(request.body, request.encoding, _most_at_once(request))
         if plain is not None:
             return self._proceed(self._decode(request, tenant, plain), signal, reply)
@@ -280,7 +283,8 @@ class Receiver:
     ) -> StoredScores | None:
         if tenant is None:
             raise Refused("unauthenticated", f"feedback needs a key with the scope {FEEDBACK_SCOPE}")
-        storing = self._scores.submit(request.body, request.encoding, path, tenant)
+        key_id = access.key_id(auth.secret(request.authorization) or "")
+        storing = self._scores.submit(request.body, request.encoding, path, tenant, key_id)
         self._wait(storing, reply, lambda: self._finish_scores(storing))
         return None
 

@@ -35,15 +35,18 @@ class ScoreIntake:
         self._events = events
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="scores")
 
-    def submit(self, body: bytes, encoding: str, path: str, tenant: str) -> Future[StoredScores]:
-        """Store the scores in a body that came to this path. The future raises Refused or StoreUnavailable."""
-        return self._pool.submit(self._ingest, body, encoding, path, tenant)
+    def submit(self, body: bytes, encoding: str, path: str, tenant: str, key_id: str) -> Future[StoredScores]:
+        """Store the scores in a body that came to this path by the API key with that id.
+
+        The future raises Refused or StoreUnavailable.
+        """
+        return self._pool.submit(self._ingest, body, encoding, path, tenant, key_id)
 
     def close(self) -> None:
         """Start nothing more; what runs ends by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ingest(self, body: bytes, encoding: str, path: str, tenant: str) -> StoredScores:
+    def _ingest(self, body: bytes, encoding: str, path: str, tenant: str, key_id: str) -> StoredScores:
         plain = bodies.decompress(body, encoding, self._limit)
         try:
             # Two bytes of a body may become a hundred in memory, and nothing else runs while it is read.
@@ -53,7 +56,7 @@ class ScoreIntake:
             raise Refused("too_large", f"{error}: send less at once") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Refused("malformed", "the body holds no scores") from error
-        events = list(langfuse_scores.events(found, tenant, self._clock(), self._rules))
+        events = list(langfuse_scores.events(found, tenant, key_id, self._clock(), self._rules))
         valid = [(name, event) for name, event in events if isinstance(event, Feedback)]
         refused += [(name, why) for name, why in events if isinstance(why, str)]
         stored, conflicts, new = self._store.write(lambda connection: _append(connection, valid))

@@ -50,6 +50,12 @@ def running(app: FastAPI) -> Iterator[str]:
 
 
 @pytest.fixture
+def serving() -> Callable[[FastAPI], AbstractContextManager[str]]:
+    """`with serving(app) as url`: an application on a free port."""
+    return running
+
+
+@pytest.fixture
 def serve(store: Store, tmp_path: Path) -> Serve:
     """`with serve(routers=…, clock=…, web={…}) as url`: the application with these settings."""
 

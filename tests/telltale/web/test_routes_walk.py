@@ -13,8 +13,7 @@ import pytest
 from fastapi import APIRouter
 from support import signed_in
 
-import alerting.report.pages
-import feedback.routes
+from telltale.cli.web import routers
 from telltale.serving.pages import HEALTHY, METRICS, READY
 from telltale.store import Store
 from telltale.web import first_start, home, models, people, signin
@@ -30,7 +29,7 @@ SERVICES = re.compile(r"/api/v1/")
 
 def parts() -> list[APIRouter]:
     """The routers that `telltale web` serves."""
-    return [feedback.routes.router, alerting.report.pages.router]
+    return routers()
 
 
 def walk(routers: Sequence[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
