@@ -36,7 +36,7 @@ def build(pages_url: str) -> Json:
         (
             Row("", _headlines()),
             Row("Monitors", [_timeline(), _series(), *_effects()]),
-            Row("Feedback", [_votes(), _kinds(), _judged()]),
+            Row("Feedback", [_votes(), _quality(), _kinds(), _judged()]),
             Row("Samples and versions", _samples()),
         ),
         pages_url,
@@ -253,6 +253,23 @@ def _votes() -> Json:
     )
 
 
+def _quality() -> Json:
+    return lines(
+        "Good answers, audited",
+        About(
+            "Share of good answers over all calls, estimated from calls that reviewers labelled, drawn with a known"
+            " probability; dashed its 95 % bounds. Votes do not say this: who votes is no sample of who asks.",
+            "absent: nobody audited the version in the last month; make a queue on the review page.",
+        ),
+        Look("percentunit", none="not audited", overrides=[style.dashed("/bound$/")]),
+        Query('telltale_quality_ratio{model=~"$model"}', "{{model}} {{version}}"),
+        Query('telltale_quality_ratio_lower{model=~"$model"}', "{{model}} {{version}} lower bound"),
+        Query('telltale_quality_ratio_upper{model=~"$model"}', "{{model}} {{version}} upper bound"),
+        width=12,
+        height=6,
+    )
+
+
 def _kinds() -> Json:
     return lines(
         "Feedback by kind",
@@ -262,15 +279,17 @@ def _kinds() -> Json:
         ),
         Look("cps", decimals=2),
         Query("sum by (kind) (rate(telltale_feedback_events_total[$__rate_interval]))", "{{kind}}"),
+        width=6,
         height=6,
     )
 
 
 def _judged() -> Json:
     return lines(
-        "Rows and votes judged",
+        "Rows, votes and labels",
         About(
-            "Rows or votes in the judged windows of each model's whole versions, the largest of them.",
+            "Rows or votes in the judged windows of each model's whole versions, the largest of them; calls that"
+            " reviewers labelled for its audits; items of open review queues.",
             "below monitor.min_rows or min_votes nothing is judged: sample more or lengthen the window.",
         ),
         Look("short", decimals=0),
@@ -278,6 +297,9 @@ def _judged() -> Json:
             f"max by (model, direction) (telltale_monitor_samples{where(WHOLE, _DIRECTIONS)})",
             "{{model}} {{direction}}",
         ),
+        Query('sum by (model) (telltale_quality_labels{model=~"$model"})', "{{model}} audited"),
+        Query("sum by (state) (telltale_review_items)", "review: {{state}}"),
+        width=6,
         height=6,
     )
 

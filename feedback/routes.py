@@ -115,6 +115,7 @@ router = Router(
         "feedback": "/feedback#f{id}",
         "submit feedback": api.prefix,
         "review": "/review",
+        "review queue": "/review/{id}",
         "review score": "/review/new?kind=score&score={id}&count=1",
         "review model": "/review/new?model={model}&count=1",
     },

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from prometheus_client import Counter
 
+from feedback.labelling.gauges import Gauges
 from telltale.web import State
 from telltale.web.limits import Buckets
 
@@ -21,6 +22,7 @@ class FeedbackState:
 
 
 def make_state(here: State) -> FeedbackState:
+    here.metrics.registry.register(Gauges(here.store, here.clock))
     return FeedbackState(
         events=here.metrics.counter("telltale_feedback_events_total"),
         vote_rate=Buckets(VOTES_PER_MINUTE / 60, burst=VOTES_PER_MINUTE),

@@ -126,6 +126,16 @@ def checked(rubric: Rubric, values: Values, comment: str = "", correction: str =
     return found
 
 
+def worth(field: Field, option: str) -> float | None:
+    """How good an answer is that was labelled so, from 0 to 1: the first option of a choice is good, and the last of a
+    scale is best. None for a comparison, which says nothing of one answer, and for an option that the field lacks.
+    """
+    if field.kind == "comparison" or option not in field.options:
+        return None
+    place = field.options.index(option)
+    return place / (len(field.options) - 1) if field.kind == "scale" else float(place == 0)
+
+
 def outcome(rubric: Rubric, labels: Sequence[Values]) -> tuple[dict[str, str], How] | None:
     """What these people's labels of one item say together; None where they disagree and somebody must decide.
 

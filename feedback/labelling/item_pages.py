@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
@@ -80,7 +81,7 @@ def _following(
             raise HTTPException(404, "There is no such queue.")
         lease = next((one for one in held if one.token not in has), None)
         if lease is None and len(held) < MOST_HELD:
-            lease = here.store.write(lambda c, now=now: leases.take(c, number, reviewer, now))  # type: ignore[misc]
+            lease = here.store.write(partial(leases.take, queue_id=number, reviewer=reviewer, now=now))
         if lease is None:
             return None, None, queue
         with here.store.read() as connection:
@@ -88,8 +89,7 @@ def _following(
             shown = showing.show(connection, item, rubric_of(connection, queue), reviewer) if item else None
         if shown is not None and not shown.is_gone:
             return lease, shown, queue
-        gone = lease
-        here.store.write(lambda c, gone=gone: _gone(c, gone))  # type: ignore[misc]
+        here.store.write(partial(_gone, lease=lease))
 
 
 def _gone(connection: Connection, lease: Lease) -> None:

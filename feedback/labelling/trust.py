@@ -8,12 +8,12 @@ from itertools import combinations
 from sqlalchemy import Connection
 
 from feedback.agreement.alpha import Agreement, agreement
-from feedback.agreement.estimate import Estimate, Labelled, estimate
 from feedback.agreement.kappa import Weights, kappa
 from feedback.agreement.ratings import Item as Rated
 from feedback.agreement.ratings import pairs, raters
 from telltale.labels import Field, Rubric
-from telltale.store.review import labels, queues
+from telltale.quality import Estimate, Labelled, estimate
+from telltale.store.review import audits, labels, queues
 from telltale.store.review.labels import Label
 from telltale.store.review.queues import Item
 
@@ -100,25 +100,9 @@ def _of_field(field: Field, items: list[Item], said: dict[int, list[Label]]) -> 
 
 
 def _audited(field: Field, items: list[Item], said: dict[int, list[Label]]) -> list[Labelled]:
-    """Decided calls that were drawn with a known probability; the first option is good, the last of a scale.
-
-    What people still disagree on counts as their mean.
-    """
-    worth = {option: _worth(field, place) for place, option in enumerate(field.options)}
-    found = []
-    for item in items:
-        if item.probability is None or field.kind == "comparison":
-            continue
-        verdict = (item.verdict or {}).get(field.name)
-        own = [label.answers[field.name] for label in said.get(item.id or 0, ()) if field.name in label.answers]
-        values = [worth[verdict]] if verdict in worth else [worth[answer] for answer in own]
-        if values:
-            found.append(Labelled(item.stratum, item.probability, sum(values) / len(values)))
-    return found
-
-
-def _worth(field: Field, place: int) -> float:
-    return place / (len(field.options) - 1) if field.kind == "scale" else float(place == 0)
+    audited = (item for item in items if item.probability is not None)
+    found = (audits.labelled(field, item, [label.answers for label in said.get(item.id or 0, ())]) for item in audited)
+    return [one for one in found if one is not None]
 
 
 def _gold(items: list[Item], said: dict[int, list[Label]]) -> list[Known]:

@@ -13,13 +13,14 @@ from telltale.catalogue.gpu import GPU
 from telltale.catalogue.inference import INFERENCE
 from telltale.catalogue.metric import Kind, Metric
 from telltale.catalogue.monitors import MONITORS
+from telltale.catalogue.review import REVIEW
 from telltale.catalogue.store import STORE
 from telltale.catalogue.tickets import TICKETS
 from telltale.catalogue.web import WEB
 
 __all__ = ["METRICS", "Kind", "Metric", "metric"]
 
-METRICS = (*INFERENCE, *COLLECTOR, *STORE, *MONITORS, *FEEDBACK, *WEB, *TICKETS, *GPU)
+METRICS = (*INFERENCE, *COLLECTOR, *STORE, *MONITORS, *FEEDBACK, *REVIEW, *WEB, *TICKETS, *GPU)
 _BY_NAME = {entry.name: entry for entry in METRICS}
 
 

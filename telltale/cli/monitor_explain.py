@@ -63,7 +63,8 @@ def _score(score: Score) -> Iterator[str]:
         yield f"reference   R-{score.details.reference_id} (`telltale monitor references {harmless(score.model)}`)"
     if score.details.persistence:
         lasting = score.details.persistence
-        yield f"windows     {lasting.windows_hit} of the last {lasting.windows_seen} over, {lasting.windows_needed} needed"
+        seen, needed = lasting.windows_seen, lasting.windows_needed
+        yield f"windows     {lasting.windows_hit} of the last {seen} over, {needed} needed"
 
 
 def _explanation(connection: Connection, told: Explanation, score: Score) -> Iterator[str]:

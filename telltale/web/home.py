@@ -13,6 +13,8 @@ from starlette.responses import Response
 from telltale.closed import DECIDED, closed_as
 from telltale.records import Score, SeriesState, Ticket
 from telltale.store import audit, feedback, samples, scores, series_states, tickets
+from telltale.store.review import audits
+from telltale.store.review.audits import Audit
 from telltale.store.series_states import SeriesStatus
 from telltale.web.model_view import GAPS, STATES, worst
 from telltale.web.pages import render
@@ -43,6 +45,7 @@ class ModelRow:
     scores: list[Score] = field(default_factory=list)
     tickets: list[Ticket] = field(default_factory=list)
     decided: list[Ticket] = field(default_factory=list)
+    audits: list[Audit] = field(default_factory=list)
 
     @property
     def unknown(self) -> list[SeriesStatus]:
@@ -90,6 +93,10 @@ def home(request: Request, principal: Annotated[Principal, Depends(require("view
     since = here.clock() - DAY_S
     with here.store.read() as connection:
         rows = model_rows(connection, since)
+        for audited in audits.newest(connection, here.clock()):
+            for row in rows:
+                if row.model == audited.model:
+                    row.audits.append(audited)
         recent = feedback.recent(connection, limit=5)
         votes = feedback.count(connection, since)
     return render(

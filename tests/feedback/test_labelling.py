@@ -226,7 +226,12 @@ def test_an_audit_says_how_good_the_answers_are(service: Any, calls: Callable[[i
         assert "is not known" in ann.get(f"/review/{number}").text
         for place in range(40):
             assert label(ann, number, "bad" if place % 10 == 0 else "good").status_code == 303
-        page = ann.get(f"/review/{number}").text
+        page, home = ann.get(f"/review/{number}").text, ann.get("/").text
+        metrics = ann.get("/metrics").text
+    assert "40 audited" in home
+    assert 'telltale_quality_ratio{model="chat",version="chat-2"} 0.9' in metrics
+    assert 'telltale_quality_labels{model="chat",version="chat-2"} 40.0' in metrics
+    assert 'telltale_review_items{state="decided"} 40.0' in metrics
     assert "90.0 %" in page
     assert "of 40 audited" in page
     assert "no item has two people" in page.lower()

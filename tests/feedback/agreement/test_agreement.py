@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from feedback.agreement.alpha import LEAST_ITEMS, Scale, agreement
-from feedback.agreement.estimate import LEAST_LABELS, Labelled, estimate
 from feedback.agreement.kappa import Weights, kappa
 from feedback.agreement.ratings import Item, pairs, raters
+from telltale.quality import LEAST_LABELS, Labelled, estimate
 
 PEOPLE = ("ann", "bo", "cho", "dae")
 items = st.lists(st.dictionaries(st.sampled_from(PEOPLE), st.integers(0, 4)), min_size=1, max_size=40)
