@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitors.monitor import Monitor
 from monitors.permutation import MaxT
-from monitors.rows import Comparison, Side
+from monitors.rows import Comparison, Features, Side
 from telltale.records import Basis, Direction, Series
 
 BLOCKS = 4
@@ -32,12 +33,14 @@ def blocks(monitor: Monitor, whole: Side, basis: Basis, direction: Direction, le
     return found
 
 
-def part(monitor: Monitor, whole: Side, places: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Side:
-    """The rows of a side at these places."""
+def part(
+    monitor: Monitor, whole: Side, places: NDArray[np.intp],
+    of: Callable[[Features, NDArray[np.intp]], Features] | None = None,
+) -> Side:  # fmt: skip
+    """The rows of a side at these places; `of` is what the monitor keeps of them, if it is not `part`."""
     weights = whole.weights[places]
-    return Side(
-        tuple([whole.groups[place] for place in places]), weights / weights.mean(), monitor.part(whole.features, places)
-    )
+    features = (of or monitor.part)(whole.features, places)
+    return Side(tuple([whole.groups[place] for place in places]), weights / weights.mean(), features)
 
 
 def factors(

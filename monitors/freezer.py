@@ -107,6 +107,7 @@ class Freezer:
         made = making.freeze(
             asked.series, basis, self._vectors.added(rows) if placed else rows, asked.begins_at, asked.ends_at, run.now,
             monitors=monitors, least=settings.min_rows, made_by=asked.made_by, why=asked.why, id=asked.id,
+            season=settings.season,
         )  # fmt: skip
         if made.rows < min(needed, settings.min_rows):
             return f"{made.rows} of {len(rows)} {what} are left without bursts of one prompt, {needed} needed"

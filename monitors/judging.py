@@ -71,7 +71,7 @@ def _compare(
         return "the reference does not know this monitor"
     if len(known.side) < least:
         return f"the reference has {len(known.side)} {what}, {least} needed"
-    known = references.in_season(known, monitor, start, end, season, least)
+    known = references.in_season(known, monitor, start, end, season, least, max(least, len(judged)))
     comparison = Comparison(
         series,
         basis,

@@ -82,6 +82,10 @@ class Monitor(Protocol):
         """What it would have written of the rows at these places alone."""
         return {name: array[places] for name, array in features.items()}
 
+    def same_hours(self, features: Features, places: NDArray[np.intp]) -> Features:
+        """What it compares of a reference with a window of the same hours as the rows at these places."""
+        return self.part(features, places)
+
     def judge(self, comparison: Comparison) -> list[Score]:
         """One score a signal of this window by itself, `ok` or `suspect`; none where nothing can be compared."""
         ...

@@ -11,38 +11,41 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors import calibration, checks, packing
+from monitors import calibration, checks, packing, seasons
 from monitors.monitor import Monitor
 from monitors.rows import Rows, Side, side
 from telltale.records import Basis, Direction, Series
 from telltale.store.references import Reference
 
 EXAMPLES: Final = 8
-# Rows of another hour are not compared where the same hour has enough.
-HOUR_S: Final = 3600.0
-SEASONS: Final = {"day": 86400.0, "week": 7 * 86400.0}
+AUTOMATIC: Final = "auto"
 
 Features = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a monitor compares of a reference for one direction, and by how much its features differ by themselves."""
+    """What a monitor compares of a reference for one direction, and by how much its features differ by themselves.
+
+    `season` is in which it differs by the hours: `day`, `week` or none.
+    """
 
     side: Side
     times: NDArray[np.float64]
     factors: Mapping[str, float]
     examples: tuple[str, ...]
+    season: str = ""
 
 
 def freeze(
     series: Series, basis: Basis, rows: Rows, begins_at: float, ends_at: float, now: float, *,
     monitors: Iterable[Monitor], least: int, made_by: str = "telltale", why: str = "", id: int | None = None,
+    season: str = AUTOMATIC,
 ) -> Reference:  # fmt: skip
     """The reference that these rows give; bursts of one text are left out and named."""
     found = checks.repeated(rows) if basis == "calls" else []
     kept = checks.without_bursts(rows, found)
-    features, restless = _described(kept, basis, monitors, least)
+    features, restless = _described(kept, basis, monitors, least, season)
     content = zlib.compress(json.dumps(_columns(kept), ensure_ascii=False).encode("utf-8", "replace"), 6)
     told: dict[str, object] = {"repeated": checks.told(found, len(rows))} if found else {}
     return Reference(
@@ -75,11 +78,13 @@ def learned(reference: Reference, monitor: Monitor, direction: Direction) -> Lea
         return None
     features = {name.removeprefix(own): array for name, array in stored.items() if name.startswith(own)}
     names, values = features.pop("factors"), features.pop("factor_values")
+    season = features.pop("season", None)
     return Learned(
         Side(tuple(stored[f"{common}groups"].tolist()), stored[f"{common}weights"], features),
         stored[f"{common}times"],
         dict(zip(names.tolist(), values.tolist(), strict=True)),
         tuple(stored[f"{common}examples"].tolist()),
+        "" if season is None else str(season[0]),
     )
 
 
@@ -97,27 +102,31 @@ def rows(reference: Reference) -> Rows:
 
 
 def with_monitor(
-    reference: Reference, monitors: Sequence[Monitor], least: int, complete: Callable[[Rows], Rows] = lambda rows: rows
-) -> Reference:
+    reference: Reference, monitors: Sequence[Monitor], least: int, complete: Callable[[Rows], Rows] = lambda rows: rows,
+    season: str = AUTOMATIC,
+) -> Reference:  # fmt: skip
     """The reference as all these monitors know it; `complete` adds to its rows what is not stored with it."""
-    features, _ = _described(complete(rows(reference)), reference.basis, monitors, least)
+    features, _ = _described(complete(rows(reference)), reference.basis, monitors, least, season)
     return replace(reference, features=packing.packed(features))
 
 
-def in_season(known: Learned, monitor: Monitor, start: float, end: float, season: str, least: int) -> Learned:
-    """The rows of the same hours of other days, or weeks, where there are enough of them; else all."""
-    period = SEASONS.get(season)
-    if period is None:
+def in_season(
+    known: Learned, monitor: Monitor, start: float, end: float, season: str, least: int, wanted: int
+) -> Learned:
+    """The rows of the same hours of other days, or weeks, where there are enough of them; else all.
+
+    By itself (`auto`) where the reference differs by the hours.
+    """
+    chosen = known.season if season == AUTOMATIC else season
+    places = seasons.same_hours(known.times, start, end, chosen, least, wanted)
+    if places is None:
         return known
-    apart = np.abs((known.times - (start + end) / 2 + period / 2) % period - period / 2)
-    places = np.flatnonzero(apart <= (end - start) / 2 + HOUR_S)
-    if places.size < least or places.size == known.times.size:
-        return known
-    return replace(known, side=calibration.part(monitor, known.side, places), times=known.times[places])
+    part = calibration.part(monitor, known.side, places, of=monitor.same_hours)
+    return replace(known, side=part, times=known.times[places])
 
 
 def _described(
-    kept: Rows, basis: Basis, monitors: Iterable[Monitor], least: int
+    kept: Rows, basis: Basis, monitors: Iterable[Monitor], least: int, season: str
 ) -> tuple[Features, dict[str, list[str]]]:
     """Everything that monitors compare, by name, and which features differ by themselves."""
     found: Features = {}
@@ -127,14 +136,21 @@ def _described(
             judged = kept.judged(direction)
             described = side(judged, monitor.describe(judged, direction))
             whole = replace(described, features=monitor.prepare(described))
-            factors = monitor.learn(calibration.blocks(monitor, whole, basis, direction, least))
+            times = np.array(judged.times, dtype=np.float64)
+            by = seasons.found(monitor, whole, times, basis, direction) if season == AUTOMATIC else ""
+            factors = monitor.learn(
+                seasons.blocks(monitor, whole, times, basis, direction, by)
+                if by
+                else calibration.blocks(monitor, whole, basis, direction, least)
+            )
             own, common = _place(monitor, direction), f"rows/{direction}/"
             found |= {f"{own}{name}": array for name, array in whole.features.items()}
             found[f"{own}factors"] = np.array(list(factors), dtype=str)
+            found[f"{own}season"] = np.array([by], dtype=str)
             found[f"{own}factor_values"] = np.array(list(factors.values()), dtype=np.float64)
             found[f"{common}groups"] = np.array(whole.groups, dtype=str)
             found[f"{common}weights"] = whole.weights
-            found[f"{common}times"] = np.array(judged.times, dtype=np.float64)
+            found[f"{common}times"] = times
             texts = [text for text in judged.texts.get(direction, ())[:EXAMPLES] if text]
             found[f"{common}examples"] = np.array(texts, dtype=str)
             if factors:

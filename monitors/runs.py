@@ -260,7 +260,7 @@ class Runs:
         of_basis = [monitor for monitor in self._monitors if monitor.basis == reference.basis]
         described = making.with_monitor(
             reference, [one for one in of_basis if one in monitors or not one.uses_vectors],
-            self._settings.min_rows, self._vectors.added,
+            self._settings.min_rows, self._vectors.added, self._settings.season,
         )  # fmt: skip
         if (features := described.features) is not None:
             number = reference.id

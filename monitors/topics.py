@@ -41,6 +41,8 @@ MIN_ENERGY: Final = 0.0004
 ALPHA_NOVELTY, ALPHA_MIX, ALPHA_ENERGY = 0.5, 0.25, 0.25
 REPORTED: Final = 8
 NAMED: Final = 5
+# The whole reference's arrays, where only some of its rows are compared.
+_ALL: Final = "all/"
 _OF_ROWS: Final = frozenset(("vectors", "clusters", "is_compared"))
 
 
@@ -112,6 +114,14 @@ class Topics(Monitor):
         kept = {name: array for name, array in features.items() if name != "apart"}
         own = {name: array[places] for name, array in kept.items() if name in _OF_ROWS}
         return {**kept, **own, **vocabulary.part(features, places)}
+
+    def same_hours(self, features: Features, places: NDArray[np.intp]) -> Features:
+        """A text that other hours know is nothing new either: for that the whole reference is kept."""
+        return {
+            **self.part(features, places),
+            "taken": places,
+            **{f"{_ALL}{name}": features[name] for name in features},
+        }
 
     def judge(self, comparison: Comparison) -> list[Score]:
         if "centres" not in comparison.reference.features:
@@ -320,15 +330,24 @@ def _apart(features: Features, known: Features, groups: Sequence[str] | None = N
 
 def _own_apart(known: Side) -> nearest.Distances:
     """How far each text of the reference is from those of its other groups."""
-    features = known.features
+    features = _whole(known.features)
     return features["apart"] if "apart" in features else _apart(features, features, known.groups)
+
+
+def _whole(features: Features) -> Features:
+    """All that the reference knows, also where only its rows of the same hours are compared."""
+    everything = {name.removeprefix(_ALL): array for name, array in features.items() if name.startswith(_ALL)}
+    return everything or features
 
 
 def _ranks(side: Side, known: Side, apart: nearest.Distances) -> NDArray[np.float64]:
     """How rare texts so distant are in the reference, for each text of a side, which may be the reference itself."""
-    is_own, own = side.features is known.features, known.features["clusters"]
-    far = apart if is_own else _apart(side.features, known.features)
-    return nearest.ranks(far, side.features["clusters"], apart, own, is_own=is_own)
+    whole = _whole(known.features)
+    if side.features is not known.features:
+        far = _apart(side.features, whole)
+        return nearest.ranks(far, side.features["clusters"], apart, whole["clusters"], is_own=False)
+    found = nearest.ranks(apart, whole["clusters"], apart, whole["clusters"], is_own=True)
+    return found[known.features["taken"]] if "taken" in known.features else found
 
 
 def _rare(ranks: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -224,9 +224,10 @@ class Monitor(Section):
     reference_span: NotNegative = Field(
         3 * 86400.0, description="How long a series must have been seen before its reference is frozen by itself."
     )
-    season: Literal["none", "day", "week"] = Field(
-        "none",
-        description="Compare with the same hour of the day or week where the reference has enough rows.",
+    season: Literal["auto", "none", "day", "week"] = Field(
+        "auto",
+        description="Compare with the same hours of the day or week where the reference has enough rows; `auto`: where "
+        "it differs by them.",
     )
     min_votes: int = Field(50, ge=5, description="Votes of fewer people than this are not judged.")
     reference_votes: int = Field(200, ge=20, description="People whose votes a reference of votes is made of.")

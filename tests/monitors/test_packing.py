@@ -46,9 +46,8 @@ def test_only_the_folders_that_are_asked_for_are_read() -> None:
 
 def test_what_earlier_versions_kept_is_read() -> None:
     written = io.BytesIO()
-    np.savez_compressed(
-        written, **{"tokens/prompt/words": np.array(["a", "한국어"]), "rows/prompt/times": np.arange(2)}
-    )
+    old = {"tokens/prompt/words": np.array(["a", "한국어"]), "rows/prompt/times": np.arange(2)}
+    np.savez_compressed(written, **old)  # type: ignore[arg-type]  # its stub takes the arrays for its options
     assert packing.names(written.getvalue()) == {"tokens/prompt/words", "rows/prompt/times"}
     assert packing.unpacked(written.getvalue(), ["tokens/prompt/"])["tokens/prompt/words"].tolist() == ["a", "한국어"]
 

@@ -94,13 +94,13 @@ def test_traffic_that_keeps_still_has_no_factors_worth_the_name() -> None:
     assert max(known.factors.values(), default=1.0) < 1.3
 
 
-@pytest.mark.parametrize(("season", "hours"), [("none", 480), ("day", 60), ("week", 9)])
+@pytest.mark.parametrize(("season", "hours"), [("none", 480), ("day", 60), ("week", 9), ("auto", 480)])
 def test_the_same_hours_are_compared_where_there_are_enough(season: str, hours: int) -> None:
     """480 rows, one an hour: 20 days. A window from 12 to 13 h is compared with 11 to 14 h of other days."""
     known = references.learned(freeze(rows(480)), MONITORS[1], "prompt")
     assert known is not None
     start = (21 * 24 + 12) * HOUR
-    found = references.in_season(known, MONITORS[1], start, start + HOUR, season, 5)
+    found = references.in_season(known, MONITORS[1], start, start + HOUR, season, 5, 5)
     assert len(found.side) == hours
     if season == "day":
         assert set(found.times / HOUR % 24) == {11.5, 12.5, 13.5}
@@ -110,4 +110,4 @@ def test_the_same_hours_are_compared_where_there_are_enough(season: str, hours: 
 def test_of_too_few_rows_of_the_same_hours_all_are_taken() -> None:
     known = references.learned(freeze(rows(480)), MONITORS[1], "prompt")
     assert known is not None
-    assert references.in_season(known, MONITORS[1], 0.0, HOUR, "week", 50) == known
+    assert references.in_season(known, MONITORS[1], 0.0, HOUR, "week", 200, 300) == known
