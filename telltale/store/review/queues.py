@@ -14,7 +14,7 @@ from telltale.labels import How, Values
 from telltale.store.schema import review_items, review_queues
 
 # Items in one statement.
-AT_ONCE = 1000
+AT_ONCE = 20_000
 
 ItemState = Literal["open", "decided", "disputed", "gone"]
 """`open`: labels are missing; `decided`: there is a verdict; `disputed`: people disagree, and somebody who has not
@@ -98,14 +98,22 @@ def make(connection: Connection, queue: Queue) -> int:
 
 
 def add(connection: Connection, items: Iterable[Item]) -> int:
-    """Add items; a call that the queue has already stays as it is. Returns how many are new."""
+    """Add items of one queue; a call that it has already stays as it is. Returns how many are new."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     key = ["queue_id", "trace_id", "span_id", "other_trace_id", "other_span_id"]
+    statement = insert(review_items).on_conflict_do_nothing(index_elements=key)
     new, rest = 0, iter(items)
     while part := [_values(item) for item in islice(rest, AT_ONCE)]:
-        statement = insert(review_items).values(part).on_conflict_do_nothing(index_elements=key)
-        new += len(connection.execute(statement.returning(review_items.c.id)).all())
+        before = _count(connection, part[0]["queue_id"])
+        connection.execute(statement, part)
+        new += _count(connection, part[0]["queue_id"]) - before
     return new
+
+
+def _count(connection: Connection, queue_id: int) -> int:
+    # Of many rows in one statement psycopg does not say how many were new.
+    query = select(func.count()).select_from(review_items).where(review_items.c.queue_id == queue_id)
+    return int(connection.execute(query).scalar_one())
 
 
 def get(connection: Connection, queue_id: int) -> Queue | None:
