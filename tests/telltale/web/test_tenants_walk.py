@@ -112,6 +112,7 @@ def content(path: str, ids: Mapping[str, str], number: int, token: str) -> dict[
         "/api/v1/feedback": event,
         "/api/v1/feedback/batch": {"items": [event | {"idempotency_key": f"item-{number}"}]},
         "/api/v1/feedback/tokens": about,
+        "/api/v1/erasures": {"trace_id": ids["trace_id"], "dry_run": True},
         "/api/v1/votes": {"token": token, "value": "down"},
     }
     return {"json": bodies.get(path, {"action": "comment", "text": "x"})}
