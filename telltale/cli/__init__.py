@@ -24,6 +24,7 @@ COMMANDS = {
     "settings": "list every setting with its default and meaning",
     "fetch": "fetch Debian's Prometheus and Alertmanager without installing them",
     "export": "write the data set of a ticket or a model",
+    "erase": "erase all that is kept of a person or a trace",
     "user": "add, list, change and disable people",
     "key": "add, list and revoke API keys",
     "audit": "show the audit log and verify its chain",

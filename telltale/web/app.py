@@ -18,7 +18,7 @@ from telltale.serving import asgi, pages
 from telltale.serving.listen import listen
 from telltale.settings import Settings
 from telltale.store import Store, open_configured
-from telltale.web import first_start, home, models, signin
+from telltale.web import erasures, first_start, home, models, signin
 from telltale.web.guard import Guard
 from telltale.web.limits import Buckets, Seen
 from telltale.web.nav import Nav
@@ -47,7 +47,7 @@ def create_app(
     parts = [router for router in (*routers, models.router) if isinstance(router, Router)]
     here = app.state.telltale = _state(settings, store, parts, clock)
     # Parts first: routes are tried in order, and theirs get most requests.
-    for router in (*routers, signin.router, first_start.router, home.router, models.router):
+    for router in (*routers, signin.router, first_start.router, home.router, models.router, erasures.router):
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
     add_handlers(app)

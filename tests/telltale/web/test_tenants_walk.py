@@ -22,10 +22,14 @@ from telltale.cli.web import routers
 from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.scores import Details, Examples
 from telltale.feedback import match
+from telltale.labels import Field, Rubric
 from telltale.records import Feedback, Sample, Score, Ticket
 from telltale.settings import Settings
 from telltale.store import Store, access, evidence, feedback, samples, schema, scores, series_states, tickets
 from telltale.store.access import SCOPES
+from telltale.store.review import labels, leases, queues, rubrics
+from telltale.store.review.labels import Label
+from telltale.store.review.queues import Item, Queue
 from telltale.store.series_states import SeriesStatus
 from telltale.web import create_app
 from telltale.web.roles import ROLES
@@ -36,6 +40,14 @@ READERS = ("reviewer", "adjudicator", "admin")
 """People who may read what was said. People serve the installation: they are of no tenant."""
 OWN, FOREIGN = "shop", "bank"
 RESERVED = {"trace_id": "0" * 32, "span_id": "0" * 16}
+
+
+OBJECTS = {
+    ("/tickets/", "number"): "ticket", ("/evidence/", "number"): "evidence", ("/runbooks/", "name"): "runbook",
+    ("/models/", "model"): "model", ("/feedback/", "event_id"): "event", ("/review/", "number"): "queue",
+    ("/review/items/", "number"): "item",
+}  # fmt: skip
+"""Whose id each parameter of a path is."""
 
 
 @dataclass
@@ -66,6 +78,7 @@ def plant(connection: Connection, number: int, tenant: str) -> dict[str, str]:
         value = 0.0 if kind == "thumb" else None
         event = Feedback(now, tenant, trace, None, kind, "helpful", value, "user", kind, comment, "a" * 64)  # type: ignore[arg-type]  # a kind
         stored, _ = feedback.append(connection, event, "0" * 64)
+    queue, item = reviewed(connection, kept, f"{said} noted")
     report = evidence.put(connection, said.encode(), kind="evidently", media_type="text/html; charset=utf-8", now=now)
     details = Details(examples=Examples((kept.id or 0,), (f"{said} before",)))
     (judged,) = scores.save(
@@ -75,30 +88,43 @@ def plant(connection: Connection, number: int, tenant: str) -> dict[str, str]:
     )  # fmt: skip
     about = ("tokens", "words", "prompt", model, "v1", "", "", "alert", "a change", now - 60, now)
     series_states.save(connection, [SeriesStatus(*about, score_id=judged)])  # type: ignore[arg-type]  # a direction
-    labels = {"alertname": "ModelDriftPersistent", "model": model, "version": "v1", "monitor": "tokens"}
+    of_alert = {"alertname": "ModelDriftPersistent", "model": model, "version": "v1", "monitor": "tokens"}
     alert = TicketAlert(
         key=f"k{number}", lane="retrain", name="ModelDriftPersistent", status="firing", starts_at=now - 60,
-        received_at=now, labels=labels | {"signal": "words", "direction": "prompt", "tenant": "", "segment": ""},
+        received_at=now, labels=of_alert | {"signal": "words", "direction": "prompt", "tenant": "", "segment": ""},
     )  # fmt: skip
     ticket = tickets.save(
         connection,
         Ticket(f"k{number}", "retrain", model, "v1", "drift", "open", 1, now - 60, now, alerts={"a": alert}),
     )
     return {
-        "trace_id": trace, "span_id": span, "event_id": str(stored.id), "ticket": str(ticket.id), "model": model,
+        "trace_id": trace, "span_id": span, "event": str(stored.id), "queue": str(queue), "item": str(item),
+        "ticket": str(ticket.id), "model": model,
         "evidence": str(report), "runbook": "ModelDriftPersistent",
     }  # fmt: skip
 
 
+def reviewed(connection: Connection, call: Sample, words: str) -> tuple[int, int]:
+    """A queue of that call with a label. Returns the ids of the queue and the item."""
+    asked = Rubric("rubric", 1, (Field("good", "Is it?", "choice", ("yes", "no")),))
+    rubric = rubrics.publish(connection, asked, actor="ann", now=0.0)
+    queue = queues.make(connection, Queue(f"queue {call.id}", rubric.id or 0, 2, 600.0, 0.0, "ann"))
+    queues.add(connection, [Item(queue, call.tenant, call.model, "v1", call.trace_id, call.span_id, needed=2)])
+    given = leases.take(connection, queue, "ann", 0.0)
+    assert given is not None
+    label = Label(given.item_id, "ann", {"good": "yes"}, f"label {call.id}", 0.0, words, words)
+    labels.submit(connection, label, given.token, rubric)
+    return queue, given.item_id
+
+
 def named(path: str, ids: Mapping[str, str]) -> str:
-    """A route's path with these ids. Raises KeyError for a parameter that nobody told whose id it is."""
-    kinds = {"number": "evidence" if path.startswith("/evidence") else "ticket", "name": "runbook"}
+    """A route's path with these ids. Raises KeyError for a parameter that nobody told here whose id it is."""
     parts = path.replace(":path}", "}").split("{")
-    filled = [parts[0]]
+    filled = parts[0]
     for part in parts[1:]:
         name, rest = part.split("}", 1)
-        filled.append(ids[kinds.get(name, name)] + rest)
-    return "".join(filled)
+        filled += ids[OBJECTS[parts[0].removeprefix("/api/v1"), name]] + rest
+    return filled
 
 
 def content(path: str, ids: Mapping[str, str], number: int, token: str) -> dict[str, Any]:
@@ -112,6 +138,7 @@ def content(path: str, ids: Mapping[str, str], number: int, token: str) -> dict[
         "/api/v1/feedback": event,
         "/api/v1/feedback/batch": {"items": [event | {"idempotency_key": f"item-{number}"}]},
         "/api/v1/feedback/tokens": about,
+        "/api/v1/erasures": {"trace_id": ids["trace_id"], "dry_run": True},
         "/api/v1/votes": {"token": token, "value": "down"},
     }
     return {"json": bodies.get(path, {"action": "comment", "text": "x"})}
@@ -179,7 +206,8 @@ def test_nobody_gets_or_changes_what_is_another_tenants(
         walked = routes(app)
         for method, path in walked:
             for name, client in clients.items():
-                for tenant in (OWN, FOREIGN):
+                # Only keys are of a tenant, and may get of their own what they are not to get of others.
+                for tenant in (OWN, FOREIGN) if name.startswith("key") else (FOREIGN,):
                     number, ids = next(numbers), world.ids[tenant]
                     made = answers.get(("POST", "/api/v1/feedback/tokens", name, tenant))
                     token = made.json().get("token", "none") if made else "none"
@@ -213,8 +241,8 @@ def test_nobody_gets_or_changes_what_is_another_tenants(
     crossing = [one for one in events if one.tenant == OWN and one.trace_id == world.ids[FOREIGN]["trace_id"]]
     assert {one.kind for one in crossing} == {"correction", "thumb"}
     assert not [one for one in crossing if one in about]
-    assert {answers["GET", "/feedback", name, OWN].status_code for name in READERS} == {200}
-    assert f"{SECRET} of {FOREIGN}" in answers["GET", "/feedback", "reviewer", OWN].text
+    assert {answers["GET", "/feedback", name, FOREIGN].status_code for name in READERS} == {200}
+    assert f"{SECRET} of {FOREIGN}" in answers["GET", "/feedback", "reviewer", FOREIGN].text
 
 
 def _show(answers: Mapping[tuple[str, str, str, str], httpx.Response]) -> None:
