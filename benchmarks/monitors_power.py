@@ -215,6 +215,7 @@ def play(
 
 
 def play_votes(settings: Monitor, size: int, before: float, now: float, runs: int, windows: int, seed: int) -> Tally:
+    """The window's test alone; `monitors_votes.py` has all of it."""
     (kind,) = judges("feedback")
     monitor, tally = kind.of(terms.of(MONITORS, settings)[kind]), Tally()
     for run in range(runs):
@@ -223,7 +224,7 @@ def play_votes(settings: Monitor, size: int, before: float, now: float, runs: in
         scores: list[Score] = []
         for number in range(windows):
             current = _ballots(monitor, size, now, random)
-            (score,) = monitor.judge(
+            score, *_ = monitor.judge(
                 Comparison(SERIES, "votes", "feedback", float(number), number + 1.0, current, whole)
             )
             scores.append(derive_state(score, scores, *settings.persistence))

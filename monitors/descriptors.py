@@ -101,7 +101,7 @@ class Descriptors(Monitor):
     name: ClassVar[str] = "descriptors"
     signals: ClassVar[tuple[str, ...]] = ("max_t",)
     basis: ClassVar[Basis] = "calls"
-    method: ClassVar[int] = 3
+    method: ClassVar[int] = 4
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "how texts look: length, shape, script, repetition"
     effect: ClassVar[str] = "largest change of a descriptor's mean rank, in standard errors"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from monitors import references
 from monitors.monitor import Monitor
-from monitors.persistence import derive_state
+from monitors.persistence import AT_ONCE, derive_state
 from monitors.rows import Comparison, Rows, side
 from telltale.evidence.scores import Examples
 from telltale.records import Basis, Direction, Score, Series
@@ -38,20 +38,21 @@ def judge(
             made.unjudged[direction] = found
             continue
         comparison, examples, judged = found
-        single = monitor.judge(comparison)
+        before = tuple([one for one in earlier if one.direction == direction and _is_against(one, reference)])
+        single = monitor.judge(replace(comparison, earlier=before))
         if not single:
             made.unjudged[direction] = "nothing in the rows can be compared"
         for score in single:
             details = replace(score.details, examples=_of(score, judged, examples), reference_id=reference.id)
-            same = [one for one in earlier if _goes_on(one, score, reference)]
-            made.scores.append(derive_state(replace(score, details=details), same, *persistence))
+            same = [one for one in before if one.signal == score.signal]
+            plain = monitor.at_once.get(score.signal, AT_ONCE)
+            made.scores.append(derive_state(replace(score, details=details), same, *persistence, plain))
     return made
 
 
-def _goes_on(earlier: Score, score: Score, reference: Reference) -> bool:
-    """Whether an earlier score counts with this one: what differed from another reference says nothing of this one."""
-    of_signal = (earlier.signal, earlier.direction) == (score.signal, score.direction)
-    return of_signal and earlier.details.reference_id == reference.id
+def _is_against(earlier: Score, reference: Reference) -> bool:
+    """Whether an earlier score counts with this window: what differed from another reference says nothing of this."""
+    return earlier.details.reference_id == reference.id
 
 
 def _compare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal, Protocol, Self
 
 import numpy as np
@@ -56,6 +57,8 @@ class Monitor(Protocol):
     evidence: ClassVar[type[Finding]]
     method: ClassVar[int] = 1
     """How it describes rows: raised with every change of that, so that no reference is compared by another method."""
+    at_once: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    """Times its threshold at which one window of a signal is enough, where that is not what persistence says."""
     uses_vectors: ClassVar[bool] = False
     """Whether it judges vectors of texts, where the settings name something that makes them."""
     needs_conversations: ClassVar[bool] = False

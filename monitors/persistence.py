@@ -16,12 +16,15 @@ from telltale.records import Judged, Score
 AT_ONCE = 2.0
 
 
-def derive_state(score: Score, earlier: Sequence[Score], need: int, last: int) -> Score:
-    """The score with its state over time; `earlier` are the series' scores of that signal, oldest first."""
+def derive_state(score: Score, earlier: Sequence[Score], need: int, last: int, plain: float = AT_ONCE) -> Score:
+    """The score with its state over time; `earlier` are the series' scores of that signal, oldest first.
+
+    One window is enough where the change is `plain` times as large as the threshold.
+    """
     windows = [*earlier, score][-last:]
     recent = [*map(is_hit, windows)]
     hits = sum(recent)
-    is_plain = is_hit(score) and (score.effect or 0.0) >= AT_ONCE * (score.threshold or 0.0) > 0
+    is_plain = is_hit(score) and (score.effect or 0.0) >= plain * (score.threshold or 0.0) > 0
     was_alert = bool(earlier) and earlier[-1].state == "alert"
     state: Judged = (
         "alert" if hits >= need or is_plain or (was_alert and hits) else "suspect" if is_hit(score) else "ok"

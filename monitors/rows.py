@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telltale.conversation import Conversation
-from telltale.records import Basis, Direction, Series
+from telltale.records import Basis, Direction, Score, Series
 
 Features = Mapping[str, NDArray[Any]]
 """What a monitor compares of each row, as arrays by name; a reference keeps them."""
@@ -85,7 +85,8 @@ class Comparison:
     """What a monitor judges: a window of one series and direction against its reference.
 
     `factors` are learned from the reference: by how much, at least 1, a feature of that name differs between the
-    reference's own blocks beyond chance.
+    reference's own blocks beyond chance. `earlier` are the monitor's scores of windows before this one against the
+    same reference, oldest first.
     """
 
     series: Series
@@ -96,6 +97,7 @@ class Comparison:
     current: Side
     reference: Side
     factors: Mapping[str, float] = field(default_factory=dict)
+    earlier: tuple[Score, ...] = ()
 
 
 def side(rows: Rows, features: Features) -> Side:

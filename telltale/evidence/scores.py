@@ -91,6 +91,23 @@ class DescriptorChanges:
 
 
 @dataclass(frozen=True, slots=True)
+class Cusum:
+    """Where a sum of evidence stands after a window, from which the next one goes on.
+
+    `level` is the logarithm of how much likelier the votes since `since` (Unix seconds) are after a rise. There are
+    `votes` of them, `negative` of which count, as far as they are not forgotten; `known_votes` and `known_negative`
+    tell how it was before.
+    """
+
+    level: float
+    since: float
+    votes: float
+    negative: float
+    known_votes: float
+    known_negative: float
+
+
+@dataclass(frozen=True, slots=True)
 class VoteShares:
     """Shares of negative votes, in [0, 1]; `lower` and `upper` are the bounds of Wilson's 95 % interval."""
 
@@ -99,6 +116,7 @@ class VoteShares:
     negative_ratio_upper: float
     reference_ratio: float
     reference_votes: int
+    cusum: Cusum | None = None
     kind: Literal["vote_shares"] = "vote_shares"
 
     def table(self, direction: str) -> Table | None:

@@ -100,6 +100,6 @@ def test_a_rise_of_five_points_is_found_in_nearly_every_window_of_many_votes() -
             for share, count in ((0.15, 2000), (0.1, 2000))
         )
         sides = (side(rows, monitor.describe(rows, "feedback")) for rows in (now, before))
-        (score,) = monitor.judge(Comparison(Series("m", "v"), "votes", "feedback", 0.0, 10.0, *sides))
+        score, _ = monitor.judge(Comparison(Series("m", "v"), "votes", "feedback", 0.0, 10.0, *sides))
         hits += is_hit(score)
     assert hits >= 38

@@ -50,9 +50,10 @@ def compared(kind: type[Monitor], window: tuple[Texts, Texts], *, alpha: float, 
 
 
 def judge_votes(window: tuple[Rows, Rows]) -> Score:
-    monitor = Votes(Terms(1, 0.01))
+    """The window by itself."""
+    monitor = Votes(Terms(1, 0.01 / (1 - votes.CUSUM_SHARE)))
     current, reference = (side_of(rows, monitor.describe(rows, "feedback")) for rows in window)
-    (score,) = monitor.judge(Comparison(Series("m", "v"), "votes", "feedback", 0.0, 10.0, current, reference))
+    score, _ = monitor.judge(Comparison(Series("m", "v"), "votes", "feedback", 0.0, 10.0, current, reference))
     return score
 
 

@@ -240,6 +240,35 @@ def test_what_a_reference_was_not_asked_for_is_not_compared() -> None:
     assert not is_hit(judge(timed, rows(["Done."] * 900)))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_marked_is_what_is_said(seed: int) -> None:
+    """Of both sides the marked rows are the share that the evidence names."""
+    random, monitor = Random(seed), Quality(TERMS)
+
+    def side_of(count: int, cut: float, slow: float, late: float) -> Rows:
+        return rows(
+            answers(count, random, cut=cut),
+            numbers={
+                "duration_s": tuple([random.gammavariate(2, 1) + 9 * (random.random() < slow) for _ in range(count)])
+            },
+            categories={"finish_reason": tuple(["length" if random.random() < late else None for _ in range(count)])},
+        )
+
+    hurt = [0.0, 0.0, 0.0]
+    if seed < 3:
+        hurt[seed] = 0.3
+    now, before = (side(one, monitor.describe(one, "response")) for one in (side_of(300, *hurt), side_of(900, 0, 0, 0)))
+    comparison = Comparison(Series("m", "v"), "calls", "response", 0.0, 1.0, now, before)
+    (score,) = monitor.judge(comparison)
+    mark = monitor.mark(comparison, score)
+    assert mark
+    assert isinstance(score.details.finding, ShareChanges)
+    first = score.details.finding.shares[0]
+    assert mark.values(now).mean() == pytest.approx(first.current_share, abs=1e-4)
+    assert mark.values(before).mean() == pytest.approx(first.reference_share, abs=1e-4)
+    assert is_hit(score) == (seed < 3)
+
+
 def test_empty_answers_are_found() -> None:
     score = judge(rows(["Done."] * 380 + [""] * 20), rows(["Done."] * 1500))
     assert is_hit(score)
