@@ -119,7 +119,9 @@ def _tested(
     attribute: str, column: Column, column_before: Column, sides: tuple[_Side, _Side], whole: float
 ) -> Iterator[_Found]:
     counts = Counter(value for value in (*column, *column_before) if value is not None)
-    if len(counts) < 2 and not any(value is None for value in column):
+    missing = sum(value is None for value in column)
+    # What nobody records now tells nothing apart, nor does what all have.
+    if missing == len(column) or (len(counts) < 2 and not missing):
         return
     for value, rows in counts.most_common(MOST_VALUES):
         inside, inside_before = column == value, column_before == value
