@@ -134,6 +134,18 @@ def load(connection: Connection, ticket: Ticket, since: float, now: float, windo
     return series, len(ordered) - len(shown)
 
 
+def beginnings(alarming: Sequence[Series]) -> list[float]:
+    """When each series began to change: the start of a window is no news where a moment in it is known of another."""
+    moments = [one.explanation.onset.at for one in alarming if one.explanation and one.explanation.onset]
+
+    def is_known(series: Series, since: float) -> bool:
+        length = series.judged.window_end - series.judged.window_start
+        return any(since <= moment < since + length for moment in moments)
+
+    starts = [(one, one.since) for one in alarming]
+    return [since for one, since in starts if since is not None and (since in moments or not is_known(one, since))]
+
+
 def name_of(score: Score) -> str:
     """What a series is about, in words."""
     what = "votes" if score.direction == "feedback" else f"{score.monitor} of {score.direction}s"

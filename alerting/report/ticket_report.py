@@ -27,7 +27,7 @@ MAX_EVENTS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class TicketReport:
-    """A ticket with its evidence. `since` is the start of the first window that showed the change.
+    """A ticket with its evidence. `since` is when the change began, else the start of the first window that showed it.
 
     `more_series` are judged too and not shown, as are `more_events`, the oldest. `impact` is None where it is not
     known. `owner` is a team, empty where none is named. `linked` are tickets that people linked with this one, `merged`
@@ -94,7 +94,7 @@ def build_report(connection: Connection, ticket: Ticket, settings: Settings, now
     more_events = tickets.count_events(connection, number) - len(events) if len(events) == MAX_EVENTS else 0
     begun = min([alert.starts_at for alert in ticket.alerts.values()] or [ticket.opened_at])
     series, more = of_series.load(connection, ticket, begun, now, settings.monitor.window)
-    since = min([begun, *(one.since for one in series if one.alarming and one.since is not None)])
+    since = min([begun, *of_series.beginnings([one for one in series if one.alarming])])
     return TicketReport(
         ticket,
         events,

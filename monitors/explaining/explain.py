@@ -94,7 +94,8 @@ def _sides(monitor: Monitor, score: Score, window: Window) -> _Sides | None:
         return None
     rows = references.rows(reference).judged(direction)
     rows = rows if len(rows) == len(learned.side) else Rows()
-    season = references.in_season(learned, monitor, score.window_start, score.window_end, window.season, window.least)
+    start, end, least = score.window_start, score.window_end, window.least
+    season = references.in_season(learned, monitor, start, end, window.season, least, max(least, len(judged)))
     if len(season.side) != len(learned.side) and len(rows):
         rows = rows.take(np.flatnonzero(np.isin(np.asarray(rows.times), season.times)).tolist())
     comparison = Comparison(

@@ -19,17 +19,19 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, norm
 
 from monitors.rows import Rows
-from telltale.evidence.explanation import Segment, Segments
+from telltale.evidence.explanation import Segment, Segments, Where
 
 # The share of false ones among the segments that are said to stand out.
 FALSE_DISCOVERIES: Final = 0.05
 # What a segment adds beyond its size must be this much of the change, or nobody need look there first.
 LEAST_BEYOND: Final = 0.15
 LEAST_ROWS, LEAST_GROUPS = 20, 5
+# Of fewer that show it, that no segment stands out says nothing.
+LEAST_SHOWN: Final = 25
 MOST_VALUES: Final = 20
 MOST_ATTRIBUTES: Final = 30
 REPORTED: Final = 12
-# Segments that hold the same rows are one finding by several names.
+# A segment that holds nearly all rows of one that stands out is the same finding by another, or a wider, name.
 SAME: Final = 0.95
 # These say what became of a call, not where it came from.
 OUTCOMES: Final = ("status", "finish_reason", "error_type")
@@ -61,10 +63,16 @@ def segments(now: Marked, before: Marked) -> Segments:
     if not found:
         return Segments("unknown")
     kept = _corrected(found)
-    is_concentrated = any(one.stands_out for one in kept)
-    return Segments(
-        "concentrated" if is_concentrated else "even", tuple(kept[:REPORTED]), len(found), tuple(told_apart)
-    )
+    state: Where = "concentrated" if any(one.stands_out for one in kept) else "even"
+    if state == "even" and _shown(sides, whole) < LEAST_SHOWN:
+        state = "too_few"
+    return Segments(state, tuple(kept[:REPORTED]), len(found), tuple(told_apart))
+
+
+def _shown(sides: tuple[_Side, _Side], whole: float) -> int:
+    """How many conversations or users show it, on the side that has more of it."""
+    side = sides[0 if whole > 0 else 1]
+    return int(np.unique(side.member[side.values != 0]).size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +119,13 @@ def _tested(
     attribute: str, column: Column, column_before: Column, sides: tuple[_Side, _Side], whole: float
 ) -> Iterator[_Found]:
     counts = Counter(value for value in (*column, *column_before) if value is not None)
-    if len(counts) < 2 and not any(value is None for value in column):
+    missing = sum(value is None for value in column)
+    # What nobody records now tells nothing apart, nor does what all have.
+    if missing == len(column) or (len(counts) < 2 and not missing):
         return
     for value, rows in counts.most_common(MOST_VALUES):
         inside, inside_before = column == value, column_before == value
-        groups = len(set(sides[0].member[inside])) + len(set(sides[1].member[inside_before]))
+        groups = np.unique(sides[0].member[inside]).size + np.unique(sides[1].member[inside_before]).size
         is_all = inside.all() and inside_before.all()
         if rows >= LEAST_ROWS and groups >= LEAST_GROUPS and not is_all:
             yield _found(attribute, value, (inside, inside_before), sides, whole)
@@ -137,7 +147,7 @@ def _found(
     # Too few who show it are those few, not the segment.
     shows = now if whole > 0 else before
     which = inside[0] if whole > 0 else inside[1]
-    marked = len(set(shows.member[which & (shows.values != 0)]))
+    marked = np.unique(shows.member[which & (shows.values != 0)]).size
     segment = Segment(
         attribute, value, adds / whole, share, share_before, grown / whole, mean if mean is not None else before.mean,
         mean_before, int(np.count_nonzero(inside[0])), float(2 * norm.sf(abs(z))),
@@ -164,16 +174,17 @@ def _corrected(found: Sequence[_Found]) -> list[Segment]:
     kept: list[Segment] = []
     taken: list[NDArray[np.bool_]] = []
     for one, false in ordered:
-        is_same = any(_overlap(one.inside, other) >= SAME for other in taken)
+        is_same = any(_held(one.inside, other) >= SAME for other in taken)
         stands_out = one.segment.stands_out and not false and not is_same
         taken += [one.inside] if stands_out else []
         kept.append(replace(one.segment, stands_out=stands_out))
     return kept
 
 
-def _overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    either = np.count_nonzero(one | other)
-    return float(np.count_nonzero(one & other) / either) if either else 0.0
+def _held(by: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """The share of the other's rows that are there too."""
+    rows = int(np.count_nonzero(other))
+    return int(np.count_nonzero(by & other)) / rows if rows else 0.0
 
 
 def _mean(marked: Marked) -> float:

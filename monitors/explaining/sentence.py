@@ -102,7 +102,10 @@ def _where(segments: Segments, measure: Measure, nouns: str) -> Iterable[str]:
         return
     if segments.state == "even":
         asked = [name(one).replace("_", " ") for one in segments.told_apart[:MOST_ATTRIBUTES]]
-        yield f"It stands out in no {listed(asked, 'or')}."
+        yield f"No {listed(asked, 'or')} stands out."
+        return
+    if segments.state == "too_few":
+        yield f"Too few {nouns} show it to tell where it comes from."
         return
     found = [one for one in segments.largest if one.stands_out]
     places = [one for one in found if one.attribute not in OUTCOMES] or found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -85,11 +86,19 @@ def _clustered(vectors: Matrix, seed: int) -> NDArray[np.intp]:
     from sklearn.metrics import silhouette_score
 
     best, score = np.zeros(vectors.shape[0], dtype=np.intp), LEAST_SILHOUETTE
-    for count in range(2, min(MOST, vectors.shape[0] // LEAST_EACH) + 1):
+    for count in range(2, min(MOST, vectors.shape[0] // LEAST_EACH, _distinct(vectors)) + 1):
         own = KMeans(count, n_init=3, random_state=seed).fit_predict(vectors)
         if len(np.unique(own)) == count and (fits := float(silhouette_score(vectors, own))) > score:
             best, score = own.astype(np.intp), fits
     return best
+
+
+def _distinct(vectors: Matrix) -> int:
+    """How many different rows there are; 1 where they have nothing to be told apart by."""
+    rows = vectors.tocsr()
+    parts = (slice(*pair) for pair in pairwise(rows.indptr))
+    # Sums of the same numbers in another order differ in their last digits.
+    return len({(rows.indices[part].tobytes(), rows.data[part].round(6).tobytes()) for part in parts}) or 1
 
 
 def _typical(ordered: NDArray[np.intp], groups: Sequence[str]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from telltale.cli.monitor_lists import named
-from telltale.evidence.explanation import Explanation, Measure, Onset, Segments, Theme
+from telltale.evidence.explanation import Explanation, Measure, Onset, Segments, Theme, Where
 from telltale.evidence.scores import dump_details
 from telltale.pinning import CannotAsk
 from telltale.records import Score
@@ -17,6 +17,12 @@ from telltale.store import samples, scores
 from telltale.terminal import harmless
 
 LONGEST_TEXT = 300
+_STATES: dict[Where, str] = {
+    "concentrated": "some stand out",
+    "even": "none stands out",
+    "too_few": "not known: too few rows show it",
+    "unknown": "not known: nothing that is recorded tells the rows apart",
+}
 
 
 def explain(connection: Connection, number: int) -> Iterator[str]:
@@ -49,7 +55,7 @@ def find(connection: Connection, number: int) -> Score:
 def _why_not(score: Score) -> str:
     if score.effect is not None and score.threshold is not None and score.effect <= score.threshold:
         return "Nothing to explain: the change is not beyond its threshold."
-    return "Not explained: this version of the monitors, or its time for a run, did not allow it."
+    return "Not known what it is: no explanation is stored with this score."
 
 
 def _score(score: Score) -> Iterator[str]:
@@ -62,9 +68,8 @@ def _score(score: Score) -> Iterator[str]:
     if score.details.reference_id is not None:
         yield f"reference   R-{score.details.reference_id} (`telltale monitor references {harmless(score.model)}`)"
     if score.details.persistence:
-        lasting = score.details.persistence
-        seen, needed = lasting.windows_seen, lasting.windows_needed
-        yield f"windows     {lasting.windows_hit} of the last {seen} over, {needed} needed"
+        last = score.details.persistence
+        yield f"windows     {last.windows_hit} of the last {last.windows_seen} over, {last.windows_needed} needed"
 
 
 def _explanation(connection: Connection, told: Explanation, score: Score) -> Iterator[str]:
@@ -100,7 +105,7 @@ def _onset(onset: Onset | None) -> Iterator[str]:
 
 
 def _segments(segments: Segments, measure: Measure | None) -> Iterator[str]:
-    state = {"concentrated": "some stand out", "even": "none stands out", "unknown": "not known"}[segments.state]
+    state = _STATES[segments.state]
     yield f"where       {state}; {segments.tested} segments tested, 5 % false discoveries allowed"
     form = ".4g" if measure and measure.unit == "number" else ".1%"
     for one in segments.largest:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Unit = Literal["percent", "number"]
+Where = Literal["concentrated", "even", "too_few", "unknown"]
+"""`too_few`: no segment stands out, but so few rows show the change that none could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Segments:
     `told_apart` names the attributes that were looked at: those with more than one value.
     """
 
-    state: Literal["concentrated", "even", "unknown"]
+    state: Where
     largest: tuple[Segment, ...] = ()
     tested: int = 0
     told_apart: tuple[str, ...] = ()

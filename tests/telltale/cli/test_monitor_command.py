@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import monitors
 from telltale.cli import main
-from telltale.records import Score, Series
-from telltale.store import Store, audit, open_store, references, scores, series_states
+from telltale.evidence.explanation import Explanation, Measure, Phrase, Segment, Segments, Theme
+from telltale.evidence.scores import Details
+from telltale.records import Sample, Score, Series
+from telltale.store import Store, audit, open_store, references, samples, scores, series_states
 from telltale.store.references import Reference
 from telltale.store.series_states import SeriesStatus
 
@@ -77,6 +82,45 @@ def test_states_are_listed_with_their_reasons(run: Run) -> None:
     assert "effect 0.5 (from 0.125)" in lines[3]
     assert lines[4] == "chat --version v2 --tenant 가게 --segment app=a,language=ko"
     assert lines[5].endswith(": 3 of 50 votes since 2 days")
+
+
+def test_a_score_is_explained_in_words_figures_and_typical_texts(run: Run, store: Store) -> None:
+    number = re.search(r"score (\d+)", run("states", "chat")[1])
+    assert number
+    code, out, _ = run("explain", number[1])
+    assert code == 0
+    assert out.startswith("Not known what it is: no explanation is stored with this score.")
+    assert "effect      0.5, threshold 0.125, p not known" in out
+
+    asked = Sample(
+        "a" * 32, "b" * 16, time.time(), "t", "chat", "v2", "client", "chat", "ok", "항공권 \x1b[2J", "r", 1.0
+    )
+    store.write(lambda c: samples.save(c, [asked], now=time.time()))
+    explained = Explanation(
+        "About 11 % of the prompts contain 항공권.",
+        Measure("contain 항공권", "percent", 0.11, 0.08, 0.14, 0.006, 500, 410, 2000),
+        None,
+        Segments("even", (Segment("app", "shop", 0.4, 0.3, 0.3, 0.0, 0.1, None, 90, 0.6, False),), 1, ("app",)),
+        (Phrase("항공권 환불", 0.4, 0.0),),
+        (Theme("항공권", "new", 0.08, 0.0, ids=(1,)), Theme("card", "gone", 0.0, 0.05, texts=("a lost card",))),
+    )
+    with store.read() as connection:
+        score = scores.load(connection)[0]
+    other = replace(score, id=None, window_start=score.window_end, details=Details(explanation=explained))
+    [number_] = store.write(lambda c: scores.save(c, [other]))
+    out = run("explain", str(number_))[1]
+    assert out.startswith("About 11 % of the prompts contain 항공권.\n")
+    figures = ("11.0% (95 % interval 8.0% to 14.0%)", "n = 500 of 410", "began       not known")
+    for told in (*figures, "app=shop: 40% of the", "항공권 환불: 40.0%", "trace " + "a" * 32, "reference: a lost card"):
+        assert told in out, told
+    assert "\x1b" not in out
+    assert json.loads(run("explain", str(number_), "--json")[1])["explanation"]["measure"]["groups"] == 410
+
+
+def test_a_score_that_is_not_there_is_refused_with_what_lists_them(run: Run) -> None:
+    code, _, err = run("explain", "999999")
+    assert code == 2
+    assert "there is no score 999999 (any more): `telltale monitor states` lists" in err
 
 
 def test_a_reference_is_asked_for_and_listed(run: Run, store: Store) -> None:

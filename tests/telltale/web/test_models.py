@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 from support import signed_in
 
+from telltale.evidence.explanation import Explanation
+from telltale.evidence.scores import Details
 from telltale.records import Direction, Score, Series, SeriesState
 from telltale.store import Store, audit, references, scores, series_states
 from telltale.store.references import Reference
@@ -93,6 +97,24 @@ def test_a_model_has_a_page_whatever_its_name(serve: Serve, store: Store) -> Non
     assert iso(NOW - 600)[:10] in row
     assert re.search(r"0\.5</td>\s*<td[^>]*>0\.125</td>", row)
     assert re.search(r'href="#r1">R-1</a> of <span class="words">v1', page), "v2 is compared with v1's"
+
+
+def test_a_change_is_told_in_a_sentence_while_it_shows(serve: Serve, store: Store) -> None:
+    told = "Since 30 Nov 14:00 UTC about 11 % of the prompts contain 항공권 or <b>."
+    fill(store)
+    score = Score("tokens", "max_t", "response", *V1[:2], NOW - 4200, NOW - 600, 500, "alert", 0.5, 0.125,
+                  details=Details(explanation=Explanation(told)))  # fmt: skip
+    [number] = store.write(lambda c: scores.save(c, [score]))
+    shown = status(V1, "alert", "response", score_id=number)
+    store.write(lambda c: series_states.save(c, [shown]))
+    with visit(serve, store, "viewer") as browser:
+        address = page_of(browser)
+        assert html.escape(told) in browser.get(address).text
+        found = browser.get(f"/api/v1{address}").json()["series"]
+        explained = [one["explanation"] for series in found for one in series["monitors"]]
+        assert explained.count(told) == 1
+        store.write(lambda c: series_states.save(c, [replace(shown, state="ok")]))
+        assert html.escape(told) not in browser.get(address).text
 
 
 def test_a_reference_tells_what_was_found_in_it(serve: Serve, store: Store) -> None:
