@@ -7,15 +7,22 @@ compare would end the whole report, so what is known to do that is left out befo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from monitors.descriptors import FLAGS, NAMES, describe
 from monitors.evidently.exchange import LeftOut, Texts
+from monitors.quality import FAULTS
+from monitors.refusals import is_refusal
 
 Kind = Literal["number", "flag", "text"]
 Cell = float | str | None
+
+# What the monitors find in single texts, beside how these look.
+FOUND: Final[Mapping[str, Callable[[str], object]]] = {**FAULTS, "refusal": is_refusal}
+KINDS: Final[Mapping[str, Kind]] = {name: "flag" if name in (*FLAGS, *FOUND) else "number" for name in (*NAMES, *FOUND)}
+"""Our columns by name."""
 
 P_VALUE: Final = 0.01
 DISTANCE: Final = 0.1
@@ -46,11 +53,16 @@ Sides = tuple[Sequence[Cell], Sequence[Cell]]
 
 
 def of_texts(texts: Texts, numbers: str, flags: str) -> tuple[list[Column], list[LeftOut]]:
-    """Our descriptors of texts; those that cannot be compared come back with the reason."""
-    now, before = ([describe(text) for text in side] for side in (texts.current, texts.reference))
-    found = {name: ([row[place] for row in now], [row[place] for row in before]) for place, name in enumerate(NAMES)}
-    kinds: dict[str, Kind] = {name: "flag" if name in FLAGS else "number" for name in NAMES}
-    return cleaned(found, kinds, {name: flags if name in FLAGS else numbers for name in NAMES})
+    """What we describe of texts; what cannot be compared comes back with the reason."""
+    now, before = (_described(side) for side in (texts.current, texts.reference))
+    methods = {name: numbers if kind == "number" else flags for name, kind in KINDS.items()}
+    return cleaned({name: (now[name], before[name]) for name in KINDS}, KINDS, methods)
+
+
+def _described(texts: Sequence[str]) -> Mapping[str, Sequence[Cell]]:
+    rows = [describe(text) for text in texts]
+    sizes = {name: [row[place] for row in rows] for place, name in enumerate(NAMES)}
+    return sizes | {name: [float(bool(has(text))) for text in texts] for name, has in FOUND.items()}
 
 
 def cleaned(

@@ -22,6 +22,7 @@ HEADINGS: Final[dict[Judged, str]] = {
 }
 ORDER: Final[tuple[Judged, ...]] = ("alert", "suspect", "ok")
 MOST_NAMED: Final = 20
+MOST_SENTENCES: Final = 3
 
 STYLE: Final = """<style>
 .telltale{font:16px/1.5 system-ui,sans-serif;color:#1d2129;background:#fff;max-width:60rem;margin:1rem auto;
@@ -114,6 +115,7 @@ def _block(scores: Sequence[Score], numbers: Numbers, lacking: str) -> str:
     parts = [
         f'<section class="telltale {state}" aria-label="Telltale\'s verdict">',
         f"<h1>{HEADINGS[state]}</h1>",
+        *(f"<p>{escape(sentence)}</p>" for sentence in _explained(scores)),
         f"<dl>{''.join(f'<dt>{name}</dt><dd>{escape(value)}</dd>' for name, value in facts.items() if value)}</dl>",
         _table(scores),
         f"<ul>{''.join(map(_asked_by, dict.fromkeys(score.monitor for score in scores)))}</ul>",
@@ -128,6 +130,15 @@ def _block(scores: Sequence[Score], numbers: Numbers, lacking: str) -> str:
         if len(numbers.left_out) > MOST_NAMED:
             parts.append(f"<p>And {len(numbers.left_out) - MOST_NAMED} more.</p>")
     return "".join([*parts, "</section>"])
+
+
+def _explained(scores: Iterable[Score]) -> list[str]:
+    """What changed in a sentence each, of the monitors that see a change, the gravest state first."""
+    ordered = sorted(scores, key=lambda score: ORDER.index(score.state))
+    told = [
+        score.details.explanation.sentence for score in ordered if score.state != "ok" and score.details.explanation
+    ]
+    return [*dict.fromkeys(told)][:MOST_SENTENCES]
 
 
 def _table(scores: Sequence[Score]) -> str:

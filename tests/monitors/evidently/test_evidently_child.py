@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from monitors.descriptors import FLAGS, NAMES
 from monitors.evidently import process
+from monitors.evidently.columns import KINDS
 from monitors.evidently.exchange import Asked, LeftOut, Made, Numbers, Texts
 from telltale.evidence import codec
 
@@ -84,7 +84,7 @@ def made() -> Made:
 
 def test_every_descriptor_has_its_method_and_threshold(made: Made) -> None:
     found = {one.column: (one.method, one.threshold) for one in made.numbers.drift}
-    assert found == {name: ("z" if name in FLAGS else "ks", 0.01) for name in NAMES}
+    assert found == {name: ("z" if kind == "flag" else "ks", 0.01) for name, kind in KINDS.items()}
     assert made.numbers.rows == (61, 60)
     assert not made.numbers.left_out
 
@@ -108,11 +108,11 @@ def test_awkward_texts_lose_no_column_in_silence(awkward: dict[str, dict[str, An
     found = awkward[name]
     told = numbers(found)
     compared, named = {one.column for one in told.drift}, {one.what for one in told.left_out}
-    assert compared >= {*NAMES}
-    assert compared | named >= {*NAMES, *EVALS, "text"}
+    assert compared >= {*KINDS}
+    assert compared | named >= {*KINDS, *EVALS, "text"}
     assert found["page"] > 1_000_000
     if name == "all":
-        assert compared == {*NAMES, *EVALS}
+        assert compared == {*KINDS, *EVALS}
         assert named == {"text"}
 
 
@@ -123,7 +123,7 @@ def test_too_few_texts_are_not_compared_as_texts(awkward: dict[str, dict[str, An
 
 def test_a_column_on_which_evidently_raises_is_dropped_and_named(awkward: dict[str, dict[str, Any]]) -> None:
     told = numbers(awkward["wordless"])
-    assert [one.column for one in told.drift] == [*NAMES]
+    assert [one.column for one in told.drift] == [*KINDS]
     assert [*told.left_out] == [LeftOut("text", "Evidently failed on it: ValueError")]
     assert awkward["wordless"]["page"] > 1_000_000
 
@@ -131,7 +131,7 @@ def test_a_column_on_which_evidently_raises_is_dropped_and_named(awkward: dict[s
 def test_without_rows_there_is_no_page_and_each_column_says_why(awkward: dict[str, dict[str, Any]]) -> None:
     assert awkward["nothing"]["page"] == 0
     assert {one.what: one.why for one in numbers(awkward["nothing"]).left_out} == dict.fromkeys(
-        NAMES, "no values in the window"
+        KINDS, "no values in the window"
     )
 
 

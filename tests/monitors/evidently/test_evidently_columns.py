@@ -7,8 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors.descriptors import NAMES
-from monitors.evidently.columns import cleaned, of_texts, the_texts
+from monitors.evidently.columns import KINDS, cleaned, of_texts, the_texts
 from monitors.evidently.exchange import Texts
 
 CELLS = st.lists(st.none() | st.floats() | st.integers(-3, 3).map(float), max_size=5)
@@ -34,8 +33,8 @@ def test_a_column_is_clean_or_named(current: list[float | None], reference: list
 @given(st.lists(ANY, max_size=4), st.lists(ANY, min_size=1, max_size=4))
 def test_our_descriptors_are_defined_for_every_text(current: list[str], reference: list[str]) -> None:
     columns, left_out = of_texts(Texts(current, reference), "ks", "z")
-    assert [one.name for one in columns] == ([*NAMES] if current else [])
-    assert [one.what for one in left_out] == ([] if current else [*NAMES])
+    assert [one.name for one in columns] == ([*KINDS] if current else [])
+    assert [one.what for one in left_out] == ([] if current else [*KINDS])
     assert all(cell is not None for column in columns for cell in (*column.current, *column.reference))
 
 

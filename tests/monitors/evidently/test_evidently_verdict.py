@@ -11,6 +11,8 @@ import pytest
 
 from monitors.evidently import verdict
 from monitors.evidently.exchange import LeftOut, Numbers, Value
+from telltale.evidence.explanation import Explanation
+from telltale.evidence.scores import Details
 from telltale.records import Judged, Score
 
 PAGE = '<html><head></head>\n<body class="a">\n<div id="root"></div><script>"<body>"</script></body></html>'
@@ -101,6 +103,17 @@ def test_a_distance_has_no_rate_of_false_alarms() -> None:
 
 def test_the_worst_state_is_the_heading() -> None:
     assert "Telltale: alert" in opening([score("ok"), score("alert", "topics"), score("suspect")], of_tests([]))
+
+
+def test_what_changed_is_told_in_a_sentence_of_those_that_see_it() -> None:
+    def explained(state: Judged, sentence: str) -> Score:
+        return replace(score(state), details=Details(explanation=Explanation(sentence)))
+
+    told = [explained("ok", "No."), explained("suspect", f"Less {SCRIPT}"), explained("alert", "More refunds.")]
+    found = Tags(opening(told, of_tests([])))
+    assert "img" not in found.tags
+    assert found.text.index("Telltale: alert") < found.text.index("More refunds.") < found.text.index(f"Less {SCRIPT}")
+    assert "No." not in found.text
 
 
 def test_without_a_report_the_page_says_why_and_keeps_the_verdict() -> None:
