@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards import style
+from dashboards import evidently, style
 from dashboards.common import DURATION, LAYER, MODEL, MODEL_PAGE, TENANT, TTFT, as_model, in_states, state_number
 from dashboards.page import Row, Variable, dashboard
 from dashboards.panels import About, Look, bars, lines, stat, states, table
@@ -36,6 +36,7 @@ def build(pages_url: str) -> Json:
         (
             Row("", _headlines()),
             Row("Monitors", [_timeline(), _series(), *_effects()]),
+            Row("Evidently, beside ours; does not alarm", evidently.panels(SERIES, OF), collapsed=True),
             Row("Feedback", [_votes(), _quality(), _kinds(), _judged()]),
             Row("Samples and versions", _samples()),
         ),
@@ -205,7 +206,7 @@ def _effects() -> list[Json]:
             Look("percentunit", style.limit(1)),
             Query(f"topk(10, {measured} / {needed})", NAMED),
             width=24,
-            height=8,
+            height=7,
             legend="beside",
         ),
         _effect("prompt", "Prompts: effect and threshold"),

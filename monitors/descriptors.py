@@ -31,13 +31,12 @@ from telltale.records import Basis, Direction, Score
 FULL_STOP, EXCLAMATION, QUESTION = "\u3002", "\uff01", "\uff1f"
 ASCII_LETTERS, ASCII_DIGITS = (characters.encode() for characters in (string.ascii_letters, string.digits))
 
-NAMES = (
-    *("characters", "words", "word_length", "sentences", "repetition", "letters", "digits", "latin"),
-    *("question", "code", "link"),
-)
+# What a text has or has not; the others are sizes.
+FLAGS = ("question", "code", "link")
+NAMES = ("characters", "words", "word_length", "sentences", "repetition", "letters", "digits", "latin", *FLAGS)
 # Ranks are uniform on [0, 1], so 0.5 would be complete separation; a mean rank must move by this much to matter.
 # Lengths follow who happens to be asking; a flag's or script's rank moves by half of what its share does.
-LENGTHS, MARKS = ("characters", "words", "sentences", "repetition"), ("latin", *NAMES[-3:])
+LENGTHS, MARKS = ("characters", "words", "sentences", "repetition"), ("latin", *FLAGS)
 FLOORS = np.array([0.1 if name in LENGTHS else 0.005 if name in MARKS else 0.05 for name in NAMES])
 
 DESCRIPTORS_REPORTED = 6

@@ -9,19 +9,18 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
 from monitors import clock, embedders, faults, freezing, judging, registry, states, terms, unchanged, windows
 from monitors import references as making
 from monitors.activity import Activity
+from monitors.evidently.reports import Make, Reports
 from monitors.explainer import Explainer
 from monitors.freezer import Freezer
 from monitors.monitor import Monitor
-from monitors.persistence import begins_alert
 from monitors.reading import Reader
-from monitors.report import Texts
-from monitors.reports import Report, Reports
 from monitors.rows import Rows
 from monitors.run import Run
 from monitors.states import Key, Standing
@@ -43,11 +42,11 @@ MONTH_S = 30 * 86400.0
 class Runs:
     """Judges every series. Of the last run, `failed` names the monitors that failed, `seconds` is what each took."""
 
-    def __init__(self, store: Store, settings: Settings, report: Report, retention: float = MONTH_S) -> None:
+    def __init__(self, store: Store, settings: Settings, report: Make, retention: float = MONTH_S) -> None:
         self._store = store
         self._settings = settings
         self._retention = retention
-        self._reports = Reports(store, report)
+        self.reports = Reports(store, settings.evidently, report)
         embedder = embedders.chosen(settings.embeddings)
         self._vectors = Vectors(store, embedder, settings.embeddings.per_run)
         self._terms = terms.of(registry.MONITORS, settings, embedder.space if embedder else "")
@@ -108,7 +107,7 @@ class Runs:
 
     def close(self, *, finish: bool = False) -> None:
         """Wait for the current report; queued ones are made if `finish`, else dropped."""
-        self._reports.close(finish=finish)
+        self.reports.close(finish=finish)
         self._vectors.close()
 
     def _begin(self, known: Iterable[SeriesStatus], now: float) -> Activity:
@@ -233,12 +232,8 @@ class Runs:
         self._store.write(write)
         run.known |= {states.key_of(status): status for status in found}
         run.scores += len(judged)
-        begun = {score.direction for score in judged if begins_alert(score)}
-        for direction in sorted(begun & rows.texts.keys()):
-            before = making.rows(reference).texts.get(direction, ())
-            told = Texts(*(tuple([text for text in side if text]) for side in (rows.texts[direction], before)))
-            own = [one.score_id for one in found if one.direction == direction and one.score_id is not None]
-            self._reports.request(told, own, window.end)
+        told = [replace(score, id=one.score_id) for score, one in zip(judged, found, strict=False)]
+        self.reports.judged(rows, told, reference.id)
 
     def _place(
         self, series: Series, window: Window, monitors: Sequence[Monitor], reference: Reference, run: Run, rows: Rows

@@ -9,7 +9,10 @@ from collections.abc import Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from monitors import registry, report
+from monitors import registry
+from monitors.evidently import process
+from monitors.evidently.exchange import Asked, Made
+from monitors.evidently.gauges import EvidentlyGauges
 from monitors.gauges import Gauges
 from monitors.null_rates import NullRates
 from monitors.runs import Runs
@@ -41,7 +44,7 @@ def serve(settings: Settings) -> int:
 def judge_once(settings: Settings) -> int:
     """Judge what is due and make its evidence. Returns an exit code: FAILED when a monitor failed."""
     store = open_configured(settings)
-    runs = Runs(store, settings.monitor, lambda texts: _report(texts, threading.Event()), settings.store.retention)
+    runs = _runs(settings, store, threading.Event())
     try:
         runs.run(time.time())
     finally:
@@ -50,9 +53,20 @@ def judge_once(settings: Settings) -> int:
     return exits.FAILED if runs.failed else exits.OK
 
 
+def _runs(settings: Settings, store: Store, stop: threading.Event) -> Runs:
+    """Reports that are being made end with `stop`."""
+
+    def make(asked: Asked) -> Made:
+        return process.make(asked, stop, settings.monitor.evidently.timeout)
+
+    return Runs(store, settings.monitor, make, settings.store.retention)
+
+
 def _schedule(settings: Settings, store: Store, metrics: Metrics, stop: threading.Event) -> None:
-    runs = Runs(store, settings.monitor, lambda texts: _report(texts, stop), settings.store.retention)
+    runs = _runs(settings, store, stop)
     metrics.registry.register(Gauges(store, lambda: runs.folded))
+    shown = settings.monitor.evidently.most_series
+    metrics.registry.register(EvidentlyGauges(store, shown, lambda: runs.reports.outcomes))
     health = _Health(metrics, settings.monitor.interval)
     rates = NullRates(store, runs.judge_unchanged, metrics)
     allowed = metrics.gauge("telltale_monitor_alpha")
@@ -101,11 +115,3 @@ class _Health:
 def _set(gauge: Gauge, value: float) -> None:
     for name in registry.names():
         gauge.labels(name).set(value)
-
-
-def _report(texts: report.Texts, stop: threading.Event) -> bytes | None:
-    try:
-        return report.make(texts, stop)
-    except (report.NoReport, OSError) as error:
-        log.warning("no Evidently report: %s", error)
-        return None

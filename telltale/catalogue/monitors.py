@@ -6,6 +6,7 @@ from telltale.catalogue.metric import Metric
 
 SERIES = ("model", "version", "tenant", "segment")
 _SERIES = ("monitor", "signal", "direction", *SERIES)
+_OF_TEXTS = ("direction", *SERIES)
 
 MONITORS = (
     Metric("telltale_monitor_effect", "gauge", "", _SERIES, "Size of the change that a monitor sees."),
@@ -35,6 +36,41 @@ MONITORS = (
         "seconds",
         ("basis", *SERIES),
         "When the reference was frozen.",
+    ),
+    Metric(
+        "telltale_evidently_value",
+        "gauge",
+        "",
+        ("metric", "column", "method", *_OF_TEXTS),
+        "A number of Evidently's newest report of the series, by Evidently's name of the metric.",
+    ),
+    Metric(
+        "telltale_evidently_detected",
+        "gauge",
+        "",
+        ("column", "method", *_OF_TEXTS),
+        "1 where Evidently's own test of that column says drift; it alarms nobody.",
+    ),
+    Metric(
+        "telltale_evidently_window_timestamp_seconds",
+        "gauge",
+        "seconds",
+        _OF_TEXTS,
+        "End of the window that Evidently's newest report of the series is on.",
+    ),
+    Metric(
+        "telltale_evidently_series_not_shown",
+        "gauge",
+        "",
+        (),
+        "Series and directions whose newest report has no metrics, because there are too many.",
+    ),
+    Metric(
+        "telltale_evidently_reports_total",
+        "counter",
+        "",
+        ("outcome",),
+        "Evidently reports that were made, that failed, and that were left out because too many waited.",
     ),
     Metric(
         "telltale_monitor_rows_without_series_total",

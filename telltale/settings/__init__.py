@@ -9,6 +9,7 @@ from telltale.settings.section import Section
 from telltale.settings.table import (
     ENV_PREFIX,
     Alerts,
+    Evidently,
     Monitor,
     OneMonitor,
     Price,
@@ -21,6 +22,7 @@ from telltale.settings.values import SettingsError
 __all__ = [
     "ENV_PREFIX",
     "Alerts",
+    "Evidently",
     "Monitor",
     "OneMonitor",
     "Price",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Hashable)
 
+# Evidently compares texts as such only from more rows a side on (monitors/evidently/columns.py).
+EVIDENTLY_TEXTS = 1000
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  # no bind
 _SAME_HOST = {"localhost": "127.0.0.1"}
 
@@ -102,6 +104,12 @@ def _monitor(settings: Settings) -> Iterator[str]:
             "needs its address, and nothing else has one; name it, or leave it out"
         )
     monitor, store = settings.monitor, settings.store
+    if monitor.evidently.text_drift and min(monitor.max_rows, monitor.evidently.most_rows) <= EVIDENTLY_TEXTS:
+        yield (
+            f"monitor.evidently.text_drift = true: a report has {min(monitor.max_rows, monitor.evidently.most_rows)} "
+            f"rows of a window at most, and more than {EVIDENTLY_TEXTS} are needed; raise monitor.max_rows and "
+            "monitor.evidently.most_rows, or leave it out"
+        )
     k, n = monitor.persistence
     if k > n:
         yield f"monitor.persistence = [{k}, {n}]: {k} of {n} windows can never be suspect; write the smaller one first"

@@ -214,6 +214,42 @@ class Embeddings(Section):
     per_run: Seconds = Field(120.0, description="Time that one run may spend on new vectors; the next goes on.")
 
 
+class Evidently(Section):
+    """Evidently's reports beside the monitors: evidence to look at. They alarm nobody."""
+
+    when: Literal["alarm", "daily", "window", "never"] = Field(
+        "alarm",
+        description="`alarm`: of the window in which a series turns to alert; `daily`, `window`: also of one window a "
+        "day, or of every window that is judged.",
+    )
+    presets: tuple[Literal["drift", "summary", "text_evals"], ...] = Field(
+        ("drift", "summary"),
+        min_length=1,
+        description="`drift`: our descriptors of the texts, each tested; `summary`: DataSummaryPreset; `text_evals`: "
+        "in both also those of Evidently's descriptors that need no network.",
+    )
+    numbers: Literal["ks", "jensenshannon", "wasserstein"] = Field(
+        "ks", description="How it compares sizes: a p-value below 0.01 (ks) or a distance above 0.1 is its drift."
+    )
+    flags: Literal["z", "jensenshannon"] = Field(
+        "z", description="How it compares shares: a p-value below 0.01 (z) or a distance above 0.1 is its drift."
+    )
+    text_drift: bool = Field(
+        False,
+        description="Also its drift of the texts themselves, of more than 1,000 rows a side; the report quotes some.",
+    )
+    most_rows: int = Field(2000, ge=50, le=20_000, description="Rows of each side that a report holds.")
+    timeout: Seconds = Field(300.0, description="A report that takes longer is not made; its page says so.")
+    most_kept: int = Field(
+        200,
+        ge=1,
+        description="Reports of windows without an alarm that are kept, about 1 MiB each; the oldest go first.",
+    )
+    most_series: int = Field(
+        100, ge=0, le=1000, description="Newest reports whose numbers are metrics, one a series and direction."
+    )
+
+
 class Monitor(Section):
     listen: Address = Field("127.0.0.1:9467", description="Metrics of the monitors.")
     interval: Seconds = Field(300.0, description="Time between two runs.")
@@ -250,6 +286,7 @@ class Monitor(Section):
         default_factory=dict, description="What one monitor has of its own: `[monitor.only.tokens]`, `min_rows = 400`."
     )
     embeddings: Embeddings = Field(default_factory=Embeddings)
+    evidently: Evidently = Field(default_factory=Evidently)
     seed: int = Field(0, description="Seed of every permutation.")
 
 

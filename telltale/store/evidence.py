@@ -6,9 +6,9 @@ import gzip
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
-from telltale.store.schema import evidence
+from telltale.store.schema import evidence, scores
 
 # How many are deleted in one transaction: a document may be megabytes long, and others write in between.
 AT_ONCE = 50
@@ -51,3 +51,11 @@ def prune(connection: Connection, before: float, most: int = AT_ONCE) -> int:
     """Delete documents older than that, at most so many. Returns how many."""
     old = select(evidence.c.id).where(evidence.c.created_at < before).limit(most)
     return connection.execute(delete(evidence).where(evidence.c.id.in_(old))).rowcount
+
+
+def keep_newest(connection: Connection, kind: str, most: int) -> int:
+    """Delete the oldest documents of that kind beyond `most`; scores then point to none. Returns how many."""
+    over = select(evidence.c.id).where(evidence.c.kind == kind).order_by(evidence.c.id.desc()).offset(most)
+    ids = list(connection.scalars(over.limit(AT_ONCE)))
+    connection.execute(update(scores).where(scores.c.evidence_id.in_(ids)).values(evidence_id=None))
+    return connection.execute(delete(evidence).where(evidence.c.id.in_(ids))).rowcount

@@ -254,6 +254,18 @@ evidence = Table(
     Column("content_gzip", LargeBinary, nullable=False),
 )
 
+# The newest Evidently report of each series and direction: one row each, whatever the schedule.
+evidently_reports = Table(
+    "evidently_reports",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in ("model", "version", "tenant", "segment")),
+    Column("direction", String(16), primary_key=True),
+    Column("window_start", Double, nullable=False),
+    Column("window_end", Double, nullable=False, index=True),
+    Column("evidence_id", BigInteger, ForeignKey("evidence.id", ondelete="SET NULL"), index=True),
+    Column("numbers", JSON, nullable=False),
+)
+
 # A text's embedding in a space: which model made it, and of how much of the text. Little-endian float16.
 sample_vectors = Table(
     "sample_vectors",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from telltale.store import Store, evidence, moving, samples, scores, series_states, size
+from telltale.store import Store, evidence, evidently_reports, moving, samples, scores, series_states, size
 from telltale.store.contents import blocks
 from telltale.store.engine import database_file
 
@@ -64,9 +64,11 @@ class Upkeep:
         self._until, report, before = self._clock() + ROUND_S, Report(), now - self._retention
         while self._is_time() and (deleted := self._store.write(lambda c: samples.prune(c, before))):
             report.expired += deleted
-        # Scores first: they point to their evidence.
+        # Scores and what is known of reports first: they point to their evidence.
         while self._is_time() and self._store.write(lambda c: scores.prune(c, before)):
             pass
+        if self._is_time():
+            self._store.write(lambda c: evidently_reports.prune(c, before))
         while self._is_time() and self._store.write(lambda c: evidence.prune(c, before)):
             pass
         if self._is_time():

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from support.reports import no_report
 
 from monitors.runs import Runs
 from telltale.records import Sample
@@ -56,7 +57,7 @@ def live(store: Store, runs: Runs, begin: float, seconds: int, *, bad: bool = Fa
 
 @pytest.fixture
 def runs(store: Store) -> Iterator[Runs]:
-    made = Runs(store, SETTINGS, lambda texts: None, KEPT)
+    made = Runs(store, SETTINGS, no_report, KEPT)
     live(store, made, BEGIN, 60)
     assert state_now(store) == {"ok"}
     yield made
@@ -68,7 +69,7 @@ def test_a_day_ahead_with_the_traffic_and_back_blinds_nobody(store: Store, runs:
     live(store, runs, BEGIN + 60, 40, offset=DAY_S)
     now = BEGIN + 100
     if again:
-        runs = Runs(store, SETTINGS, lambda texts: None, KEPT)
+        runs = Runs(store, SETTINGS, no_report, KEPT)
     runs.run(now)
     assert "ok" not in state_now(store)
     live(store, runs, now, 60, bad=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from support.reports import no_report
 
 from monitors import references as making
 from monitors.runs import Runs
@@ -57,7 +58,7 @@ def fill(
 
 
 def runs_of(store: Store, settings: Settings = SETTINGS) -> Runs:
-    return Runs(store, settings, lambda texts: None, KEPT)
+    return Runs(store, settings, no_report, KEPT)
 
 
 def play(runs: Runs, begin: float, end: float) -> None:

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 
 import monitors
 from monitors import registry
+from monitors.evidently.exchange import Asked, Made, Numbers
 from monitors.gauges import Gauges
 from monitors.judgement import score
 from monitors.monitor import Monitor, Terms
-from monitors.report import Texts
 from monitors.rows import Comparison, Features, Rows
 from monitors.runs import Runs
 from monitors.tokens import Tokens
@@ -47,14 +47,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 class Reports:
-    """Keeps the texts that a report was asked for."""
+    """Keeps what reports were asked for."""
 
     def __init__(self) -> None:
-        self.windows: list[Texts] = []
+        self.windows: list[Asked] = []
 
-    def __call__(self, texts: Texts) -> bytes:
-        self.windows.append(texts)
-        return b"<html>"
+    def __call__(self, asked: Asked) -> Made:
+        self.windows.append(asked)
+        return Made("<html><body></body></html>", Numbers())
 
 
 def fill(
@@ -128,7 +128,7 @@ def test_a_worse_version_ends_in_an_alert_with_one_report_a_series(store: Store)
     reports = Reports()
     runs = Runs(store, SETTINGS, reports, KEPT)
     play(store, runs, 1000.0, 124)
-    runs.close()
+    runs.close(finish=True)
     last = {(score.monitor, score.direction): score for score in stored(store)}
     for series in (("tokens", "prompt"), ("tokens", "response"), ("quality", "response"), ("feedback", "feedback")):
         assert last[series].state == "alert", series

@@ -11,6 +11,7 @@ from random import Random
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.reports import no_report
 
 from monitors import embedders
 from monitors.embedders import NoVectors
@@ -111,7 +112,7 @@ def test_a_window_waits_for_its_vectors_and_the_other_monitors_do_not(
     )  # fmt: skip
     fill(store, 0.0, 20)
     fill(store, 20.0, 10, new=0.5)
-    runs = Runs(store, settings, lambda texts: None, 1e9)
+    runs = Runs(store, settings, no_report, 1e9)
     try:
         embedder.fails = True
         runs.run(35.0)
@@ -154,7 +155,7 @@ def test_vectors_of_another_length_are_said_and_stop_no_other_monitor(
         window=10.0, min_rows=40, reference_rows=120, reference_span=0.0, min_votes=15, reference_votes=40, alpha=0.01,
     )  # fmt: skip
     fill(store, 0.0, 40)
-    runs = Runs(store, settings, lambda texts: None, 1e9)
+    runs = Runs(store, settings, no_report, 1e9)
     try:
         runs.run(25.0)
         embedder.length = 16

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
+from support.reports import no_report
 
 from monitors.runs import Runs
 from telltale.evidence.scores import VoteShares
@@ -60,7 +61,7 @@ class Traffic:
                 feedback.append(connection, event, event.idempotency_key)
 
         self._store.write(write)
-        runs = Runs(self._store, SETTINGS, lambda _: None, 1e9)
+        runs = Runs(self._store, SETTINGS, no_report, 1e9)
         runs.run(1012.0)
         runs.run(1023.0)
         runs.close()
