@@ -171,6 +171,11 @@ def is_vote(event: Feedback) -> bool:
     return event.kind in VOTE_KINDS and event.value is not None
 
 
+def is_judged(event: Feedback) -> bool:
+    """Whether an automatic judge rated the call."""
+    return event.source == "judge" and is_vote(event)
+
+
 def is_negative(event: Feedback) -> bool:
     """Whether the value is in the lower half of its scale."""
     return event.value is not None and event.value < NEUTRAL

@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from telltale.feedback import Vote
-from telltale.records import Sample
+from telltale.feedback import Vote, is_negative
+from telltale.records import Feedback, Sample
 
 Stratum = Literal["down", "up", "silent"]
 # Of an audit, so much is of calls that people voted on: few vote, and those who do tell where faults are.
@@ -67,6 +67,25 @@ def audit(calls: Sequence[Sample], votes: Iterable[Vote], most: int, seed: int) 
 def disliked(votes: Iterable[Vote], is_wanted: Callable[[Sample], bool], most: int) -> list[Chosen]:
     """The calls that people voted down, the newest vote first."""
     calls = {vote.call.id: vote.call for vote in votes if vote.is_negative and is_wanted(vote.call)}
+    return [Chosen(call) for call in list(calls.values())[::-1][:most]]
+
+
+def judged_bad(said: Iterable[tuple[Feedback, Sample]], is_wanted: Callable[[Sample], bool], most: int) -> list[Chosen]:
+    """The calls that an automatic judge found bad, the newest first."""
+    calls = {call.id: call for event, call in said if is_negative(event) and is_wanted(call)}
+    return [Chosen(call) for call in list(calls.values())[::-1][:most]]
+
+
+def disagreed(
+    said: Iterable[tuple[Feedback, Sample]], votes: Iterable[Vote], is_wanted: Callable[[Sample], bool], most: int
+) -> list[Chosen]:
+    """The calls of which a judge and a person say the contrary: one of them is wrong, and only a review tells which."""
+    people = _strata(votes)
+    calls = {
+        call.id: call
+        for event, call in said
+        if is_wanted(call) and people.get(call.id) == ("up" if is_negative(event) else "down")
+    }
     return [Chosen(call) for call in list(calls.values())[::-1][:most]]
 
 

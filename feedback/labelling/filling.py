@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection
 
 from feedback.labelling import choosing
 from feedback.labelling.choosing import MOST_ITEMS, Chosen, Wanted
-from telltale.feedback import Vote, concerns_votes, match, votes
-from telltale.records import Sample
+from telltale.feedback import Vote, concerns_votes, current, is_judged, match, votes
+from telltale.records import Feedback, Sample
 from telltale.store import feedback, samples, scores
+from telltale.store.review import queues
 from telltale.store.review.queues import Item
 
-Kind = Literal["audit", "disliked", "score"]
+Kind = Literal["audit", "disliked", "judged", "disagreed", "score"]
 # Traces in one statement.
 AT_ONCE = 500
 
 
 class Source(NamedTuple):
-    """Where a queue's calls come from: an audit of the traffic, negative votes, or a drift score's examples."""
+    """Where a queue's calls come from: an audit, what people or judges disliked or disagree on, a score's examples."""
 
     kind: Kind
     wanted: Wanted
@@ -41,9 +43,13 @@ def find(connection: Connection, source: Source, most: int, seed: int) -> Found:
         calls = _of_score(connection, source.score_id or 0)
         return Found(len(calls), [Chosen(call) for call in calls[:most]])
     is_wanted = choosing.fits(source.wanted)
-    told = _votes(connection, source.wanted)
-    if source.kind == "disliked":
-        chosen = choosing.disliked(told, is_wanted, MOST_ITEMS)
+    told, judged = _said(connection, source.wanted)
+    if source.kind != "audit":
+        chosen = {
+            "disliked": lambda: choosing.disliked(told, is_wanted, MOST_ITEMS),
+            "judged": lambda: choosing.judged_bad(judged, is_wanted, MOST_ITEMS),
+            "disagreed": lambda: choosing.disagreed(judged, told, is_wanted, MOST_ITEMS),
+        }[source.kind]()
         return Found(len(chosen), chosen[:most])
     calls = [call for call in _calls(connection, source.wanted) if is_wanted(call)]
     return Found(len(calls), choosing.audit(calls, told, most, seed))
@@ -60,6 +66,23 @@ def items(chosen: Sequence[Chosen], queue_id: int, overlap: int) -> list[Item]:
     ]  # fmt: skip
 
 
+def gold(connection: Connection, queue_id: int, rubric_id: int, model: str, most: int, among: int) -> list[Item]:
+    """Items whose answer is known, spread among so many others: they show how well each reviewer labels.
+
+    Known are those that several people agreed on, or an adjudicator decided, by the same version of the rubric.
+    """
+    found = queues.known(connection, rubric_id, model, most)
+    step = max(1.0, among / (len(found) + 1))
+    return [
+        replace(
+            one, id=None, queue_id=queue_id, gold=one.verdict, verdict=None, state="open", taken=0, done=0, needed=1,
+            stratum="", probability=None, priority=-step * (place + 1) + 0.5, decided_how=None, decided_by=None,
+            decided_why=None, decided_at=None,
+        )
+        for place, one in enumerate(found)
+    ]  # fmt: skip
+
+
 def _calls(connection: Connection, wanted: Wanted) -> list[Sample]:
     return samples.load(
         connection, model=wanted.model, since=wanted.since, until=wanted.until, sampled_only=True, texts=False,
@@ -67,9 +90,9 @@ def _calls(connection: Connection, wanted: Wanted) -> list[Sample]:
     )  # fmt: skip
 
 
-def _votes(connection: Connection, wanted: Wanted) -> list[Vote]:
-    """People's current votes on that model's calls. A vote may come long after its call, and never before it."""
-    events = [one for one in feedback.load(connection, since=wanted.since) if concerns_votes(one)]
+def _said(connection: Connection, wanted: Wanted) -> tuple[list[Vote], list[tuple[Feedback, Sample]]]:
+    """People's current votes on that model's calls, and judges' verdicts. Both may come long after their call."""
+    events = [one for one in feedback.load(connection, since=wanted.since) if concerns_votes(one) or is_judged(one)]
     traces = sorted({event.trace_id for event in events})
     calls = [
         call
@@ -77,13 +100,15 @@ def _votes(connection: Connection, wanted: Wanted) -> list[Vote]:
         for call in samples.load(connection, trace_ids=traces[begin : begin + AT_ONCE], texts=False)
     ]
     about = match(events, calls)
-    return [
-        vote
-        for vote in votes(events, about)
-        if vote.call.model == wanted.model
-        and (wanted.since is None or vote.call.observed_at >= wanted.since)
-        and (wanted.until is None or vote.call.observed_at < wanted.until)
-    ]
+
+    def is_in(call: Sample) -> bool:
+        is_late = wanted.since is not None and call.observed_at < wanted.since
+        is_past = wanted.until is not None and call.observed_at >= wanted.until
+        return call.model == wanted.model and not is_late and not is_past
+
+    judged = [(event, about[event]) for event in current(events, about) if event in about and is_judged(event)]
+    found = [vote for vote in votes(events, about) if is_in(vote.call)]
+    return found, [(event, call) for event, call in judged if is_in(call)]
 
 
 def _of_score(connection: Connection, score_id: int) -> list[Sample]:

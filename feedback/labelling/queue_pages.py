@@ -56,6 +56,7 @@ class Asked:
     overlap: int = 1
     rubric: str = DEFAULT.name
     name: str = ""
+    gold: int = 0
 
     def source(self) -> Source:
         """Raises CannotAsk for a time that cannot be read."""
@@ -64,7 +65,7 @@ class Asked:
 
     def told(self) -> dict[str, Any]:
         """What the queue keeps of it, for people."""
-        names = ("kind", "model", "version", "tenant", "app", "since", "until", "score", "most")
+        names = ("kind", "model", "version", "tenant", "app", "since", "until", "score", "most", "gold")
         return {name: value for name in names if (value := getattr(self, name))}
 
 
@@ -83,10 +84,10 @@ def new(
     request: Request, _: Reviewer, kind: Kind = "audit", model: Text = "", version: Text = "", tenant: Text = "",
     app: Text = "", since: Text = "", until: Text = "", score: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
     most: Annotated[int, Query(ge=1, le=200_000)] = DEFAULT_ITEMS, overlap: Annotated[int, Query(ge=1, le=9)] = 1,
-    rubric: Text = DEFAULT.name, name: Text = "", count: bool = False,
+    rubric: Text = DEFAULT.name, name: Text = "", gold: Annotated[int, Query(ge=0, le=1000)] = 0, count: bool = False,
 ) -> Response:  # fmt: skip
     """The form; with `count`, how many calls it would find. Nothing is written."""
-    asked = Asked(kind, model, version, tenant, app, since, until, score, most, overlap, rubric, name)
+    asked = Asked(kind, model, version, tenant, app, since, until, score, most, overlap, rubric, name, gold)
     return _form(request, asked, count=count)
 
 
@@ -98,12 +99,12 @@ def make(
     app: Annotated[str, Form(max_length=2000)] = "", since: Annotated[str, Form(max_length=40)] = "",
     until: Annotated[str, Form(max_length=40)] = "", score: Annotated[str, Form(pattern=r"^\d{0,18}$")] = "",
     most: Annotated[int, Form(ge=1, le=200_000)] = DEFAULT_ITEMS, overlap: Annotated[int, Form(ge=1, le=9)] = 1,
-    rubric: Annotated[str, Form(max_length=64)] = DEFAULT.name,
+    rubric: Annotated[str, Form(max_length=64)] = DEFAULT.name, gold: Annotated[int, Form(ge=0, le=1000)] = 0,
 ) -> Response:  # fmt: skip
     """A new queue with its items. 422 with the form where it cannot be made."""
     here = state(request)
     number = int(score) if score else None
-    asked = Asked(kind, model, version, tenant, app, since, until, number, most, overlap, rubric, name.strip())
+    asked = Asked(kind, model, version, tenant, app, since, until, number, most, overlap, rubric, name.strip(), gold)
     try:
         if not asked.name:
             raise CannotAsk("give the queue a name")
@@ -130,6 +131,10 @@ def _make(connection: Connection, here: State, asked: Asked, found: Found, actor
     queue = Queue(asked.name, known.id or 0, asked.overlap, LEASE_S, now, actor, asked.told())
     number = queues.make(connection, queue)
     added = queues.add(connection, filling.items(found.chosen, number, asked.overlap))
+    if asked.gold:
+        mixed_in = filling.gold(connection, number, known.id or 0, asked.model, asked.gold, among=added)
+        # A call that was chosen anyway stays what it is.
+        queues.add(connection, mixed_in)
     details = {"items": added, "overlap": asked.overlap, **asked.told()}
     audit.record(
         connection, actor=actor, action="review.queue.make", subject=f"queue {number}", now=now, details=details

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from sqlalchemy import Connection
@@ -11,8 +13,11 @@ from feedback.agreement.alpha import Agreement, agreement
 from feedback.agreement.kappa import Weights, kappa
 from feedback.agreement.ratings import Item as Rated
 from feedback.agreement.ratings import pairs, raters
-from telltale.labels import Field, Rubric
+from telltale.feedback import NEUTRAL, is_judged, is_negative
+from telltale.labels import Field, Rubric, worth
 from telltale.quality import Estimate, Labelled, estimate
+from telltale.records import Feedback
+from telltale.store import feedback
 from telltale.store.review import audits, labels, queues
 from telltale.store.review.labels import Label
 from telltale.store.review.queues import Item
@@ -54,8 +59,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
+    """`judges` are automatic ones, each against people's verdicts on the same calls."""
+
     fields: list[FieldTrust]
     gold: list[Known]
+    judges: list[Pair] = field(default_factory=list)
 
 
 def of_queue(connection: Connection, queue_id: int, rubric: Rubric) -> Trust:
@@ -67,7 +75,7 @@ def of_queue(connection: Connection, queue_id: int, rubric: Rubric) -> Trust:
         for begin in range(0, len(ids), AT_ONCE)
         for label in labels.current(connection, ids[begin : begin + AT_ONCE])
     ]
-    return of_labels(found, said, rubric)
+    return replace(of_labels(found, said, rubric), judges=_judges(connection, found, rubric))
 
 
 def of_labels(items: list[Item], said: list[Label], rubric: Rubric) -> Trust:
@@ -76,6 +84,42 @@ def of_labels(items: list[Item], said: list[Label], rubric: Rubric) -> Trust:
     for label in said:
         by_item.setdefault(label.item_id, []).append(label)
     return Trust([_of_field(field, items, by_item) for field in rubric.fields], _gold(items, by_item))
+
+
+def _judges(connection: Connection, items: list[Item], rubric: Rubric) -> list[Pair]:
+    """Each automatic judge against people: does it find bad what they find bad?"""
+    asked = next((field for field in rubric.fields if field.kind != "comparison"), None)
+    if asked is None:
+        return []
+    people = {
+        (item.tenant, item.trace_id, item.span_id): value < NEUTRAL
+        for item in items
+        if (value := worth(asked, (item.verdict or {}).get(asked.name, ""))) is not None
+    }
+    traces = sorted({trace for _, trace, _ in people})
+    events = [
+        event
+        for begin in range(0, len(traces), AT_ONCE)
+        for event in feedback.load(connection, trace_ids=traces[begin : begin + AT_ONCE])
+        if is_judged(event)
+    ]
+    return against_judges(people, events)
+
+
+def against_judges(people: Mapping[tuple[str, str, str], bool], events: Iterable[Feedback]) -> list[Pair]:
+    """`people` tells of each call, by tenant, trace and span, whether it is bad. Pure."""
+    found: defaultdict[str, dict[tuple[str, str, str], bool]] = defaultdict(dict)
+    for event in events:
+        found[event.name][event.tenant, event.trace_id, event.span_id or ""] = is_negative(event)
+    both = {
+        name: [(_bad(is_bad), _bad(people[call])) for call, is_bad in said.items() if call in people]
+        for name, said in sorted(found.items())
+    }
+    return [Pair(name, "people", len(own), kappa(own, ("good", "bad"))) for name, own in both.items() if own]
+
+
+def _bad(is_bad: bool) -> str:
+    return "bad" if is_bad else "good"
 
 
 def _of_field(field: Field, items: list[Item], said: dict[int, list[Label]]) -> FieldTrust:

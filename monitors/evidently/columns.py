@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from monitors.descriptors import FLAGS, NAMES, describe
 from monitors.evidently.exchange import LeftOut, Texts
-from monitors.quality import FAULTS
+from monitors.properties import FAULTS
 from monitors.refusals import is_refusal
 
 Kind = Literal["number", "flag", "text"]

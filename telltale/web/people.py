@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from telltale.store import Store, access, audit
 from telltale.store.access import Key, Person
+from telltale.store.review import leases
 
 ROLES = ("viewer", "reviewer", "adjudicator", "admin")
 MIN_PASSWORD = 10
@@ -154,6 +155,9 @@ def _update(
         if person is None:
             raise LookupError(f"there is no person {name}")
         access.update_person(connection, person.id, **values)
+        if values.get("disabled_at"):
+            # What they had to review goes to others.
+            leases.release(connection, name)
         audit.record(connection, actor=actor, action=action, subject=name, now=now, details=details or {})
 
     store.write(change)

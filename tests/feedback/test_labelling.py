@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from telltale.records import Sample
 from telltale.store import audit, samples
 from telltale.store.review import labels, queues, rubrics
 from telltale.store.review.queues import Item, Queue
+from telltale.web import people
 
 SCRIPT = "<script>alert('x')</script>"
 MODEL = {"model": "chat", "kind": "audit", "most": "50", "count": "1"}
@@ -261,3 +263,60 @@ def test_viewers_and_strangers_see_nothing(service: Any, calls: Callable[[int], 
     with person(service, "bo") as bo:
         for path in ("/review/99", "/review/99/next", "/review/items/99", "/review/99/mine"):
             assert bo.get(path).status_code == 404
+
+
+def test_what_judges_and_people_disagree_on_is_a_queue(service: Any, calls: Callable[[int], None]) -> None:
+    calls(4)
+
+    def say(number: int, source: str, value: str) -> None:
+        body = {"trace_id": trace(number), "span_id": "00f067aa0ba902b7", "kind": "thumb", "value": value}
+        sent = {**body, "source": source, "name": "helpful" if source == "user" else "judge-1"}
+        with service.client() as client:
+            answer = client.post("/api/v1/feedback", json=sent, headers={"Idempotency-Key": uuid.uuid4().hex})
+        assert answer.status_code == 201
+
+    for number, person_says, judge_says in ((0, "up", "down"), (1, "down", "down"), (2, "down", "up"), (3, "up", "up")):
+        say(number, "user", person_says)
+        say(number, "judge", judge_says)
+    with person(service, "ann") as ann:
+        found = {kind: new_queue(ann, kind=kind) for kind in ("disliked", "judged", "disagreed")}
+        for kind, expected in (("disliked", {1, 2}), ("judged", {0, 1}), ("disagreed", {0, 2})):
+            with service.store.read() as connection:
+                items = queues.items(connection, queue_id=found[kind])
+            assert {int(one.trace_id, 16) - 1 for one in items} == expected
+            assert {one.probability for one in items} == {None}  # chosen: it says nothing of the rest
+        label(ann, found["judged"], "bad")
+        assert "Automatic judges against people" in ann.get(f"/review/{found['judged']}").text
+        audited = ann.get("/review/new", params=MODEL).text
+    assert "2 that somebody voted down, 2 that were voted up" in audited
+
+
+def test_known_answers_are_mixed_in_and_tell_who_labels_well(service: Any, calls: Callable[[int], None]) -> None:
+    calls(30)
+    with person(service, "ann") as ann, person(service, "bo") as bo, person(service, "cho") as cho:
+        first = new_queue(ann, overlap="2", most="10")
+        for client in (ann, bo):
+            for _ in range(10):
+                label(client, first, "good")
+        second = new_queue(ann, gold="4", most="20")
+        with service.store.read() as connection:
+            items = queues.items(connection, queue_id=second)
+        gold = [one for one in items if one.gold]
+        assert all(dict(one.gold or {}) == {"verdict": "good"} and one.probability is None for one in gold)
+        for _ in range(len(items)):
+            label(cho, second, "bad")
+        page = cho.get(f"/review/{second}").text
+    assert 0 < len(gold) <= 4
+    row = page.split("Against known answers")[1]
+    assert re.search(rf'cho</th><td class="num">{len(gold)}</td><td class="num">0</td>', row)
+
+
+def test_who_is_disabled_leaves_their_items_to_others(service: Any, calls: Callable[[int], None]) -> None:
+    calls(1)
+    with person(service, "ann") as ann, person(service, "bo") as bo:
+        number = new_queue(ann)
+        form_of(ann.get(f"/review/{number}/next").text)
+        assert "Nothing is left" in bo.get(f"/review/{number}/next").text
+        people.disable(service.store, name="ann", actor="test", now=time.time())
+        assert label(bo, number).status_code == 303
+        assert ann.get(f"/review/{number}/next", headers={"Accept": "application/json"}).status_code == 401

@@ -155,6 +155,21 @@ def items(
     return [_item(row) for row in connection.execute(query)]
 
 
+def known(connection: Connection, rubric_id: int, model: str, most: int) -> list[Item]:
+    """Items of a model whose answer to that rubric is known, the newest decision first: each call once."""
+    of_rubric = select(review_queues.c.id).where(review_queues.c.rubric_id == rubric_id)
+    query = (
+        select(*_ITEM)
+        .where(review_items.c.queue_id.in_(of_rubric), review_items.c.state == "decided")
+        .where(review_items.c.decided_how.in_(("unanimous", "majority", "adjudicated")))
+        .where(review_items.c.model == model, review_items.c.gold.is_(None))
+        .order_by(review_items.c.decided_at.desc(), review_items.c.id)
+        .limit(2 * most)
+    )
+    found = {(one.trace_id, one.span_id): one for one in map(_item, connection.execute(query).all()[::-1])}
+    return list(found.values())[::-1][:most]
+
+
 def mark_gone(connection: Connection, item_id: int) -> None:
     """Nobody can label it any more; its labels stay."""
     still = (review_items.c.id == item_id, review_items.c.state.in_(("open", "disputed")))
