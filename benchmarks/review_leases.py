@@ -1,6 +1,6 @@
 """Do several people who pull items at once ever get one too often? `python -m benchmarks.review_leases [--url URL]`.
 
-Each puller has connections of its own and no time to think: the worst case. Some leases are abandoned, each label is
+Nobody takes time to think: the worst case. Over PostgreSQL each puller is a process of its own to the database. Some leases are abandoned, each label is
 sent twice. Beside our way, the usual one: read the next item, then write who has it.
 """
 
@@ -78,10 +78,14 @@ def _write(connection: Connection, item: int, who: str) -> None:
 
 
 def run(url: str, name: str, way: Callable[..., None], count: int, overlap: int, people: int) -> None:
-    stores = [open_store(url) for _ in range(people)]
+    # One process serves the pages over SQLite, and several may over PostgreSQL.
+    stores = [open_store(url) for _ in range(1 if url.startswith("sqlite") else people)]
     number, rubric = make(stores[0], f"{name}-{time.time()}", count, overlap)
     took: list[float] = []
-    threads = [threading.Thread(target=way, args=(stores[n], number, rubric, f"p{n}", took)) for n in range(people)]
+    threads = [
+        threading.Thread(target=way, args=(stores[n % len(stores)], number, rubric, f"p{n}", took))
+        for n in range(people)
+    ]
     began = time.perf_counter()
     for one in threads:
         one.start()
@@ -95,7 +99,7 @@ def run(url: str, name: str, way: Callable[..., None], count: int, overlap: int,
             .where(items.c.queue_id == number, said.c.is_current)
             .group_by(said.c.item_id)
         )
-        counts = Counter(dict(connection.execute(query).tuples().all()))
+        counts = Counter({item: count for item, count in connection.execute(query)})
     over = sum(1 for labelled in counts.values() if labelled > overlap)
     p50, p99 = (quantiles(took, n=100)[place] * 1000 for place in (49, 98))
     print(
