@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.records import Direction, Series
@@ -26,7 +26,7 @@ class EvidentlyReport:
     window_start: float
     window_end: float
     evidence_id: int | None
-    numbers: Mapping[str, object]
+    numbers: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def series(self) -> Series:
@@ -59,14 +59,15 @@ def last_end(connection: Connection, series: Series, direction: Direction) -> fl
 
 def newest(connection: Connection, most: int) -> list[EvidentlyReport]:
     """At most so many, those on the newest windows first."""
-    query = select(*_COLUMNS).order_by(reports.c.window_end.desc(), *(reports.c[name] for name in _KEY))
-    return _read(connection, query.limit(most))
+    query = select(*_COLUMNS).order_by(reports.c.window_end.desc(), *(reports.c[name] for name in _KEY)).limit(most)
+    return [EvidentlyReport(**row._asdict()) for row in connection.execute(query)]
 
 
 def of_model(connection: Connection, model: str, most: int) -> list[EvidentlyReport]:
-    """At most so many of a model, those on the newest windows first."""
-    query = select(*_COLUMNS).where(reports.c.model == model).order_by(reports.c.window_end.desc())
-    return _read(connection, query.limit(most))
+    """At most so many of a model, without their numbers, those on the newest windows first."""
+    small = [column for column in _COLUMNS if column.name != "numbers"]
+    query = select(*small).where(reports.c.model == model).order_by(reports.c.window_end.desc(), reports.c.direction)
+    return [EvidentlyReport(**row._asdict()) for row in connection.execute(query.limit(most))]
 
 
 def count(connection: Connection) -> int:
@@ -76,7 +77,3 @@ def count(connection: Connection) -> int:
 def prune(connection: Connection, before: float) -> int:
     """Forget reports on windows that ended before that time. Returns how many."""
     return connection.execute(delete(reports).where(reports.c.window_end < before)).rowcount
-
-
-def _read(connection: Connection, query: Select[tuple[object, ...]]) -> list[EvidentlyReport]:
-    return [EvidentlyReport(**row._asdict()) for row in connection.execute(query)]

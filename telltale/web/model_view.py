@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from telltale.evidence import codec
 from telltale.records import Basis, Score, Series, SeriesState
-from telltale.store import references, scores, series_states
+from telltale.store import evidently_reports, references, scores, series_states
+from telltale.store.evidently_reports import EvidentlyReport
 from telltale.store.references import Reference
 from telltale.store.series_states import SeriesStatus
 
@@ -22,6 +23,7 @@ STATES: Final[tuple[SeriesState, ...]] = (
 GAPS: Final = {"stale", "not_enough_data", "no_reference", "gathering"}
 ReferenceState = Literal["asked", "refused", "current", "old"]
 MAX_REFERENCES: Final = 100
+MAX_REPORTS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class SeriesRow:
 
     series: Series
     judged: list[Judged] = field(default_factory=list)
+    reports: list[EvidentlyReport] = field(default_factory=list)
+    """The newest Evidently report of each direction whose page is kept."""
 
     @property
     def state(self) -> SeriesState:
@@ -109,6 +113,9 @@ def load(connection: Connection, model: str, *, may_read: bool) -> ModelView | N
         row.judged.append(Judged(status, newest.get(status.score_id), by_id.get(status.reference_id)))
     if not rows and not kept:
         return None
+    for report in evidently_reports.of_model(connection, model, MAX_REPORTS):
+        if report.evidence_id is not None and report.series in rows:
+            rows[report.series].reports.append(report)
     ordered = sorted(rows.values(), key=lambda row: (STATES.index(row.state), row.series))
     shown = sorted(by_id.values(), key=lambda one: -(one.id or 0))
     return ModelView(model, ordered, [_reference(one, may_read) for one in shown])

@@ -17,7 +17,8 @@ from support import signed_in
 from telltale.evidence.explanation import Explanation
 from telltale.evidence.scores import Details
 from telltale.records import Direction, Score, Series, SeriesState
-from telltale.store import Store, audit, references, scores, series_states
+from telltale.store import Store, audit, evidence, evidently_reports, references, scores, series_states
+from telltale.store.evidently_reports import EvidentlyReport
 from telltale.store.references import Reference
 from telltale.store.series_states import SeriesStatus
 
@@ -59,6 +60,10 @@ def fill(store: Store) -> None:
         status(V2, "alert", score_id=number, reference_id=kept.id),
     ]
     store.write(lambda c: series_states.save(c, found))
+    page = store.write(lambda c: evidence.put(c, b"x", kind="evidently", media_type="text/html", now=NOW - 600))
+    for direction, number_of_page in (("prompt", page), ("response", None)):
+        report = EvidentlyReport(*V2, direction, NOW - 4200, NOW - 600, number_of_page)  # type: ignore[arg-type]  # a direction
+        store.write(lambda c, report=report: evidently_reports.save(c, report))  # type: ignore[misc]
 
 
 @contextmanager
@@ -138,6 +143,8 @@ def test_prompts_and_the_form_are_for_reviewers(serve: Serve, store: Store, role
         sent = browser.post(address, data=form())
     assert ("ping 일 &lt;b&gt;" in page) == ("ping 일 <b>" in told) == reads
     assert ('<form method="post" action="/models/' in page) == reads
+    assert ('<a href="/evidence/1">report on prompts</a>' in page) == reads
+    assert "report on responses" not in page, "its page is deleted"
     assert sent.status_code == (303 if reads else 403)
     with store.read() as connection:
         assert len(references.asked(connection)) == reads
