@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from telltale.feedback import current, is_negative, match
+from telltale.feedback import current, is_negative, is_vote, match
 from telltale.records import Feedback, Sample
 from telltale.store import feedback, samples
 from telltale.web import Nav, Principal, render, require, state
@@ -34,8 +34,8 @@ class Row:
 
     @property
     def colour(self) -> str:
-        """The class of its value's colour; empty for events without a value."""
-        if self.event.value is None or self.is_superseded:
+        """The class of its value's colour; empty for events that say neither good nor bad."""
+        if not is_vote(self.event) or self.is_superseded:
             return ""
         return "alert" if is_negative(self.event) else "ok"
 

@@ -6,30 +6,38 @@ Every event carries an idempotency key, so that a retry after a lost response st
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+import json
+from contextlib import suppress
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from sqlalchemy import Connection
-from starlette.responses import JSONResponse, Response
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
-from feedback import pages, review, votes
-from feedback.intake import Outcome, describe, secret, store_event
+from feedback import describing, pages, review, script, votes
+from feedback.intake import Outcome, event_of, event_of_item, secret, store_one
 from feedback.labelling import item_pages, queue_pages
 from feedback.labelling.prose import prose
 from feedback.state import make_state
-from feedback.submission import IdempotencyKey, Submission, fingerprint, to_event
+from feedback.submission import IS_KEY, Fault, Invalid, Submission, faults, read
 from telltale.feedback import SUBJECT_KEY
-from telltale.store import Conflict
-from telltale.store import feedback as store_feedback
+from telltale.records import Feedback
 from telltale.web import Principal, Router, State, require_scope, state
 from telltale.web.problems import RETRY_AFTER_STORE_S, problem
 
 MAX_BATCH = 200
+# As much as the longest comments of a whole batch have in UTF-8.
+MAX_BATCH_BYTES = 10 << 20
+# Reading and redacting more than this takes so long that other requests must not wait for it.
+LONG = 64 << 10
+# More than any number of ours has; Python refuses to read thousands.
+MOST_DIGITS = 400
 RETRY = {"Retry-After": str(RETRY_AFTER_STORE_S)}
+MISFIT = "The request does not fit; `errors` says where."
 
 api = APIRouter(prefix="/api/v1/feedback", tags=["feedback"])
-Sender = Annotated[Principal, Depends(require_scope("feedback:write"))]
+authorize = require_scope("feedback:write")
 
 
 class Batch(BaseModel):
@@ -37,75 +45,112 @@ class Batch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[dict[str, Any]] = Field(min_length=1, max_length=MAX_BATCH)
+    # Each item is checked by itself: an invalid one must not keep its neighbours out.
+    items: Annotated[list[object], Field(min_length=1, max_length=MAX_BATCH)]
 
 
-@api.post("", status_code=201)
-async def submit(
-    request: Request,
-    submission: Submission,
-    sender: Sender,
-    idempotency_key: Annotated[IdempotencyKey, Header(description="Send the same key when you retry.")],
-) -> Response:
+async def submit(request: Request) -> Response:
     """Store one event. 201 when it is new, 200 when it is stored already; 422 when the key came with another body."""
-    here = state(request)
-    outcome = await _store(here, sender, submission, idempotency_key, await secret(here, SUBJECT_KEY))
-    if outcome.event is None:
-        return problem(request, outcome.status, outcome.detail, RETRY if outcome.status == 503 else None)
-    headers = {"Idempotent-Replayed": "true"} if outcome.status == 200 else None
-    return JSONResponse({**outcome.body(), "trace_id": outcome.event.trace_id}, outcome.status, headers)
+    sender = await authorize(request)
+    here, body = state(request), await request.body()
+    key = await secret(here, SUBJECT_KEY)
+    try:
+        idempotency_key = _idempotency_key(request)
+        prepared = event_of(here, sender, Submission.model_validate_json(body), idempotency_key, key)
+    except Invalid as invalid:
+        return refusal(request, invalid.faults)
+    except ValidationError as error:
+        return refusal(request, faults(error))
+    outcome = await store_one(here, *prepared)
+    return acknowledged(outcome) if outcome.event else refusal_of(request, outcome)
 
 
-@api.post("/batch")
-async def submit_batch(request: Request, batch: Batch, sender: Sender) -> Response:
-    """Store many events; `results` has one outcome for each, in their order.
+async def submit_batch(request: Request) -> Response:
+    """Store many events; `results` has one outcome for each, in their order. An invalid item keeps no other out.
 
     503 when any of them must be retried: the whole batch can be, because each item is stored once.
     """
-    here = state(request)
+    sender = await authorize(request)
+    here, body = state(request), await request.body()
     key = await secret(here, SUBJECT_KEY)
-    # Each is queued at the writer before the next begins, so they are stored in their order.
-    outcomes = await asyncio.gather(*(_store_item(here, sender, item, key) for item in batch.items))
-    retry = any(outcome.status == 503 for outcome in outcomes)
-    results = {"results": [outcome.body() for outcome in outcomes]}
-    return JSONResponse(results, 503 if retry else 200, RETRY if retry else None)
-
-
-async def _store_item(here: State, sender: Principal, item: dict[str, Any], key: bytes) -> Outcome:
-    fields = dict(item)
     try:
-        idempotency_key = _KEY.validate_python(fields.pop("idempotency_key", None))
-        submission = Submission.model_validate(fields)
+        batch = _read_batch(body)
     except ValidationError as error:
-        return Outcome(422, detail=describe(error))
-    return await _store(here, sender, submission, idempotency_key, key)
+        return refusal(request, faults(error))
+    if len(body) > LONG:
+        prepared = await run_in_threadpool(_prepare, here, sender, batch, key)
+    else:
+        prepared = _prepare(here, sender, batch, key)
+    # Each waits for the store before the next begins to, so they are stored in their order.
+    outcomes = await asyncio.gather(*(_store_item(here, item) for item in prepared))
+    retry = any(outcome.status == 503 for outcome in outcomes)
+    results = {"results": [{"index": index, **outcome.body()} for index, outcome in enumerate(outcomes)]}
+    return Response(json.dumps(results), 503 if retry else 200, RETRY if retry else None, "application/json")
 
 
-async def _store(here: State, sender: Principal, submission: Submission, idempotency_key: str, key: bytes) -> Outcome:
-    """Store one event and wait until it is durable."""
-    event = to_event(
-        submission,
-        tenant=sender.tenant,
-        idempotency_key=idempotency_key,
-        now=here.clock(),
-        key=key,
-        rules=here.settings.redaction.rules,
-        key_id=sender.key_id,
+def acknowledged(outcome: Outcome) -> Response:
+    """The response to a stored event."""
+    event = outcome.event
+    assert event is not None
+    # Written by hand, as it is the most frequent of all: an id, a time and hexadecimal digits need no escaping.
+    body = (
+        f'{{"status":{outcome.status},"id":{event.id},"received_at":{event.received_at!r},'
+        f'"trace_id":"{event.trace_id}"}}'
     )
-    body_hash = fingerprint(submission, key)
-
-    def append(connection: Connection) -> Outcome:
-        try:
-            stored, replayed = store_feedback.append(connection, event, body_hash)
-        except Conflict:
-            # Returned, not raised: an exception would make the writer redo the whole group.
-            return Outcome(422, detail="This Idempotency-Key was used for another body.")
-        return Outcome(200 if replayed else 201, stored)
-
-    return await store_event(here, event.kind, append)
+    headers = {"Idempotent-Replayed": "true"} if outcome.status == 200 else None
+    return Response(body, outcome.status, headers, "application/json")
 
 
-_KEY: TypeAdapter[str] = TypeAdapter(IdempotencyKey)
+def refusal_of(request: Request, outcome: Outcome) -> Response:
+    return problem(request, outcome.status, outcome.detail, RETRY if outcome.status == 503 else None)
+
+
+def refusal(request: Request, found: list[Fault]) -> Response:
+    return problem(request, 422, MISFIT, errors=[fault._asdict() for fault in found])
+
+
+def _idempotency_key(request: Request) -> str:
+    """The key in the header. Raises Invalid."""
+    sent = request.headers.get("idempotency-key")
+    if sent is None:
+        raise Invalid([Fault("Idempotency-Key", "is missing: send a new UUID, and the same one when you retry")])
+    if not IS_KEY.fullmatch(sent):
+        raise Invalid([Fault("Idempotency-Key", "has 1 to 255 visible ASCII characters")])
+    return sent
+
+
+def _read_batch(body: bytes) -> Batch:
+    """Raises ValidationError."""
+    try:
+        return Batch.model_validate_json(body)
+    except ValidationError as error:
+        # Half a surrogate pair, deep nesting or an endless number: of one item, which is refused for it by itself.
+        with suppress(ValueError, RecursionError):
+            return Batch.model_validate(json.loads(body, parse_int=lambda digits: int(digits[:MOST_DIGITS])))
+        raise error from None
+
+
+def _prepare(here: State, sender: Principal, batch: Batch, key: bytes) -> list[tuple[Feedback, str] | Outcome]:
+    """The event of each item, or why it is refused."""
+    return [_prepare_item(here, sender, index, item, key) for index, item in enumerate(batch.items)]
+
+
+def _prepare_item(
+    here: State, sender: Principal, index: int, item: object, key: bytes
+) -> tuple[Feedback, str] | Outcome:
+    try:
+        return event_of_item(here, sender, read(item), key)
+    except Invalid as invalid:
+        found = [Fault(f"items.{index}.{fault.where}", fault.message) for fault in invalid.faults]
+        return Outcome(422, detail=str(Invalid(found)), faults=found)
+
+
+async def _store_item(here: State, item: tuple[Feedback, str] | Outcome) -> Outcome:
+    return item if isinstance(item, Outcome) else await store_one(here, *item)
+
+
+api.add_api_route("", submit, methods=["POST"], status_code=201, **describing.SUBMIT)
+api.add_api_route("/batch", submit_batch, methods=["POST"], **describing.BATCH)
 
 router = Router(
     templates=pages.TEMPLATES,
@@ -120,11 +165,14 @@ router = Router(
         "review model": "/review/new?model={model}&count=1",
     },
     # Other sites' pages vote here. A signed token in the body says who they are; cookies count for nothing.
-    cross_site=(votes.VOTES_PATH,),
+    cross_site=(votes.VOTES_PATH, script.PATH),
+    direct={api.prefix: submit, f"{api.prefix}/batch": submit_batch, votes.VOTES_PATH: votes.vote},
+    body_limits={f"{api.prefix}/batch": MAX_BATCH_BYTES},
     make_state=make_state,
 )
 router.include_router(api)
 router.include_router(votes.router)
+router.include_router(script.router)
 router.include_router(pages.router)
 router.include_router(review.router)
 router.include_router(queue_pages.router)

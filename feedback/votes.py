@@ -1,7 +1,7 @@
 """Votes straight from a browser: a service requests a signed token for one response, its page votes with it.
 
 So no API key is ever in a page. A token is for one call, one name and one person, and expires after some hours; with it
-that person may vote and change their mind a few times.
+that person may vote, comment and change their mind a few times, and the page may tell of implicit signals.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
-from feedback.intake import Outcome, describe, secret, store_event
+from feedback import describing
+from feedback.intake import Outcome, secret, store_event
 from feedback.state import FeedbackState
-from feedback.submission import Submission, fingerprint, to_event
+from feedback.submission import Invalid, Submission, faults, fingerprint, to_event
 from telltale.feedback import SUBJECT_KEY, author, subject_hash
 from telltale.records import Feedback
 from telltale.store import feedback as store_feedback
@@ -30,13 +31,12 @@ VOTES_PATH = "/api/v1/votes"
 SIGNING_KEY = "feedback.votes"
 MAX_CHANGES = 20
 HOUR_S = 3600.0
-# The page that votes belongs to another site, so its browser sends a preflight. The token is the authorization.
-CORS = {
-    "Access-Control-Allow-Origin": "*",
+# The page that votes belongs to another site, so its browser sends a preflight. The token is the authorization. That
+# the page may read responses, the guard says for all of them.
+PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": "content-type",
     "Access-Control-Max-Age": "86400",
-    "Cross-Origin-Resource-Policy": "cross-origin",
 }
 
 router = APIRouter(tags=["feedback"])
@@ -55,12 +55,13 @@ class TokenRequest(BaseModel):
 
 
 class Vote(BaseModel):
-    """What the browser sends; the fields are those of a Submission."""
+    """What the browser sends; the fields are those of a Submission. `signal` names an implicit one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     token: str = Field(max_length=2000)
-    kind: Literal["thumb", "rating", "category", "comment", "retract"] = "thumb"
+    kind: Literal["thumb", "rating", "category", "comment", "implicit", "retract"] = "thumb"
+    signal: str | None = None
     value: bool | float | str | None = None
     scale: tuple[float, float] = (0.0, 1.0)
     comment: str | None = None
@@ -91,7 +92,7 @@ class Claims:
         return [f"vote:{digest}:{number}" for number in range(MAX_CHANGES)]
 
 
-@router.post("/api/v1/feedback/tokens", status_code=201)
+@router.post("/api/v1/feedback/tokens", status_code=201, **describing.TOKENS)
 async def make_token(
     request: Request, wanted: TokenRequest, sender: Annotated[Principal, Depends(require_scope("feedback:write"))]
 ) -> Response:
@@ -102,8 +103,9 @@ async def make_token(
             kind="retract", trace_id=wanted.trace_id, span_id=wanted.span_id, name=wanted.name, subject=wanted.subject
         )
     except ValidationError as error:
-        return problem(request, 422, describe(error))
+        return problem(request, 422, str(Invalid(faults(error))))
     key = await secret(here, SUBJECT_KEY)
+    # A new person for each token would let one who reloads the page vote again.
     subject = subject_hash(key, sender.tenant, wanted.subject) if wanted.subject else None
     expires_at = here.clock() + wanted.lifetime
     values = [sender.tenant, checked.trace_id, checked.span_id, checked.name, subject, expires_at, sender.key_id]
@@ -114,33 +116,30 @@ async def make_token(
 
 @router.options(VOTES_PATH, include_in_schema=False)
 async def preflight() -> Response:
-    return Response(status_code=204, headers=CORS)
+    return Response(status_code=204, headers=PREFLIGHT)
 
 
-@router.post(VOTES_PATH, status_code=201)
 async def vote(request: Request) -> Response:
     """Vote with a token. The body is a Vote as JSON, sent as application/json or, to spare a preflight, text/plain."""
-    response = await _vote(request)
-    response.headers.update(CORS)
-    return response
-
-
-async def _vote(request: Request) -> Response:
     here = state(request)
     try:
         sent = Vote.model_validate_json(await request.body())
     except ValidationError as error:
-        return problem(request, 422, describe(error))
+        return problem(request, 422, str(Invalid(faults(error))))
     claims = await _verify(here, sent.token)
     if claims is None:
         return problem(request, 401, "The token is invalid or has expired.")
     if wait := here.part(FeedbackState).vote_rate.acquire(claims.voter, here.clock()):
         return problem(request, 429, "Too many votes.", {"Retry-After": str(math.ceil(wait))})
+    if (sent.kind == "implicit") != (sent.signal is not None):
+        return problem(request, 422, "signal: names an implicit signal, and nothing else")
+    if sent.signal is not None:
+        claims = replace(claims, name=sent.signal)
     try:
-        fields = sent.model_dump(exclude={"token"})
+        fields = sent.model_dump(exclude={"token", "signal"})
         submission = Submission(trace_id=claims.trace_id, span_id=claims.span_id, name=claims.name, **fields)
     except ValidationError as error:
-        return problem(request, 422, describe(error))
+        return problem(request, 422, str(Invalid(faults(error))))
     outcome = await _store(here, claims, submission)
     if outcome.event is None:
         retry = {"Retry-After": str(RETRY_AFTER_STORE_S)} if outcome.status == 503 else None
@@ -171,6 +170,9 @@ def _still_stands(connection: Connection, event: Feedback) -> bool:
     """Whether nothing came since that could replace it: then the same vote again is a repetition, not a change."""
     later = store_feedback.load(connection, trace_ids=[event.trace_id], after_id=event.id)
     return not any((author(one), one.name) == (author(event), event.name) for one in later)
+
+
+router.add_api_route(VOTES_PATH, vote, methods=["POST"], status_code=201, **describing.vote(Vote.model_json_schema()))
 
 
 async def _verify(here: State, token: str) -> Claims | None:

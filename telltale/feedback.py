@@ -11,6 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
+from functools import lru_cache
 from typing import NamedTuple
 
 from telltale.records import ANY_TENANT, NO_TENANT, Feedback, FeedbackKind, FeedbackSource, Sample
@@ -74,7 +75,7 @@ def build(
         trace_id=trace_id,
         span_id=span_id,
         kind=kind,
-        name=_NOT_IN_NAMES.sub("_", redact_within(name, MAX_NAME, rules))[:MAX_NAME],
+        name=_stored_name(name, tuple(sorted(rules.items()))),
         value=value,
         source=source,
         idempotency_key=idempotency_key,
@@ -82,6 +83,12 @@ def build(
         subject=subject,
         key_id=key_id,
     )
+
+
+@lru_cache(maxsize=1024)
+def _stored_name(name: str, rules: tuple[tuple[str, str], ...]) -> str:
+    # Kept, because names are few and come with every event.
+    return _NOT_IN_NAMES.sub("_", redact_within(name, MAX_NAME, dict(rules)))[:MAX_NAME]
 
 
 def subject_hash(key: bytes, tenant: str, subject: str) -> str:

@@ -26,7 +26,7 @@ Judged = Literal["ok", "suspect", "alert"]
 SeriesState = Literal["no_reference", "gathering", "not_enough_data", "stale", "ok", "suspect", "alert"]
 """`no_reference`: nothing to compare with yet; `gathering`: the window has too few rows so far; `not_enough_data`: it
 is over and had too few that can be compared; `stale`: no rows come any more; the others are judgements."""
-FeedbackKind = Literal["thumb", "rating", "category", "comment", "correction", "retract"]
+FeedbackKind = Literal["thumb", "rating", "category", "comment", "correction", "implicit", "retract"]
 FeedbackSource = Literal["user", "reviewer", "judge", "system"]
 TicketState = Literal["open", "recovering", "blind", "closed"]
 
@@ -89,9 +89,10 @@ class Sample(NamedTuple):
 class Feedback:
     """Feedback from one person, judge or system on one call. Append-only: `telltale.feedback` says which count.
 
-    `value` is 1.0 (good) or 0.0 (bad) for a thumb, the rating scaled to [0, 1] for a rating, `None` for text only.
-    `subject` is a keyed hash of the person, never the person; `None` for an anonymous one. `key_id` is the public part
-    of the API key that brought it; `None` for what came without one.
+    `value` is 1.0 (good) or 0.0 (bad) for a thumb, the rating scaled to [0, 1] for a rating, the share of the response
+    that was changed for the implicit signal `edit_distance`, `None` for others. `subject` is a keyed hash of the
+    person, never the person; `None` for an anonymous one. `key_id` is the public part of the API key that brought it;
+    `None` for what came without one.
     """
 
     received_at: float

@@ -7,7 +7,6 @@ IBAN's remainder, a date of birth, an address that parses), so that order number
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -66,7 +65,7 @@ _VERSION = re.compile(r"v?\d{1,5}(?:\.\d{1,5}){3}", re.ASCII)
 
 def pseudonym(key: bytes, name: str) -> str:
     """A stable pseudonym for a name, which cannot be computed without the key."""
-    return hmac.new(key, name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    return hmac.digest(key, name.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,7 +308,12 @@ class Web(Section):
     public_url: Origin = Field("", description="Address that people and links use; empty means http://<listen>.")
     allowed_hosts: tuple[Host, ...] = Field((), description="Host names accepted beside loopback and public_url's.")
     session_idle: Seconds = Field(12 * 3600.0, description="A session ends after this long without use.")
-    max_body_bytes: int = Field(64 << 10, gt=0, description="Largest request body of API and forms.")
+    max_body_bytes: int = Field(
+        256 << 10,
+        gt=0,
+        description="Largest request body of API and forms; a batch of feedback may have 10 MiB. The longest comment "
+        "has 16,384 characters, which are up to 192 KiB as JSON.",
+    )
     requests_per_second: float = Field(200.0, gt=0, description="Requests per second allowed to one API key.")
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
-from typing import Literal
+from functools import lru_cache
+from operator import attrgetter
+from typing import Final, Literal
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from telltale.feedback import NEUTRAL
+from telltale.feedback import NEUTRAL, VOTE_KINDS
 from telltale.records import Feedback
 from telltale.store.errors import Conflict
 from telltale.store.schema import feedback
 
 _COLUMNS = [feedback.c[field.name] for field in fields(Feedback)]
 _VALUES = [field.name for field in fields(Feedback) if field.name != "id"]
+_get_values = attrgetter(*_VALUES)
+MOST_TOGETHER: Final = 64
 # Built once: composing the statement would cost more than running it.
 _INSERT = {
     dialect: insert(feedback)
@@ -38,6 +42,65 @@ def append(connection: Connection, event: Feedback, body_sha256: str) -> tuple[F
     if body != body_sha256:
         raise Conflict(f"idempotency key {event.idempotency_key!r} was used for another body")
     return known, True
+
+
+def append_all(
+    connection: Connection, events: Sequence[tuple[Feedback, str]]
+) -> list[tuple[Feedback, bool] | Conflict]:
+    """`append` of several events with their bodies' hashes, in their order; a Conflict is returned, not raised.
+
+    One statement stores many rows: each statement waits for its turn among the process's threads, which under load
+    takes longer than the statement.
+    """
+    first: dict[tuple[str, str], tuple[Feedback, str]] = {}
+    for event, body in events:
+        first.setdefault((event.tenant, event.idempotency_key), (event, body))
+    known: dict[tuple[str, str], tuple[Feedback, str]] = {}
+    rows = list(first.values())
+    for start in range(0, len(rows), MOST_TOGETHER):
+        known |= _insert(connection, rows[start : start + MOST_TOGETHER])
+    new = set(known)
+    for tenant in {tenant for tenant, _ in first.keys() - new}:
+        keys = [key for owner, key in first.keys() - new if owner == tenant]
+        known |= {
+            (tenant, event.idempotency_key): (event, body) for event, body in under_keys(connection, tenant, keys)
+        }
+    results: list[tuple[Feedback, bool] | Conflict] = []
+    for event, body in events:
+        place = event.tenant, event.idempotency_key
+        stored, stored_body = known[place]
+        is_first = place in new and first[place][0] is event
+        same = body == stored_body
+        results.append((stored, not is_first) if same else Conflict(f"{event.idempotency_key!r} had another body"))
+    return results
+
+
+def _insert(
+    connection: Connection, rows: Sequence[tuple[Feedback, str]]
+) -> dict[tuple[str, str], tuple[Feedback, str]]:
+    """The rows that were not there, by tenant and idempotency key, with their ids."""
+    # The driver's own statement: composing one for so many rows would cost more than running it.
+    values = [value for event, body in rows for value in (*_get_values(event), body)]
+    statement = _statement(connection.dialect.paramstyle, len(rows))
+    numbers = connection.exec_driver_sql(statement, tuple(values)).fetchall()
+    by_key = {(tenant, key): number for number, tenant, key in numbers}
+    stored = {}
+    for event, body in rows:
+        number = by_key.get((event.tenant, event.idempotency_key))
+        if number is not None:
+            stored[event.tenant, event.idempotency_key] = replace(event, id=number), body
+    return stored
+
+
+@lru_cache(maxsize=2 * 64)
+def _statement(paramstyle: str, rows: int) -> str:
+    mark = "?" if paramstyle == "qmark" else "%s"
+    row = f"({', '.join([mark] * (len(_VALUES) + 1))})"
+    # Made of the table's own names; every value is a parameter.
+    return (
+        f"INSERT INTO {feedback.name} ({', '.join(_VALUES)}, body_sha256) VALUES {', '.join([row] * rows)} "  # noqa: S608
+        "ON CONFLICT (tenant, idempotency_key) DO NOTHING RETURNING id, tenant, idempotency_key"
+    )
 
 
 def get(connection: Connection, event_id: int) -> Feedback | None:
@@ -88,12 +151,12 @@ def recent(
     before_id: int | None = None,
     show: Literal["all", "negative", "comments"] = "all",
 ) -> list[Feedback]:
-    """The newest events (below `before_id`), newest first: all, those with a negative value, or those with text."""
+    """The newest events (below `before_id`), newest first: all, those with a negative vote, or those with text."""
     query = select(*_COLUMNS).order_by(feedback.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(feedback.c.id < before_id)
     if show == "negative":
-        query = query.where(feedback.c.value < NEUTRAL)
+        query = query.where(feedback.c.value < NEUTRAL, feedback.c.kind.in_(sorted(VOTE_KINDS)))
     if show == "comments":
         query = query.where(feedback.c.comment.is_not(None))
     return [Feedback(**row._asdict()) for row in connection.execute(query)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
@@ -19,6 +20,7 @@ from telltale.serving.listen import listen
 from telltale.settings import Settings
 from telltale.store import Store, open_configured
 from telltale.web import erasures, first_start, home, models, signin
+from telltale.web.direct import Application, Direct
 from telltale.web.guard import Guard
 from telltale.web.limits import Buckets, Seen
 from telltale.web.nav import Nav
@@ -43,7 +45,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The application. Until the first administrator exists it serves nothing but the page that adds them."""
-    app = FastAPI(title="Telltale", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = Application(title="Telltale", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     parts = [router for router in (*routers, models.router) if isinstance(router, Router)]
     here = app.state.telltale = _state(settings, store, parts, clock)
     # Parts first: routes are tried in order, and theirs get most requests.
@@ -52,8 +54,16 @@ def create_app(
     app.mount("/static", Static(directory=STATIC), name="static")
     add_handlers(app)
     probes = pages.table(pages.exposition(here.metrics.registry), store.unready)
+    guard = partial(
+        Guard,
+        settings=settings,
+        cross_site={path for part in parts for path in part.cross_site},
+        body_limits={path: most for part in parts for path, most in part.body_limits.items()},
+    )
     app.add_middleware(asgi.Pages, pages=probes, hosts=settings.host_names)
-    app.add_middleware(Guard, settings=settings, cross_site={path for part in parts for path in part.cross_site})
+    app.add_middleware(guard)
+    direct = {path: handler for part in parts for path, handler in part.direct.items()}
+    app.direct, app.front = frozenset(direct), guard(Direct(direct))
     return app
 
 

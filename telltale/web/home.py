@@ -16,6 +16,7 @@ from telltale.store import audit, feedback, samples, scores, series_states, tick
 from telltale.store.review import audits
 from telltale.store.review.audits import Audit
 from telltale.store.series_states import SeriesStatus
+from telltale.web import openapi
 from telltale.web.model_view import GAPS, STATES, worst
 from telltale.web.pages import render
 from telltale.web.principal import require
@@ -84,7 +85,7 @@ class ModelRow:
 def describe_api(request: Request, principal: Annotated[Principal, Depends(require("viewer"))]) -> dict[str, object]:
     """The API in OpenAPI's terms; like everything else it is closed until the first administrator exists."""
     app: FastAPI = request.app
-    return app.openapi()
+    return openapi.describe(app)
 
 
 @router.get("/")

@@ -18,6 +18,7 @@ from telltale.records import Feedback
 from telltale.web.router import Router
 from telltale.web.state import state
 from telltale.web.transcript import transcript
+from telltale.web.unseen import visible
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -25,13 +26,14 @@ ABSENT = "\N{EN DASH}"
 
 
 def make_templates(parts: Iterable[Router], clock: Callable[[], float]) -> Environment:
-    """An environment that escapes everything and fails on a name that is not there."""
+    """An environment that escapes everything, shows what is invisible, and fails on a name that is not there."""
     parts = list(parts)
     links = {name: pattern for part in parts for name, pattern in part.links.items()}
     environment = Environment(
         loader=FileSystemLoader([HERE / "templates", *(part.templates for part in parts if part.templates)]),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -123,4 +125,6 @@ def summary(event: Feedback) -> str:
     """An event in a word or two."""
     if event.kind == "thumb":
         return "thumb up" if event.value else "thumb down"
+    if event.kind == "implicit" and event.value is not None:
+        return f"{percent(event.value)} changed"
     return f"rating {percent(event.value)}" if event.kind == "rating" else event.kind

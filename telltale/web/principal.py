@@ -5,6 +5,7 @@ A service has an API key, a person a session. Nobody is trusted for where a requ
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 
@@ -43,7 +44,7 @@ def require_scope(scope: str) -> Callable[[Request], Awaitable[Principal]]:
 
     async def check(request: Request) -> Principal:
         # The path of most requests: a recently seen key costs neither the store nor a thread.
-        principal = _recent(request) or await run_in_threadpool(identify, request)
+        principal = _recent(request) or await _look_up(request)
         if principal is None or principal.via == "session":
             message = "Send an API key: Authorization: Bearer tt_…"
             raise HTTPException(401, message, headers={"WWW-Authenticate": "Bearer"})
@@ -85,6 +86,20 @@ def _recent(request: Request) -> Principal | None:
     secret = auth.secret(request.headers.get("authorization", ""))
     lookup = state(request).api_keys.recent(secret) if secret else None
     return _service(lookup.key) if lookup else None
+
+
+async def _look_up(request: Request) -> Principal | None:
+    """Who sent this request. Those that carry the same key as one that is being looked up wait for its answer."""
+    asked = state(request).looked_up
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        return await run_in_threadpool(identify, request)
+    found = asked.get(authorization)
+    if found is None:
+        found = asked[authorization] = asyncio.ensure_future(run_in_threadpool(identify, request))
+        found.add_done_callback(lambda _: asked.pop(authorization))
+    # Whoever hangs up must not end the others' look-up.
+    return await asyncio.shield(found)
 
 
 def _by_key(here: State, authorization: str) -> Principal | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -43,10 +43,13 @@ def wants_page(request: Request) -> bool:
 
 
 def add_handlers(app: FastAPI) -> None:
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(SignInNeeded, _sign_in)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(StoreUnavailable, _unavailable)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+def answer_to(request: Request, error: Exception) -> Response | None:
+    """The response to an error that a handler raised for its sender; None for a fault of ours."""
+    return next((handler(request, error) for kind, handler in _HANDLERS.items() if isinstance(error, kind)), None)
 
 
 def _http(request: Request, error: Exception) -> Response:
@@ -76,3 +79,11 @@ def _invalid(request: Request, error: Exception) -> Response:
 def _unavailable(request: Request, error: Exception) -> Response:
     detail = "Too many writes are waiting." if isinstance(error, StoreBusy) else "The store cannot be used now."
     return problem(request, 503, f"{detail} Try again.", {"Retry-After": str(RETRY_AFTER_STORE_S)})
+
+
+_HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = {
+    HTTPException: _http,
+    SignInNeeded: _sign_in,
+    RequestValidationError: _invalid,
+    StoreUnavailable: _unavailable,
+}

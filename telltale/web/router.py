@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
 from telltale.web.nav import Nav
 from telltale.web.state import State
+
+if TYPE_CHECKING:
+    from telltale.web.direct import Handler
 
 
 class Router(APIRouter):
@@ -18,8 +21,11 @@ class Router(APIRouter):
     `templates`: the folder of its templates. `filters`: filters of its own for them, by name. `nav`: its entries in the
     navigation. `links`: address patterns by name, for pages that know the noun but not the part; a template writes
     `link("ticket", id=7)` and gets None where no part serves it. `cross_site`: paths that pages of other sites may
-    call; they must ignore cookies. `make_state`: makes the state that the part keeps while the application runs;
-    handlers find it with `state(request).part(ItsClass)`. For start and end there is FastAPI's own `lifespan`.
+    call and whose responses they may read; they must ignore cookies. `direct`: handlers of POST requests that are so
+    many that they go past the framework (`telltale.web.direct`); they are routes too. `body_limits`: bytes that a body
+    may have at a path, where that is more than elsewhere. `make_state`: makes the state that the part keeps while the
+    application runs; handlers find it with `state(request).part(ItsClass)`. For start and end there is FastAPI's own
+    `lifespan`.
     """
 
     def __init__(
@@ -30,6 +36,8 @@ class Router(APIRouter):
         nav: Sequence[Nav] = (),
         links: Mapping[str, str] | None = None,
         cross_site: Collection[str] = (),
+        direct: Mapping[str, Handler] | None = None,
+        body_limits: Mapping[str, int] | None = None,
         make_state: Callable[[State], object] | None = None,
         **options: Any,
     ) -> None:
@@ -39,4 +47,6 @@ class Router(APIRouter):
         self.nav = tuple(nav)
         self.links = dict(links or {})
         self.cross_site = frozenset(cross_site)
+        self.direct = dict(direct or {})
+        self.body_limits = dict(body_limits or {})
         self.make_state = make_state

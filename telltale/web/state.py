@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -17,6 +18,7 @@ from telltale.store import Store, access
 from telltale.web.limits import Buckets, Seen
 from telltale.web.nav import Nav
 from telltale.web.refusals import Refusals
+from telltale.web.roles import Principal
 from telltale.web.throttle import Throttle
 
 T = TypeVar("T")
@@ -27,6 +29,8 @@ class State:
     """`clock` returns Unix seconds. `facts` and `secrets` cache what the store returned and cannot change.
 
     `refusals` counts what the audit log keeps of refused attempts, by action.
+
+    `looked_up` has the look-ups of API keys that are on their way, by what was sent.
 
     `parts` has what each part keeps, by its class (see `Router.make_state`).
     """
@@ -46,6 +50,7 @@ class State:
     api_keys: ApiKeys
     facts: dict[str, bool] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
+    looked_up: dict[str, Future[Principal | None]] = field(default_factory=dict)
     parts: dict[type, object] = field(default_factory=dict)
 
     def part(self, kind: type[T]) -> T:

@@ -28,18 +28,19 @@ PATH = "/api/v1/feedback"
 SERVER = "import sys; from feedback.routes import router; from telltale.settings import Settings; " + (
     "from telltale.web import main; sys.exit(main(Settings(), [router]))"
 )
-ROUNDS = 3
+ROUNDS = 2
 SENDERS = 4
 ENOUGH = 150
 
 
 @contextlib.contextmanager
-def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def server(folder: Path, port: int, store_url: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """A server process, ready."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("TELLTALE_")},
         "TELLTALE_DATA_DIR": str(folder),
         "TELLTALE_WEB__LISTEN": f"127.0.0.1:{port}",
+        "TELLTALE_STORE__URL": store_url,
         "TELLTALE_WEB__REQUESTS_PER_SECOND": "1000000",
     }
     process = subprocess.Popen([sys.executable, "-c", SERVER], env=environment)
@@ -93,14 +94,23 @@ def body(key: str) -> dict[str, object]:
     return {"trace_id": TRACE, "kind": "comment", "comment": f"words of {key}"}
 
 
-def test_no_acknowledged_feedback_is_lost_by_kill_9(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path / 'telltale.db'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'telltale.db'}"
+    make: Callable[[], str] = request.getfixturevalue("new_database")
+    return make()
+
+
+def test_no_acknowledged_feedback_is_lost_by_kill_9(tmp_path: Path, store_url: str) -> None:
+    """A long form is `benchmarks.submits_crashes`."""
+    store = open_store(store_url)
     secret = people.add_key(store, name="app", tenant="shop", scopes=["feedback:write"], actor="test", now=time.time())
     store.close()
     acknowledged: list[str] = []
     port = free_port()
     for round_ in range(ROUNDS):
-        with server(tmp_path, port) as process:
+        with server(tmp_path, port, store_url) as process:
             senders = Senders(port, secret, f"r{round_}")
             deadline = time.monotonic() + 60
             while len(senders.acknowledged) < ENOUGH and time.monotonic() < deadline:
@@ -110,13 +120,13 @@ def test_no_acknowledged_feedback_is_lost_by_kill_9(tmp_path: Path) -> None:
         acknowledged += senders.acknowledged
     assert len(acknowledged) >= ROUNDS * ENOUGH
 
-    with server(tmp_path, port):
+    with server(tmp_path, port, store_url):
         again = httpx.post(
             f"http://127.0.0.1:{port}{PATH}",
             json=body(acknowledged[0]),
             headers={"Idempotency-Key": acknowledged[0], "Authorization": f"Bearer {secret}"},
         )
-    store = open_store(f"sqlite:///{tmp_path / 'telltale.db'}")
+    store = open_store(store_url)
     with store.read() as connection:
         stored = [event.idempotency_key for event in feedback.load(connection)]
     store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -72,6 +73,9 @@ def test_a_key_made_of_somebodys_address_is_stored_as_a_hash_and_known_again(ser
         ({"kind": "comment", "value": None, "comment": "wrong city"}, None, "wrong city"),
         ({"kind": "correction", "value": None, "comment": "It is in Busan."}, None, "It is in Busan."),
         ({"kind": "retract", "value": None}, None, None),
+        ({"kind": "implicit", "name": "copy", "value": None}, None, None),
+        ({"kind": "implicit", "name": "retry", "value": True}, None, None),
+        ({"kind": "implicit", "name": "edit_distance", "value": 0.25}, 0.25, None),
     ],
 )
 def test_every_kind_is_accepted(service: Service, fields: dict[str, object], value: object, comment: object) -> None:
@@ -101,6 +105,12 @@ def test_every_kind_is_accepted(service: Service, fields: dict[str, object], val
         {"kind": "comment", "value": None, "comment": " "},
         {"kind": "correction", "value": 1, "comment": "x"},
         {"kind": "retract", "value": 1},
+        {"kind": "implicit", "name": "helpful", "value": None},
+        {"kind": "implicit", "name": "copy", "value": "up"},
+        {"kind": "implicit", "name": "abandon", "value": None, "comment": "why"},
+        {"kind": "implicit", "name": "edit_distance", "value": 1.5},
+        {"kind": "implicit", "name": "edit_distance", "value": None},
+        {"kind": "implicit", "name": "edit_distance", "value": True},
         {"comment": "nul \0"},
         {"comment": "x" * 16_385},
         {"name": "<script>"},
@@ -124,7 +134,9 @@ def test_a_bad_idempotency_key_is_refused(service: Service, key: str) -> None:
 
 def test_no_idempotency_key_is_refused(service: Service) -> None:
     with service.client() as client:
-        assert client.post(PATH, json=vote()).status_code == 422
+        response = client.post(PATH, json=vote())
+    assert response.status_code == 422
+    assert [error["where"] for error in response.json()["errors"]] == ["Idempotency-Key"]
 
 
 def test_a_repeated_request_is_answered_from_the_store(service: Service) -> None:
@@ -222,7 +234,59 @@ def test_a_batch_is_stored_in_its_order(service: Service) -> None:
     assert [event.idempotency_key for event in stored(service.store)] == [f"k-{number}" for number in range(200)]
 
 
-@pytest.mark.parametrize("items", [[], [{}] * 201, "x", [3]])
+def test_a_bad_item_of_a_batch_keeps_no_other_out_and_is_named(service: Service) -> None:
+    good = vote() | {"idempotency_key": "good"}
+    items = [3, None, [], "x", {}, vote(), vote(comment="x" * 16_385) | {"idempotency_key": "long"}, good]
+    with service.client() as client:
+        response = client.post(f"{PATH}/batch", json={"items": items})
+
+    results = response.json()["results"]
+    assert response.status_code == 200
+    assert [result["status"] for result in results] == [422] * 7 + [201]
+    assert [result["index"] for result in results] == list(range(8))
+    assert {error["where"] for error in results[4]["errors"]} == {
+        f"items.4.{name}" for name in ("trace_id", "kind", "idempotency_key")
+    }
+    assert results[5]["detail"] == "items.5.idempotency_key: is missing"
+    assert results[3]["detail"] == "items.3.body: is no JSON object"
+    assert [event.idempotency_key for event in stored(service.store)] == ["good"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [r'{"comment": "\ud800"}', '{"a":' * 500 + "1" + "}" * 500, '{"value": ' + "9" * 5000 + "}", '{"value": 1e999}'],
+)
+def test_an_item_that_strict_readers_refuse_is_refused_alone(service: Service, odd: str) -> None:
+    good = json.dumps(vote() | {"idempotency_key": "good"})
+    with service.client() as client:
+        response = client.post(f"{PATH}/batch", content=f'{{"items": [{odd}, {good}]}}'.encode())
+    assert [result["status"] for result in response.json()["results"]] == [422, 201]
+
+
+LONGEST = "한" * 16_384
+
+
+@pytest.mark.parametrize("content", [json.dumps(LONGEST), f'"{LONGEST}"', json.dumps("😀" * 16_384)])
+def test_the_longest_comment_fits_in_every_writing(service: Service, content: str) -> None:
+    body = f'{{"trace_id": "{TRACE}", "kind": "comment", "comment": {content}}}'
+    with service.client() as client:
+        alone = client.post(PATH, content=body.encode(), headers={"Idempotency-Key": "k"})
+    assert alone.status_code == 201
+    assert len(stored(service.store)[0].comment or "") == 16_384
+
+
+def test_a_whole_batch_of_longest_comments_fits(service: Service) -> None:
+    items = [vote(kind="comment", value=None, comment=LONGEST) | {"idempotency_key": f"{n}"} for n in range(200)]
+    content = json.dumps({"items": items}, ensure_ascii=False).encode()
+    with service.client() as client:
+        response = client.post(f"{PATH}/batch", content=content, timeout=60)
+        beyond = client.post(f"{PATH}/batch", content=b" " * (10 << 20) + content)
+    assert {result["status"] for result in response.json()["results"]} == {201}
+    assert beyond.status_code == 413
+    assert "send less at once" in beyond.json()["detail"]
+
+
+@pytest.mark.parametrize("items", [[], [{}] * 201, "x"])
 def test_a_batch_that_is_none_is_refused(service: Service, items: object) -> None:
     with service.client() as client:
         assert client.post(f"{PATH}/batch", json={"items": items}).status_code == 422
@@ -243,10 +307,10 @@ def test_accepted_feedback_is_counted_once(service: Service) -> None:
     [
         (b"{", "application/json", 422),
         (b"[]", "application/json", 422),
-        (b'{"a":' * 9000, "application/json", 400),
+        (b'{"a":' * 9000, "application/json", 422),
         (b"\xff\xfe", "application/json", 422),
         (b"kind=thumb", "application/x-www-form-urlencoded", 422),
-        (b"x" * 70_000, "application/json", 413),
+        (b"x" * 300_000, "application/json", 413),
     ],
 )
 def test_hostile_bodies_get_a_clear_response(service: Service, content: bytes, kind: str, status: int) -> None:
@@ -257,7 +321,7 @@ def test_hostile_bodies_get_a_clear_response(service: Service, content: bytes, k
 
 def test_a_body_without_length_is_bounded_too(service: Service) -> None:
     with service.client() as client:
-        chunks = (b" " * 1000 for _ in range(100))
+        chunks = (b" " * 10_000 for _ in range(100))
         headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
         assert client.post(PATH, content=chunks, headers=headers).status_code == 413
 

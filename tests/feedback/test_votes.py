@@ -171,6 +171,49 @@ def test_tokens_are_for_services_only(service: Any) -> None:
             assert client.post("/api/v1/feedback/tokens", json={"trace_id": TRACE}).status_code == status
 
 
+def test_a_page_may_read_why_its_vote_was_refused(serve: Callable[..., AbstractContextManager[Any]]) -> None:
+    def send(service: Any, content: bytes, path: str = "/api/v1/votes") -> httpx.Response:
+        return httpx.post(f"{service.url}{path}", content=content, headers=ELSEWHERE)
+
+    with serve(web={"max_body_bytes": 1000}) as service:
+        signed = token(service, subject=None)
+        body = json.dumps({"token": signed, "value": "up"}).encode()
+        responses = [send(service, b"x" * 2000), send(service, b"{"), *(send(service, body) for _ in range(11))]
+        responses.append(httpx.get(f"{service.url}/api/v1/votes", headers=ELSEWHERE))
+        other = send(service, b"x" * 2000, "/api/v1/feedback")
+
+    assert [response.status_code for response in responses] == [413, 422, 201, *[200] * 9, 429, 405]
+    assert {response.headers["access-control-allow-origin"] for response in responses} == {"*"}
+    assert {response.headers["cross-origin-resource-policy"] for response in responses} == {"cross-origin"}
+    assert "retry-after" in responses[-2].headers["access-control-expose-headers"].lower()
+    assert "access-control-allow-origin" not in other.headers
+
+
+def test_who_reloads_the_page_without_a_name_does_not_vote_again(service: Any) -> None:
+    for value in ("down", "up", "down"):
+        vote(service, token(service, subject=None), value=value)
+    events = stored(service.store)
+    assert [event.value for event in events] == [0.0, 1.0, 0.0]
+    assert [event.value for event in current(events, {})] == [0.0]
+
+
+def test_a_token_takes_a_comment_and_implicit_signals(service: Any) -> None:
+    signed = token(service, name="tone")
+    bodies = [
+        {"kind": "comment", "comment": "too stiff", "value": None},
+        {"kind": "implicit", "signal": "copy", "value": None},
+        {"kind": "implicit", "signal": "edit_distance", "value": 0.5},
+        {"kind": "implicit", "signal": "applause", "value": None},
+        {"kind": "implicit", "value": None},
+        {"signal": "copy"},
+    ]
+    statuses = [vote(service, signed, **body).status_code for body in bodies]
+    assert statuses == [201, 201, 201, 422, 422, 422]
+    assert [(event.kind, event.name) for event in stored(service.store)] == [
+        ("comment", "tone"), ("implicit", "copy"), ("implicit", "edit_distance"),
+    ]  # fmt: skip
+
+
 def test_a_preflight_request_is_allowed(service: Any) -> None:
     headers = {"Origin": "https://chat.example", "Access-Control-Request-Method": "POST"}
     response = httpx.options(f"{service.url}/api/v1/votes", headers=headers)

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from support import signed_in
 
 from telltale.cli.web import routers
+from telltale.records import FeedbackKind
 from telltale.serving.pages import HEALTHY, METRICS, READY
 from telltale.store import Store
 from telltale.web import first_start, home, models, people, signin
@@ -21,7 +22,7 @@ from telltale.web import first_start, home, models, people, signin
 Serve = Callable[..., AbstractContextManager[str]]
 SignedIn = Callable[[str, str], AbstractContextManager[httpx.Client]]
 PASSWORD = "correct horse battery"
-PUBLIC = {METRICS, HEALTHY, READY, "/sign-in", "/sign-out", "/first-start", "/api/v1/votes"}
+PUBLIC = {METRICS, HEALTHY, READY, "/sign-in", "/sign-out", "/first-start", "/api/v1/votes", "/feedback-1.js"}
 REVIEWERS = {"/feedback"}
 ADMINS = {"/audit"}
 SERVICES = re.compile(r"/api/v1/")
@@ -85,8 +86,28 @@ def test_the_description_of_the_api_is_for_people(
         if people_exist:
             people.add(store, name="mina", role="viewer", password=PASSWORD, actor="test", now=time.time())
             with signed_in(url, "mina") as browser:
-                assert "/api/v1/feedback" in browser.get("/api/v1/openapi.json").json()["paths"]
+                described = browser.get("/api/v1/openapi.json").json()
+                assert "/api/v1/feedback" in described["paths"]
+                assert_is_whole(described)
         assert httpx.get(f"{url}/api/v1/openapi.json").status_code == 401
+
+
+def assert_is_whole(described: dict[str, Any]) -> None:
+    """Every operation says how it is authorized, what its errors are, and what its body looks like."""
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            statuses = {"422", "429", "503"} | ({"413"} if method == "post" else set())
+            statuses |= {"401", "403"} if operation["security"] else set()
+            assert statuses <= set(operation["responses"]), path
+            for status in statuses:
+                assert operation["responses"][status]["content"]["application/problem+json"] == problem
+            assert ("requestBody" in operation) == (method == "post"), path
+    submit = described["paths"]["/api/v1/feedback"]["post"]
+    assert submit["security"] == [{"apiKey": []}]
+    assert described["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
+    written = submit["requestBody"]["content"]["application/json"]["examples"]
+    assert {example["value"]["kind"] for example in written.values()} == set(get_args(FeedbackKind))
 
 
 def test_a_service_opens_no_page(serve: Serve, store: Store) -> None:
