@@ -25,6 +25,7 @@ def build(pages_url: str) -> Json:
         (
             Row("", _headlines()),
             Row("Parts", _parts()),
+            Row("Writing to the store", _writes()),
             Row("Monitors", _monitors()),
             Row("From alert to ticket", _tickets()),
         ),
@@ -117,6 +118,39 @@ def _parts() -> list[Json]:
             Query("prometheus_tsdb_head_series", "{{instance}}"),
             width=6,
             height=9,
+        ),
+    ]
+
+
+def _writes() -> list[Json]:
+    commits = "sum by (job) (rate(telltale_store_commits_total[$__rate_interval]))"
+    return [
+        lines(
+            "Writes per commit",
+            About(
+                "How many writes a part commits together, on average: what waits during one commit shares the next.",
+                "climbs under load, as it should; at 1 under load senders wait for each other.",
+            ),
+            Look("short", decimals=1, none="no writes"),
+            Query(f"sum by (job) (rate(telltale_store_writes_total[$__rate_interval]))\n/ ({commits} > 0)", "{{job}}"),
+            width=8,
+        ),
+        lines(
+            "Commits",
+            About("Transactions per second, by part.", "zero while calls or feedback come: the store takes no write."),
+            Look("cps", decimals=2),
+            Query(commits, "{{job}}"),
+            width=8,
+        ),
+        lines(
+            "Writes waiting",
+            About(
+                "Writes that wait to be committed, by part.",
+                "stays high: the store's disk or database is slow; at store.queue_rows senders are refused (503).",
+            ),
+            Look("short", decimals=0),
+            Query("max by (job) (telltale_store_writes_waiting)", "{{job}}"),
+            width=8,
         ),
     ]
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
 
 from telltale.catalogue import Kind, Metric, metric
+
+if TYPE_CHECKING:
+    from telltale.store import Store
 
 
 class Metrics:
@@ -37,6 +45,23 @@ def counter_family(name: str) -> CounterMetricFamily:
     """The same of a counter."""
     entry = _entry(name, "counter")
     return CounterMetricFamily(entry.name, entry.help, labels=entry.labels)
+
+
+class WriterMetrics(Collector):
+    """What a part's store committed and what waits, as it is at each scrape."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterable[Family]:
+        commits, writes = self._store.committed
+        for name, value in (("telltale_store_commits_total", commits), ("telltale_store_writes_total", writes)):
+            counted = counter_family(name)
+            counted.add_metric([], value)
+            yield counted
+        waiting = gauge_family("telltale_store_writes_waiting")
+        waiting.add_metric([], self._store.waiting)
+        yield waiting
 
 
 def _entry(name: str, kind: Kind) -> Metric:

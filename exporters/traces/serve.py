@@ -21,6 +21,7 @@ from exporters.traces.receive.otlp_http import Otlp, Page
 from exporters.traces.receive.receiver import Receiver
 from exporters.traces.upkeep import StoreUpkeep
 from telltale import exits
+from telltale.metrics import WriterMetrics
 from telltale.serving.connections import most_connections
 from telltale.serving.hosts import Hosts
 from telltale.serving.listen import STOP_SIGNALS, listen
@@ -77,6 +78,7 @@ async def _run(settings: Settings, store: Store, listeners: list[socket.socket])
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
+    registry.register(WriterMetrics(store))
     upkeep = StoreUpkeep(settings, store, registry)
     works = (Promoter(store, pipeline, newest).run(), upkeep.run(), _trim())
     background = [asyncio.create_task(work) for work in works]

@@ -5,6 +5,15 @@ from __future__ import annotations
 from telltale.catalogue.metric import Metric
 
 STORE = (
+    Metric(
+        "telltale_store_commits_total",
+        "counter",
+        "",
+        (),
+        "Transactions that a part committed to the store: what waits together is committed together.",
+    ),
+    Metric("telltale_store_writes_total", "counter", "", (), "Writes in these transactions."),
+    Metric("telltale_store_writes_waiting", "gauge", "", (), "Writes that wait to be committed."),
     Metric("telltale_store_bytes", "gauge", "bytes", (), "Bytes of the store that are in use."),
     Metric("telltale_store_max_bytes", "gauge", "bytes", (), "The setting store.max_bytes; absent without a limit."),
     Metric(

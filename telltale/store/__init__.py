@@ -93,6 +93,11 @@ class Store:
         return self._writer.waiting
 
     @property
+    def committed(self) -> tuple[int, int]:
+        """How many groups of writes were committed since it was opened, and how many writes in them."""
+        return self._writer.commits, self._writer.writes
+
+    @property
     def refusal(self) -> str | None:
         """Why the database refused the last write; None when it accepted it."""
         return self._writer.refusal

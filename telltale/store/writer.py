@@ -50,6 +50,9 @@ class Writer:
         self._after_commit = after_commit
         self._connection: Connection | None = None
         self.refusal: str | None = None
+        # What was committed since it was opened: how many groups, and how many writes in them.
+        self.commits = 0
+        self.writes = 0
         self._limit = queue_rows
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -133,6 +136,8 @@ class Writer:
         if self._after_commit and (noted := connection.info.pop(COMMITTED, None)) is not None:
             self._after_commit(connection, noted)
         self.refusal = None
+        self.commits += 1
+        self.writes += len(jobs)
         return results
 
     def _release_connection(self) -> None:

@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from telltale import __version__, exits
 from telltale.auth import ApiKeys
-from telltale.metrics import Metrics
+from telltale.metrics import Metrics, WriterMetrics
 from telltale.serving import asgi, pages
 from telltale.serving.listen import listen
 from telltale.settings import Settings
@@ -104,6 +104,7 @@ class _StaticRoute:
 
 def _state(settings: Settings, store: Store, parts: Sequence[Router], clock: Callable[[], float]) -> State:
     metrics = Metrics(CollectorRegistry())
+    metrics.registry.register(WriterMetrics(store))
     rate = settings.web.requests_per_second
     made = State(
         settings=settings,

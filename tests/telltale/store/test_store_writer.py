@@ -273,3 +273,29 @@ def test_kill_9_loses_nothing_that_was_acknowledged(url: str) -> None:
         stored = {int(found.trace_id, 16) for found in samples.load(connection)}
     store.close()
     assert set(acknowledged) <= stored
+
+
+def test_what_is_committed_together_is_counted(store: Store) -> None:
+    """As the metrics of a part show it: groups, writes in them, and what waits."""
+    from prometheus_client import CollectorRegistry
+
+    from telltale.metrics import WriterMetrics
+
+    registry = CollectorRegistry()
+    registry.register(WriterMetrics(store))
+    names = ("commits_total", "writes_total", "writes_waiting")
+
+    def counted() -> tuple[float | None, ...]:
+        return tuple(registry.get_sample_value(f"telltale_store_{name}") for name in names)
+
+    assert counted() == (0, 0, 0)
+    begun, go_on = threading.Event(), threading.Event()
+    first = store.submit(lambda _: (begun.set(), go_on.wait(30)))
+    assert begun.wait(30)
+    waiting = [store.submit(lambda _: None) for _ in range(5)]
+    assert counted() == (0, 0, 5)
+    go_on.set()
+    for one in (first, *waiting):
+        one.result()
+    assert counted()[0] in (2, 3)
+    assert counted()[1:] == (6, 0)
