@@ -51,26 +51,24 @@ def public(explanation: Explanation, stored: Mapping[str, object]) -> dict[str, 
 def _how_much(explanation: Explanation, measure: Measure, nouns: str) -> Table:
     size = percent if measure.unit == "percent" else number
     onset = explanation.onset
-    since, bounds = ("not known", ABSENT)
-    if onset is not None:
-        since, bounds = written(onset.at), f"{written(onset.earliest)} to {written(onset.latest)}"
-    heads = ("What", "Now", "95 % interval", "Reference", nouns.capitalize(), "Independent", "Since", "95 % interval")
+    began = f"{written(onset.at)} ({written(onset.earliest)} to {written(onset.latest)})" if onset else "not known"
+    heads = ("What", "Now (95 % interval)", "Reference", nouns.capitalize(), "Independent", "Began (95 % interval)")
     row = (
-        *(measure.name, size(measure.current), f"{size(measure.lower)} to {size(measure.upper)}"),
-        *(size(measure.reference), number(measure.rows), number(measure.groups), since, bounds),
+        *(measure.name, f"{size(measure.current)} ({size(measure.lower)} to {size(measure.upper)})"),
+        *(size(measure.reference), number(measure.rows), number(measure.groups), began),
     )
     return "How much, and since when", heads, (row,)
 
 
 def _where(segments: Segments, measure: Measure | None, nouns: str) -> Table:
     size = number if measure and measure.unit == "number" else percent
-    heads = ("Segment", "Of the change", f"Of the {nouns}", "Before", "In it now", "In it before", "p", "Stands out")
+    heads = ("Segment", "Stands out", "Of the change", f"Of the {nouns} (before)", "In it now (before)", "p")
     rows = tuple(
         (
-            f"{one.attribute}: {one.value}",
-            *(percent(one.share_of_change), percent(one.share_of_rows), percent(one.reference_share_of_rows)),
-            *(size(one.current), ABSENT if one.reference is None else size(one.reference), number(one.p_value)),
-            "yes" if one.stands_out else "no",
+            *(f"{one.attribute}: {one.value}", "yes" if one.stands_out else "no", percent(one.share_of_change)),
+            f"{percent(one.share_of_rows)} ({percent(one.reference_share_of_rows)})",
+            f"{size(one.current)} ({ABSENT if one.reference is None else size(one.reference)})",
+            number(one.p_value),
         )
         for one in segments.largest
     )
