@@ -6,7 +6,7 @@ from dashboards import evidently, style
 from dashboards.common import DURATION, LAYER, MODEL, MODEL_PAGE, TENANT, TTFT, as_model, in_states, state_number
 from dashboards.page import Row, Variable, dashboard
 from dashboards.panels import About, Look, bars, lines, stat, states, table
-from dashboards.query import Query, quantile, where
+from dashboards.query import Query, quantile, share, where
 from dashboards.style import Json
 
 DIRECTION = Variable("direction", "Direction", "telltale_monitor_state", "direction")
@@ -37,7 +37,7 @@ def build(pages_url: str) -> Json:
             Row("", _headlines()),
             Row("Monitors", [_timeline(), _series(), *_effects()]),
             Row("Evidently, beside ours; does not alarm", evidently.panels(SERIES, OF), collapsed=True),
-            Row("Feedback", [_votes(), _quality(), _kinds(), _judged()]),
+            Row("Feedback", [_votes(), _quality(), _kinds(), _named(), _spoken(), _judged()]),
             Row("Samples and versions", _samples()),
         ),
         pages_url,
@@ -280,6 +280,38 @@ def _kinds() -> Json:
         ),
         Look("cps", decimals=2),
         Query("sum by (kind) (rate(telltale_feedback_events_total[$__rate_interval]))", "{{kind}}"),
+        width=6,
+        height=6,
+    )
+
+
+def _named() -> Json:
+    return lines(
+        "Feedback by name",
+        About(
+            "Feedback with a value per second over all models, by what is judged and what it says.",
+            "one name turns negative: that aspect of the responses, or the page that asks for it, changed.",
+        ),
+        Look("cps", decimals=2),
+        Query(
+            'sum by (name, verdict) (rate(telltale_feedback_events_total{verdict!="none"}[$__rate_interval]))',
+            "{{name}} {{verdict}}",
+        ),
+        width=6,
+        height=6,
+    )
+
+
+def _spoken() -> Json:
+    votes = 'sum(rate(telltale_feedback_events_total{kind=~"thumb|rating"}[1h]))'
+    return lines(
+        "Calls that people vote on",
+        About(
+            "Votes in an hour per call of the chosen layer, over all models.",
+            "few vote, and mostly who is unhappy: the share of negative votes is no share of bad answers.",
+        ),
+        Look("percentunit", none=style.NO_TRAFFIC, decimals=2),
+        Query(share(votes, 'sum(rate(telltale_requests_total{layer="$layer"}[1h]))'), "votes per call"),
         width=6,
         height=6,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dashboards import style
 from dashboards.page import Row, dashboard
 from dashboards.panels import About, Look, lines, stat, states
-from dashboards.query import Query, share
+from dashboards.query import Query, quantile, share
 from dashboards.style import Json
 
 UID = "telltale-stack"
+SUBMIT = "telltale_feedback_submit_seconds{}"
 RECONCILED = "time() - max(telltale_ticket_reconcile_last_success_timestamp_seconds)"
 SINCE_RUN = "time() - max by (monitor) (telltale_monitor_last_success_timestamp_seconds)"
 FAILED = "rate(alertmanager_notifications_failed_total[$__rate_interval])"
@@ -133,14 +134,14 @@ def _writes() -> list[Json]:
             ),
             Look("short", decimals=1, none="no writes"),
             Query(f"sum by (job) (rate(telltale_store_writes_total[$__rate_interval]))\n/ ({commits} > 0)", "{{job}}"),
-            width=8,
+            width=6,
         ),
         lines(
             "Commits",
             About("Transactions per second, by part.", "zero while calls or feedback come: the store takes no write."),
             Look("cps", decimals=2),
             Query(commits, "{{job}}"),
-            width=8,
+            width=6,
         ),
         lines(
             "Writes waiting",
@@ -150,7 +151,18 @@ def _writes() -> list[Json]:
             ),
             Look("short", decimals=0),
             Query("max by (job) (telltale_store_writes_waiting)", "{{job}}"),
-            width=8,
+            width=6,
+        ),
+        lines(
+            "Time until feedback is stored",
+            About(
+                "From its acceptance to its commit; half and 99 % are faster.",
+                "climbs: the store's disk or database is slow, or more comes than it takes.",
+            ),
+            Look("s", none="no feedback"),
+            Query(quantile(0.5, SUBMIT), "p50"),
+            Query(quantile(0.99, SUBMIT), "p99"),
+            width=6,
         ),
     ]
 

@@ -58,25 +58,28 @@ async def store_one(here: State, event: Feedback, body_sha256: str) -> Outcome:
     """Store one event, together with what else arrives now, and wait until it is durable; count it if it is new."""
     part = here.part(FeedbackState)
     try:
-        result = await part.gathering.add(event, body_sha256)
+        with part.submit_seconds.time():
+            result = await part.gathering.add(event, body_sha256)
     except StoreUnavailable:
         return Outcome(503, detail=LOCKED)
     if isinstance(result, Conflict):
         return Outcome(422, detail=CONFLICT)
     stored, replayed = result
     if not replayed:
-        part.count(event.kind)
+        part.events.add(stored)
     return Outcome(200 if replayed else 201, stored)
 
 
-async def store_event(here: State, kind: str, append: Callable[[Connection], Outcome]) -> Outcome:
+async def store_event(here: State, append: Callable[[Connection], Outcome]) -> Outcome:
     """Run `append` in the store and wait until it is durable; count new events. 503 when the store cannot write."""
+    part = here.part(FeedbackState)
     try:
-        outcome = await asyncio.wrap_future(here.store.submit(append))
+        with part.submit_seconds.time():
+            outcome = await asyncio.wrap_future(here.store.submit(append))
     except StoreUnavailable:
         return Outcome(503, detail=LOCKED)
-    if outcome.status == 201:
-        here.part(FeedbackState).count(kind)
+    if outcome.status == 201 and outcome.event is not None:
+        part.events.add(outcome.event)
     return outcome
 
 

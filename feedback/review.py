@@ -50,7 +50,7 @@ def review(
         raise HTTPException(409, "This form was sent before with other content. Reload the page.") from error
     for (event, _), was_stored in zip(events, replayed, strict=True):
         if not was_stored:
-            here.part(FeedbackState).count(event.kind)
+            here.part(FeedbackState).events.add(event)
     return RedirectResponse(f"/feedback?{back}#f{event_id}", 303)
 
 

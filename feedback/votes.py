@@ -163,7 +163,7 @@ async def _store(here: State, claims: Claims, submission: Submission) -> Outcome
         stored, _ = store_feedback.append(connection, replace(event, idempotency_key=keys[len(earlier)]), body_hash)
         return Outcome(201, stored)
 
-    return await store_event(here, event.kind, append)
+    return await store_event(here, append)
 
 
 def _still_stands(connection: Connection, event: Feedback) -> bool:

@@ -37,6 +37,7 @@ from exporters.traces.keep.tally import Tally
 from exporters.traces.keep.uncounted import UncountedCalls
 from exporters.traces.keep.unsampled import Wanted
 from telltale.feedback import SUBJECT_KEY
+from telltale.feedback_count import EventCount
 from telltale.metrics import Metrics
 from telltale.records import Feedback, Sample
 from telltale.settings import Settings
@@ -99,7 +100,7 @@ class Pipeline:
         self._calls = CallMetrics(settings.prices, settings.collector.max_series)
         self._uncounted = UncountedCalls(self._calls, self._dedup.families, self._collector.add_late_reasons)
         self._spans = SpanMetrics(registry)
-        self.feedback_events = Metrics(registry).counter("telltale_feedback_events_total")
+        self.feedback_events = EventCount(Metrics(registry))
         self._journals = Journals()
         self._lock = threading.Lock()
 
@@ -169,7 +170,7 @@ class Pipeline:
                     known.has_content = False
             self._collector.count(tally, now)
             for event in tally.evaluations:
-                self.feedback_events.labels(event.kind).inc()
+                self.feedback_events.add(event)
 
     def rollback(self, batch: Batch) -> None:
         """Undo a request that is refused after all, and all that build on it: they will be sent again."""

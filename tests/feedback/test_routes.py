@@ -298,7 +298,8 @@ def test_accepted_feedback_is_counted_once(service: Service) -> None:
     post(service, vote(value=7), "k-2")
 
     page = httpx.get(f"{service.url}/metrics").text
-    assert 'telltale_feedback_events_total{kind="thumb"} 1.0' in page
+    assert 'telltale_feedback_events_total{kind="thumb",name="helpful",verdict="negative"} 1.0' in page
+    assert "telltale_feedback_submit_seconds_count 2.0" in page
     assert 'telltale_web_requests_total{route="/api/v1/feedback",status="201"} 1.0' in page
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from prometheus_client import Counter
 from sqlalchemy import Connection
 
 from exporters.traces.decode import bodies, bounds
@@ -13,6 +12,7 @@ from exporters.traces.decode.bodies import Refused
 from exporters.traces.receive import langfuse_scores
 from exporters.traces.receive.langfuse_scores import Refusal
 from telltale.feedback import fingerprint
+from telltale.feedback_count import EventCount
 from telltale.records import Feedback
 from telltale.settings import Settings
 from telltale.store import Store, feedback
@@ -27,7 +27,7 @@ StoredScores = tuple[list[str], list[Refusal]]
 class ScoreIntake:
     """Stores scores, and counts what is new of them in `events`, by kind."""
 
-    def __init__(self, settings: Settings, store: Store, clock: Callable[[], float], events: Counter) -> None:
+    def __init__(self, settings: Settings, store: Store, clock: Callable[[], float], events: EventCount) -> None:
         self._limit = settings.collector.max_decompressed_bytes
         self._rules = settings.redaction.rules
         self._store = store
@@ -61,7 +61,7 @@ class ScoreIntake:
         refused += [(name, why) for name, why in events if isinstance(why, str)]
         stored, conflicts, new = self._store.write(lambda connection: _append(connection, valid))
         for event in new:
-            self._events.labels(event.kind).inc()
+            self._events.add(event)
         refused += conflicts
         if refused and path == langfuse_scores.SCORES:
             # Of scores that come by themselves Langfuse says nothing one by one.
