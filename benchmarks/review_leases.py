@@ -10,7 +10,6 @@ import argparse
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from statistics import quantiles
@@ -94,12 +93,12 @@ def run(url: str, name: str, way: Callable[..., None], count: int, overlap: int,
     seconds = time.perf_counter() - began
     with stores[0].read() as connection:
         query = (
-            select(said.c.item_id, func.count())
+            select(said.c.item_id, func.count().label("count"))
             .join(items, items.c.id == said.c.item_id)
             .where(items.c.queue_id == number, said.c.is_current)
             .group_by(said.c.item_id)
         )
-        counts = Counter({item: count for item, count in connection.execute(query)})
+        counts = {row.item_id: row.count for row in connection.execute(query)}
     over = sum(1 for labelled in counts.values() if labelled > overlap)
     p50, p99 = (quantiles(took, n=100)[place] * 1000 for place in (49, 98))
     print(

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from monitors.backtest import Key, Tally, Told
-from telltale.records import Score
+from monitors.explaining import sentence
 
 # Reasons and alerts of one series that are written out; the rest is counted.
-MOST_LINES: Final = 10
-NAMED: Final = 3
+MOST_LINES: Final = 20
 
 
 def lines(found: Sequence[Told]) -> Iterator[str]:
@@ -52,28 +51,14 @@ def document(found: Sequence[Told]) -> list[dict[str, Any]]:
     ]
 
 
-def what(score: Score) -> str:
-    """What changed most, in a few words."""
-    finding = score.details.finding
-    table = finding.table(score.direction) if finding else None
-    if table is None:
-        return ""
-
-    def size(value: float) -> str:
-        return f"{value:.1%}" if table.unit == "percent" else f"{value:.3g}"
-
-    told = [f"{one.name} {size(one.reference)} → {size(one.current)}" for one in table.changes[:NAMED]]
-    return "; ".join(told)
-
-
 def _alerts(one: Told) -> Iterator[str]:
     every = [(score, key) for key, tally in one.tallies.items() for score in tally.listed]
     for score, key in sorted(every, key=lambda pair: (pair[0].window_end, pair[1])):
         since = f", since {_at(score.since)}" if score.since is not None else ""
-        said = what(score)
         effect = f"effect {score.effect or 0:.3g} (from {score.threshold or 0:.3g})"
         when = f"{_at(score.window_start)} to {_at(score.window_end)}"
-        yield f"  alert {when}: {_named(key)}, {effect}{since}{': ' if said else ''}{said}"
+        yield f"  alert {when}: {_named(key)}, {effect}{since}"
+        yield f"    {sentence.of_finding(score, score.details.finding)}"
 
 
 def _counted(key: Key, tally: Tally) -> dict[str, Any]:
@@ -98,7 +83,7 @@ def _counted(key: Key, tally: Tally) -> dict[str, Any]:
                 "effect": score.effect,
                 "threshold": score.threshold,
                 "p_value": score.p_value,
-                "what": what(score),
+                "sentence": sentence.of_finding(score, score.details.finding),
             }
             for score in tally.listed
         ],
