@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,14 +11,38 @@ if TYPE_CHECKING:
     from telltale.store import Store
 
 
-def main(settings: Settings, once: bool = False) -> int:
-    """Run the monitors until SIGTERM or SIGINT, or only `once`.
+def main(settings: Settings) -> int:
+    """Run the monitors until SIGTERM or SIGINT. Returns an exit code. Raises UsageError, StoreUnavailable."""
+    from monitors.serve import serve
 
-    Returns an exit code: FAILED when a monitor failed in its only run. Raises UsageError, StoreUnavailable.
+    return serve(settings)
+
+
+def once(settings: Settings, store: Store, show: Callable[[str, float], None]) -> tuple[int, list[str]]:
+    """Judge what is due and end; `show` gets how far it is. Returns how many scores are new, and who failed.
+
+    Raises UsageError, StoreUnavailable.
     """
-    from monitors.serve import judge_once, serve
+    from monitors.serve import judge_once
 
-    return judge_once(settings) if once else serve(settings)
+    return judge_once(settings, store, show)
+
+
+def look_back(
+    settings: Settings, store: Store, span: tuple[float, float], model: str | None,
+    reference: tuple[float, float] | None, show: Callable[[str, float], None],
+) -> tuple[list[str], list[dict[str, Any]], bool]:  # fmt: skip
+    """Judge windows of a past time, of one model or all, and store nothing; `show` gets how far it is.
+
+    What they are compared with is frozen of the time `reference`, else it is what it was then. Returns lines of a
+    table, the same as JSON has it, and whether nothing failed. Raises UsageError, StoreUnavailable.
+    """
+    from monitors import backtest_lines, past
+
+    frozen = past.Span(*reference) if reference else None
+    found = past.judge(store, settings.monitor, past.Span(*span), model, frozen, show)
+    is_whole = not any(one.failed for one in found)
+    return list(backtest_lines.lines(found)), backtest_lines.document(found), is_whole
 
 
 def calibrate(settings: Settings, store: Store, model: str | None, show: Callable[[str, float], None]) -> list[str]:

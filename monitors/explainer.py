@@ -70,7 +70,7 @@ class Explainer:
                 except StoreUnavailable:
                     raise
                 except Exception as error:  # noqa: BLE001 - the score is true without it
-                    faults.tell(f"an explanation of {monitor.name}", series.model, error)
+                    faults.tell(f"an explanation of {monitor.name}", series.model, faults.told(error))
                 self._left -= time.process_time() - began
 
     def _before(

@@ -77,7 +77,7 @@ class Freezer:
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one broken request must not blind the monitors
-            faults.tell("a reference", asked.model, error)
+            faults.tell("a reference", asked.model, faults.told(error))
             why = f"it could not be made: {type(error).__name__}; the monitors' log says where"
         if why:
             self._store.write(lambda c: references.refuse(c, asked, why, run.now))

@@ -37,6 +37,8 @@ SAID: Final = {
 """How a sentence about a share ends."""
 
 REPORTED, SHOWN = 6, 8
+# No call has so many tokens or takes so long: what says so is not known.
+MOST: Final = 1e15
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class Quality(Monitor):
         found["characters"] = np.array([len(text) for text in texts], dtype=np.int32)
         for name in NUMBERS[direction]:
             if column := rows.numbers.get(name):
-                found[name] = np.array([np.nan if one is None else one for one in column], dtype=np.float64)
+                values = np.array([np.nan if one is None else one for one in column], dtype=np.float64)
+                found[name] = np.where(np.abs(values) < MOST, values, np.nan)
         if direction == "response" and (reasons := rows.categories.get(REASON)):
             found[REASON] = np.array([(reason or "").lower()[:LONGEST_REASON] for reason in reasons], dtype=np.str_)
         return found

@@ -101,12 +101,20 @@ def rows(reference: Reference) -> Rows:
     return Rows(**{field.name: columns[field.name] for field in fields(Rows) if field.name in columns})
 
 
-def with_monitor(
-    reference: Reference, monitors: Sequence[Monitor], least: int, complete: Callable[[Rows], Rows] = lambda rows: rows,
-    season: str = AUTOMATIC,
+def known_to(
+    reference: Reference, monitors: Sequence[Monitor], others: Iterable[Monitor], least: int,
+    complete: Callable[[Rows], Rows] = lambda rows: rows, season: str = AUTOMATIC,
 ) -> Reference:  # fmt: skip
-    """The reference as all these monitors know it; `complete` adds to its rows what is not stored with it."""
-    features, _ = _described(complete(rows(reference)), reference.basis, monitors, least, season)
+    """The reference as these monitors know it, and all `others` that need no vectors.
+
+    It is described anew where one of them is newer than it, or describes by a newer method; `complete` then adds to
+    its rows what is not stored with it.
+    """
+    if reference.id is None or is_known(reference, monitors):
+        return reference
+    of_basis = [one for one in others if one.basis == reference.basis]
+    chosen = [one for one in of_basis if one in monitors or not one.uses_vectors]
+    features, _ = _described(complete(rows(reference)), reference.basis, chosen, least, season)
     return replace(reference, features=packing.packed(features))
 
 

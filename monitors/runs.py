@@ -6,26 +6,29 @@ Here are the store and the order; what is decided is decided by pure modules. No
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from monitors import clock, embedders, faults, freezing, judging, registry, states, terms, unchanged, windows
+from monitors import clock, embedders, executors, faults, freezing, registry, states, terms, unchanged, windows
 from monitors import references as making
 from monitors.activity import Activity
+from monitors.course import Course, Pace
 from monitors.evidently.reports import Make, Reports
+from monitors.executors import Job, drive
 from monitors.explainer import Explainer
 from monitors.freezer import Freezer
+from monitors.judging import Judgement
 from monitors.monitor import Monitor
 from monitors.reading import Reader
 from monitors.rows import Rows
 from monitors.run import Run
-from monitors.states import Key, Standing
+from monitors.states import Standing
 from monitors.vectors import Vectors
 from monitors.windows import Window
+from monitors.work import Ask, Outcome, Task
 from telltale.records import Basis, Series
 from telltale.settings import Monitor as Settings
 from telltale.store import Store, StoreUnavailable, references, scores, series_states
@@ -56,6 +59,7 @@ class Runs:
         self._activity: Activity | None = None
         self._freezer = Freezer(store, settings, self._monitors, self._vectors)
         self._explainer = Explainer(store, settings, self._vectors)
+        self._executor = executors.chosen(settings)
         self.failed: set[str] = set()
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -64,8 +68,8 @@ class Runs:
         """Rows of series that have none of their own, by model."""
         return self._activity.table.folded if self._activity else Counter()
 
-    def run(self, now: float) -> int:
-        """Judge all windows that are over. Returns how many scores are new.
+    def run(self, now: float, show: Callable[[str, float], None] = lambda what, share: None) -> int:
+        """Judge all windows that are over; `show` is told how far it is. Returns how many scores are new.
 
         A failing monitor or series does not stop the others. Raises StoreUnavailable.
         """
@@ -85,9 +89,7 @@ class Runs:
         run = Run(now, until, known, current)
         for reference in asked:
             self._freezer.make_asked(activity, reference, run)
-        for series in activity.table:
-            for basis in ("calls", "votes"):
-                self._guarded(activity, series, basis, run)
+        drive(self._jobs(activity, run, show), self._executor)
         activity.forget(now, self._retention)
         changed = [status for status in run.found if states.changed(known, status)]
         if changed:
@@ -107,6 +109,7 @@ class Runs:
 
     def close(self, *, finish: bool = False) -> None:
         """Wait for the current report; queued ones are made if `finish`, else dropped."""
+        self._executor.close()
         self.reports.close(finish=finish)
         self._vectors.close()
 
@@ -117,53 +120,51 @@ class Runs:
         settings = self._settings
         return Activity(settings.series, settings.max_series, settings.window, max(since, now - self._retention))
 
-    def _guarded(self, activity: Activity, series: Series, basis: Basis, run: Run) -> None:
+    def _jobs(self, activity: Activity, run: Run, show: Callable[[str, float], None]) -> Iterator[Job]:
+        every = list(activity.table)
+        for place, series in enumerate(every):
+            show(" ".join(filter(None, series)), place / len(every))
+            yield self._guarded(activity, series, "calls", run)
+            yield self._guarded(activity, series, "votes", run)
+
+    def _guarded(self, activity: Activity, series: Series, basis: Basis, run: Run) -> Job:
         monitors = [monitor for monitor in self._monitors if monitor.basis == basis]
         try:
-            self._catch_up(activity, series, basis, monitors, run)
+            yield from self._catch_up(activity, series, basis, monitors, run)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one broken series must not blind the others
-            self._fail([monitor.name for monitor in monitors], series, error)
+            self._fail([monitor.name for monitor in monitors], series, faults.told(error))
 
-    def _catch_up(
-        self, activity: Activity, series: Series, basis: Basis, monitors: Sequence[Monitor], run: Run
-    ) -> None:
+    def _catch_up(self, activity: Activity, series: Series, basis: Basis, monitors: Sequence[Monitor], run: Run) -> Job:
         """Freeze the series' reference if it is time, then judge window after window until none is due."""
-        counts = activity.counts(basis, series)
+        length, counts = self._settings.window, activity.counts(basis, series)
         reference, standing = run.current.get((series, basis)), None
         if reference is None:
             standing = self._freezer.freeze(activity, series, basis, run)
             reference = run.current.get((series, basis)) or freezing.predecessor(run.current, series, basis)
         if reference is None:
-            for key in self._keys(monitors, series):
-                self._wait(key, standing or Standing("no_reference", ""), 0, run)
+            for monitor in monitors:
+                self._wait(monitor, series, standing or Standing("no_reference", ""), 0, run)
             return
-        first = min(counts, default=windows.number(run.until, self._settings.window)) * self._settings.window
-        is_own = (series, basis) in run.current and not clock.is_ahead(
-            reference.ends_at, run.now, self._settings.window
-        )
+        first = min(counts, default=windows.number(run.until, length)) * length
+        is_own = (series, basis) in run.current and not clock.is_ahead(reference.ends_at, run.now, length)
         begin = reference.ends_at if is_own else first
-        working = list(monitors)
+        paces = {
+            monitor: Pace(self._start(monitor, series, begin, run), self._least[monitor.name], self._step[monitor.name])
+            for monitor in monitors
+        }
+        course = Course(counts, run.until, length, paces)
         for _ in range(MOST_AT_ONCE):
-            nexts = {
-                monitor: windows.following(
-                    counts, self._start(monitor, series, begin, run), run.until, self._settings.window,
-                    self._least[monitor.name], self._step[monitor.name],
-                )
-                for monitor in working
-            }  # fmt: skip
-            due = {monitor: window for monitor, window in nexts.items() if window.is_over}
-            if not due:
+            due = course.due()
+            if due is None:
                 break
-            window = min(due.values())
-            together = [monitor for monitor in due if due[monitor] == window]
-            failed = self._judge(activity, series, basis, window, together, reference, run)
-            # It goes on from this window at the next run.
-            working = [monitor for monitor in working if monitor not in failed]
-        for monitor, window in nexts.items():
-            if not window.is_over:
-                self._gather(monitor, series, basis, window, counts, run)
+            window, together = due
+            done = yield from self._judge(activity, series, basis, window, together, reference, run)
+            # A monitor that failed goes on from this window at the next run.
+            course.passed(window, done, [monitor for monitor in together if monitor not in done])
+        for monitor, window in course.gathering():
+            self._gather(monitor, series, basis, window, counts, run)
 
     def _start(self, monitor: Monitor, series: Series, begin: float, run: Run) -> float:
         """Where the monitor's next window begins: after the last one that it is done with."""
@@ -173,8 +174,8 @@ class Runs:
     def _judge(
         self, activity: Activity, series: Series, basis: Basis, window: Window, monitors: Sequence[Monitor],
         reference: Reference, run: Run,
-    ) -> list[Monitor]:  # fmt: skip
-        """Judge a window and store what came of it. Returns the monitors that failed."""
+    ) -> Generator[Task, Outcome, list[Monitor]]:  # fmt: skip
+        """Let a window be judged and store what came of it. Returns the monitors that judged it."""
         settings = self._settings
         whole = any(monitor.needs_conversations for monitor in monitors)
         with self._store.read() as connection:
@@ -189,28 +190,28 @@ class Runs:
                 for m in monitors
             }
         ready = [monitor for monitor in monitors if not monitor.uses_vectors]
-        if len(ready) < len(monitors) and self._place(series, window, monitors, reference, run, rows):
+        if len(ready) < len(monitors) and self._place(series, monitors, reference, run, rows):
             ready = list(monitors)
             rows = self._vectors.added(rows)
         reference = self._known_to(reference, ready)
-        made: dict[Monitor, judging.Judgement] = {}
-        for monitor in ready:
-            began = time.process_time()
-            try:
-                made[monitor] = judging.judge(
-                    monitor, self._least[monitor.name], series, basis, window.start, window.end, rows, reference,
-                    settings.season, earlier[monitor], settings.persistence,
-                )  # fmt: skip
-            except Exception as error:  # noqa: BLE001 - the other monitors still judge this window
-                self._fail([monitor.name], series, error)
-            self.seconds[monitor.name] += time.process_time() - began
+        asks = tuple(Ask(monitor, self._least[monitor.name], earlier[monitor]) for monitor in ready)
+        # What the rows said is evidence, and not compared.
+        compared = replace(reference, content=b"")
+        outcome = yield Task(
+            series, basis, window.start, window.end, rows, compared, settings.season, settings.persistence, asks
+        )
+        for name, why in outcome.failed.items():
+            self._fail([name], series, why)
+        for name, seconds in outcome.seconds.items():
+            self.seconds[name] += seconds
+        made = {monitor: outcome.made[monitor.name] for monitor in ready if monitor.name in outcome.made}
         self._explainer.explain(activity, series, basis, rows, reference, made, earlier, self._least, run)
-        self._keep(series, basis, window, rows, reference, made, run)
-        return [monitor for monitor in monitors if monitor not in made]
+        self._keep(series, window, rows, reference, made, run)
+        return list(made)
 
     def _keep(
-        self, series: Series, basis: Basis, window: Window, rows: Rows, reference: Reference,
-        made: dict[Monitor, judging.Judgement], run: Run,
+        self, series: Series, window: Window, rows: Rows, reference: Reference, made: Mapping[Monitor, Judgement],
+        run: Run,
     ) -> None:  # fmt: skip
         """Store what was judged, and how far: together, so that no window is judged twice or never."""
         judged = [score for judgement in made.values() for score in judgement.scores]
@@ -235,30 +236,24 @@ class Runs:
         told = [replace(score, id=one.score_id) for score, one in zip(judged, found, strict=False)]
         self.reports.judged(rows, told, reference.id)
 
-    def _place(
-        self, series: Series, window: Window, monitors: Sequence[Monitor], reference: Reference, run: Run, rows: Rows
-    ) -> bool:
+    def _place(self, series: Series, monitors: Sequence[Monitor], reference: Reference, run: Run, rows: Rows) -> bool:
         """Whether texts have vectors, those of a new reference too; else the series says what is missing."""
         whole = [rows] if making.is_known(reference, monitors) else [rows, making.rows(reference)]
         lacking = next((why for one in whole if (why := self._vectors.make(one))), None)
         if lacking is None:
             return True
         for monitor in monitors:
-            for key in states.keys(monitor, series) if monitor.uses_vectors else ():
-                self._wait(key, Standing("gathering", lacking), len(rows), run)
+            if monitor.uses_vectors:
+                self._wait(monitor, series, Standing("gathering", lacking), len(rows), run)
         return False
 
     def _known_to(self, reference: Reference, monitors: Sequence[Monitor]) -> Reference:
         """The reference, described by monitors that are newer than it too, or that describe by a newer method."""
-        if reference.id is None or making.is_known(reference, monitors):
-            return reference
-        of_basis = [monitor for monitor in self._monitors if monitor.basis == reference.basis]
-        described = making.with_monitor(
-            reference, [one for one in of_basis if one in monitors or not one.uses_vectors],
-            self._settings.min_rows, self._vectors.added, self._settings.season,
-        )  # fmt: skip
-        if (features := described.features) is not None:
-            number = reference.id
+        described = making.known_to(
+            reference, monitors, self._monitors, self._settings.min_rows, self._vectors.added, self._settings.season
+        )
+        number, features = reference.id, described.features
+        if described is not reference and number is not None and features is not None:
             self._store.write(lambda c: references.put_features(c, number, features))
         return described
 
@@ -269,17 +264,14 @@ class Runs:
         last = windows.newest(counts, run.now, length)
         what = "votes" if basis == "votes" else "rows"
         standing = states.gathering(window, self._least[monitor.name], what, last, run.now, length, self._retention)
+        self._wait(monitor, series, standing, window.rows, run)
+
+    def _wait(self, monitor: Monitor, series: Series, standing: Standing, rows: int, run: Run) -> None:
         for key in states.keys(monitor, series):
-            self._wait(key, standing, window.rows, run)
+            status = states.waiting(key, standing, rows, run.known.get(key), run.now, self._settings.window)
+            if status is not None:
+                run.found.append(status)
 
-    def _wait(self, key: Key, standing: Standing, rows: int, run: Run) -> None:
-        status = states.waiting(key, standing, rows, run.known.get(key), run.now, self._settings.window)
-        if status is not None:
-            run.found.append(status)
-
-    def _keys(self, monitors: Iterable[Monitor], series: Series) -> list[Key]:
-        return [key for monitor in monitors for key in states.keys(monitor, series)]
-
-    def _fail(self, names: Sequence[str], series: Series, error: Exception) -> None:
-        faults.tell(", ".join(names) or "a reference", series.model, error)
+    def _fail(self, names: Sequence[str], series: Series, why: str) -> None:
+        faults.tell(", ".join(names) or "a reference", series.model, why)
         self.failed.update(names)

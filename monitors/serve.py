@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -41,16 +41,13 @@ def serve(settings: Settings) -> int:
     return exits.OK
 
 
-def judge_once(settings: Settings) -> int:
-    """Judge what is due and make its evidence. Returns an exit code: FAILED when a monitor failed."""
-    store = open_configured(settings)
+def judge_once(settings: Settings, store: Store, show: Callable[[str, float], None]) -> tuple[int, list[str]]:
+    """Judge what is due, make its evidence, and end. Returns how many scores are new, and the monitors that failed."""
     runs = _runs(settings, store, threading.Event())
     try:
-        runs.run(time.time())
+        return runs.run(time.time(), show), sorted(runs.failed)
     finally:
         runs.close(finish=True)
-        store.close()
-    return exits.FAILED if runs.failed else exits.OK
 
 
 def _runs(settings: Settings, store: Store, stop: threading.Event) -> Runs:

@@ -21,7 +21,9 @@ MOST_ATTRIBUTES: Final = 5
 SECONDS_BELOW: Final = 600.0
 _NOUNS: Final = {"prompt": "prompts", "response": "responses", "feedback": "votes"}
 # What steers a terminal, turns the order of letters around, or is no character.
-_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffe\uffff]+")
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]+"
+)
 
 
 def of_mark(score: Score, mark: Mark, measure: Measure, onset: Onset | None, segments: Segments) -> str:

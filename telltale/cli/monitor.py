@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,30 @@ if TYPE_CHECKING:
 BASES: dict[str, tuple[Basis, ...]] = {"calls": ("calls",), "votes": ("votes",), "both": ("calls", "votes")}
 
 ABOUT = """\
-Without an action the monitors run until they are ended. The actions look into the store, and leave it to the monitors
-to act on what they write there at their next run (monitor.interval)."""
+Without an action the monitors run until they are ended; with --once they judge what is due, and end. The actions look
+into the store, and leave it to the monitors to act on what they write there at their next run (monitor.interval)."""
 PIN = """\
 Ask for a new reference: what is normal for a series from now on. The monitors make it of the calls, or votes, of the
 period at their next run, or refuse it and say why; `telltale monitor references MODEL` shows which."""
 CALIBRATE = """\
 Judge parts of each current reference against its rest: nothing but chance tells them apart. Prints how many windows
 each monitor took for changed, with the 95 % interval, beside the share that it is allowed (monitor.alpha)."""
+ONCE = """\
+judge what is due, print what the monitors say of each series and why they say nothing of others, and end: with 1 when
+a monitor failed"""
+BACKTEST = """\
+Judge windows of a past time as the monitors would have, with today's settings. Nothing is stored and nobody is told.
+They are compared with what they were compared with then; with --reference-from, with the calls and votes of that time.
+Prints, by series and monitor: windows; hits, which exceed their threshold, and how many do by chance; suspect windows;
+windows in alert, and alerts. Then each alert with what changed most, and what could not be judged, and why. Vectors
+that are not stored (monitor.embeddings) are not made. Ends with 1 when a monitor failed."""
+BACKTEST_EXAMPLES = """\
+examples:
+  telltale monitor backtest --from 2026-11-20 --to 2026-11-27
+  telltale monitor backtest --from 2026-11-20 --model llama-3 --reference-from 2026-11-13 --reference-to 2026-11-20
+  telltale monitor backtest --from 2026-11-20 --json | jq '.series[].monitors[] | select(.alerts > 0)'
+
+Times are UTC where they name no zone."""
 PIN_EXAMPLES = """\
 examples:
   telltale monitor pin llama-3 --version 2026-11 --last 7d --why "new prompt template, on purpose"
@@ -36,6 +53,7 @@ Times are UTC where they name no zone. `telltale monitor states MODEL` lists the
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = f"{parser.description} {ABOUT}"
+    parser.add_argument("--once", action="store_true", help=ONCE)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", help="none: run the monitors")
     raw = argparse.RawDescriptionHelpFormatter
     pin = actions.add_parser(
@@ -61,6 +79,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     explain = actions.add_parser("explain", help="say what a score found: a sentence, every figure, typical texts")
     explain.add_argument("score", type=int, metavar="SCORE", help="its number, as `telltale monitor states` prints it")
     explain.add_argument("--json", action="store_true", help="the same as JSON")
+    past = actions.add_parser(
+        "backtest",
+        help="what the monitors would have said of a past time",
+        description=BACKTEST,
+        epilog=BACKTEST_EXAMPLES,
+        formatter_class=raw,
+    )
+    past.add_argument("--from", dest="begins", metavar="TIME", required=True, help="begin of the time that is judged")
+    past.add_argument("--to", dest="ends", metavar="TIME", help="its end (default: now)")
+    past.add_argument("--model", help="default: all models")
+    past.add_argument("--reference-from", metavar="TIME", help="compare with a reference of a time that begins here")
+    past.add_argument("--reference-to", metavar="TIME", help="its end (default: where what is judged begins)")
+    past.add_argument("--json", action="store_true", help="print one JSON document")
     states = actions.add_parser("states", help="list series with what each monitor says of them, and why")
     states.add_argument("model", nargs="?", help="default: all models")
 
@@ -68,14 +99,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = load(args.config)
     if args.action is None:
-        return _serve(settings)
+        return _once(settings) if args.once else _serve(settings)
+    if args.once:
+        raise exits.UsageError(f"telltale monitor: --once runs the monitors; it goes with no action ({args.action})")
     from telltale.pinning import CannotAsk
     from telltale.store import open_existing
 
     store = open_existing(settings)
     try:
-        if args.action == "calibrate":
-            return _calibrate(args, settings, store)
+        if args.action in ("backtest", "calibrate"):
+            return (_backtest if args.action == "backtest" else _calibrate)(args, settings, store)
         if args.action == "explain":
             return _explain(args, store)
         return _pin(args, settings, store) if args.action == "pin" else _list(args, store)
@@ -90,6 +123,54 @@ def _serve(settings: Settings) -> int:
 
     start_logging(settings.log_level)
     return monitors.main(settings)
+
+
+def _once(settings: Settings) -> int:
+    import monitors
+    from telltale.cli import monitor_lists, progress
+    from telltale.store import open_configured
+
+    start_logging(settings.log_level)
+    store = open_configured(settings)
+    try:
+        new, failed = monitors.once(settings, store, progress.show)
+        progress.show("", 1.0)
+        with store.read() as connection:
+            print("\n".join(monitor_lists.states(connection, None)))
+    finally:
+        store.close()
+    print(f"{new:,} new scores" + (f"; FAILED: {', '.join(failed)} (the log says where)" if failed else ""))
+    return exits.FAILED if failed else exits.OK
+
+
+def _backtest(args: argparse.Namespace, settings: Settings, store: Store) -> int:
+    """Raises CannotAsk."""
+    import monitors
+    from telltale import pinning
+    from telltale.cli import progress
+
+    now, retention = time.time(), settings.store.retention
+    span = pinning.parse_time(args.begins), pinning.parse_time(args.ends) if args.ends else now
+    pinning.check_period(*span, now, retention)
+    reference = None
+    if args.reference_from is not None:
+        reference = (
+            pinning.parse_time(args.reference_from),
+            pinning.parse_time(args.reference_to) if args.reference_to else span[0],
+        )
+        pinning.check_period(*reference, now, retention)
+    elif args.reference_to is not None:
+        raise pinning.CannotAsk("with --reference-to say --reference-from")
+    lines, document, is_whole = monitors.look_back(settings, store, span, args.model, reference, progress.show)
+    progress.show("", 1.0)
+    begins, ends = (pinning.written(at) for at in span)
+    if args.json:
+        print(json.dumps({"from": begins, "to": ends, "series": document}, ensure_ascii=False, indent=2))
+    else:
+        compared = " to ".join(map(pinning.written, reference)) if reference else "what was in force then"
+        print(f"{begins} to {ends}, compared with {compared}")
+        print("\n".join(lines))
+    return exits.OK if is_whole else exits.FAILED
 
 
 def _list(args: argparse.Namespace, store: Store) -> int:

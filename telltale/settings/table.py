@@ -287,6 +287,17 @@ class Monitor(Section):
     )
     embeddings: Embeddings = Field(default_factory=Embeddings)
     evidently: Evidently = Field(default_factory=Evidently)
+    executor: Literal["inline", "processes", "ray"] = Field(
+        "inline",
+        description="Where windows are judged: in the monitors' process, in processes beside it, or on a Ray cluster.",
+    )
+    workers: int = Field(
+        0, ge=0, le=256, description="Windows that are judged at once, where not inline; 0: one a core, of processes 4."
+    )
+    judge_timeout: Seconds = Field(
+        300.0, description="A worker that takes longer for a window is replaced, and the window judged again."
+    )
+    ray_address: str = Field("", description="Address of the Ray cluster; empty: one on this machine alone.")
     seed: int = Field(0, description="Seed of every permutation.")
 
 

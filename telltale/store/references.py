@@ -94,6 +94,12 @@ def history(connection: Connection, model: str, limit: int = 100) -> list[Refere
     return _small(connection, _query().where(references.c.model == model).order_by(references.c.id.desc()).limit(limit))
 
 
+def made(connection: Connection, model: str) -> list[Reference]:
+    """All references of a model that were frozen, not refused, the oldest first, without contents."""
+    query = _query().where(references.c.model == model, references.c.frozen_at.is_not(None)).order_by(references.c.id)
+    return [one for one in _small(connection, query) if "refused" not in one.checks]
+
+
 def put_features(connection: Connection, reference_id: int, features: bytes) -> None:
     """Store what a monitor that is newer than the reference compares of it."""
     connection.execute(update(references).where(references.c.id == reference_id).values(features=features))

@@ -66,6 +66,18 @@ def last_end(connection: Connection, monitor: str, series: Series, until: float)
     return connection.execute(query).scalar()
 
 
+def begun(connection: Connection, monitor: str, series: Series, since: float, until: float) -> list[float]:
+    """When the first windows of [since, until) began that a monitor judged of a series, one for each direction."""
+    query = (
+        select(func.min(scores.c.window_start))
+        .where(scores.c.model == series.model, scores.c.monitor == monitor)
+        .where(scores.c.window_start >= since, scores.c.window_end <= until)
+        .where(*(scores.c[name] == getattr(series, name) for name in ("version", "tenant", "segment")))
+        .group_by(scores.c.signal, scores.c.direction)
+    )
+    return list(connection.scalars(query))
+
+
 def recent(connection: Connection, monitor: str, series: Series, limit: int, until: float | None = None) -> list[Score]:
     """The last `limit` scores that a monitor gave a series, of windows that ended by `until`, oldest first."""
     query = (

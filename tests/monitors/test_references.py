@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_a_direction_has_the_rows_that_tell_anything_of_it() -> None:
 def test_a_monitor_that_is_newer_than_the_reference_learns_it() -> None:
     reference = freeze(rows(100), MONITORS[:1])
     assert references.learned(reference, MONITORS[1], "prompt") is None
-    again = references.with_monitor(reference, MONITORS, 40)
+    again = references.known_to(replace(reference, id=1), MONITORS, MONITORS, 40)
     known = references.learned(again, MONITORS[1], "prompt")
     assert known is not None
     assert known.side.features["values"].shape == (100, len(NAMES))
