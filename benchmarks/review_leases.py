@@ -1,7 +1,7 @@
 """Do several people who pull items at once ever get one too often? `python -m benchmarks.review_leases [--url URL]`.
 
 Nobody takes time to think: the worst case. Over PostgreSQL each puller is a process of its own to the database. Some
-leases are abandoned, each label is sent twice. Beside our way, the usual one: read the next item, then write who has it.
+leases are abandoned, each label is sent twice. Beside our way the usual one: read the next item, then write who has it.
 """
 
 from __future__ import annotations
