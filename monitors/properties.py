@@ -27,9 +27,9 @@ FAULTS: Final = {
     "noise": is_noise,
 }
 NUMBERS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
-    "prompt": {"input_tokens": ("tokens", "")},
+    "prompt": {"input_tokens": ("tokens in", "")},
     "response": {
-        "output_tokens": ("tokens", ""),
+        "output_tokens": ("tokens out", ""),
         "duration_s": ("duration", " s"),
         "ttft_s": ("time to first token", " s"),
     },
