@@ -101,7 +101,7 @@ def test_every_form_has_every_figure_and_none_is_markup(store: Store) -> None:
     told = summary(store, may_read=True)
     (part,) = told.parts
     as_markdown, as_text = markdown(told, WEB), plain(told, WEB)
-    cells = [cell for grid in part.grids for row in grid.rows for cell in row]
+    cells = [cell for grid in (*part.figures, *part.grids) for row in grid.rows for cell in row]
     assert {
         "contain 항공권 or <b>",
         "app: checkout|`x`",
