@@ -386,10 +386,14 @@ def _new_words(current: Side, known: Features, is_novel: NDArray[np.bool_]) -> t
     count, known_count = inside.size, known["starts"].size - 1
     pooled = (novel * count + before * known_count) / (count + known_count)
     z = (novel - before) / np.sqrt(np.maximum(pooled * (1 - pooled) * (1 / count + 1 / known_count), 1e-12))
+    order = np.argsort(-np.where(is_common, z, 0.0), kind="stable")[: 3 * REPORTED]
+    risen: dict[str, int] = {}
+    for i in order:
+        if is_common[i] and z[i] > 0:
+            risen.setdefault(str(now["words"][i]).strip(), int(i))
+    # Of Korean words the whole ones, not the pairs of syllables that they consist of.
+    found = [(word, risen[word]) for word in words.whole([*risen])[:REPORTED]]
     return tuple(
-        WordChange(
-            str(now["words"][i]).strip(), round(float(z[i]), 2), round(float(novel[i]), 4), round(float(before[i]), 4)
-        )
-        for i in np.argsort(-np.where(is_common, z, 0.0), kind="stable")[:REPORTED]
-        if is_common[i] and z[i] > 0
+        WordChange(word, round(float(z[i]), 2), round(float(novel[i]), 4), round(float(before[i]), 4))
+        for word, i in found
     )

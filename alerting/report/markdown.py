@@ -39,7 +39,7 @@ def _part(part: Part) -> Iterable[str]:
     yield f"### {escape(part.title)}: {escape(part.state)}"
     if part.lead:
         yield escape(part.lead)
-    for grid in part.grids:
+    for grid in (*part.figures, *part.grids):
         yield from _grid(grid, "####")
     for quote in (*part.typical, *part.quotes):
         yield from _quote(quote)

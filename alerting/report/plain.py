@@ -28,7 +28,7 @@ def _blocks(summary: Summary, web_url: str) -> Iterable[str]:
         yield f"{_line(part.title)}: {part.state}"
         if part.lead:
             yield _line(part.lead)
-        for grid in part.grids:
+        for grid in (*part.figures, *part.grids):
             yield from _grid(grid)
         for quote in (*part.typical, *part.quotes):
             yield f"{_line(quote.title)}\n{indent(_lines(quote.text), '  | ', lambda _: True)}"

@@ -83,6 +83,8 @@ class Part:
     """What changed, in a sentence or two, where it was explained."""
     typical: tuple[Quote, ...] = ()
     """Of each cluster of the texts that show it a few."""
+    figures: tuple[Grid, ...] = ()
+    """What the explanation says, in figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,10 +302,11 @@ def _part(series: Series, may_read: bool) -> Part:
     return Part(
         title=series.name,
         state=series.judged.state,
-        grids=(*(Grid(*figure) for figure in figures), *found),
+        grids=found,
         quotes=tuple(_quotes(series)) if may_read else (),
         lead=explained.sentence if explained else "",
         typical=tuple(_typical(series)) if may_read else (),
+        figures=tuple(Grid(*figure) for figure in figures),
     )
 
 

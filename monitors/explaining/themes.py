@@ -22,6 +22,7 @@ MOST_ROWS: Final = 300
 # So much better must rows fit into clusters than between them (Rousseeuw's silhouette, 1987).
 LEAST_SILHOUETTE: Final = 0.1
 TYPICAL: Final = 3
+NAMELESS: Final = "no words in common"
 OWN: Final = 0.9
 
 
@@ -64,7 +65,9 @@ def themes(
         near = np.asarray(vectors[inside] @ centre).ravel()
         like = 0 if others is None else np.count_nonzero(others @ centre >= np.quantile(near, 1 - OWN))
         typical = _typical(places[inside[np.argsort(-near, kind="stable")]], groups)
-        found.append(Cluster(str(named[number]), tuple(places[inside].tolist()), typical, int(like)))
+        # Named by a number where nothing that several people wrote is typical of it.
+        name = NAMELESS if named[number] == f"cluster {number + 1}" else str(named[number])
+        found.append(Cluster(name, tuple(places[inside].tolist()), typical, int(like)))
     return sorted(found, key=lambda one: -len(one.places))
 
 

@@ -112,8 +112,8 @@ def _segments(segments: Segments, measure: Measure | None) -> Iterator[str]:
         before = "new" if one.reference is None else f"{one.reference:{form}}"
         mark = "* " if one.stands_out else "  "
         yield (
-            f"  {mark}{harmless(one.attribute)}={harmless(one.value)}: {one.share_of_change:.0%} of the change "
-            f"({one.grown:.0%} by its growth), {one.share_of_rows:.0%} of the rows (before "
+            f"  {mark}{harmless(one.attribute)}={harmless(one.value)}: {_whole(one.share_of_change)} of the change "
+            f"({_whole(one.grown)} by its growth), {one.share_of_rows:.0%} of the rows (before "
             f"{one.reference_share_of_rows:.0%}); in it {one.current:{form}} (before {before}), p {_size(one.p_value)}"
         )
 
@@ -140,6 +140,11 @@ def _finding(score: Score) -> Iterator[str]:
 def _text(text: str) -> str:
     line = harmless(" ".join(text.split()))
     return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}…"
+
+
+def _whole(share: float) -> str:
+    """In whole percent; what rounds to nothing has no sign."""
+    return f"{round(share, 2) + 0.0:.0%}"
 
 
 def _size(value: float | None) -> str:

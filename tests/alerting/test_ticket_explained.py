@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import httpx
+import pytest
 from sqlalchemy import Connection
 from support import signed_in
 
@@ -88,18 +89,19 @@ def test_a_series_that_says_how_many_show_it_speaks_first_and_the_others_after_i
     ]
 
 
-def test_the_start_of_a_window_is_no_news_where_the_moment_in_it_is_known(store: Store) -> None:
-    coarse = replace(SCORE, signal="mix", details=replace(SCORE.details, explanation=None))
-    long_ago = replace(coarse, signal="old", since=NOW - 9 * HOUR)
-    assert report(store, SCORE, coarse).since == BEGAN
-    assert report(store, SCORE, replace(long_ago, window_start=NOW - HOUR)).since == NOW - 9 * HOUR
+@pytest.mark.parametrize(("since", "began"), [(NOW - 2 * HOUR, BEGAN), (NOW - 9 * HOUR, NOW - 9 * HOUR)])
+def test_the_start_of_a_window_is_no_news_where_the_moment_in_it_is_known(
+    store: Store, since: float, began: float
+) -> None:
+    coarse = replace(SCORE, signal="mix", since=since, details=replace(SCORE.details, explanation=None))
+    assert report(store, SCORE, coarse).since == began
 
 
 def test_every_form_has_every_figure_and_none_is_markup(store: Store) -> None:
     told = summary(store, may_read=True)
     (part,) = told.parts
     as_markdown, as_text = markdown(told, WEB), plain(told, WEB)
-    cells = [cell for grid in part.grids for row in grid.rows for cell in row]
+    cells = [cell for grid in (*part.figures, *part.grids) for row in grid.rows for cell in row]
     assert {
         "contain 항공권 or <b>",
         "app: checkout|`x`",

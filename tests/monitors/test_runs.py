@@ -138,6 +138,10 @@ def test_a_worse_version_ends_in_an_alert_with_one_report_a_series(store: Store)
     examples = last["tokens", "prompt"].details.examples
     assert examples
     assert examples.current
+    told = last["tokens", "prompt"].details.explanation
+    assert told
+    assert "of the prompts" in told.sentence
+    assert all((one.details.explanation is None) or one.state != "ok" for one in stored(store))
 
 
 def test_the_reference_is_frozen_and_stays(store: Store) -> None:
