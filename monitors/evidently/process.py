@@ -48,7 +48,12 @@ def make(asked: Asked, stop: threading.Event, timeout: float) -> Made:
             stderr=subprocess.DEVNULL,
             env=environment(),
         )
-        _wait(child, stop, timeout)
+        try:
+            _wait(child, stop, timeout)
+        finally:
+            # Nothing happens to one that has ended.
+            child.kill()
+            child.wait()
         answer.seek(0)
         written = answer.read(MOST_BYTES + 1)
     return _read(written)
@@ -96,8 +101,6 @@ def _wait(child: subprocess.Popen[bytes], stop: threading.Event, timeout: float)
     deadline = time.monotonic() + timeout
     while child.poll() is None:
         if stop.wait(0.1) or time.monotonic() > deadline:
-            child.kill()
-            child.wait()
             if stop.is_set():
                 raise Stopped("stopped")
             raise NoReport(f"not made within {timeout:.0f} s")

@@ -239,7 +239,7 @@ class Evidently(Section):
         description="Also its drift of the texts themselves, of more than 1,000 rows a side; the report quotes some.",
     )
     most_rows: int = Field(2000, ge=50, le=20_000, description="Rows of each side that a report holds.")
-    timeout: Seconds = Field(300.0, description="A report that takes longer is not made; its page says so.")
+    timeout: Seconds = Field(600.0, description="A report that takes longer is not made; its page says so.")
     most_kept: int = Field(
         200,
         ge=1,
