@@ -104,7 +104,8 @@ class Guard:
 
     def _refuse(self, scope: Scope) -> tuple[int, str] | None:
         # As they came: this is done for every request, and the class Headers encodes the name for every look at it.
-        fields = dict(scope["headers"])
+        # Of a field that came twice the first counts, as for those who read them after.
+        fields = dict(reversed(scope["headers"]))
         if scope["path"] not in PROBES and not self._is_allowed(scope["headers"]):
             return 421, "This host name is not served here; name it in web.allowed_hosts or web.public_url."
         guarded = scope["method"] not in SAFE_METHODS and scope["path"] not in self._cross_site

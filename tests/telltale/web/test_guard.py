@@ -29,6 +29,9 @@ def test_a_form_of_several_parts_is_refused(serve: Serve) -> None:
         for kind in ("multipart/form-data; boundary=b; charset=punycode", "Multipart/Form-Data; boundary=b"):
             for path in ("/sign-in", "/first-start"):
                 assert httpx.post(url + path, content=part, headers={"Content-Type": kind}).status_code == 415
+        # A second type behind it would be read by nobody else.
+        twice = [("Content-Type", "multipart/form-data; boundary=b"), ("Content-Type", "application/json")]
+        assert httpx.post(f"{url}/sign-in", content=part, headers=twice).status_code == 415
 
 
 def raw(url: str, *lines: str) -> int:
