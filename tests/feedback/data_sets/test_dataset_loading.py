@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from feedback.dataset import Format
+from feedback.data_sets.spec import Format
 from feedback.export import main
 from telltale.conversation import Conversation, Part, Tool, text
 from telltale.records import Feedback, Sample

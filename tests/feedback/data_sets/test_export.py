@@ -280,7 +280,7 @@ def test_a_ticket_exports_its_own_time_and_model(
 
     assert [row["prompt"][0]["content"] for row in lines(output)] == ["question 45000", "question 49000"]
     spec = json.loads((tmp_path / "ticket.jsonl.manifest.json").read_text())["spec"]
-    assert (spec["ticket_key"], spec["since"]) == ("key-1", START + 44_000)
+    assert (spec["ticket_key"], spec["spans"]) == ("key-1", [[START + 44_000, START + 55_000]])
 
 
 def test_an_export_stands_in_the_audit_log(
@@ -456,8 +456,8 @@ def test_what_is_left_out_is_counted(settings: Settings, call: Any, say: Any, tm
 
     left_out = {}
     for format in ("kto", "sft", "prompts", "jsonl"):
-        main(settings, model="chat", format=format, output=tmp_path / format)  # type: ignore[arg-type]  # a literal
-        left_out[format] = json.loads((tmp_path / f"{format}.manifest.json").read_text())["left_out"]
+        main(settings, model="chat", format=format, output=tmp_path / f"{format}.jsonl")  # type: ignore[arg-type]  # a literal
+        left_out[format] = json.loads((tmp_path / f"{format}.jsonl.manifest.json").read_text())["left_out"]
 
     rated = {"cut": 2, "failed": 1, "no_answer": 1, "role": 1}
     assert left_out == {"kto": rated, "sft": rated, "prompts": {"cut": 3, "role": 1}, "jsonl": {}}
