@@ -50,7 +50,8 @@ def main(
             about = About(settings.redaction.rules, {}, golden)
             spec = make_spec(
                 connection, settings, ticket=ticket, model=model, tenant=tenant, format=format,
-                golden=tuple(GoldenPrompts(golden).files), **limits,
+                golden=tuple(GoldenPrompts(golden).files),
+                per_subject=settings.data_sets.per_subject, per_key=settings.data_sets.per_key, **limits,
             )  # fmt: skip
             manifest = snapshot.write(connection, spec, to, about, progress)
         _record(store, spec, manifest)

@@ -11,7 +11,6 @@ from typing import Literal
 from feedback.data_sets.alike import Alike, sketch
 from feedback.data_sets.formats import Candidate
 from feedback.data_sets.golden import GoldenPrompts
-from feedback.data_sets.rated import said
 from feedback.data_sets.spec import Spec
 from feedback.support import Backing, Limits, backing, select
 
@@ -71,17 +70,17 @@ class NearDuplicates:
     """
 
     def __init__(self) -> None:
-        self._answers = Alike()
+        self._lessons = Alike()
         self._talks = Alike()
         self._kinds: list[str] = []
 
     def has(self, row: Candidate) -> bool:
         """Whether one is there already; otherwise it is now."""
-        answer = sketch(said(row.answer) if row.answer else row.newest)
+        lesson = sketch(row.lesson)
         talk = sketch(row.talk)
-        if self._answers.find(answer, lambda number: self._fits(number, row.kind, talk)) is not None:
+        if self._lessons.find(lesson, lambda number: self._fits(number, row.kind, talk)) is not None:
             return True
-        self._answers.add(answer)
+        self._lessons.add(lesson)
         self._talks.add(talk)
         self._kinds.append(row.kind)
         return False

@@ -54,6 +54,13 @@ class Candidate:
         return said(message for message in self.asked if message["role"] != "system")
 
     @property
+    def lesson(self) -> str:
+        """What is to be learned: an answer, the better and the worse one, or, of a prompt alone, its last turn."""
+        if not self.answer:
+            return self.newest
+        return said([*self.answer, *self.heard] if "rejected" in self.row else self.answer)
+
+    @property
     def newest(self) -> str:
         """The last turn before the answer."""
         return said(self.asked[-1:])
