@@ -12,14 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from feedback.data_sets import scope, snapshot
+from feedback.data_sets import registry, scope, snapshot
 from feedback.data_sets.golden import GoldenPrompts
 from feedback.data_sets.reading import Progress
 from feedback.data_sets.snapshot import About, FileKind, Layout
 from feedback.data_sets.spec import ExportRefused, Format, Spec, from_json
 from telltale import exits
 from telltale.settings import Settings
-from telltale.store import Store, audit, feedback, open_existing, samples
+from telltale.store import feedback, open_existing, samples
 
 
 def main(
@@ -33,6 +33,7 @@ def main(
     kind: FileKind | None = None,
     layout: Layout | None = None,
     golden: Sequence[Path] = (),
+    name: str | None = None,
     progress: Progress = lambda _: None,
     **limits: Any,
 ) -> int:
@@ -47,20 +48,22 @@ def main(
         if limits.get("test_share") and not to.is_folder:
             raise exits.UsageError(f"--test {limits['test_share']:g} makes two files: name a folder, not {output}")
         with store.read() as connection:
-            about = About(settings.redaction.rules, {}, golden)
+            about = About(settings.redaction.rules, settings.data_sets.licences, golden)
             spec = make_spec(
                 connection, settings, ticket=ticket, model=model, tenant=tenant, format=format,
                 golden=tuple(GoldenPrompts(golden).files),
                 per_subject=settings.data_sets.per_subject, per_key=settings.data_sets.per_key, **limits,
             )  # fmt: skip
+            called = registry.name_of(spec, name)
             manifest = snapshot.write(connection, spec, to, about, progress)
-        _record(store, spec, manifest)
+        actor = f"{getpass.getuser()} (command)"
+        made = registry.note(store, spec, to, manifest, name=called, place="", actor=actor, now=time.time())
     except (exits.UsageError, ExportRefused) as refusal:
         _warn(str(refusal))
         return exits.USAGE if isinstance(refusal, exits.UsageError) else exits.FAILED
     finally:
         store.close()
-    print(f"{output}: {told(manifest)}; manifest: {to.manifest}")
+    print(f"{output}: {told(manifest)}; {made.name} {made.version}, manifest: {to.manifest}")
     return exits.OK
 
 
@@ -73,7 +76,7 @@ def repeat(
         old = _read(manifest)
         to = snapshot.output(output, *_form(old))
         with store.read() as connection:
-            about = About(settings.redaction.rules, {}, golden)
+            about = About(settings.redaction.rules, settings.data_sets.licences, golden)
             new = snapshot.write(connection, from_json(old["spec"]), to, about, progress)
     except ExportRefused as refusal:
         _warn(str(refusal))
@@ -147,21 +150,6 @@ def _form(old: dict[str, Any]) -> tuple[FileKind | None, Layout | None]:
     if not names[0].startswith("data/"):
         return kind, None
     return kind, "mlflow" if "dataset.json" in names else "hf"
-
-
-def _record(store: Store, spec: Spec, manifest: dict[str, Any]) -> None:
-    details = {
-        "format": spec.format,
-        "tenant": spec.tenant,
-        "rows": manifest["rows"],
-        "sha256": manifest["files"][0]["sha256"],
-    }
-    actor, subject, now = f"{getpass.getuser()} (command)", spec.ticket or spec.model, time.time()
-    store.write(
-        lambda connection: audit.record(
-            connection, actor=actor, action="data_set_exported", subject=subject, now=now, details=details
-        )
-    )
 
 
 def _warn(text: str) -> None:

@@ -52,10 +52,14 @@ class Output:
         return self.files["manifest.json"]
 
     @property
+    def references(self) -> Path:
+        return self.files["refs.jsonl"]
+
+    @property
     def files(self) -> dict[str, Path]:
-        """The names of the files of a set that is one file, the manifest last: where it is, the set is complete."""
+        """Where the files are that every set has, the manifest last: where it is, the set is complete."""
         if self.is_folder:
-            return {"manifest.json": self.path / "manifest.json"}
+            return {name: self.path / name for name in ("refs.jsonl", "manifest.json")}
         beside = {name: self.path.with_name(f"{self.path.name}.{name}") for name in ("refs.jsonl", "manifest.json")}
         return {f"train.{self.kind}": self.path, **beside}
 

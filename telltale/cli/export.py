@@ -52,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="x.jsonl or x.parquet: one file; any other name: a folder. What exists is not touched",
     )
+    parser.add_argument("--name", help="what the set is called; each that differs is its next version")
     parser.add_argument("--file", choices=("jsonl", "parquet"), help="the kind of files in a folder (default: jsonl)")
     parser.add_argument(
         "--layout",
@@ -99,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
             kind=args.file,
             layout=args.layout,
             golden=args.golden,
+            name=args.name,
             progress=_show,
             test_share=args.test,
             per_prompt=args.pairs,
