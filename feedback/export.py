@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
 from feedback.data_sets import registry, scope, snapshot
 from feedback.data_sets.golden import GoldenPrompts
 from feedback.data_sets.reading import Progress
 from feedback.data_sets.snapshot import About, FileKind, Layout
-from feedback.data_sets.spec import ExportRefused, Format, Spec, from_json
+from feedback.data_sets.spec import ExportRefused, Format, from_json
 from telltale import exits
 from telltale.settings import Settings
-from telltale.store import feedback, open_existing, samples
+from telltale.store import open_existing
 
 
 def main(
@@ -49,10 +47,9 @@ def main(
             raise exits.UsageError(f"--test {limits['test_share']:g} makes two files: name a folder, not {output}")
         with store.read() as connection:
             about = About(settings.redaction.rules, settings.data_sets.licences, golden)
-            spec = make_spec(
+            spec = scope.make_spec(
                 connection, settings, ticket=ticket, model=model, tenant=tenant, format=format,
-                golden=tuple(GoldenPrompts(golden).files),
-                per_subject=settings.data_sets.per_subject, per_key=settings.data_sets.per_key, **limits,
+                golden=tuple(GoldenPrompts(golden).files), **limits,
             )  # fmt: skip
             called = registry.name_of(spec, name)
             manifest = snapshot.write(connection, spec, to, about, progress)
@@ -76,7 +73,9 @@ def repeat(
         old = _read(manifest)
         to = snapshot.output(output, *_form(old))
         with store.read() as connection:
-            about = About(settings.redaction.rules, settings.data_sets.licences, golden)
+            # What the licences were then; settings may say otherwise now.
+            licences = {source["model"]: source["licence"] for source in old.get("sources", ())}
+            about = About(settings.redaction.rules, licences, golden)
             new = snapshot.write(connection, from_json(old["spec"]), to, about, progress)
     except ExportRefused as refusal:
         _warn(str(refusal))
@@ -87,37 +86,6 @@ def repeat(
         return exits.OK
     _warn(f"{output} differs from the data set of {manifest}: samples or feedback were deleted, or the rules changed")
     return exits.FAILED
-
-
-def make_spec(
-    connection: Connection,
-    settings: Settings,
-    *,
-    format: Format,
-    ticket: str | None = None,
-    model: str | None = None,
-    tenant: str | None = None,
-    **limits: Any,
-) -> Spec:
-    """What there is to export now. Raises exits.UsageError for a ticket that does not exist, or without a tenant."""
-    found = None if ticket is None else scope.ticket_named(connection, ticket)
-    if found is None and not model:
-        raise exits.UsageError("name a ticket or a model")
-    window, (_, last) = settings.monitor.window, settings.monitor.persistence
-    within = scope.WHOLE if found is None else scope.of_ticket(connection, found, window, last + 1)
-    of_model = model if found is None else found.model
-    return Spec(
-        format=format,
-        model=of_model or "",
-        tenant=scope.tenant(connection, of_model or "", within, tenant),
-        last_sample_id=samples.last_id(connection),
-        last_feedback_id=feedback.last_id(connection),
-        versions=within.versions,
-        spans=within.spans,
-        ticket=f"T-{found.id}" if found else None,
-        ticket_key=found.key if found else None,
-        **limits,
-    )
 
 
 def told(manifest: dict[str, Any]) -> str:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from feedback.data_sets.spec import Span
+from feedback.data_sets.spec import Format, Span, Spec
 from telltale import exits
 from telltale.evidence.alerts import TicketAlert
 from telltale.records import Score, Ticket
-from telltale.store import samples, scores, tickets
+from telltale.settings import Settings
+from telltale.store import feedback, samples, scores, tickets
 
 # Windows before an episode in which the change that led to it is looked for.
 FURTHEST = 120
@@ -41,6 +42,44 @@ class Episode(NamedTuple):
 
     opened_at: float
     closed_at: float | None
+
+
+def make_spec(
+    connection: Connection,
+    settings: Settings,
+    *,
+    format: Format,
+    ticket: str | None = None,
+    model: str | None = None,
+    tenant: str | None = None,
+    **limits: Any,
+) -> Spec:
+    """What there is to export now; `limits` are other fields of a Spec.
+
+    Raises exits.UsageError for a ticket that does not exist, and where it is not said whose calls are meant.
+    """
+    found = None if ticket is None else ticket_named(connection, ticket)
+    if found is None and not model:
+        raise exits.UsageError("name a ticket or a model")
+    window, (_, last) = settings.monitor.window, settings.monitor.persistence
+    within = WHOLE if found is None else of_ticket(connection, found, window, last + 1)
+    if found is not None and tenant is not None and within.tenant not in (None, tenant):
+        raise exits.UsageError(f"there is no ticket T-{found.id} of tenant {tenant}")
+    of_model = model if found is None else found.model
+    return Spec(
+        format=format,
+        model=of_model or "",
+        tenant=_whose(connection, of_model or "", within, tenant),
+        last_sample_id=samples.last_id(connection),
+        last_feedback_id=feedback.last_id(connection),
+        versions=within.versions,
+        spans=within.spans,
+        ticket=f"T-{found.id}" if found else None,
+        ticket_key=found.key if found else None,
+        per_subject=settings.data_sets.per_subject,
+        per_key=settings.data_sets.per_key,
+        **limits,
+    )
 
 
 def ticket_named(connection: Connection, name: str) -> Ticket:
@@ -95,7 +134,7 @@ def episodes(ticket: Ticket, timeline: Iterable[tickets.TicketEvent]) -> list[Ep
     return found
 
 
-def tenant(connection: Connection, model: str, scope: Scope, asked: str | None) -> str:
+def _whose(connection: Connection, model: str, scope: Scope, asked: str | None) -> str:
     """Whose calls: those asked for, those that the alerts name, or the only tenant's.
 
     Raises exits.UsageError where there are several to choose from: tenants never mix in one set.

@@ -252,6 +252,12 @@ def models(connection: Connection, since: float) -> list[str]:
     return [model for model, _, _ in activity(connection, since)]
 
 
+def all_models(connection: Connection, most: int) -> list[str]:
+    """Models that have samples, in the order of their names, at most so many."""
+    models = _models().c.model
+    return list(connection.scalars(select(models).where(models.is_not(None)).order_by(models).limit(most)))
+
+
 def activity(connection: Connection, since: float) -> list[tuple[str, int, float]]:
     """(model, samples, time of the last one) of samples observed since then, in the order of the models' names."""
     models = _models()
