@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -47,7 +46,7 @@ def _distinct(
     seen: set[bytes] = set()
     near = NearDuplicates()
     for row in candidates:
-        digest = hashlib.sha256(json.dumps(row.row, sort_keys=True, default=str).encode("utf-8", "replace")).digest()
+        digest = hashlib.sha256(row.line[0]).digest()
         if digest in seen:
             dropped["duplicate"] += 1
             continue
@@ -77,13 +76,12 @@ class NearDuplicates:
     def has(self, row: Candidate) -> bool:
         """Whether one is there already; otherwise it is now."""
         lesson = sketch(row.lesson)
-        talk = sketch(row.talk)
-        if self._lessons.find(lesson, lambda number: self._fits(number, row.kind, talk)) is not None:
+        if self._lessons.find(lesson, lambda number: self._fits(number, row)) is not None:
             return True
         self._lessons.add(lesson)
-        self._talks.add(talk)
+        self._talks.add(row.talk_sketch)
         self._kinds.append(row.kind)
         return False
 
-    def _fits(self, number: int, kind: str, talk: tuple[int, ...]) -> bool:
-        return self._kinds[number] == kind and self._talks.is_alike(number, talk)
+    def _fits(self, number: int, row: Candidate) -> bool:
+        return self._kinds[number] == row.kind and self._talks.is_alike(number, row.talk_sketch)

@@ -108,7 +108,7 @@ def _json(value: object) -> str:
 
 
 # What Python reads and writes as JSON, and others do not: one such number would make the whole file unreadable.
-_ODD: Final = re.compile(r"NaN|Infinity|\d{19}")
+_LARGE: Final = re.compile(r"[:,\[] ?-?\d{19}")
 
 
 def line(row: Mapping[str, object]) -> tuple[bytes, Mapping[str, Any]]:
@@ -117,7 +117,7 @@ def line(row: Mapping[str, object]) -> tuple[bytes, Mapping[str, Any]]:
     A number that is none is null, one beyond 64 bits is its text.
     """
     text = json.dumps(row, ensure_ascii=False, default=str)
-    if _ODD.search(text) is not None:
+    if "NaN" in text or "Infinity" in text or _LARGE.search(text) is not None:
         row = json.loads(text, parse_constant=lambda _: None, parse_int=_whole)
         text = json.dumps(row, ensure_ascii=False)
     # Every text was redacted, which leaves no half surrogates, but names and ids were not.

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from feedback.data_sets import chat, columns
+from feedback.data_sets import chat, columns, files
+from feedback.data_sets.alike import Sketch, sketch
 from feedback.data_sets.chat import ChatMessage
 from feedback.data_sets.pairs import Pair, corrected, pairs
 from feedback.data_sets.rated import LeftOut, RatedResponse, pool, said
@@ -27,7 +29,7 @@ Row = Mapping[str, object]
 FEEDBACK_COLUMNS = ("received_at", "kind", "name", "value", "source", "comment")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """A row that may be one of a data set: of which class, of which calls (the first tells the most), by whose support.
 
@@ -47,6 +49,15 @@ class Candidate:
     @property
     def sample(self) -> Sample:
         return self.samples[0]
+
+    @cached_property
+    def line(self) -> tuple[bytes, Mapping[str, Any]]:
+        """The row as it is written, and as it is read again."""
+        return files.line(self.row)
+
+    @cached_property
+    def talk_sketch(self) -> Sketch:
+        return sketch(self.talk)
 
     @property
     def talk(self) -> str:

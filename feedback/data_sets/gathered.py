@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from feedback.data_sets.choosing import Chosen
 from feedback.data_sets.examples import Examples
-from feedback.data_sets.files import Spool, line
+from feedback.data_sets.files import Spool
 from feedback.data_sets.manifest import Tally
 from feedback.data_sets.spec import Spec
 from feedback.data_sets.splits import Splits
@@ -30,7 +28,6 @@ class Gathered(AbstractContextManager["Gathered"]):
         self._references = Spool(folder)
         self._kinds: list[str] = []
         self._examples = Examples()
-        self._shown = array("Q")
         self._groups = Splits() if spec.test_share else None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -38,9 +35,8 @@ class Gathered(AbstractContextManager["Gathered"]):
         self._references.close()
 
     def add(self, chosen: Chosen) -> None:
-        text, row = line(chosen[0].row)
-        if self._examples.shows_more(row):
-            self._shown.append(len(self._kinds))
+        text, row = chosen[0].line
+        self._examples.add(row)
         self.rows.add(text)
         self._references.add(json.dumps(reference(chosen), ensure_ascii=False).encode("utf-8", "replace") + b"\n")
         self.tally.add(chosen)
@@ -64,13 +60,8 @@ class Gathered(AbstractContextManager["Gathered"]):
 
     def in_order(self, numbers: Sequence[int]) -> list[int]:
         """These rows, with those first that readers infer types from."""
-        if len(numbers) == len(self._kinds):
-            shown = {*self._shown}
-        else:
-            examples = Examples()
-            lines = zip(numbers, self.rows.lines(numbers), strict=True)
-            shown = {number for number, text in lines if examples.shows_more(json.loads(text))}
-        return [*chain((n for n in numbers if n in shown), (n for n in numbers if n not in shown))]
+        shown = dict.fromkeys(self._examples.among(numbers))
+        return [*shown, *(number for number in numbers if number not in shown)]
 
     def classes(self, numbers: Iterable[int]) -> dict[str, int]:
         return dict(sorted(Counter(self._kinds[number] for number in numbers).items()))

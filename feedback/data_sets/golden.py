@@ -43,7 +43,8 @@ class GoldenPrompts:
         texts = {row.talk, row.newest}
         if any(_plain(text) in self._exact for text in texts):
             return "golden"
-        return "near_golden" if any(self._alike.find(sketch(text)) is not None for text in texts) else None
+        sketches = (row.talk_sketch, sketch(row.newest))
+        return "near_golden" if any(self._alike.find(one) is not None for one in sketches) else None
 
 
 def _bytes(path: Path) -> bytes:

@@ -51,7 +51,10 @@ def read(
                 events = by_sample.get(sample.id, [])
                 tally.samples += 1
                 tally.events += len(events)
-                yield _clean(sample, redactor), [_clean_event(event, redactor) for event in events]
+                yield (
+                    _clean(sample, redactor, spec.format == "jsonl"),
+                    [_clean_event(event, redactor) for event in events],
+                )
 
 
 def conversation(sample: Sample) -> Conversation:
@@ -78,7 +81,8 @@ def _feedback_on(connection: Connection, page: Sequence[Sample], last_id: int) -
     return by_sample
 
 
-def _clean(sample: Sample, redactor: Redactor) -> Sample:
+def _clean(sample: Sample, redactor: Redactor, with_texts: bool) -> Sample:
+    """The sample without what the rules find; its two texts, beside the conversation, only where they are wanted."""
     names = {name: text for name in NAMES if (text := getattr(sample, name)) and not is_version(text)}
     values = [*names.values(), *sample.attributes.values()]
     removed = Counter(sample.redactions)
@@ -91,7 +95,7 @@ def _clean(sample: Sample, redactor: Redactor) -> Sample:
         return cleaned[: len(found)]
 
     said = redacted(conversation(sample), redact)
-    prompt, response = texts.of(said)
+    prompt, response = texts.of(said) if with_texts else ("", "")
     named: dict[str, Any] = dict(zip(names, beside, strict=False))
     return sample._replace(
         prompt=prompt,

@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from feedback.data_sets.alike import Alike, sketch
+from feedback.data_sets.alike import Alike
 from feedback.data_sets.chat import ChatMessage
 from feedback.data_sets.formats import Candidate
 
@@ -36,10 +36,9 @@ class Splits:
         self._hashes.append(int.from_bytes(keys[0][:8], "big"))
         for key in keys:
             self._join(place, self._places.setdefault(key, place))
-        prompt = sketch(row.talk)
-        found = self._prompts.find(prompt)
+        found = self._prompts.find(row.talk_sketch)
         if found is None:
-            self._prompts.add(prompt)
+            self._prompts.add(row.talk_sketch)
             self._first.append(place)
         else:
             self._join(place, self._first[found])
