@@ -4,55 +4,79 @@ from __future__ import annotations
 
 import getpass
 import json
-import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
-from feedback.dataset import Format
-from feedback.snapshot import ExportRefused, Spec, files, write
+from feedback.data_sets import registry, scope, snapshot
+from feedback.data_sets.golden import GoldenPrompts
+from feedback.data_sets.reading import Progress
+from feedback.data_sets.snapshot import About, FileKind, Layout
+from feedback.data_sets.spec import ExportRefused, Format, from_json
 from telltale import exits
-from telltale.records import Ticket
 from telltale.settings import Settings
-from telltale.store import Store, audit, feedback, open_existing, samples, scores, tickets
-
-# Windows before a ticket in which the change that led to it is looked for.
-FURTHEST = 120
+from telltale.store import open_existing
 
 
 def main(
-    settings: Settings, *, output: Path, format: Format = "kto", ticket: str | None = None, model: str | None = None
+    settings: Settings,
+    *,
+    output: Path,
+    format: Format = "kto",
+    ticket: str | None = None,
+    model: str | None = None,
+    tenant: str | None = None,
+    kind: FileKind | None = None,
+    layout: Layout | None = None,
+    golden: Sequence[Path] = (),
+    name: str | None = None,
+    progress: Progress = lambda _: None,
+    **limits: Any,
 ) -> int:
     """Write the data set of a ticket (`T-12`) or of a model; the export is recorded in the audit log.
 
-    Returns 0; 1 when there is nothing to write or a file exists; 2 for a ticket or model that does not exist.
+    `limits` are fields of a Spec. Returns 0; 1 when there is nothing to write or a file exists; 2 for a ticket that
+    does not exist, or where several tenants could be meant.
     """
     store = open_existing(settings)
     try:
+        to = snapshot.output(output, kind, layout)
+        if limits.get("test_share") and not to.is_folder:
+            raise exits.UsageError(f"--test {limits['test_share']:g} makes two files: name a folder, not {output}")
         with store.read() as connection:
-            spec = make_spec(connection, settings, ticket=ticket, model=model, format=format)
-            manifest = write(connection, spec, output, settings.redaction.rules, _warn)
-        _record(store, spec, manifest)
+            about = About(settings.redaction.rules, settings.data_sets.licences, golden)
+            spec = scope.make_spec(
+                connection, settings, ticket=ticket, model=model, tenant=tenant, format=format,
+                golden=tuple(GoldenPrompts(golden).files), **limits,
+            )  # fmt: skip
+            called = registry.name_of(spec, name)
+            manifest = snapshot.write(connection, spec, to, about, progress)
+        actor = f"{getpass.getuser()} (command)"
+        made = registry.note(store, spec, to, manifest, name=called, place="", actor=actor, now=time.time())
     except (exits.UsageError, ExportRefused) as refusal:
         _warn(str(refusal))
         return exits.USAGE if isinstance(refusal, exits.UsageError) else exits.FAILED
     finally:
         store.close()
-    counts = ", ".join(f"{number:,} {name}" for name, number in manifest["classes"].items())
-    print(f"{output}: {manifest['rows']:,} rows ({counts}); manifest: {files(output)[2]}")
+    print(f"{output}: {told(manifest)}; {made.name} {made.version}, manifest: {to.manifest}")
     return exits.OK
 
 
-def repeat(settings: Settings, manifest: Path, output: Path) -> int:
+def repeat(
+    settings: Settings, manifest: Path, output: Path, golden: Sequence[Path] = (), progress: Progress = lambda _: None
+) -> int:
     """Write the data set of a manifest again. Returns 0; 1 when the store no longer has the same rows."""
-    old = json.loads(manifest.read_text())
     store = open_existing(settings)
     try:
+        old = _read(manifest)
+        to = snapshot.output(output, *_form(old))
         with store.read() as connection:
-            new = write(connection, Spec(**old["spec"]), output, settings.redaction.rules, _warn)
+            # What the licences were then; settings may say otherwise now.
+            licences = {source["model"]: source["licence"] for source in old.get("sources", ())}
+            about = About(settings.redaction.rules, licences, golden)
+            new = snapshot.write(connection, from_json(old["spec"]), to, about, progress)
     except ExportRefused as refusal:
         _warn(str(refusal))
         return exits.FAILED
@@ -64,51 +88,36 @@ def repeat(settings: Settings, manifest: Path, output: Path) -> int:
     return exits.FAILED
 
 
-def make_spec(
-    connection: Connection, settings: Settings, *, format: Format, ticket: str | None = None, model: str | None = None
-) -> Spec:
-    """What there is to export now. Raises exits.UsageError for a ticket that does not exist."""
-    sample_id, feedback_id = samples.last_id(connection), feedback.last_id(connection)
-    if ticket is None:
-        if not model:
-            raise exits.UsageError("name a ticket or a model")
-        return Spec(format, model, None, None, sample_id, feedback_id)
-    found = _ticket(connection, ticket)
-    since = _start(connection, found, settings)
-    name = f"T-{found.id}"
-    return Spec(format, found.model, since, found.closed_at, sample_id, feedback_id, name, found.key)
+def told(manifest: dict[str, Any]) -> str:
+    """What a set holds, in a line."""
+    counts = ", ".join(f"{number:,} {name}" for name, number in manifest["classes"].items())
+    tests = manifest["splits"].get("test", {"rows": 0})["rows"]
+    left_out = sum(manifest["left_out"].values()) + sum(manifest["dropped"].values())
+    return (
+        f"{manifest['rows']:,} rows ({counts}){f', {tests:,} of them for tests' if tests else ''}"
+        f"{f', {left_out:,} left out' if left_out else ''}"
+    )
 
 
-def _ticket(connection: Connection, name: str) -> Ticket:
-    number = re.fullmatch(r"(?:[tT]-)?(\d{1,18})", name.strip())
-    if number is None:
-        raise exits.UsageError(f"{name} is not a ticket: write T-12")
-    found = tickets.get(connection, int(number[1]))
-    if found is None:
-        raise exits.UsageError(f"there is no ticket T-{number[1]}")
+def _read(manifest: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(manifest.read_text())
+    except OSError as error:
+        raise ExportRefused(f"{manifest}: {error.strerror}") from error
+    except ValueError as error:
+        raise ExportRefused(f"{manifest} is no manifest: {error}") from error
+    if not isinstance(found, dict) or not {"spec", "files"} <= found.keys():
+        raise ExportRefused(f"{manifest} is no manifest: it has no spec or no files")
     return found
 
 
-def _start(connection: Connection, ticket: Ticket, settings: Settings) -> float:
-    """When the change began: at the start of the first suspect window of those that led to the ticket."""
-    window, (_, last) = settings.monitor.window, settings.monitor.persistence
-    # Windows of little traffic are longer; the newest of each series still knows the first.
-    found = scores.load(
-        connection, model=ticket.model, version=ticket.version or None, since=ticket.opened_at - FURTHEST * window
-    )
-    newest = {(s.monitor, s.signal, s.direction, s.series): s for s in found if s.window_end <= ticket.opened_at}
-    begun = [s.window_start if s.since is None else s.since for s in newest.values() if s.state != "ok"]
-    return min(begun, default=ticket.opened_at - window * (last + 1))
-
-
-def _record(store: Store, spec: Spec, manifest: dict[str, Any]) -> None:
-    details = {"format": spec.format, "rows": manifest["rows"], "sha256": manifest["files"][0]["sha256"]}
-    actor, subject, now = f"{getpass.getuser()} (command)", spec.ticket or spec.model, time.time()
-    store.write(
-        lambda connection: audit.record(
-            connection, actor=actor, action="data_set_exported", subject=subject, now=now, details=details
-        )
-    )
+def _form(old: dict[str, Any]) -> tuple[FileKind | None, Layout | None]:
+    """Of which kind and layout a set was."""
+    names = [entry["name"] for entry in old["files"]]
+    kind: FileKind = "parquet" if names[0].endswith(".parquet") else "jsonl"
+    if not names[0].startswith("data/"):
+        return kind, None
+    return kind, "mlflow" if "dataset.json" in names else "hf"
 
 
 def _warn(text: str) -> None:

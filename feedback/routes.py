@@ -16,6 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from feedback import describing, pages, review, script, votes
+from feedback.data_sets import api as data_sets_api
+from feedback.data_sets import pages as data_set_pages
 from feedback.intake import Outcome, event_of, event_of_item, secret, store_one
 from feedback.labelling import item_pages, queue_pages
 from feedback.labelling.prose import prose
@@ -154,11 +156,12 @@ api.add_api_route("/batch", submit_batch, methods=["POST"], **describing.BATCH)
 
 router = Router(
     templates=pages.TEMPLATES,
-    nav=pages.NAV,
+    nav=(*pages.NAV, *data_set_pages.NAV),
     filters={"prose": prose},
     links={
         "feedback": "/feedback#f{id}",
         "submit feedback": api.prefix,
+        "data sets": data_set_pages.PATH,
         "review": "/review",
         "review queue": "/review/{id}",
         "review score": "/review/new?kind=score&score={id}&count=1",
@@ -177,3 +180,5 @@ router.include_router(pages.router)
 router.include_router(review.router)
 router.include_router(queue_pages.router)
 router.include_router(item_pages.router)
+router.include_router(data_sets_api.router)
+router.include_router(data_set_pages.router)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from prometheus_client import Histogram
@@ -17,12 +18,16 @@ VOTES_PER_MINUTE = 10
 
 @dataclass(frozen=True, slots=True)
 class FeedbackState:
-    """What is counted of accepted events, the submits that wait to be stored, and how often each person may vote."""
+    """What is counted of accepted events, the submits that wait to be stored, how often each person may vote.
+
+    And who makes a data set: one at a time.
+    """
 
     events: EventCount
     submit_seconds: Histogram
     gathering: Gathering
     vote_rate: Buckets
+    making: threading.Lock
 
 
 def make_state(here: State) -> FeedbackState:
@@ -32,4 +37,5 @@ def make_state(here: State) -> FeedbackState:
         submit_seconds=here.metrics.histogram("telltale_feedback_submit_seconds"),
         gathering=Gathering(here.store, here.settings.store.queue_rows),
         vote_rate=Buckets(VOTES_PER_MINUTE / 60, burst=VOTES_PER_MINUTE),
+        making=threading.Lock(),
     )

@@ -27,6 +27,7 @@ OURS = (
     "alertmanager",
     "grafana",
     "demo",
+    "data-sets",
 )
 
 

@@ -331,6 +331,10 @@ class Web(Section):
 class DataSets(Section):
     per_subject: int = Field(50, ge=0, description="Rows of a data set that one person's feedback supports; 0: any.")
     per_key: int = Field(0, ge=0, description="Rows that feedback of one API key supports; 0: any number.")
+    licences: Mapping[Named, Named] = Field(
+        default_factory=dict,
+        description="Model to the licence of what it answers, for manifests and cards; `unknown` if not given.",
+    )
 
 
 class Tickets(Section):

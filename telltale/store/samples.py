@@ -10,7 +10,7 @@ from math import inf, nextafter
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import CTE, Connection, CursorResult, Row, Select, delete, func, select, tuple_
+from sqlalchemy import CTE, ColumnElement, Connection, CursorResult, Row, Select, delete, func, select, tuple_
 
 from telltale.conversation import texts
 from telltale.records import Sample
@@ -176,18 +176,20 @@ def walk(
     connection: Connection,
     *,
     model: str,
+    tenant: str | None = None,
+    versions: Sequence[str] = (),
     since: float | None = None,
     until: float | None = None,
     last_id: int | None = None,
     page: int = 500,
     whole: bool = False,
 ) -> Iterator[list[Sample]]:
-    """A model's samples observed in [since, until) with ids up to `last_id`, oldest first, a page at a time."""
-    query = select(*_COLUMNS).where(samples.c.model == model).order_by(samples.c.observed_at, samples.c.id).limit(page)
-    if since is not None:
-        query = query.where(samples.c.observed_at >= since)
-    if until is not None:
-        query = query.where(samples.c.observed_at < until)
+    """A model's samples observed in [since, until) with ids up to `last_id`, oldest first, a page at a time.
+
+    Of this tenant alone, where one is named, and of these versions, where some are.
+    """
+    of_these = _of_model(model, tenant, versions, since, until)
+    query = select(*_COLUMNS).where(*of_these).order_by(samples.c.observed_at, samples.c.id).limit(page)
     if last_id is not None:
         query = query.where(samples.c.id <= last_id)
     rows = connection.execute(query).all()
@@ -198,6 +200,48 @@ def walk(
         rows = connection.execute(query.where(tuple_(samples.c.observed_at, samples.c.id) > last)).all()
 
 
+def tenants(
+    connection: Connection,
+    *,
+    model: str,
+    versions: Sequence[str] = (),
+    since: float | None = None,
+    until: float | None = None,
+) -> list[str]:
+    """Whose calls of a model are there, observed in [since, until), of these versions where some are named."""
+    query = select(samples.c.tenant).where(*_of_model(model, None, versions, since, until))
+    return list(connection.scalars(query.distinct().order_by(samples.c.tenant)))
+
+
+def number(
+    connection: Connection,
+    *,
+    model: str,
+    tenant: str | None = None,
+    versions: Sequence[str] = (),
+    since: float | None = None,
+    until: float | None = None,
+) -> int:
+    """How many samples `walk` would read."""
+    of_these = _of_model(model, tenant, versions, since, until)
+    return connection.execute(select(func.count()).select_from(samples).where(*of_these)).scalar_one()
+
+
+def _of_model(
+    model: str, tenant: str | None, versions: Sequence[str], since: float | None, until: float | None
+) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = [samples.c.model == model]
+    if tenant is not None:
+        wanted.append(samples.c.tenant == tenant)
+    if versions:
+        wanted.append(samples.c.version.in_(versions))
+    if since is not None:
+        wanted.append(samples.c.observed_at >= since)
+    if until is not None:
+        wanted.append(samples.c.observed_at < until)
+    return wanted
+
+
 def last_id(connection: Connection) -> int:
     """The newest sample's id; 0 when there is none."""
     return connection.execute(select(func.max(samples.c.id))).scalar() or 0
@@ -206,6 +250,12 @@ def last_id(connection: Connection) -> int:
 def models(connection: Connection, since: float) -> list[str]:
     """Models that have samples observed since then, in the order of their names."""
     return [model for model, _, _ in activity(connection, since)]
+
+
+def all_models(connection: Connection, most: int) -> list[str]:
+    """Models that have samples, in the order of their names, at most so many."""
+    models = _models().c.model
+    return list(connection.scalars(select(models).where(models.is_not(None)).order_by(models).limit(most)))
 
 
 def activity(connection: Connection, since: float) -> list[tuple[str, int, float]]:

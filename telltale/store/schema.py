@@ -276,6 +276,37 @@ sample_vectors = Table(
     Column("vector", LargeBinary, nullable=False),
 )
 
+# Data sets that were written, each never changed; `place` is the folder of those that the web application keeps.
+data_sets = Table(
+    "data_sets",
+    metadata,
+    _id(),
+    Column("tenant", Text, nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("format", String(16), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("manifest", JSON, nullable=False),
+    Column("place", String(64), nullable=False),
+    Column("removed_at", Double),
+    Column("stale_since", Double),
+    Column("stale_why", Text),
+    UniqueConstraint("tenant", "name", "version"),
+)
+
+# Which traces' calls are in it: whoever erases one is told which data sets held it.
+data_set_traces = Table(
+    "data_set_traces",
+    metadata,
+    Column("trace_id", Hex, primary_key=True),
+    Column("data_set_id", BigInteger, ForeignKey("data_sets.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 tickets = Table(
     "tickets",
     metadata,

@@ -25,8 +25,9 @@ from telltale.feedback import match
 from telltale.labels import Field, Rubric
 from telltale.records import Feedback, Sample, Score, Ticket
 from telltale.settings import Settings
-from telltale.store import Store, access, evidence, feedback, samples, schema, scores, series_states, tickets
+from telltale.store import Store, access, data_sets, evidence, feedback, samples, schema, scores, series_states, tickets
 from telltale.store.access import SCOPES
+from telltale.store.data_sets import DataSet
 from telltale.store.review import labels, leases, queues, rubrics
 from telltale.store.review.labels import Label
 from telltale.store.review.queues import Item, Queue
@@ -45,7 +46,7 @@ RESERVED = {"trace_id": "0" * 32, "span_id": "0" * 16}
 OBJECTS = {
     ("/tickets/", "number"): "ticket", ("/evidence/", "number"): "evidence", ("/runbooks/", "name"): "runbook",
     ("/models/", "model"): "model", ("/feedback/", "event_id"): "event", ("/review/", "number"): "queue",
-    ("/review/items/", "number"): "item",
+    ("/review/items/", "number"): "item", ("/data-sets/", "data_set_id"): "data_set", ("/data-sets/", "name"): "file",
 }  # fmt: skip
 """Whose id each parameter of a path is."""
 
@@ -59,9 +60,12 @@ class World:
 
 
 @pytest.fixture
-def world(store: Store) -> World:
+def world(store: Store, tmp_path: Path) -> World:
     made = World(store)
     for number, tenant in enumerate((OWN, FOREIGN), 1):
+        folder = tmp_path / "data-sets" / f"of-{tenant}" / "data"
+        folder.mkdir(parents=True)
+        (folder / "train.jsonl").write_text(f"{SECRET} of {tenant} trained")
         made.ids[tenant] = store.write(lambda c, number=number, tenant=tenant: plant(c, number, tenant))
     return made
 
@@ -97,9 +101,15 @@ def plant(connection: Connection, number: int, tenant: str) -> dict[str, str]:
         connection,
         Ticket(f"k{number}", "retrain", model, "v1", "drift", "open", 1, now - 60, now, alerts={"a": alert}),
     )
+    manifest = {"files": [{"name": "data/train.jsonl"}], "spec": {"ticket": None}, "classes": {}, "splits": {},
+                "backing": {}, "made": f"{said} made"}  # fmt: skip
+    made = data_sets.add(
+        connection, DataSet(tenant, "set", now, "op", "kto", model, 1, "0" * 64, manifest, f"of-{tenant}")
+    )
     return {
         "trace_id": trace, "span_id": span, "event": str(stored.id), "queue": str(queue), "item": str(item),
         "ticket": str(ticket.id), "model": model,
+        "data_set": str(made.id), "file": "data/train.jsonl",
         "evidence": str(report), "runbook": "ModelDriftPersistent",
     }  # fmt: skip
 
@@ -139,6 +149,7 @@ def content(path: str, ids: Mapping[str, str], number: int, token: str) -> dict[
         "/api/v1/feedback/batch": {"items": [event | {"idempotency_key": f"item-{number}"}]},
         "/api/v1/feedback/tokens": about,
         "/api/v1/erasures": {"trace_id": ids["trace_id"], "dry_run": True},
+        "/api/v1/data-sets": {"model": ids["model"], "format": "prompts"},
         "/api/v1/votes": {"token": token, "value": "down"},
     }
     return {"json": bodies.get(path, {"action": "comment", "text": "x"})}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from feedback import chat
+from feedback.data_sets import chat
 from telltale.conversation import Conversation, Message, Part, text
 
 ASK: Message = {"role": "user", "parts": [text("Weather in Busan?")]}

@@ -4,73 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.data_sets import START, lines, trace
 
 from feedback.export import main, repeat
 from telltale.conversation import Conversation, Message, Part, Tool, text
-from telltale.records import Feedback, Sample, Score, Ticket
+from telltale.records import Sample, Score, Ticket
 from telltale.settings import Settings
-from telltale.store import Store, audit, feedback, samples, scores, tickets
+from telltale.store import Store, audit, samples, scores, tickets
 from telltale.store.contents import blocks
 from telltale.store.upkeep import Upkeep
-
-START = 1_700_000_000.0
-Make = Callable[..., Sample]
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    # The store fixture keeps its file where these settings look for it.
-    return Settings(data_dir=tmp_path)
-
-
-@pytest.fixture
-def say(store: Store) -> Callable[..., None]:
-    """`say(number, kind="thumb", value=1.0, …)`: feedback on the call of that number."""
-    numbers = iter(range(10**6))
-
-    def add(call: int, **fields: Any) -> None:
-        values = {
-            "received_at": START,
-            "tenant": "shop",
-            "trace_id": trace(call),
-            "span_id": None,
-            "kind": "thumb",
-            "name": "helpful",
-            "value": 1.0,
-            "source": "user",
-            "idempotency_key": f"k-{next(numbers)}",
-            "subject": "a",
-        } | fields
-        if values["kind"] not in ("thumb", "rating"):
-            values["value"] = None
-        store.write(lambda connection: feedback.append(connection, Feedback(**values), "0" * 64))
-
-    return add
-
-
-@pytest.fixture
-def call(make_sample: Make) -> Callable[..., Sample]:
-    """`call(number, …)`: the sample of the call of that number, one a second."""
-
-    def make(number: int, **fields: Any) -> Sample:
-        values = {"observed_at": START + number, "prompt": f"question {number}", "response": f"answer {number}"}
-        return make_sample(trace(number), **(values | fields))
-
-    return make
-
-
-def trace(number: int) -> str:
-    return f"{number + 1:032x}"
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
 
 
 def test_kto_has_exactly_the_columns_that_trl_reads(
@@ -280,7 +227,7 @@ def test_a_ticket_exports_its_own_time_and_model(
 
     assert [row["prompt"][0]["content"] for row in lines(output)] == ["question 45000", "question 49000"]
     spec = json.loads((tmp_path / "ticket.jsonl.manifest.json").read_text())["spec"]
-    assert (spec["ticket_key"], spec["since"]) == ("key-1", START + 44_000)
+    assert (spec["ticket_key"], spec["spans"]) == ("key-1", [[START + 44_000, START + 55_000]])
 
 
 def test_an_export_stands_in_the_audit_log(
@@ -456,8 +403,8 @@ def test_what_is_left_out_is_counted(settings: Settings, call: Any, say: Any, tm
 
     left_out = {}
     for format in ("kto", "sft", "prompts", "jsonl"):
-        main(settings, model="chat", format=format, output=tmp_path / format)  # type: ignore[arg-type]  # a literal
-        left_out[format] = json.loads((tmp_path / f"{format}.manifest.json").read_text())["left_out"]
+        main(settings, model="chat", format=format, output=tmp_path / f"{format}.jsonl")  # type: ignore[arg-type]  # a literal
+        left_out[format] = json.loads((tmp_path / f"{format}.jsonl.manifest.json").read_text())["left_out"]
 
     rated = {"cut": 2, "failed": 1, "no_answer": 1, "role": 1}
     assert left_out == {"kto": rated, "sft": rated, "prompts": {"cut": 3, "role": 1}, "jsonl": {}}

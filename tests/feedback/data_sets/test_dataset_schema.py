@@ -19,13 +19,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from support.conversations import conversations, talks
 
-from feedback.dataset import Format
-from feedback.snapshot import ExportRefused, Spec, files, write
+from feedback.data_sets import snapshot
+from feedback.data_sets.spec import FORMATS, ExportRefused, Format, Spec
 from telltale.conversation import Conversation, text
 from telltale.records import Feedback, Sample
 from telltale.store import Store, feedback, samples
 
-FORMATS: tuple[Format, ...] = ("kto", "sft", "prompts", "jsonl")
 START = 1_700_000_000.0
 
 
@@ -94,6 +93,16 @@ class UnpairedPreference(PromptOnly):
     label: bool
 
 
+class Preference(PromptOnly):
+    chosen: Annotated[list[Assistant], MinLen(1)]
+    rejected: Annotated[list[Assistant], MinLen(1)]
+
+
+class ImplicitPreference(WithTools):
+    chosen: Turns
+    rejected: Turns
+
+
 class Everything(BaseModel):
     model_config = ConfigDict(strict=True)
 
@@ -111,6 +120,8 @@ class Everything(BaseModel):
 TYPES: dict[Format, TypeAdapter[Any]] = {
     "sft": TypeAdapter(LanguageModeling),
     "kto": TypeAdapter(UnpairedPreference),
+    "dpo": TypeAdapter(Preference),
+    "reward": TypeAdapter(ImplicitPreference),
     "prompts": TypeAdapter(PromptOnly),
     "jsonl": TypeAdapter(Everything),
 }
@@ -163,17 +174,17 @@ def test_every_row_is_of_its_type(store: Store, numbers: Any, tmp_path: Path, sa
     model = f"model-{next(numbers)}"
     say(store, model, said)
     for format in FORMATS:
-        first, second = tmp_path / f"{model}.{format}", tmp_path / f"{model}.{format}.again"
+        first, second = tmp_path / f"{model}-{format}.jsonl", tmp_path / f"{model}-{format}-again.jsonl"
         with store.read() as connection:
-            spec = Spec(format, model, None, None, samples.last_id(connection), feedback.last_id(connection))
+            spec = Spec(format, model, "shop", samples.last_id(connection), feedback.last_id(connection))
             try:
-                manifest = write(connection, spec, first, {})
+                manifest = snapshot.write(connection, spec, snapshot.output(first), snapshot.About())
             except ExportRefused:
                 continue
-            write(connection, spec, second, {})
+            snapshot.write(connection, spec, snapshot.output(second), snapshot.About())
         assert first.read_bytes() == second.read_bytes()
         found = rows(first)
-        assert manifest["rows"] == len(found) == len(rows(files(first)[1]))
+        assert manifest["rows"] == len(found) == len(rows(tmp_path / f"{first.name}.refs.jsonl"))
         for row in found:
             TYPES[format].validate_python(row)
         if format == "prompts":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from feedback.dataset import Format
+from feedback.data_sets.spec import Format
 from feedback.export import main
 from telltale.conversation import Conversation, Part, Tool, text
 from telltale.records import Feedback, Sample
@@ -92,6 +93,8 @@ def export(store: Store, tmp_path: Path) -> Export:
             for number, trace in enumerate(traces):
                 value = float(format == "sft" or number % 2)
                 vote = Feedback(START, "shop", trace, None, "thumb", "helpful", value, "user", trace)
+                if format in ("dpo", "reward"):
+                    vote = replace(vote, kind="correction", value=None, comment=f"better {number}")
                 feedback.append(connection, vote, "0" * 64)
 
         store.write(store_all)
@@ -112,7 +115,7 @@ def types(path: Path) -> Any:
     return datasets.Features.from_dict(json.loads(path.with_name(path.name + ".manifest.json").read_text())["features"])
 
 
-@pytest.mark.parametrize("format", ["kto", "sft", "prompts"])
+@pytest.mark.parametrize("format", ["kto", "sft", "dpo", "reward", "prompts"])
 def test_rows_with_tools_of_every_kind_load_as_they_are(export: Export, load: Load, format: Format) -> None:
     path = export(MIXED, format)
     rows = written(path)
@@ -128,6 +131,8 @@ def test_a_tool_that_first_comes_late_in_a_long_file_loads(export: Export, load:
 
     # 10 MB by default.
     assert load(path, features=types(path), chunksize=100_000) == written(path)
+    # Without being told: what the file first shows of tools is enough.
+    assert load(path, chunksize=100_000) == written(path)
 
 
 def test_answers_that_are_dates_stay_text(export: Export, load: Load) -> None:
