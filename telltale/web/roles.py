@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from telltale.records import NO_TENANT
+
 Role = Literal["submitter", "viewer", "reviewer", "adjudicator", "admin"]
 ROLES: tuple[Role, ...] = ("submitter", "viewer", "reviewer", "adjudicator", "admin")
-# The collector's name for a sender without a tenant.
-LOCAL_TENANT = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Principal:
     name: str
     role: str
     via: Literal["session", "key"]
-    tenant: str = LOCAL_TENANT
+    tenant: str = NO_TENANT
     scopes: tuple[str, ...] = ()
     key_id: str | None = None
 

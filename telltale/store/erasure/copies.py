@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, select, update
 from telltale.store import Store, samples
 from telltale.store import evidence as documents
 from telltale.store.erasure.found import Call, Found
-from telltale.store.schema import evidence, monitor_references, scores
+from telltale.store.schema import evidence, evidently_reports, monitor_references, scores
 
 ERASED: Final = "[ERASED]"
 # A copy may be cut short, so a text is known by so many of its first characters.
@@ -39,9 +39,13 @@ def steps(store: Store, found: Found, at_once: int) -> Iterator[Step]:
     with store.read() as connection:
         beginnings = _beginnings(connection, sorted(ids), at_once)
         held = _references(connection, found.calls)
+        beside = _reports(connection, sorted(times), first)
         judged = _scores(connection, sorted(times), first)
     for number in held:
         yield "references", partial(_reference, number=number, ids=ids, beginnings=beginnings)
+    for begin in range(0, len(beside), at_once):
+        part = beside[begin : begin + at_once]
+        yield "evidence", partial(_beside, ids=part, times=times, beginnings=beginnings)
     for begin in range(0, len(judged), at_once):
         part = judged[begin : begin + at_once]
         yield "evidence", partial(_evidence, score_ids=part, times=times, beginnings=beginnings)
@@ -141,12 +145,38 @@ def _evidence(
         details = scrubbed(row.details, beginnings)
         if details != row.details:
             connection.execute(update(scores).where(c.id == row.id).values(details=details))
-        if row.evidence_id is not None:
-            begin, end = (bisect_left(times[row.model], at) for at in (row.window_start, row.window_end))
-            if begin < end or _quotes(connection, row.evidence_id, beginnings):
-                reports.add(row.evidence_id)
+        if row.evidence_id is not None and _holds(connection, row, times, beginnings):
+            reports.add(row.evidence_id)
+    _remove(connection, reports)
+
+
+def _reports(connection: Connection, models: Sequence[str], first: float) -> list[int]:
+    """Evidently's reports on these models since then, which scores need not point to."""
+    c = evidently_reports.c
+    of_these = (c.model.in_(models), c.window_end >= first, c.evidence_id.is_not(None))
+    return sorted(set(connection.scalars(select(c.evidence_id).where(*of_these))))
+
+
+def _beside(
+    connection: Connection, ids: Sequence[int], times: Mapping[str, Sequence[float]], beginnings: Set[str]
+) -> None:
+    c = evidently_reports.c
+    columns = (c.model, c.window_start, c.window_end, c.evidence_id)
+    found = connection.execute(select(*columns).where(c.evidence_id.in_(ids))).all()
+    _remove(connection, {row.evidence_id for row in found if _holds(connection, row, times, beginnings)})
+
+
+def _holds(connection: Connection, row: Any, times: Mapping[str, Sequence[float]], beginnings: Set[str]) -> bool:
+    """Whether a report is on a window that one of the calls is in, or quotes one."""
+    begin, end = (bisect_left(times[row.model], at) for at in (row.window_start, row.window_end))
+    return begin < end or _quotes(connection, row.evidence_id, beginnings)
+
+
+def _remove(connection: Connection, reports: Set[int]) -> None:
     if reports:
-        connection.execute(update(scores).where(c.evidence_id.in_(reports)).values(evidence_id=None))
+        for pointing in (scores, evidently_reports):
+            of_these = pointing.c.evidence_id.in_(reports)
+            connection.execute(update(pointing).where(of_these).values(evidence_id=None))
         connection.execute(delete(evidence).where(evidence.c.id.in_(reports)))
 
 

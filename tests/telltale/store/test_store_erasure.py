@@ -24,9 +24,22 @@ from telltale.feedback import SUBJECT_KEY, caller_hash, subject_hash
 from telltale.labels import Field, Rubric
 from telltale.records import Feedback, Sample, Score, Series
 from telltale.redaction import pseudonym
-from telltale.store import Store, access, audit, erasure, evidence, feedback, open_store, references, samples, schema
+from telltale.store import (
+    Store,
+    access,
+    audit,
+    erasure,
+    evidence,
+    evidently_reports,
+    feedback,
+    open_store,
+    references,
+    samples,
+    schema,
+)
 from telltale.store import scores as judged
 from telltale.store.erasure import Target, Unclear
+from telltale.store.evidently_reports import EvidentlyReport
 from telltale.store.review import labels, leases, queues, rubrics
 from telltale.store.review.labels import Label
 from telltale.store.review.queues import Item, Queue
@@ -102,6 +115,9 @@ def _copies(connection: Connection, kept: list[Sample]) -> None:
         # Reports of windows in which nobody called quote the reference.
         page = f"<p>{said}: question 1</p>".encode()
         report = evidence.put(connection, page, kind="r", media_type="text/html", now=START)
+        beside = evidence.put(connection, page + b"<p>drawn</p>", kind="r", media_type="text/html", now=START)
+        of = ("chat", "v1", f"part {place}", "", "prompt", START + 200, START + 201)
+        evidently_reports.save(connection, EvidentlyReport(*of, beside))  # type: ignore[arg-type]  # a direction
         details = Details(examples=Examples((), (f"{said}: question 1", f"{said}: answer 2")))
         window = (START + 100 + place, START + 101 + place)
         score = Score("tokens", "words", "prompt", "chat", "v1", *window, 9, "ok", details=details, evidence_id=report)
