@@ -21,7 +21,7 @@ from monitors.calibration import factors
 from monitors.judgement import score
 from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
-from monitors.permutation import MaxT, Weighted, effect, max_t
+from monitors.permutation import MaxT, Weighted, effect, interval, max_t
 from monitors.rows import Comparison, Features, Rows
 from telltale.evidence.explanation import Unit
 from telltale.evidence.scores import DescriptorChange, DescriptorChanges, Finding
@@ -132,6 +132,13 @@ class Descriptors(Monitor):
                 effect=effect(found, np.abs(moves) >= FLOORS * self.terms.floor),
                 threshold=found.threshold,
                 p_value=found.p_value,
+                # The difference of mean ranks is by how much it is likelier than not that a text of now has the more.
+                interval=interval(
+                    found,
+                    [f"probability of more {name.replace('_', ' ')}, less a half" for name in NAMES],
+                    moves,
+                    np.zeros(len(NAMES)),
+                ),
                 finding=DescriptorChanges(_changes(found.z, _mean(now, weights[0]), _mean(before, weights[1]))),
             )
         ]
