@@ -132,12 +132,8 @@ class Descriptors(Monitor):
                 effect=effect(found, np.abs(moves) >= FLOORS * self.terms.floor),
                 threshold=found.threshold,
                 p_value=found.p_value,
-                # The difference of mean ranks is by how much it is likelier than not that a text of now has the more.
                 interval=interval(
-                    found,
-                    [f"probability of more {name.replace('_', ' ')}, less a half" for name in NAMES],
-                    moves,
-                    np.zeros(len(NAMES)),
+                    found, [f"probability of more {one}, less a half" for one in NAMES], moves, moves * 0.0
                 ),
                 finding=DescriptorChanges(_changes(found.z, _mean(now, weights[0]), _mean(before, weights[1]))),
             )
