@@ -21,7 +21,7 @@ from monitors.calibration import factors
 from monitors.judgement import score
 from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
-from monitors.permutation import MaxT, Weighted, effect, max_t
+from monitors.permutation import MaxT, Weighted, effect, interval, max_t
 from monitors.rows import Comparison, Features, Rows
 from telltale.evidence.explanation import Unit
 from telltale.evidence.scores import DescriptorChange, DescriptorChanges, Finding
@@ -132,6 +132,9 @@ class Descriptors(Monitor):
                 effect=effect(found, np.abs(moves) >= FLOORS * self.terms.floor),
                 threshold=found.threshold,
                 p_value=found.p_value,
+                interval=interval(
+                    found, [f"probability of more {one}, less a half" for one in NAMES], moves, moves * 0.0
+                ),
                 finding=DescriptorChanges(_changes(found.z, _mean(now, weights[0]), _mean(before, weights[1]))),
             )
         ]

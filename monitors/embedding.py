@@ -21,6 +21,9 @@ Vectors = NDArray[np.float32]
 
 DIMENSIONS: Final = 64
 MOST_WORDS: Final = 4000
+# Of the decomposition: directions beyond those that are kept, and rounds that sharpen them.
+OVERSAMPLED: Final = 10
+POWERS: Final = 3
 MIN_TEXTS: Final = 2
 # A word that fewer conversations or users have may be one person's name or address, and is not shown.
 MIN_GROUPS: Final = 5
@@ -33,8 +36,6 @@ def fitted(features: Features, seed: int) -> Features:
 
     A text's vector is the sum of its words' rows. Without any word that two texts share there are no axes.
     """
-    from scipy.sparse.linalg import svds
-
     counts = matrix(features, features["words"])
     texts = np.asarray(counts.sum(axis=0)).ravel()
     order = np.argsort(-texts, kind="stable")[:MOST_WORDS]
@@ -44,14 +45,26 @@ def fitted(features: Features, seed: int) -> Features:
     dimensions = min(DIMENSIONS, min(weighted.shape) - 1)
     if dimensions < 1:
         return {"axis_words": np.array([], dtype=str), "axes": np.zeros((0, 1), np.float16)}
-    begin = np.random.default_rng(seed).uniform(-1.0, 1.0, min(weighted.shape))
-    _, _, components = svds(weighted.astype(np.float64), dimensions, v0=begin)
-    # The largest first; which way an axis points is left to chance by its making.
-    components = components[::-1] * np.sign(components[::-1].sum(axis=1, keepdims=True) + 1e-12)
+    components = _components(weighted.astype(np.float64), dimensions, np.random.default_rng(seed))
     return {
         "axis_words": features["words"][kept],
         "axes": (weights[:, None] * components.T).astype(np.float16),
     }
+
+
+def _components(texts: Matrix, count: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """The first right singular vectors, the largest first: a randomised decomposition.
+
+    Halko, Martinsson and Tropp, Finding structure with randomness (2011), algorithm 4.4 and 5.1.
+    """
+    beyond = min(count + OVERSAMPLED, *texts.shape)
+    basis = texts @ random.standard_normal((texts.shape[1], beyond))
+    for _ in range(POWERS):
+        basis = np.linalg.qr(texts.T @ np.linalg.qr(basis)[0])[0]
+        basis = texts @ basis
+    small = (texts.T @ np.linalg.qr(basis)[0]).T
+    found: NDArray[np.float64] = np.linalg.svd(small, full_matrices=False)[2][:count]
+    return found
 
 
 def placed(features: Features, axes: Features) -> Vectors:

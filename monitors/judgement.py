@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from monitors.rows import Comparison
-from telltale.evidence.scores import Details, Examples, Finding
+from telltale.evidence.scores import Details, Examples, Finding, Interval
 from telltale.records import Score
 
 
 def score(
     comparison: Comparison, monitor: str, signal: str, samples: int, *,
     effect: float, threshold: float, p_value: float, finding: Finding | None = None, shown: tuple[int, ...] = (),
+    interval: Interval | None = None,
 ) -> Score:  # fmt: skip
     """A score of one window by itself; persistence over windows turns `suspect` into `alert`.
 
@@ -31,7 +32,7 @@ def score(
         effect=effect,
         threshold=threshold,
         p_value=p_value,
-        details=Details(finding=finding, examples=Examples(shown) if shown else None),
+        details=Details(finding=finding, examples=Examples(shown) if shown else None, interval=interval),
     )
 
 

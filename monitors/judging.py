@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from monitors import references
+from monitors import false_alarms, references
 from monitors.monitor import Monitor
 from monitors.persistence import AT_ONCE, derive_state
 from monitors.rows import Comparison, Rows, side
@@ -42,8 +42,19 @@ def judge(
         single = monitor.judge(replace(comparison, earlier=before))
         if not single:
             made.unjudged[direction] = "nothing in the rows can be compared"
+        expected = false_alarms.a_week(
+            monitor.terms.alpha,
+            end - start,
+            persistence,
+            len(judged),
+            len(comparison.reference),
+            len(monitor.directions),
+        )
         for score in single:
-            details = replace(score.details, examples=_of(score, judged, examples), reference_id=reference.id)
+            details = replace(
+                score.details, examples=_of(score, judged, examples), reference_id=reference.id,
+                method=monitor.form(), false_alarms_a_week=round(expected, 5),
+            )  # fmt: skip
             same = [one for one in before if one.signal == score.signal]
             plain = monitor.at_once.get(score.signal, AT_ONCE)
             made.scores.append(derive_state(replace(score, details=details), same, *persistence, plain))

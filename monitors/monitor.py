@@ -64,6 +64,8 @@ class Monitor(Protocol):
     needs_conversations: ClassVar[bool] = False
     """Whether it reads whole conversations, which are loaded only then."""
 
+    terms: Terms
+
     @classmethod
     def of(cls, terms: Terms) -> Self:
         """The monitor on these terms."""

@@ -7,6 +7,7 @@ because rows of one conversation are not independent of each other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from monitors.splits import Split
+from telltale.evidence.scores import Interval
 
 Matrix: TypeAlias = Any
 """Rows by features: a numpy array or a scipy sparse matrix of float64 (scipy has no types)."""
@@ -29,6 +31,7 @@ HOPELESS = 10
 LEAST_EXCESS = 0.001
 # Sums of the same numbers in another order differ by so much.
 ROUNDING = 1e-9
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,8 @@ class MaxT:
 
     `largest` is the largest |z|, or `whole` where that is more: the sum of all z squared, on the scale of the largest
     |z|. `threshold` is what `largest` exceeds with probability `alpha` when nothing changed, `p_value` how
-    often it does. `excess` is the mean squared difference beyond chance, in variances of rows. `errors` are the
-    standard errors of the differences, factors apart.
+    often it does. `excess` is the mean squared difference beyond chance, in variances of rows. `halves` are half
+    the widths of the differences' 95 % intervals, which hold for all features together; factors widen them.
     """
 
     z: NDArray[np.float64]
@@ -47,7 +50,7 @@ class MaxT:
     p_value: float
     whole: float = 0.0
     excess: float = 0.0
-    errors: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    halves: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def max_t(
         _p_value(null, largest),
         whole=float(_on_scale(observed, drawn)[0]) / scale if diffuse else 0.0,
         excess=differences.excess(z[:, 0], split.observed) if diffuse else 0.0,
-        errors=differences.errors(split.observed),
+        halves=differences.errors(split.observed) * np.quantile(null, CONFIDENCE),
     )
 
 
@@ -112,6 +115,13 @@ def effect(found: MaxT, matters: NDArray[np.bool_]) -> float:
         enough = max(enough, found.whole)
     small = max(enough, min(found.largest, found.threshold))
     return found.threshold if abs(small - found.threshold) <= ROUNDING * max(1.0, found.threshold) else small
+
+
+def interval(found: MaxT, names: Sequence[str], now: NDArray[np.float64], before: NDArray[np.float64]) -> Interval:
+    """That of the difference of the feature that changed most; `now` and `before` are the means of each."""
+    place = int(np.argmax(np.abs(found.z)))
+    seen, half = float(now[place] - before[place]), float(found.halves[place])
+    return Interval(f"{names[place]}, now minus before", *(round(one, 5) for one in (seen, seen - half, seen + half)))
 
 
 def _statistics(z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -183,7 +193,7 @@ class _Differences:
 
     def errors(self, side: NDArray[np.float64]) -> NDArray[np.float64]:
         """Standard errors of the differences between that side and the other."""
-        errors: NDArray[np.float64] = self._spread[:, 0] * np.sqrt(self._sizes(side[:, None])[1])
+        errors: NDArray[np.float64] = (self._spread * self._factors)[:, 0] * np.sqrt(self._sizes(side[:, None])[1])
         return errors
 
     def excess(self, z: NDArray[np.float64], side: NDArray[np.float64]) -> float:

@@ -18,10 +18,10 @@ from monitors.calibration import factors
 from monitors.judgement import score
 from monitors.mark import Mark
 from monitors.monitor import Lane, Monitor, Terms
-from monitors.permutation import MaxT, Weighted, effect, max_t
+from monitors.permutation import MaxT, Weighted, effect, interval, max_t
 from monitors.properties import FAULTS, LONGEST_REASON, NUMBERS, REASON, VERY_LONG, Property
 from monitors.rows import Comparison, Features, Rows, Side
-from telltale.evidence.scores import Finding, ShareChange, ShareChanges
+from telltale.evidence.scores import Finding, Interval, ShareChange, ShareChanges
 from telltale.records import Basis, Direction, Score
 
 SAID: Final = {
@@ -98,6 +98,7 @@ class Quality(Monitor):
                 effect=effect(found, matters),
                 threshold=found.threshold,
                 p_value=found.p_value,
+                interval=_interval(found, columns, sides),
                 finding=ShareChanges(tuple(changes), unknown),
                 shown=_showing(columns[largest[0]], split, float(found.z[largest[0]])),
             )
@@ -140,6 +141,15 @@ def _move(one: Property, split: int, sides: tuple[Side, Side]) -> float:
         now.weights @ one.values[:split] / now.weights.sum()
         - before.weights @ one.values[split:] / before.weights.sum()
     )
+
+
+def _interval(found: MaxT, columns: Sequence[Property], sides: tuple[Side, Side]) -> Interval | None:
+    """Of a share that changed most; mean ranks say nothing to anybody."""
+    largest = columns[int(np.argmax(np.abs(found.z)))]
+    if not np.array_equal(largest.values, largest.has):
+        return None
+    moves = np.array([_move(one, len(sides[0]), sides) for one in columns])
+    return interval(found, [f"share: {one.label}" for one in columns], moves, np.zeros(len(moves)))
 
 
 def _shares(one: Property, split: int, sides: tuple[Side, Side]) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from monitors.calibration import factors
 from monitors.judgement import score
 from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
-from monitors.permutation import MaxT, Weighted, effect, max_t
+from monitors.permutation import MaxT, Weighted, effect, interval, max_t
 from monitors.refusals import is_refusal
 from monitors.rows import Comparison, Features, Rows, Side
 from telltale.evidence.scores import Finding, ShareChange, ShareChanges
@@ -64,6 +64,7 @@ class RefusalRate(Monitor):
                 effect=effect(found, np.array([abs(now - before) >= MIN_MOVE * self.terms.floor])),
                 threshold=found.threshold,
                 p_value=found.p_value,
+                interval=interval(found, ["share of refusals"], np.array([now]), np.array([before])),
                 finding=ShareChanges((change,)),
             )
         ]

@@ -15,7 +15,7 @@ from monitors.calibration import WHOLE, factors
 from monitors.judgement import score
 from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
-from monitors.permutation import Matrix, MaxT, Weighted, effect, max_t
+from monitors.permutation import Matrix, MaxT, Weighted, effect, interval, max_t
 from monitors.rows import Comparison, Features, Rows, Side
 from telltale.evidence.scores import Finding, WordChange, WordChanges
 from telltale.records import Basis, Direction, Score
@@ -78,6 +78,7 @@ class Tokens(Monitor):
                 effect=effect(found, self._matters(comparison, counted, found, now, before)),
                 threshold=found.threshold,
                 p_value=found.p_value,
+                interval=interval(found, [f"share of texts with {word}" for word in counted.words], now, before),
                 finding=WordChanges(_changes(counted, found.z, now, before), round(found.excess, 5)),
             )
         ]

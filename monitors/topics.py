@@ -21,10 +21,10 @@ from monitors.energy import Energy, energy
 from monitors.judgement import score
 from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
-from monitors.permutation import MaxT, Weighted, effect, max_t
+from monitors.permutation import MaxT, Weighted, effect, interval, max_t
 from monitors.rows import Comparison, Features, Rows, Side
 from monitors.votes import wilson
-from telltale.evidence.scores import ClusterChanges, Finding, NovelTexts, ShareChange, WordChange
+from telltale.evidence.scores import ClusterChanges, Finding, Interval, NovelTexts, ShareChange, WordChange
 from telltale.records import Basis, Direction, Score
 
 # So rare are texts among the reference's own that count as unlike it; the first gives the share that is told.
@@ -206,6 +206,7 @@ class Topics(Monitor):
             effect=effect(risen, np.full(len(RARE), share - before >= MIN_NOVEL * self.terms.floor)),
             threshold=found.threshold,
             p_value=found.p_value if risen.largest >= found.largest else 1.0,
+            interval=Interval("share of novel texts", share, lower, upper),
             finding=NovelTexts(share, lower, upper, before, words),
             shown=tuple(map(int, np.argsort(ranks, kind="stable")[:REPORTED])),
         )
@@ -236,6 +237,12 @@ class Topics(Monitor):
             effect=effect(found, np.abs(shares.now - shares.before) >= MIN_SHARE * self.terms.floor),
             threshold=found.threshold,
             p_value=found.p_value,
+            interval=interval(
+                found,
+                [f"share of {name}" for name in comparison.reference.features["names"]],
+                shares.now,
+                shares.before,
+            ),
             finding=_changes(comparison, shares),
         )
 

@@ -23,7 +23,7 @@ from monitors.judgement import score
 from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
 from monitors.rows import Comparison, Features, Rows, Side
-from telltale.evidence.scores import Cusum, Finding, VoteShares
+from telltale.evidence.scores import Cusum, Finding, Interval, VoteShares
 from telltale.records import Basis, Direction, Score
 
 # What shall be found rises by more: at a floor, half of the windows of that very rise show less, however many votes.
@@ -85,6 +85,7 @@ class Votes(Monitor):
             effect=bad / total - bad_before / total_before,
             threshold=_threshold(total, bad_before, total_before, alpha, rise),
             p_value=_p_value(bad, total, bad_before, total_before),
+            interval=Interval("share of negative votes", bad / total, *wilson(bad, total)),
             finding=shares,
         )
 

@@ -10,7 +10,7 @@ from alerting.report.summary import Summary
 from alerting.report.ticket_report import TicketReport
 from telltale.evidence.alerts import TicketAlert
 from telltale.evidence.codec import dump
-from telltale.evidence.scores import dump_details
+from telltale.evidence.scores import dump_details, trust
 from telltale.records import Ticket
 
 
@@ -63,6 +63,7 @@ def _series(series: Series, web_url: str, may_read: bool) -> dict[str, object]:
     table: dict[str, object] = {
         **{name: getattr(judged, name) for name in (*names, *numbers)},
         "score_id": judged.id,
+        **trust(judged.details),
         "alarming": series.alarming,
         "finding": dump_details(judged.details)["finding"],
         "history": [

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from telltale.cli.monitor_lists import named
 from telltale.evidence.explanation import Explanation, Measure, Onset, Segments, Theme, Where
-from telltale.evidence.scores import dump_details
+from telltale.evidence.scores import Details, dump_details
 from telltale.pinning import CannotAsk
 from telltale.records import Score
 from telltale.store import samples, scores
@@ -70,6 +70,17 @@ def _score(score: Score) -> Iterator[str]:
     if score.details.persistence:
         last = score.details.persistence
         yield f"windows     {last.windows_hit} of the last {last.windows_seen} over, {last.windows_needed} needed"
+    yield from _trust(score.details)
+
+
+def _trust(details: Details) -> Iterator[str]:
+    if (found := details.interval) is not None:
+        bounds = f"{_size(found.lower)} to {_size(found.upper)}"
+        yield f"seen        {_size(found.seen)} (95 % interval {bounds}): {harmless(found.what)}"
+    if details.false_alarms_a_week is not None:
+        yield f"by chance   at most {details.false_alarms_a_week:.2g} alerts a week of this monitor and series"
+    if details.method is not None:
+        yield f"method      {harmless(details.method)}"
 
 
 def _explanation(connection: Connection, told: Explanation, score: Score) -> Iterator[str]:

@@ -207,6 +207,19 @@ class Persistence:
     at_once: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The 95 % interval of `what`, and what was seen of it.
+
+    Where it is one of several features, the one that changed most, the interval holds for all of them together.
+    """
+
+    what: str
+    seen: float
+    lower: float
+    upper: float
+
+
 def _or_none(stored: Any, read: ValidatorFunctionWrapHandler) -> Any:
     try:
         return read(stored)
@@ -219,13 +232,20 @@ _none_if_unreadable = WrapValidator(_or_none)
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """Why a score is what it is. `None` means "not known": not recorded, or in a form that cannot be read."""
+    """Why a score is what it is. `None` means "not known": not recorded, or in a form that cannot be read.
+
+    How far to trust it: `method` is the version by which the monitor describes rows; `false_alarms_a_week` are the
+    alerts that this monitor is expected to raise of this series while nothing changes, at most.
+    """
 
     finding: Annotated[Finding | None, _none_if_unreadable] = None
     examples: Annotated[Examples | None, _none_if_unreadable] = None
     persistence: Annotated[Persistence | None, _none_if_unreadable] = None
     reference_id: Annotated[int | None, _none_if_unreadable] = None
     explanation: Annotated[Explanation | None, _none_if_unreadable] = None
+    method: Annotated[str | None, _none_if_unreadable] = None
+    interval: Annotated[Interval | None, _none_if_unreadable] = None
+    false_alarms_a_week: Annotated[float | None, _none_if_unreadable] = None
 
 
 def dump_details(details: Details) -> Any:
@@ -259,3 +279,9 @@ def _upgraded(stored: object) -> object:
         "persistence": {**stored, "alert_before": stored.get("alert_goes_on", False)},
         "reference_id": stored.get("reference_id"),
     }
+
+
+def trust(details: Details) -> dict[str, object]:
+    """How far to trust a score, as JSON."""
+    stored = dump_details(details)
+    return {name: stored[name] for name in ("method", "interval", "false_alarms_a_week")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from telltale.evidence.scores import Details, trust
 from telltale.web.model_view import Judged, ModelView, ReferenceRow, SeriesRow
 
 
@@ -25,6 +26,7 @@ def _judged(one: Judged) -> dict[str, object]:
     return {
         **{name: getattr(one.status, name) for name in names},
         **{name: getattr(one.score, name) if one.score else None for name in numbers},
+        **trust(one.score.details if one.score else Details()),
         "explanation": one.told or None,
         "score_id": one.status.score_id,
     }

@@ -59,7 +59,17 @@ def week(season: str, new: float = 0.0, days: int = 7) -> list[Score]:
         begin = MONDAY + 3 * DAY + number * 6 * HOUR
         rows = traffic(begin, 6, 50, random, new=new)
         made = judging.judge(
-            TOKENS, 100, SERIES, "calls", begin, begin + 6 * HOUR, rows, reference(), season, scores, PERSISTENCE
+            TOKENS,
+            100,
+            SERIES,
+            "calls",
+            begin,
+            begin + 6 * HOUR,
+            rows,
+            reference(),
+            season,
+            scores,
+            PERSISTENCE,
         )
         scores += made.scores
     return scores
