@@ -6,16 +6,14 @@ one. The same handlers are its routes too: so they are described, and other meth
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from telltale.web.problems import answer_to
-
-Handler = Callable[[Request], Awaitable[Response]]
+from telltale.web.router import Handler
 
 
 class Application(FastAPI):

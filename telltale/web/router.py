@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
 
 from telltale.web.nav import Nav
 from telltale.web.state import State
 
-if TYPE_CHECKING:
-    from telltale.web.direct import Handler
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Router(APIRouter):
