@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from feedback.data_sets import reviewing
 from feedback.data_sets.spec import Spec
 from telltale.conversation import Conversation, texts
 from telltale.conversation.redacting import redacted
@@ -46,6 +47,8 @@ def read(
         pages = samples.walk(connection, **_within(spec, span), last_id=spec.last_sample_id, page=PAGE_ROWS, whole=True)
         for page in pages:
             by_sample = _feedback_on(connection, page, spec.last_feedback_id)
+            for sample_id, reviewed in reviewing.labels_on(connection, page, spec.last_label_id).items():
+                by_sample.setdefault(sample_id, []).extend(reviewed)
             progress(min(1.0, (tally.samples + len(page)) / max(number, 1)))
             for sample in page:
                 events = by_sample.get(sample.id, [])

@@ -18,6 +18,7 @@ from telltale.evidence.alerts import TicketAlert
 from telltale.records import Score, Ticket
 from telltale.settings import Settings
 from telltale.store import feedback, samples, scores, tickets
+from telltale.store.review import labels
 
 # Windows before an episode in which the change that led to it is looked for.
 FURTHEST = 120
@@ -72,6 +73,7 @@ def make_spec(
         tenant=_whose(connection, of_model or "", within, tenant),
         last_sample_id=samples.last_id(connection),
         last_feedback_id=feedback.last_id(connection),
+        last_label_id=labels.last_id(connection),
         versions=within.versions,
         spans=within.spans,
         ticket=f"T-{found.id}" if found else None,

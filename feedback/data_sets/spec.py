@@ -29,10 +29,11 @@ class Golden:
 class Spec:
     """Samples of a tenant's calls of a model, of these versions (none: all), observed in one of these spans.
 
-    Rows of the store that came after `last_sample_id` and `last_feedback_id` are none of it, so that a spec whose last
-    span is open tells the same for good. At most `per_prompt` pairs are made of a prompt, and one person's feedback
-    supports `per_subject` rows, one API key's `per_key` (0: any number); without `own_votes` no row is there that only
-    the person supports who made the call. About `test_share` of the conversations are set aside for tests.
+    Rows of the store that came after `last_sample_id`, `last_feedback_id` and `last_label_id` are none of it, so that a
+    spec whose last span is open tells the same for good. At most `per_prompt` pairs are made of a prompt, and one
+    person's feedback supports `per_subject` rows, one API key's `per_key` (0: any number); without `own_votes` no row
+    is there that only the person supports who made the call. About `test_share` of the conversations are set aside for
+    tests.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -42,6 +43,7 @@ class Spec:
     tenant: str
     last_sample_id: int
     last_feedback_id: int
+    last_label_id: int = 0
     versions: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ((None, None),)
     ticket: str | None = None

@@ -537,6 +537,8 @@ labels = Table(
     Column("reviewer", String(64), nullable=False),
     Column("revision", Integer, nullable=False),
     Column("is_current", Boolean, nullable=False),
+    # What an adjudicator decided, who is not one of those who labelled it.
+    Column("is_verdict", Boolean, nullable=False, server_default="0"),
     Column("answers", JSON, nullable=False),
     Column("comment", Text, nullable=False),
     Column("correction", Text, nullable=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -23,7 +24,10 @@ class NotYours(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What one person says of an item; `seen_s` is for how many seconds it was shown to them."""
+    """What one person says of an item; `seen_s` is for how many seconds it was shown to them.
+
+    `is_verdict`: an adjudicator's, of whom it is no label beside the others'.
+    """
 
     item_id: int
     reviewer: str
@@ -35,10 +39,12 @@ class Label:
     seen_s: float | None = None
     revision: int = 1
     is_current: bool = True
+    is_verdict: bool = False
     id: int | None = None
 
 
 _COLUMNS = [labels.c[one.name] for one in fields(Label)]
+_STANDS = (labels.c.is_current, labels.c.is_verdict.is_(False))
 _SAID = ("answers", "comment", "correction")
 
 
@@ -67,7 +73,8 @@ def submit(connection: Connection, label: Label, token: str, rubric: Rubric) -> 
 
 def current(connection: Connection, item_ids: Collection[int], *, reviewer: str | None = None) -> list[Label]:
     """Everybody's current label of these items, oldest first."""
-    query = select(*_COLUMNS).where(labels.c.item_id.in_(list(item_ids)), labels.c.is_current).order_by(labels.c.id)
+    mine = (labels.c.item_id.in_(list(item_ids)), *_STANDS)
+    query = select(*_COLUMNS).where(*mine).order_by(labels.c.id)
     if reviewer is not None:
         query = query.where(labels.c.reviewer == reviewer)
     return [_label(row) for row in connection.execute(query)]
@@ -75,7 +82,7 @@ def current(connection: Connection, item_ids: Collection[int], *, reviewer: str 
 
 def of_reviewer(connection: Connection, reviewer: str, *, limit: int = 100) -> list[Label]:
     """A person's current labels, the newest first."""
-    query = select(*_COLUMNS).where(labels.c.reviewer == reviewer, labels.c.is_current)
+    query = select(*_COLUMNS).where(labels.c.reviewer == reviewer, *_STANDS)
     return [_label(row) for row in connection.execute(query.order_by(labels.c.id.desc()).limit(limit))]
 
 
@@ -84,7 +91,7 @@ def counts(connection: Connection, queue_id: int) -> dict[str, int]:
     query = (
         select(labels.c.reviewer, func.count())
         .join(items, items.c.id == labels.c.item_id)
-        .where(items.c.queue_id == queue_id, labels.c.is_current)
+        .where(items.c.queue_id == queue_id, *_STANDS)
         .group_by(labels.c.reviewer)
         .order_by(labels.c.reviewer)
     )
@@ -100,7 +107,26 @@ def adjudicate(
         raise NotYours("Nobody disagrees on this item.")
     if any(label.reviewer == by for label in current(connection, [item_id])):
         raise NotYours("You labelled this item yourself: somebody else must decide.")
-    queues.decide(connection, item_id, rules.checked(rubric, values), "adjudicated", by=by, why=why, now=now)
+    answers = rules.checked(rubric, values)
+    queues.decide(connection, item_id, answers, "adjudicated", by=by, why=why, now=now)
+    _append(connection, Label(item_id, by, answers, secrets.token_hex(16), now, comment=why, is_verdict=True), answers)
+
+
+def until(connection: Connection, traces: Collection[str], last_id: int) -> list[tuple[queues.Item, list[Label]]]:
+    """The items on these traces' calls with what each person said of them up to the label of that id."""
+    about = items.c.trace_id.in_(list(traces)) | items.c.other_trace_id.in_(list(traces))
+    of = select(items.c.id).where(about)
+    query = select(*_COLUMNS).where(labels.c.item_id.in_(of), labels.c.id <= last_id).order_by(labels.c.id)
+    said: dict[int, dict[tuple[str, bool], Label]] = {}
+    for label in map(_label, connection.execute(query)):
+        said.setdefault(label.item_id, {})[label.reviewer, label.is_verdict] = label
+    found = queues.items(connection, ids=said, limit=len(said)) if said else []
+    return [(item, list(said[item.id or 0].values())) for item in found]
+
+
+def last_id(connection: Connection) -> int:
+    """The newest label's id; 0 when there is none."""
+    return connection.execute(select(func.max(labels.c.id))).scalar() or 0
 
 
 def dispute(connection: Connection, item_id: int) -> None:
@@ -119,9 +145,11 @@ def _mine(connection: Connection, label: Label, token: str) -> tuple[Lease, queu
     return lease, item
 
 
-def _append(connection: Connection, label: Label, answers: Mapping[str, str], revision: int) -> Label:
-    mine = (labels.c.item_id == label.item_id, labels.c.reviewer == label.reviewer, labels.c.is_current)
-    connection.execute(update(labels).where(*mine).values(is_current=False))
+def _append(connection: Connection, label: Label, answers: Mapping[str, str], revision: int | None = None) -> Label:
+    mine = (labels.c.item_id == label.item_id, labels.c.reviewer == label.reviewer)
+    connection.execute(update(labels).where(*mine, labels.c.is_current).values(is_current=False))
+    if revision is None:
+        revision = 1 + (connection.execute(select(func.max(labels.c.revision)).where(*mine)).scalar() or 0)
     values = {one.name: getattr(label, one.name) for one in fields(Label) if one.name != "id"}
     values |= {"answers": dict(answers), "revision": revision, "is_current": True}
     row = connection.execute(labels.insert().values(**values).returning(*_COLUMNS)).one()

@@ -113,6 +113,7 @@ def _add_labels() -> None:
         sa.Column("reviewer", sa.String(64), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("is_current", sa.Boolean(), nullable=False),
+        sa.Column("is_verdict", sa.Boolean(), nullable=False, server_default="0"),
         sa.Column("answers", sa.JSON(), nullable=False),
         sa.Column("comment", sa.Text(), nullable=False),
         sa.Column("correction", sa.Text(), nullable=False),

@@ -1,0 +1,90 @@
+"""What reviewers decided of calls, as feedback on them: a verdict of a queue counts as much as one on a vote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from telltale import labels as rules
+from telltale.labels import FIRST, SECOND, Field, Rubric, Values, worth
+from telltale.records import Feedback, Sample
+from telltale.store.review import labels, queues, rubrics
+from telltale.store.review.labels import Label
+from telltale.store.review.queues import Item
+
+Call = tuple[str, str, str]
+"""Tenant, trace and span."""
+
+
+def labels_on(connection: Connection, page: Sequence[Sample], last_id: int) -> dict[int | None, list[Feedback]]:
+    """Of each of these samples, by its id, what reviewers said by then: a rating once they agree, and corrections."""
+    found = labels.until(connection, {sample.trace_id for sample in page}, last_id) if last_id else []
+    if not found:
+        return {}
+    of_queue = {number: queues.get(connection, number) for number in {item.queue_id for item, _ in found}}
+    asked = {number: queue.rubric_id for number, queue in of_queue.items() if queue is not None}
+    known = rubrics.get(connection, set(asked.values()))
+    by_call: dict[Call, list[Feedback]] = {}
+    for item, said in found:
+        for event in events(item, said, known[asked[item.queue_id]]):
+            by_call.setdefault((event.tenant, event.trace_id, event.span_id or ""), []).append(event)
+    return {sample.id: own for sample in page if (own := by_call.get((sample.tenant, sample.trace_id, sample.span_id)))}
+
+
+def events(item: Item, said: Sequence[Label], rubric: Rubric) -> Iterator[Feedback]:
+    """What an item's labels say of its call, or calls. Pure."""
+    verdict = _verdict(item, said, rubric)
+    if verdict is not None:
+        yield from _ratings(item, verdict, rubric, max(label.made_at for label in said))
+    for label in said:
+        if label.correction and not item.other_trace_id:
+            yield _event(item, "correction", rubric.name, label.made_at, label.reviewer, comment=label.correction)
+
+
+def _verdict(item: Item, said: Sequence[Label], rubric: Rubric) -> Values | None:
+    """The adjudicator's, or what enough people agree on; None while they do not."""
+    decided = [label.answers for label in said if label.is_verdict]
+    if decided:
+        return decided[-1]
+    own = [label.answers for label in said if not label.is_verdict]
+    found = rules.outcome(rubric, own) if len(own) >= item.needed else None
+    return found[0] if found else None
+
+
+def _ratings(item: Item, verdict: Values, rubric: Rubric, at: float) -> Iterator[Feedback]:
+    for field in rubric.fields:
+        answer = verdict.get(field.name, "")
+        if field.kind == "comparison":
+            if answer in (FIRST, SECOND) and item.other_trace_id:
+                yield from _compared(item, field, answer, rubric, at)
+        elif (value := worth(field, answer)) is not None and field.is_required and not item.other_trace_id:
+            yield _event(item, "rating", f"{rubric.name}: {field.name}", at, "", value=value)
+
+
+def _compared(item: Item, field: Field, answer: str, rubric: Rubric, at: float) -> Iterator[Feedback]:
+    """The better of two answers is accepted and the other rejected."""
+    name = f"{rubric.name}: {field.name}"
+    yield _event(item, "rating", name, at, "", value=float(answer == FIRST))
+    other = {"trace_id": item.other_trace_id, "span_id": item.other_span_id}
+    yield _event(item, "rating", name, at, "", value=float(answer == SECOND), about=other)
+
+
+def _event(
+    item: Item, kind: str, name: str, at: float, reviewer: str, *, value: float | None = None,
+    comment: str | None = None, about: Mapping[str, str] | None = None,
+) -> Feedback:  # fmt: skip
+    place = about or {"trace_id": item.trace_id, "span_id": item.span_id}
+    return Feedback(
+        received_at=at,
+        tenant=item.tenant,
+        trace_id=place["trace_id"],
+        span_id=place["span_id"],
+        kind="rating" if kind == "rating" else "correction",
+        name=name,
+        value=value,
+        source="reviewer",
+        idempotency_key=f"review item {item.id} {name} {reviewer}",
+        comment=comment,
+        subject=f"review item {item.id} {reviewer}",
+    )
