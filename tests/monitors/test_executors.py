@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,13 +14,14 @@ import pytest
 from odd_monitor import Odd
 
 from monitors import references, registry, terms, work
-from monitors.executors import Executor, Job, drive
+from monitors.executors import Executor, Job, chosen, drive
 from monitors.executors.inline import Inline
 from monitors.executors.processes import Processes
 from monitors.monitor import Monitor
 from monitors.rows import Rows
 from monitors.work import Ask, Outcome, Task
 from telltale.cli.demo import texts
+from telltale.exits import UsageError
 from telltale.records import Series
 from telltale.settings import Monitor as Settings
 
@@ -149,3 +151,9 @@ def test_workers_survive_a_job_that_raises_need_little_memory_and_end_with_their
 
 def test_work_is_the_same_function(given: list[Task]) -> None:
     assert judged([work.judge(given[0])]) == judged(outcomes(given[:1], Inline()))
+
+
+def test_without_ray_the_setting_is_refused_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"telltale-llm\[ray\]"):
+        chosen(Settings(executor="ray"))
