@@ -77,7 +77,8 @@ def _show(found: Found) -> None:
     print(f"{found.name}: {counts}")
     for one in found.exports:
         day = datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%d %H:%M")
-        print(f"may be in the data set of {one.subject} that {one.actor} made at {day} UTC (sha256 {one.sha256[:12]})")
+        held = f"is in the data set {one.of}" if one.id is not None else f"may be in the data set of {one.of}"
+        print(f"{held}, which {one.actor} made at {day} UTC (sha256 {one.sha256[:12]})")
     if found.repeated_in:
         more = len(found.repeated_in) - MOST_LISTED
         listed = ", ".join(found.repeated_in[:MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")

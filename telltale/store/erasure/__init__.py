@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from telltale.store import Store, audit
+from telltale.store import Store, audit, data_sets
 from telltale.store.erasure import copies, said
 from telltale.store.erasure.found import Found, Target, Unclear, find, of_subject
 
@@ -38,7 +38,7 @@ def erase(
     who asked for it and how much went, never what. Raises Unclear, StoreUnavailable.
     """
     found = count(store, target)
-    store.write(lambda c: _record(c, "erasure_begun", found, actor, now))
+    store.write(lambda c: _begin(c, found, actor, now))
     steps = [step for part in (copies.steps, said.steps) for step in part(store, found, AT_ONCE)]
     for number, (what, step) in enumerate(steps):
         progress(what, number / len(steps))
@@ -48,6 +48,13 @@ def erase(
     store.write(lambda c: _record(c, "erasure_done", found, actor, now))
     progress("", 1.0)
     return found, True
+
+
+def _begin(connection: Connection, found: Found, actor: str, now: float) -> None:
+    """Record who asked for it, and say of the data sets that hold it what they are from now on."""
+    _record(connection, "erasure_begun", found, actor, now)
+    held = [one.id for one in found.exports if one.id is not None]
+    data_sets.mark_stale(connection, held, f"{found.name} was erased", now)
 
 
 def _record(connection: Connection, action: str, found: Found, actor: str, now: float) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from telltale.feedback import SUBJECT_KEY, caller_hash, subject_hash
 from telltale.records import ANY_TENANT, NO_TENANT
 from telltale.redaction import pseudonym
-from telltale.store import access, sample_traces, tickets
+from telltale.store import access, data_sets, sample_traces, tickets
 from telltale.store.schema import api_keys, audit_log, feedback, labels, review_items, samples
 
 # Databases take a bounded number of values in one statement.
@@ -55,16 +55,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A data set that was made when a call to erase was there, of its model: it may hold it."""
+    """A data set that holds calls to erase, or may: an older version only told of which model it was.
+
+    `id` is that of the store, None for one of an older version; `of` is its name and version, or the model or ticket.
+    """
 
     at: float
     actor: str
-    subject: str
+    of: str
     sha256: str
+    id: int | None = None
 
     @property
     def told(self) -> dict[str, object]:
-        return {"at": self.at, "by": self.actor, "of": self.subject, "sha256": self.sha256}
+        return {"at": self.at, "by": self.actor, "of": self.of, "sha256": self.sha256, "is_sure": self.id is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +213,17 @@ def _items(connection: Connection, traces: Sequence[str], tenant: str) -> Iterat
 
 
 def _exports(connection: Connection, calls: Sequence[Call]) -> Iterator[Export]:
-    """The data sets of a call's model, or of a ticket on it, that were made after the call."""
+    """The data sets that hold the calls; and of older versions those of a call's model, or of a ticket on it, since."""
+    for one in data_sets.holding(connection, sorted({call.trace_id for call in calls})):
+        yield Export(one.made_at, one.made_by, f"{one.name} {one.version}", one.sha256, one.id)
     first: dict[str, float] = {}
     for call in calls:
         first[call.model] = min(first.get(call.model, call.observed_at), call.observed_at)
     c = audit_log.c
-    for row in connection.execute(
-        select(c.at, c.actor, c.subject, c.details).where(c.action == EXPORTED).order_by(c.id)
-    ):
+    query = select(c.at, c.actor, c.subject, c.details).where(c.action == EXPORTED).order_by(c.id)
+    for row in connection.execute(query):
+        if "data_set" in row.details:
+            continue
         model = row.subject
         if ticket := _TICKET.fullmatch(row.subject):
             known = tickets.get(connection, int(ticket[1]))

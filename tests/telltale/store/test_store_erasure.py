@@ -28,6 +28,7 @@ from telltale.store import (
     Store,
     access,
     audit,
+    data_sets,
     erasure,
     evidence,
     evidently_reports,
@@ -38,6 +39,7 @@ from telltale.store import (
     schema,
 )
 from telltale.store import scores as judged
+from telltale.store.data_sets import DataSet
 from telltale.store.erasure import Target, Unclear
 from telltale.store.evidently_reports import EvidentlyReport
 from telltale.store.review import labels, leases, queues, rubrics
@@ -83,9 +85,12 @@ def plant(connection: Connection) -> None:
     kept = samples.load(connection)
     _review(connection, kept)
     _copies(connection, kept)
+    for name, sha256, trace in (("minas", "e" * 64, 1), ("juns", "d" * 64, 5)):
+        made = data_sets.add(connection, DataSet("shop", name, START, "op", "kto", "chat", 1, sha256, {}))
+        data_sets.hold(connection, made.id or 0, [f"{trace:032x}"])
     for model in ("chat", "other"):
-        made = {"actor": "op", "action": "data_set_exported", "now": START + 99, "details": {"sha256": "f" * 64}}
-        audit.record(connection, subject=model, **made)  # type: ignore[arg-type]  # fields of an entry
+        entry = {"actor": "op", "action": "data_set_exported", "now": START + 99, "details": {"sha256": "f" * 64}}
+        audit.record(connection, subject=model, **entry)  # type: ignore[arg-type]  # fields of an entry
 
 
 def _review(connection: Connection, kept: list[Sample]) -> None:
@@ -174,7 +179,12 @@ def test_nothing_of_a_person_is_left_and_everything_of_others_is(planted: Store)
     assert len(making.rows(whole)) == reference.rows == 16
     assert whole.features is None
     assert [action for action, _ in entries] == ["erasure_done", "erasure_begun"]
-    assert entries[0][1]["exports"] == [{"at": START + 99, "by": "op", "of": "chat", "sha256": "f" * 64}]
+    sure, may = entries[0][1]["exports"]
+    assert sure == {"at": START, "by": "op", "of": "minas 1", "sha256": "e" * 64, "is_sure": True}
+    assert may == {"at": START + 99, "by": "op", "of": "chat", "sha256": "f" * 64, "is_sure": False}
+    with planted.read() as connection:
+        stale = {one.name: one.stale_why for one in data_sets.load(connection)}
+    assert stale == {"minas": f"{found.name} was erased", "juns": None}
 
 
 def test_a_trace_goes_with_all_that_was_said_of_it_and_what_repeats_it_is_named(planted: Store) -> None:
