@@ -4,7 +4,8 @@
 
 Each server is a process with a new SQLite file and is asked by another process over loopback connections that stay
 open, each of which sends its next submit when the last is acknowledged. Servers take turns, so that what else the
-machine does meets all of them. Compare ratios within a run: submits a second depend on the machine.
+machine does meets all of them. Compare ratios within a run: submits a second depend on the machine, and where other
+programs want its cores, on how many threads ask for them, which CPU does not.
 `submits_served.py` says what the servers are.
 """
 
@@ -183,7 +184,8 @@ def main() -> None:
         for way, found in middle.items():
             print(
                 f"{clients:3} clients, {way:8}: {found.rate:6.0f}/s, p50 {found.p50:6.1f} ms, p99 {found.p99:6.1f} ms, "
-                f"CPU {found.cpu:5.0f} us a submit; {options.ways[0]} is {first.rate / found.rate:.2f} times as fast",
+                f"CPU {found.cpu:5.0f} us a submit; {options.ways[0]} is {first.rate / found.rate:.2f} times as fast "
+                f"with {first.cpu / found.cpu:.2f} of the CPU",
                 flush=True,
             )
 

@@ -21,6 +21,7 @@ from fastapi import FastAPI, Header
 from sqlalchemy import insert
 from starlette.responses import JSONResponse
 
+from feedback import gathering
 from feedback.routes import router
 from feedback.submission import Submission
 from telltale.settings import Settings
@@ -65,7 +66,7 @@ def serve(way: str, folder: Path, port: int, store_url: str = "") -> int:
         uvicorn.run(plain(configured.store_url), port=port, log_level="warning", access_log=False)
         return 0
     if way == "alone":
-        writer.MAX_GROUP = 1
+        gathering.MAX_GROUP = writer.MAX_GROUP = 1
     return main(configured, [router])
 
 
