@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,6 +10,10 @@ if TYPE_CHECKING:
 
     from telltale.settings import Settings
     from telltale.store import Store
+
+# Matrices are small here: on a busy machine threads of BLAS wait for each other longer than they work. It is read when
+# numpy is first imported, which nothing but the monitors does.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main(settings: Settings) -> int:
