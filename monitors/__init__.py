@@ -58,3 +58,12 @@ def calibrate(settings: Settings, store: Store, model: str | None, show: Callabl
     from monitors.null_rates import table
 
     return table(settings, store, model, show)
+
+
+def changed(store: Store, now: float) -> list[str]:
+    """Which series changed in the last day, as lines. Raises StoreUnavailable."""
+    from monitors.digest import DAY_S, lines
+    from telltale.store import scores
+
+    with store.read() as connection:
+        return lines(scores.load(connection, since=now - DAY_S), now)
