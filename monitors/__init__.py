@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,6 +10,10 @@ if TYPE_CHECKING:
 
     from telltale.settings import Settings
     from telltale.store import Store
+
+# Matrices are small here: on a busy machine threads of BLAS wait for each other longer than they work. It is read when
+# numpy is first imported, which nothing but the monitors does.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main(settings: Settings) -> int:
@@ -53,3 +58,12 @@ def calibrate(settings: Settings, store: Store, model: str | None, show: Callabl
     from monitors.null_rates import table
 
     return table(settings, store, model, show)
+
+
+def changed(store: Store, now: float) -> list[str]:
+    """Which series changed in the last day, as lines. Raises StoreUnavailable."""
+    from monitors.digest import DAY_S, lines
+    from telltale.store import scores
+
+    with store.read() as connection:
+        return lines(scores.load(connection, since=now - DAY_S), now)

@@ -17,8 +17,9 @@ Similarity: TypeAlias = Any
 """Rows by rows of the reference: a numpy array of cosines."""
 
 NEIGHBOURS: Final = 4
-# A cluster with fewer rows of the reference says too little about its own distances.
-LEAST_ROWS: Final = 100
+# A cluster with fewer groups of the reference says too little about its own distances: many rows of one conversation,
+# or one text again and again, are one opinion.
+LEAST_GROUPS: Final = 100
 
 
 def distances(similarity: Similarity, groups: NDArray[np.intp] | None = None) -> Distances:
@@ -37,19 +38,23 @@ def distances(similarity: Similarity, groups: NDArray[np.intp] | None = None) ->
 
 
 def ranks(
-    apart: Distances, clusters: NDArray[np.intp], known: Distances, known_clusters: NDArray[np.intp], is_own: bool
-) -> NDArray[np.float64]:
+    apart: Distances, clusters: NDArray[np.intp], known: Distances, known_clusters: NDArray[np.intp],
+    known_groups: NDArray[np.intp], is_own: bool,
+) -> NDArray[np.float64]:  # fmt: skip
     """The share of the reference's rows of the same cluster that are at least as distant, for each row.
 
     By cluster, so that more traffic in a cluster that is loose by nature is not taken for something new. Each row is
-    itself one of those that it is compared with; rows that are the reference's (`is_own`) are so already.
+    itself one of those that it is compared with, with as many rows as a group has; rows that are the reference's
+    (`is_own`) are so already.
     """
-    itself = 0 if is_own else 1
     found = np.empty(apart.size)
-    everything = np.sort(known)
     for cluster in np.unique(clusters):
-        own = np.sort(known[known_clusters == cluster])
-        own = own if own.size >= LEAST_ROWS else everything
+        inside = known_clusters == cluster
+        groups = np.unique(known_groups[inside]).size
+        if groups < LEAST_GROUPS:
+            inside, groups = np.ones(known.size, dtype=bool), np.unique(known_groups).size
+        own = np.sort(known[inside])
+        itself = 0.0 if is_own else own.size / max(1, groups)
         places = clusters == cluster
         at_least = own.size - np.searchsorted(own, apart[places], side="left")
         found[places] = (at_least + itself) / (own.size + itself)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from monitors import registry, terms, unchanged
-from monitors.unchanged import Tally
+from monitors.unchanged import FAMILY, Tally
 from monitors.votes import wilson
 from telltale.metrics import Metrics
 from telltale.settings import Settings
@@ -77,11 +77,12 @@ def table(settings: Settings, store: Store, model: str | None, show: Callable[[s
         f"{len(current)} references",
         f"{'monitor':<12} {'windows':>8} {'alarms':>7}   share (95 %)            allowed",
     ]
-    for kind, term in own.items():
-        judged, alarms = whole.windows[kind.name], whole.alarms[kind.name]
+    allowed = [*((kind.name, term.alpha) for kind, term in own.items()), (FAMILY, settings.monitor.false_alarms)]
+    for name, alpha in allowed:
+        judged, alarms = whole.windows[name], whole.alarms[name]
         told = "not enough rows, or described by vectors"
         if judged:
             lower, upper = wilson(alarms, judged)
             told = f"{alarms / judged:.2%} ({lower:.2%} to {upper:.2%})"
-        lines.append(f"{kind.name:<12} {judged:>8,} {alarms:>7,}   {told:<22}  {term.alpha:.2%}")
+        lines.append(f"{name:<12} {judged:>8,} {alarms:>7,}   {told:<22}  {alpha:.2%}")
     return lines

@@ -43,7 +43,7 @@ REPORTED: Final = 8
 NAMED: Final = 5
 # The whole reference's arrays, where only some of its rows are compared.
 _ALL: Final = "all/"
-_OF_ROWS: Final = frozenset(("vectors", "clusters", "is_compared"))
+_OF_ROWS: Final = frozenset(("vectors", "clusters", "groups", "is_compared"))
 
 
 class _Novelty(NamedTuple):
@@ -61,7 +61,7 @@ class Topics(Monitor):
     name: ClassVar[str] = "topics"
     signals: ClassVar[tuple[str, ...]] = ("novelty", "mix", "energy")
     basis: ClassVar[Basis] = "calls"
-    method: ClassVar[int] = 2
+    method: ClassVar[int] = 3
     directions: ClassVar[tuple[Direction, ...]] = ("prompt", "response")
     finds: ClassVar[str] = "what texts are about: something new, or more of one thing and less of another"
     effect: ClassVar[str] = "share of novel texts and of clusters, in standard errors; energy distance"
@@ -104,6 +104,7 @@ class Topics(Monitor):
             "vectors": vectors.astype(np.float16),
             "centres": centres,
             "clusters": own,
+            "groups": np.unique(side.groups, return_inverse=True)[1].astype(np.int32),
             "is_compared": is_compared,
             "names": clusters.names(features, own, len(centres), side.groups),
         }
@@ -352,8 +353,8 @@ def _ranks(side: Side, known: Side, apart: nearest.Distances) -> NDArray[np.floa
     whole = _whole(known.features)
     if side.features is not known.features:
         far = _apart(side.features, whole)
-        return nearest.ranks(far, side.features["clusters"], apart, whole["clusters"], is_own=False)
-    found = nearest.ranks(apart, whole["clusters"], apart, whole["clusters"], is_own=True)
+        return nearest.ranks(far, side.features["clusters"], apart, whole["clusters"], whole["groups"], is_own=False)
+    found = nearest.ranks(apart, whole["clusters"], apart, whole["clusters"], whole["groups"], is_own=True)
     return found[known.features["taken"]] if "taken" in known.features else found
 
 

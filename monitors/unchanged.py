@@ -22,13 +22,14 @@ from telltale.records import Direction
 from telltale.store.references import Reference
 
 DRAWS: Final = 10
+FAMILY: Final = "any of them"
 # The rest must have more rows than the part, as a reference has more than a window.
 LEAST_REST: Final = 2
 
 
 @dataclass(slots=True)
 class Tally:
-    """Windows judged and alarms among them, by monitor."""
+    """Windows judged and alarms among them, by monitor; under `FAMILY` those in which any monitor alarms."""
 
     windows: Counter[str] = field(default_factory=Counter)
     alarms: Counter[str] = field(default_factory=Counter)
@@ -44,14 +45,18 @@ class Tally:
 
 def judge(reference: Reference, monitors: Sequence[Monitor], rows: int, seed: int) -> Tally:
     """Judge drawn parts of at most `rows` rows of a loaded reference, each monitor in each of its directions."""
-    tally = Tally()
+    tally, by_draw = Tally(), dict[int, bool]()
     for monitor in monitors:
         for direction in monitor.directions if monitor.basis == reference.basis else ():
-            for comparison in _parts(reference, monitor, direction, rows, seed):
+            for draw, comparison in enumerate(_parts(reference, monitor, direction, rows, seed)):
                 scores = monitor.judge(comparison)
                 if scores:
+                    alarms = any(map(is_hit, scores))
                     tally.windows[monitor.name] += 1
-                    tally.alarms[monitor.name] += any(map(is_hit, scores))
+                    tally.alarms[monitor.name] += alarms
+                    by_draw[draw] = by_draw.get(draw, False) or alarms
+    tally.windows[FAMILY] += len(by_draw)
+    tally.alarms[FAMILY] += sum(by_draw.values())
     return tally
 
 

@@ -18,6 +18,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from support.generations import GENERATIONS, versions
 
+# Where several tests share the cores, threads of BLAS wait for each other twenty times as long as they work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # An example's duration depends on the machine's load; pytest-timeout ends those that hang.
 hypothesis.settings.register_profile("telltale", deadline=None)
 hypothesis.settings.load_profile("telltale")

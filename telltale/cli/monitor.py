@@ -42,6 +42,10 @@ examples:
   telltale monitor backtest --from 2026-11-20 --json | jq '.series[].monitors[] | select(.alerts > 0)'
 
 Times are UTC where they name no zone."""
+DIGEST = """\
+List the series that changed in the last day, the most certain first. One p-value a series of all its windows and
+signals (Simes), then Benjamini and Hochberg over all series: at most a tenth of what is listed did not change.
+Nobody is paged: alerts are what `telltale monitor states` says."""
 PIN_EXAMPLES = """\
 examples:
   telltale monitor pin llama-3 --version 2026-11 --last 7d --why "new prompt template, on purpose"
@@ -76,6 +80,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "calibrate", help="how often each monitor takes unchanged traffic for changed", description=CALIBRATE
     )
     calibrate.add_argument("model", nargs="?", help="default: all models")
+    actions.add_parser(
+        "digest", help="list which series changed in the last day, over the whole fleet", description=DIGEST
+    )
     explain = actions.add_parser("explain", help="say what a score found: a sentence, every figure, typical texts")
     explain.add_argument("score", type=int, metavar="SCORE", help="its number, as `telltale monitor states` prints it")
     explain.add_argument("--json", action="store_true", help="the same as JSON")
@@ -109,6 +116,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.action in ("backtest", "calibrate"):
             return (_backtest if args.action == "backtest" else _calibrate)(args, settings, store)
+        if args.action == "digest":
+            return _digest(store)
         if args.action == "explain":
             return _explain(args, store)
         return _pin(args, settings, store) if args.action == "pin" else _list(args, store)
@@ -171,6 +180,14 @@ def _backtest(args: argparse.Namespace, settings: Settings, store: Store) -> int
         print(f"{begins} to {ends}, compared with {compared}")
         print("\n".join(lines))
     return exits.OK if is_whole else exits.FAILED
+
+
+def _digest(store: Store) -> int:
+    import monitors
+    from telltale.terminal import harmless
+
+    print("\n".join(map(harmless, monitors.changed(store, time.time()))))
+    return exits.OK
 
 
 def _list(args: argparse.Namespace, store: Store) -> int:

@@ -173,3 +173,16 @@ def test_rows_of_one_group_do_not_make_each_other_known() -> None:
     found = nearest.distances(vectors @ vectors.T, groups)
     # The first two are alone with each other; the next two know each other across groups.
     assert found[0] == found[1] > found[2] == found[3]
+
+
+def test_many_rows_of_few_conversations_are_few_opinions() -> None:
+    """Clusters of ten texts, ten times each: what is beyond all ten is no rarity, as it would be by rows."""
+    random = np.random.default_rng(630_000)
+    groups = np.repeat(np.arange(200), 10)
+    known = np.repeat(random.random(200), 10).astype(np.float32)
+    clusters = np.repeat(np.arange(200) % 20, 10)
+    new = random.random(4000).astype(np.float32)
+    own = random.integers(0, 20, 4000)
+    ranks = nearest.ranks(new, own, known, clusters, groups, is_own=False)
+    assert np.mean(ranks <= 0.01) <= 0.02
+    assert 0.02 <= np.mean(ranks <= 0.05) <= 0.09

@@ -63,12 +63,15 @@ def test_parts_of_a_reference_are_rarely_taken_for_changed_and_a_faulty_monitor_
     found = unchanged.judge(reference(), [Tokens(Terms(50, 0.01))], 200, 3)
     assert found.windows["tokens"] == DRAWS
     assert (found.ratio("tokens") or 0.0) <= 0.1
+    assert found.windows[unchanged.FAMILY] == DRAWS
     assert found.ratio("descriptors") is None
     assert unchanged.judge(reference(), [Restless(Terms(50, 0.01))], 200, 3).ratio("tokens") == 1.0
+    both = unchanged.judge(reference(), [Tokens(Terms(50, 0.01)), Restless(Terms(50, 0.01))], 200, 3)
+    assert (both.windows[unchanged.FAMILY], both.alarms[unchanged.FAMILY]) == (DRAWS, DRAWS), "one alarm is one"
 
 
 def test_a_reference_of_few_groups_is_not_judged() -> None:
-    assert unchanged.judge(replace(reference(), features=None), [Tokens(Terms(50, 0.01))], 200, 3).windows == {}
+    assert unchanged.judge(replace(reference(), features=None), [Tokens(Terms(50, 0.01))], 200, 3).windows.total() == 0
 
 
 def test_each_reference_is_looked_at_once_a_day_and_a_fault_ends_nothing(store: Store) -> None:
@@ -106,6 +109,8 @@ def test_the_command_prints_each_monitor_with_what_it_is_allowed(store: Store) -
     lines = monitors.calibrate(Settings(), store, "m", lambda what, share: shown.append(share))
     tokens = next(line for line in lines if line.startswith("tokens"))
     assert tokens.split()[1:4] == ["10", "0", "0.00%"]
+    assert lines[-1].split()[:6] == ["any", "of", "them", "10", "0", "0.00%"]
+    assert lines[-1].endswith("5.00%")
     assert shown == [0.0]
 
 
