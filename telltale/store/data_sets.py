@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -116,6 +116,12 @@ def mark_stale(connection: Connection, ids: Sequence[int], why: str, now: float)
     """Note that something in these data sets was erased; the first time stands."""
     of_these = (data_sets.c.id.in_(ids), data_sets.c.stale_since.is_(None))
     connection.execute(update(data_sets).where(*of_these).values(stale_since=now, stale_why=why))
+
+
+def erased(connection: Connection, traces: Collection[str], now: float) -> None:
+    """Note in every data set that holds calls of these traces that they were erased."""
+    if held := [one.id for one in holding(connection, traces) if one.id is not None]:
+        mark_stale(connection, held, "Something that it holds was erased", now)
 
 
 def mark_removed(connection: Connection, data_set_id: int, now: float) -> bool:

@@ -8,10 +8,11 @@ what is beyond it (exports, backups, people's own words).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Connection
 
-from telltale.store import Store, audit
+from telltale.store import Store, audit, data_sets
 from telltale.store.erasure import copies, said
 from telltale.store.erasure.found import Found, Target, Unclear, find, of_subject
 
@@ -39,7 +40,10 @@ def erase(
     """
     found = count(store, target)
     store.write(lambda c: _record(c, "erasure_begun", found, actor, now))
-    steps = [step for part in (copies.steps, said.steps) for step in part(store, found, AT_ONCE)]
+    traces = {call.trace_id for call in found.calls}
+    # First, while it is known whose calls they are.
+    steps: list[said.Step] = [("data sets", partial(data_sets.erased, traces=traces, now=now))]
+    steps += [step for part in (copies.steps, said.steps) for step in part(store, found, AT_ONCE)]
     for number, (what, step) in enumerate(steps):
         progress(what, number / len(steps))
         if not go_on():
