@@ -133,6 +133,7 @@ def test_a_reviewer_makes_one_on_the_page(site: Any, store: Store) -> None:
         assert "2 tenants (bank, shop)" in refused.text
         assert 'value="chat"' in refused.text
 
+        assert 'value="T-12"' in browser.get("/data-sets?ticket=T-12").text
         made = browser.post(
             "/data-sets", data={"model": "chat", "tenant": "shop", "format": "prompts", "test": "50 %", "name": "mine"}
         )
