@@ -161,7 +161,7 @@ router = Router(
     links={
         "feedback": "/feedback#f{id}",
         "submit feedback": api.prefix,
-        "data sets": data_set_pages.PATH,
+        "data set of ticket": data_set_pages.PATH + "?ticket={ticket}",
         "review": "/review",
         "review queue": "/review/{id}",
         "review score": "/review/new?kind=score&score={id}&count=1",

@@ -13,7 +13,7 @@ import pytest
 from support import signed_in
 from support.data_sets import trace
 
-from telltale.store import Store, audit, data_sets
+from telltale.store import Store, audit, data_sets, erasure
 from telltale.web import people
 
 API = "/api/v1/data-sets"
@@ -133,6 +133,7 @@ def test_a_reviewer_makes_one_on_the_page(site: Any, store: Store) -> None:
         assert "2 tenants (bank, shop)" in refused.text
         assert 'value="chat"' in refused.text
 
+        assert 'value="T-12"' in browser.get("/data-sets?ticket=T-12").text
         made = browser.post(
             "/data-sets", data={"model": "chat", "tenant": "shop", "format": "prompts", "test": "50 %", "name": "mine"}
         )
@@ -165,6 +166,11 @@ def test_whoever_erases_a_trace_learns_which_sets_held_it(reader: Any, store: St
     with store.read() as connection:
         assert [one.id for one in data_sets.holding(connection, [trace(0), trace(99)])] == [made["id"]]
         assert data_sets.holding(connection, [trace(1)]) == []
-    store.write(lambda connection: data_sets.mark_stale(connection, [made["id"]], "a trace was erased", 1.0))
-    with signed_in.browser(store, reader("shop").base_url) as browser:
-        assert "a trace was erased" in browser.get("/data-sets").text
+    other = reader("bank").post(API, json={"model": "chat"}).json()
+    erasure.erase(store, erasure.Target(trace_id=trace(0)), actor="op", now=1.0)
+
+    with signed_in.browser(store, str(reader("shop").base_url)) as browser:
+        page = browser.get("/data-sets").text
+    assert page.count("Something that it holds was erased") == 1
+    assert reader("shop").get(f"{API}/{made['id']}").json()["stale_since"] == 1.0
+    assert reader("bank").get(f"{API}/{other['id']}").json()["stale_since"] is None
