@@ -30,6 +30,8 @@ from telltale.records import Basis, Direction, Score
 MIN_RISE = 0.02
 # Of the false alarms: windows of hundreds of votes find most by themselves, and a sum needs few more votes to be rarer.
 CUSUM_SHARE = 0.2
+# Of its threshold: a sum below that comes often without any change.
+PENDING = 0.5
 Z95 = 1.959964
 
 
@@ -70,12 +72,12 @@ class Votes(Monitor):
         limit = cusum.threshold(CUSUM_SHARE * self.terms.alpha, len(comparison.current))
         ceiling = self.at_once[self.signals[1]] * limit
         passage = cusum.proceed(before, _votes(comparison.current), ceiling, self.terms.floor or 1.0)
-        shares = _shares(comparison, before, passage.state)
-        return [self._window(comparison, before, shares), self._since(comparison, passage, limit, shares)]
+        shares = _shares(comparison, _known(before, limit), passage.state)
+        return [self._window(comparison, before, limit, shares), self._since(comparison, passage, limit, shares)]
 
-    def _window(self, comparison: Comparison, before: Cusum, shares: VoteShares) -> Score:
+    def _window(self, comparison: Comparison, before: Cusum, limit: float, shares: VoteShares) -> Score:
         bad, total = _counts(comparison.current)
-        bad_before, total_before = round(before.known_negative), round(before.known_votes)
+        bad_before, total_before = map(round, _known(before, limit))
         rise, alpha = MIN_RISE * self.terms.floor, (1 - CUSUM_SHARE) * self.terms.alpha
         return score(
             comparison,
@@ -139,10 +141,21 @@ def _counts(side: Side) -> tuple[int, int]:
     return int(votes.sum()), len(votes)
 
 
-def _shares(comparison: Comparison, before: Cusum, after: Cusum) -> VoteShares:
+def _known(before: Cusum, limit: float) -> tuple[float, float]:
+    """Negative votes, and all votes, of the time before.
+
+    Those that the sum has not made up its mind about belong to it while they are far from an alarm: without them only
+    votes that came out well would be known.
+    """
+    if before.level >= PENDING * limit:
+        return before.known_negative, before.known_votes
+    return before.known_negative + before.negative, before.known_votes + before.votes
+
+
+def _shares(comparison: Comparison, known: tuple[float, float], after: Cusum) -> VoteShares:
     bad, total = _counts(comparison.current)
-    rate, known = before.known_negative / before.known_votes, round(before.known_votes)
-    return VoteShares(bad / total, *wilson(bad, total), rate, known, after)
+    bad_before, before = known
+    return VoteShares(bad / total, *wilson(bad, total), bad_before / before, round(before), after)
 
 
 def _votes(side: Side) -> list[cusum.Vote]:
