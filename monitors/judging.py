@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from monitors import false_alarms, references
-from monitors.monitor import Monitor
+from monitors.monitor import Monitor, Terms
 from monitors.persistence import AT_ONCE, derive_state
 from monitors.rows import Comparison, Rows, side
 from telltale.evidence.scores import Examples
@@ -42,18 +42,11 @@ def judge(
         single = monitor.judge(replace(comparison, earlier=before))
         if not single:
             made.unjudged[direction] = "nothing in the rows can be compared"
-        expected = false_alarms.a_week(
-            monitor.terms.alpha,
-            end - start,
-            persistence,
-            len(judged),
-            len(comparison.reference),
-            len(monitor.directions),
-        )
+        expected = _expected(monitor, comparison, persistence)
         for score in single:
             details = replace(
                 score.details, examples=_of(score, judged, examples), reference_id=reference.id,
-                method=monitor.form(), false_alarms_a_week=round(expected, 5),
+                method=monitor.form(), false_alarms_a_week=expected,
             )  # fmt: skip
             same = [one for one in before if one.signal == score.signal]
             plain = monitor.at_once.get(score.signal, AT_ONCE)
@@ -95,6 +88,15 @@ def _compare(
         known.factors,
     )
     return comparison, _examples(judged, known), judged
+
+
+def _expected(monitor: Monitor, comparison: Comparison, persistence: tuple[int, int]) -> float | None:
+    """False alarms a week; of a monitor that keeps no terms they are not known."""
+    terms = getattr(monitor, "terms", None)
+    if not isinstance(terms, Terms):
+        return None
+    rows, length = (len(comparison.current), len(comparison.reference)), comparison.end - comparison.start
+    return round(false_alarms.a_week(terms.alpha, length, persistence, *rows, len(monitor.directions)), 5)
 
 
 def _of(score: Score, judged: Rows, examples: Examples) -> Examples:

@@ -64,8 +64,6 @@ class Monitor(Protocol):
     needs_conversations: ClassVar[bool] = False
     """Whether it reads whole conversations, which are loaded only then."""
 
-    terms: Terms
-
     @classmethod
     def of(cls, terms: Terms) -> Self:
         """The monitor on these terms."""
