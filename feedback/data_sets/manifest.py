@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from feedback.data_sets import columns
+from feedback.data_sets import columns, reviewing
 from feedback.data_sets.choosing import Chosen, Reason
 from feedback.data_sets.rated import LeftOut, said
 from feedback.data_sets.reading import Read
@@ -75,7 +75,7 @@ def make(
         "largest_group": largest_group,
         "backing": _sorted(tally.backing),
         "lengths": _lengths(spec, tally),
-        "agreement": NO_AGREEMENT,
+        "agreement": reviewing.agreed(tally.read.rated) or NO_AGREEMENT,
         "left_out": _sorted(tally.left_out),
         "dropped": _sorted(tally.dropped),
         "observed": {"first": tally.first, "last": tally.last},

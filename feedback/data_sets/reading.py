@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from feedback.data_sets import reviewing
+from feedback.data_sets.reviewing import Rated
 from feedback.data_sets.spec import Spec
 from telltale.conversation import Conversation, texts
 from telltale.conversation.redacting import redacted
@@ -35,6 +36,7 @@ class Read:
 
     samples: int = 0
     events: int = 0
+    rated: Rated = field(default_factory=dict)
 
 
 def read(
@@ -47,7 +49,7 @@ def read(
         pages = samples.walk(connection, **_within(spec, span), last_id=spec.last_sample_id, page=PAGE_ROWS, whole=True)
         for page in pages:
             by_sample = _feedback_on(connection, page, spec.last_feedback_id)
-            for sample_id, reviewed in reviewing.labels_on(connection, page, spec.last_label_id).items():
+            for sample_id, reviewed in reviewing.labels_on(connection, page, spec.last_label_id, tally.rated).items():
                 by_sample.setdefault(sample_id, []).extend(reviewed)
             progress(min(1.0, (tally.samples + len(page)) / max(number, 1)))
             for sample in page:

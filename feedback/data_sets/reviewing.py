@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 
+from feedback.agreement.alpha import agreement
 from telltale import labels as rules
 from telltale.labels import FIRST, SECOND, Field, Rubric, Values, worth
 from telltale.records import Feedback, Sample
@@ -17,8 +18,17 @@ Call = tuple[str, str, str]
 """Tenant, trace and span."""
 
 
-def labels_on(connection: Connection, page: Sequence[Sample], last_id: int) -> dict[int | None, list[Feedback]]:
-    """Of each of these samples, by its id, what reviewers said by then: a rating once they agree, and corrections."""
+Rated = dict[tuple[str, int, str], tuple[Field, dict[int, dict[str, str]]]]
+"""Of each question, by rubric, version and field: what each person answered of each item."""
+
+
+def labels_on(
+    connection: Connection, page: Sequence[Sample], last_id: int, rated: Rated
+) -> dict[int | None, list[Feedback]]:
+    """Of each of these samples, by its id, what reviewers said by then: a rating once they agree, and corrections.
+
+    Adds to `rated` who answered what.
+    """
     found = labels.until(connection, {sample.trace_id for sample in page}, last_id) if last_id else []
     if not found:
         return {}
@@ -27,9 +37,31 @@ def labels_on(connection: Connection, page: Sequence[Sample], last_id: int) -> d
     known = rubrics.get(connection, set(asked.values()))
     by_call: dict[Call, list[Feedback]] = {}
     for item, said in found:
+        _rate(item, said, known[asked[item.queue_id]], rated)
         for event in events(item, said, known[asked[item.queue_id]]):
             by_call.setdefault((event.tenant, event.trace_id, event.span_id or ""), []).append(event)
     return {sample.id: own for sample in page if (own := by_call.get((sample.tenant, sample.trace_id, sample.span_id)))}
+
+
+def agreed(rated: Rated) -> dict[str, dict[str, object]]:
+    """How far reviewers agree on each question (`feedback.agreement`). Pure, and the same each time."""
+    found = {}
+    for (rubric, number, name), (field, items) in sorted(rated.items(), key=lambda one: one[0]):
+        is_ranked = field.kind == "scale"
+        told = agreement(list(items.values()), "ordinal" if is_ranked else "nominal", order=field.options)
+        if told.items:
+            found[f"{rubric} {number}: {name}"] = {**told._asdict(), "verdict": told.verdict}
+    return found
+
+
+def _rate(item: Item, said: Sequence[Label], rubric: Rubric, rated: Rated) -> None:
+    for field in rubric.fields:
+        answers = {
+            one.reviewer: one.answers[field.name] for one in said if field.name in one.answers and not one.is_verdict
+        }
+        if answers:
+            _, items = rated.setdefault((rubric.name, rubric.number, field.name), (field, {}))
+            items[item.id or 0] = answers
 
 
 def events(item: Item, said: Sequence[Label], rubric: Rubric) -> Iterator[Feedback]:

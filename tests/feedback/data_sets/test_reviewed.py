@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,8 @@ def test_a_data_set_is_repeated_as_it_was(
     manifest = next(path for path in tmp_path.iterdir() if path.name.startswith("one") and "manifest" in path.name)
     assert repeat(settings, manifest, again) == 0
     assert again.read_bytes() == output.read_bytes()
+    told = json.loads(manifest.read_text())["agreement"]["answer quality 1: verdict"]
+    assert (told["items"], told["raw"], told["verdict"]) == (1, 1.0, "not_enough_data")
 
 
 def _lease(store: Store, item: int, reviewer: str) -> str:
