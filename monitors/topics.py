@@ -14,7 +14,7 @@ from typing import ClassVar, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from monitors import clusters, embedding, nearest, vocabulary, words
+from monitors import clusters, embedding, placing, told_topics, vocabulary, words
 from monitors.calibration import factors
 from monitors.clusters import Shares
 from monitors.energy import Energy, energy
@@ -22,9 +22,10 @@ from monitors.judgement import score
 from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
 from monitors.permutation import MaxT, Weighted, effect, interval, max_t
+from monitors.placing import placed
 from monitors.rows import Comparison, Features, Rows, Side
 from monitors.votes import wilson
-from telltale.evidence.scores import ClusterChanges, Finding, Interval, NovelTexts, ShareChange, WordChange
+from telltale.evidence.scores import ClusterChanges, Finding, Interval, NovelTexts
 from telltale.records import Basis, Direction, Score
 
 # So rare are texts among the reference's own that count as unlike it; the first gives the share that is told.
@@ -39,10 +40,7 @@ MIN_NOVEL, MIN_SHARE = 0.02, 0.08
 MIN_ENERGY: Final = 0.0004
 # How the monitor's false alarms are shared: what is new matters most, and is found best.
 ALPHA_NOVELTY, ALPHA_MIX, ALPHA_ENERGY = 0.5, 0.25, 0.25
-REPORTED: Final = 8
 NAMED: Final = 5
-# The whole reference's arrays, where only some of its rows are compared.
-_ALL: Final = "all/"
 _OF_ROWS: Final = frozenset(("vectors", "clusters", "groups", "is_compared"))
 
 
@@ -93,9 +91,9 @@ class Topics(Monitor):
         axes: Features = {}
         if "vectors" not in features:
             # Texts that the axes were made of lie better on them than any others do: they are not compared.
-            is_compared = _half(side.groups, seed)
+            is_compared = placing.half(side.groups, seed)
             axes = embedding.fitted(self.part(features, np.flatnonzero(~is_compared)), seed)
-        vectors = _vectors(features, axes)
+        vectors = placing.vectors(features, axes)
         centres = clusters.centres(vectors, seed)
         own = clusters.nearest(vectors, centres)
         prepared = {
@@ -108,7 +106,7 @@ class Topics(Monitor):
             "is_compared": is_compared,
             "names": clusters.names(features, own, len(centres), side.groups),
         }
-        return {**prepared, "apart": _apart(prepared, prepared, side.groups)}
+        return {**prepared, "apart": placing.apart(prepared, prepared, side.groups)}
 
     def part(self, features: Features, places: NDArray[np.intp]) -> Features:
         # How far rows are from a part of the reference is another distance.
@@ -121,16 +119,16 @@ class Topics(Monitor):
         return {
             **self.part(features, places),
             "taken": places,
-            **{f"{_ALL}{name}": features[name] for name in features},
+            **{f"{placing.ALL}{name}": features[name] for name in features},
         }
 
     def judge(self, comparison: Comparison) -> list[Score]:
         if "centres" not in comparison.reference.features:
             known = comparison.reference
             comparison = replace(comparison, reference=replace(known, features=self.prepare(known)))
-        if _is_of_another_model(comparison):
+        if placing.is_of_another_model(comparison):
             return []
-        comparison = _placed(comparison)
+        comparison = placed(comparison)
         shares = self._shares(comparison)
         return [
             self._of_novelty(comparison, self._novelty(comparison)),
@@ -140,16 +138,16 @@ class Topics(Monitor):
 
     def mark(self, comparison: Comparison, score: Score) -> Mark | None:
         """Unlike the usual texts; of the mix, and of texts as a whole, in the cluster that changed most."""
-        if "centres" not in comparison.reference.features or _is_of_another_model(comparison):
+        if "centres" not in comparison.reference.features or placing.is_of_another_model(comparison):
             return None
         known, finding = comparison.reference, score.details.finding
         if isinstance(finding, NovelTexts):
             named = ", ".join(words.whole([change.word for change in finding.words])[:NAMED])
-            apart = _own_apart(known)
+            apart = placing.own_apart(known)
             return Mark(
                 f"are unlike the usual ones{f': {named}' if named else ''}",
                 "percent",
-                lambda side: _ranks(_placed(replace(comparison, current=side)).current, known, apart) <= RARE[0],
+                lambda side: placing.ranks(placed(replace(comparison, current=side)).current, known, apart) <= RARE[0],
             )
         if not isinstance(finding, ClusterChanges) or not finding.clusters:
             return None
@@ -159,17 +157,17 @@ class Topics(Monitor):
         return Mark(
             f"are about {name}",
             "percent",
-            lambda side: np.isin(_placed(replace(comparison, current=side)).current.features["clusters"], which),
+            lambda side: np.isin(placed(replace(comparison, current=side)).current.features["clusters"], which),
             lead,
         )
 
     def learn(self, blocks: Sequence[Comparison]) -> Mapping[str, float]:
-        placed = [_placed(block) for block in blocks]
-        whole = [found for block in placed if (found := self._energy(block)) and found.threshold > 0]
+        lying = [placed(block) for block in blocks]
+        whole = [found for block in lying if (found := self._energy(block)) and found.threshold > 0]
         beyond = max((found.distance / found.threshold for found in whole), default=0.0)
         return {
-            **factors(placed, lambda block: (("novelty",) * len(RARE), self._novelty(block).found)),
-            **factors(placed, self._moved),
+            **factors(lying, lambda block: (("novelty",) * len(RARE), self._novelty(block).found)),
+            **factors(lying, self._moved),
             **({"energy": beyond} if beyond > 1 else {}),
         }
 
@@ -179,8 +177,8 @@ class Topics(Monitor):
 
     def _novelty(self, comparison: Comparison) -> _Novelty:
         now, known = comparison.current, comparison.reference
-        apart = _own_apart(known)
-        ranks, ranks_before = _ranks(now, known, apart), _ranks(known, known, apart)
+        apart = placing.own_apart(known)
+        ranks, ranks_before = placing.ranks(now, known, apart), placing.ranks(known, known, apart)
         found = max_t(
             Weighted(_rare(ranks), now.groups, now.weights),
             Weighted(_rare(ranks_before), known.groups, known.weights),
@@ -198,7 +196,7 @@ class Topics(Monitor):
         share, before = _share(is_novel, weights), _share(ranks_before <= RARE[0], weights_before)
         lower, upper = wilson(round(share * len(ranks)), len(ranks))
         risen = replace(found, z=np.maximum(found.z, 0.0), largest=float(found.z.max(initial=0.0)))
-        words = _new_words(comparison.current, comparison.reference.features, is_novel)
+        words = told_topics.new_words(comparison.current, comparison.reference.features, is_novel)
         return score(
             comparison,
             self.name,
@@ -209,11 +207,11 @@ class Topics(Monitor):
             p_value=found.p_value if risen.largest >= found.largest else 1.0,
             interval=Interval("share of novel texts", share, lower, upper),
             finding=NovelTexts(share, lower, upper, before, words),
-            shown=tuple(map(int, np.argsort(ranks, kind="stable")[:REPORTED])),
+            shown=tuple(map(int, np.argsort(ranks, kind="stable")[: told_topics.REPORTED])),
         )
 
     def _shares(self, comparison: Comparison) -> Shares | None:
-        now, known = _compared(comparison.current), _compared(comparison.reference)
+        now, known = placing.compared(comparison.current), placing.compared(comparison.reference)
         count = len(comparison.reference.features["centres"])
         if count < 2 or not len(now) or not len(known):
             return None
@@ -244,11 +242,11 @@ class Topics(Monitor):
                 shares.now,
                 shares.before,
             ),
-            finding=_changes(comparison, shares),
+            finding=told_topics.changes(comparison, shares),
         )
 
     def _energy(self, comparison: Comparison) -> Energy | None:
-        now, known = _compared(comparison.current), _compared(comparison.reference)
+        now, known = placing.compared(comparison.current), placing.compared(comparison.reference)
         if not len(now) or not len(known):
             return None
         places = np.arange(len(known))
@@ -277,85 +275,9 @@ class Topics(Monitor):
                 effect=found.distance if is_enough else min(found.distance, threshold),
                 threshold=threshold,
                 p_value=found.p_value,
-                finding=_changes(comparison, shares),
+                finding=told_topics.changes(comparison, shares),
             )
         ]
-
-
-def _placed(comparison: Comparison) -> Comparison:
-    """With the window's texts on the reference's axes and in its clusters."""
-    features, known = comparison.current.features, comparison.reference.features
-    if "clusters" in features:
-        return comparison
-    vectors = _vectors(features, known)
-    own: Features = {
-        "vectors": vectors,
-        "clusters": clusters.nearest(vectors, known["centres"]),
-        "is_compared": np.ones(len(vectors), dtype=bool),
-    }
-    return replace(comparison, current=replace(comparison.current, features={**features, **own}))
-
-
-def _is_of_another_model(comparison: Comparison) -> bool:
-    """Whether the window's vectors are of another length than the reference's, though their space is named alike."""
-    given = comparison.current.features.get("vectors")
-    return given is not None and given.shape[1] != comparison.reference.features["vectors"].shape[1]
-
-
-def _half(groups: Sequence[str], seed: int) -> NDArray[np.bool_]:
-    """Half of the groups, drawn: whether each row is in one of them."""
-    _, group = np.unique(groups, return_inverse=True)
-    drawn: NDArray[np.bool_] = np.random.default_rng(seed).permutation(int(group.max(initial=0)) + 1)[group] % 2 == 0
-    return drawn
-
-
-def _compared(side: Side) -> Side:
-    """The rows that take part where the axes matter."""
-    places = np.flatnonzero(side.features["is_compared"])
-    if places.size == len(side):
-        return side
-    features = {name: side.features[name][places] for name in ("vectors", "clusters")}
-    return Side(tuple([side.groups[place] for place in places]), side.weights[places], features)
-
-
-def _vectors(features: Features, axes: Features) -> embedding.Vectors:
-    given = features.get("vectors")
-    return embedding.placed(features, axes) if given is None else given.astype(np.float32)
-
-
-def _apart(features: Features, known: Features, groups: Sequence[str] | None = None) -> nearest.Distances:
-    """How far each text is from the reference; `groups` where it is one of the reference's.
-
-    Without vectors that texts came with, by the words that they have in common: axes are too few for that.
-    """
-    if "axes" in known:
-        similarity = embedding.words_in_common(features, known)
-    else:
-        similarity = features["vectors"].astype(np.float32) @ known["vectors"].astype(np.float32).T
-    own = None if groups is None else np.unique(groups, return_inverse=True)[1]
-    return nearest.distances(similarity, own)
-
-
-def _own_apart(known: Side) -> nearest.Distances:
-    """How far each text of the reference is from those of its other groups."""
-    features = _whole(known.features)
-    return features["apart"] if "apart" in features else _apart(features, features, known.groups)
-
-
-def _whole(features: Features) -> Features:
-    """All that the reference knows, also where only its rows of the same hours are compared."""
-    everything = {name.removeprefix(_ALL): array for name, array in features.items() if name.startswith(_ALL)}
-    return everything or features
-
-
-def _ranks(side: Side, known: Side, apart: nearest.Distances) -> NDArray[np.float64]:
-    """How rare texts so distant are in the reference, for each text of a side, which may be the reference itself."""
-    whole = _whole(known.features)
-    if side.features is not known.features:
-        far = _apart(side.features, whole)
-        return nearest.ranks(far, side.features["clusters"], apart, whole["clusters"], whole["groups"], is_own=False)
-    found = nearest.ranks(apart, whole["clusters"], apart, whole["clusters"], whole["groups"], is_own=True)
-    return found[known.features["taken"]] if "taken" in known.features else found
 
 
 def _rare(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -364,44 +286,3 @@ def _rare(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _share(which: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
     return float(weights[which].sum() / weights.sum())
-
-
-def _changes(comparison: Comparison, shares: Shares) -> ClusterChanges:
-    names, found = comparison.reference.features["names"], shares.found
-    return ClusterChanges(
-        tuple(
-            ShareChange(
-                str(names[i]), round(float(found.z[i]), 2), round(float(shares.now[i]), 4),
-                round(float(shares.before[i]), 4),
-            )
-            for i in np.argsort(-np.abs(found.z))[:REPORTED]
-        )
-    )  # fmt: skip
-
-
-def _new_words(current: Side, known: Features, is_novel: NDArray[np.bool_]) -> tuple[WordChange, ...]:
-    """The words by which the novel texts stand out from the reference's, with the difference in standard errors.
-
-    Of those that several conversations or users have: rare texts are people's own.
-    """
-    now, inside = current.features, np.flatnonzero(is_novel)
-    if not inside.size or not now["words"].size:
-        return ()
-    texts = embedding.matrix(now, now["words"])[inside]
-    is_common = embedding.spread(texts, [current.groups[place] for place in inside]) >= embedding.MIN_GROUPS
-    novel = np.asarray(texts.mean(axis=0)).ravel()
-    before = np.asarray(embedding.matrix(known, now["words"]).mean(axis=0)).ravel()
-    count, known_count = inside.size, known["starts"].size - 1
-    pooled = (novel * count + before * known_count) / (count + known_count)
-    z = (novel - before) / np.sqrt(np.maximum(pooled * (1 - pooled) * (1 / count + 1 / known_count), 1e-12))
-    order = np.argsort(-np.where(is_common, z, 0.0), kind="stable")[: 3 * REPORTED]
-    risen: dict[str, int] = {}
-    for i in order:
-        if is_common[i] and z[i] > 0:
-            risen.setdefault(str(now["words"][i]).strip(), int(i))
-    # Of Korean words the whole ones, not the pairs of syllables that they consist of.
-    found = [(word, risen[word]) for word in words.whole([*risen])[:REPORTED]]
-    return tuple(
-        WordChange(word, round(float(z[i]), 2), round(float(novel[i]), 4), round(float(before[i]), 4))
-        for word, i in found
-    )
