@@ -1,12 +1,10 @@
 """Feedback in the forms of Langfuse's SDKs: scores (version 5) and ingestion batches (version 3).
 
-A boolean is a thumb, a number in [0, 1] a rating, a string a category. A number on another scale is refused: nothing
-says which end of it is good.
+What a score says is in `telltale.langfuse`. A number beyond [0, 1] is refused: nothing says which end of it is good.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -14,21 +12,16 @@ from dataclasses import dataclass, replace
 
 from exporters.traces.decode.spans import Value
 from telltale.feedback import build, fingerprint
-from telltale.records import Feedback, FeedbackKind
-from telltale.redaction import redact
+from telltale.langfuse import judge, score_key
+from telltale.records import Feedback
 
 SCORES = "/api/public/scores"
 INGESTION = "/api/public/ingestion"
 MAX_EVENTS = 1000
-MAX_COMMENT = 8000
-MAX_CATEGORY = 64
-MAX_ID = 119
 # Events of the SDK about itself; Langfuse does not acknowledge them either.
 SDK_LOG = "sdk-log"
 _TRACE = re.compile(r"[0-9a-f]{32}")
 _SPAN = re.compile(r"[0-9a-f]{16}")
-# SQLite cannot store a lone surrogate, PostgreSQL cannot store NUL.
-_NOT_STORABLE = re.compile(r"[\0\ud800-\udfff]")
 
 Refusal = tuple[str, str]
 """The id under which its sender knows it, and why it is not stored."""
@@ -80,47 +73,29 @@ def events(
     """Each score as feedback, or why it is refused, after the id under which its sender knows it."""
     for received in scores:
         score = received.score
-        judged = _judged(score)
+        judged = judge(score)
         trace, span = str(score.get("traceId", "")).lower(), str(score.get("observationId") or "").lower()
-        if not _TRACE.fullmatch(trace) or judged is None:
+        if not _TRACE.fullmatch(trace) or judged is None or not 0 <= (judged.value or 0.0) <= 1:
             why = "needs a trace id of 32 hex digits, and a boolean, a number in [0, 1] or a string"
             yield received.reply_id or "unknown", why
             continue
-        kind, value, category = judged
         comment = score.get("comment")
         event = build(
             received_at=now,
             tenant=tenant,
             trace_id=trace,
             span_id=span if _SPAN.fullmatch(span) else None,
-            kind=kind,
+            kind=judged.kind,
             name=str(score.get("name") or "score"),
-            value=value,
+            value=judged.value,
             source="user",
             idempotency_key="",
-            comment=category or (comment if isinstance(comment, str) else None),
+            comment=judged.text or (comment if isinstance(comment, str) else None),
             subject=None,
             key_id=key_id,
             rules=rules,
-            max_comment=MAX_CATEGORY if category else MAX_COMMENT,
+            max_comment=judged.most,
         )
         # A score without an id is identified by what is stored of it: a hash of more would reveal what was redacted.
         score_id = received.score_id or fingerprint(event)
-        yield received.reply_id or score_id, replace(event, idempotency_key=_key(score_id, rules))
-
-
-def _key(score_id: str, rules: Mapping[str, str]) -> str:
-    """The id if it can and may be stored as it is, else its hash: two ids that are cut short could become one."""
-    if len(score_id) > MAX_ID or _NOT_STORABLE.search(score_id) or redact(score_id, rules)[1]:
-        score_id = hashlib.sha256(score_id.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"langfuse:{score_id}"
-
-
-def _judged(score: Mapping[str, Value]) -> tuple[FeedbackKind, float | None, str] | None:
-    value, kind = score.get("value"), score.get("dataType")
-    if isinstance(value, str):
-        return "category", None, value
-    if not isinstance(value, bool | int | float) or not 0 <= value <= 1:
-        return None
-    thumb = kind == "BOOLEAN" or isinstance(value, bool)
-    return ("thumb" if thumb else "rating"), float(value), ""
+        yield received.reply_id or score_id, replace(event, idempotency_key=score_key(score_id, rules))
