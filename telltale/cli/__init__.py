@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "check settings, store, rules and configuration; start nothing",
     "settings": "list every setting with its default and meaning",
     "fetch": "fetch Debian's Prometheus and Alertmanager without installing them",
+    "import": "take in feedback from files: CSV, JSONL, exports of Langfuse and TensorZero",
     "export": "write the data set of a ticket or a model",
     "erase": "erase all that is kept of a person or a trace",
     "user": "add, list, change and disable people",

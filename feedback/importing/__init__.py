@@ -1,0 +1,1 @@
+"""`telltale import feedback`: feedback out of files of other tools, checked line by line."""
