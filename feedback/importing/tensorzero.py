@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from feedback.importing.plan import Plan, Row
 from feedback.importing.values import Refused, boolean_of, json_object, number_of, time_of, uuid_of
-from telltale.feedback import MAX_COMMENT, build, fingerprint
+from telltale.feedback import MAX_COMMENT, MAX_NAME, build, fingerprint
 from telltale.records import FeedbackKind, FeedbackSource
 
 _OF_A_PERSON: Final = "tensorzero::human_feedback"
 _OF_A_JUDGE: Final = "tensorzero::evaluator_inference_id"
 _EVALUATION: Final = "tensorzero::evaluation_name::"
+_EVALUATOR: Final = "::evaluator_name::"
 _TIME_BITS: Final = 80
 
 
@@ -30,6 +31,9 @@ def events(fields: Mapping[str, Any], plan: Plan) -> list[Row]:
     kind, name, value, text = _said(fields, plan)
     if text is not None and len(text) > MAX_COMMENT:
         raise Refused("value", f"has more than {MAX_COMMENT:,} characters")
+    short = name.removeprefix(_EVALUATION).replace(_EVALUATOR, "/")
+    if len(short) > MAX_NAME:
+        raise Refused("metric_name", f"has more than {MAX_NAME} characters")
     trace, span = plan.trace(fields, "inference_id" if "inference_id" in fields else "target_id")
     event = build(
         received_at=_time(number, fields, plan.now),
@@ -37,7 +41,7 @@ def events(fields: Mapping[str, Any], plan: Plan) -> list[Row]:
         trace_id=trace,
         span_id=plan.span(fields) or span,
         kind=kind,
-        name=name,
+        name=short,
         value=value,
         source=_source(fields, name, plan),
         idempotency_key=f"tensorzero:{number}",

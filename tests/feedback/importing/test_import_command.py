@@ -275,7 +275,7 @@ def test_rows_of_tensorzero_find_their_traces_in_a_file(run: Run, store: Store, 
         ("comment", "comment", None, KOREAN, "user"),
         ("correction", "demonstration", None, "Busan.", "user"),
         ("correction", "demonstration", None, '{"city": "Busan"}', "user"),
-        ("thumb", "tensorzero::evaluation_name::e::evaluator_name::v", 0.0, None, "judge"),
+        ("thumb", "e/v", 0.0, None, "judge"),
     ]
     assert {(event.trace_id, event.span_id, event.received_at) for event in found} == {(TRACE, SPAN, MAY)}
     assert [bool(event.subject) for event in found] == [False, False, True, False, False, False]
