@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from exporters.traces.conventions import vectors
+from exporters.traces.conventions.vectors import Vectors
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 
@@ -84,7 +86,7 @@ _PARAMETER_OF: Final = {
 }
 USERS: Final = frozenset(_TEXTS["user"])
 """The attributes that name a user, who is kept as a hash alone."""
-NAMES: Final[tuple[str, ...]] = (*_RANKS, *_PARAMETER_OF, *_REQUESTS, "service.name")
+NAMES: Final[tuple[str, ...]] = (*_RANKS, *_PARAMETER_OF, *_REQUESTS, *vectors.NAMES, "service.name")
 """Every attribute that is read here."""
 
 
@@ -100,6 +102,7 @@ class Particulars(NamedTuple):
     prompt_version: str | None = None
     parameters: Mapping[str, float] = MappingProxyType({})
     attributes: Mapping[str, str] = MappingProxyType({})
+    vectors: Vectors = vectors.NONE
 
 
 NOTHING: Final = Particulars()
@@ -138,6 +141,7 @@ def read(resource: Attributes, span: Attributes, wanted: Iterable[str] = (), con
         found.get("prompt_version"),
         numbers,
         {name: text for name in wanted if (text := _any_text(span.get(name, resource.get(name)))) is not None},
+        vectors.read(span),
     )
 
 
@@ -153,6 +157,7 @@ def joined(first: Particulars, second: Particulars) -> Particulars:
         first.prompt_version or second.prompt_version,
         {**second.parameters, **first.parameters},
         {**second.attributes, **first.attributes},
+        vectors.joined(first.vectors, second.vectors),
     )
 
 

@@ -18,7 +18,7 @@ from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.calls.log_content import LogContentBuffer, Logged
 from exporters.traces.calls.owners import SpanKey
-from exporters.traces.conventions import otel, particulars
+from exporters.traces.conventions import otel, particulars, vectors
 from exporters.traces.conventions.particulars import Particulars
 from exporters.traces.core.journal import Journal, Journals
 from exporters.traces.decode import bodies
@@ -72,6 +72,7 @@ class SampleCollector:
         self._late: list[Sample] = []
         self._samples = Metrics(registry).counter("telltale_samples_total")
         self._outcomes = {name: self.outcome(name) for name in ("kept", "no_content", "promoted", "not_sampled")}
+        self._vectors = Metrics(registry).counter("telltale_collector_vectors_total")
         self._coverage = Coverage(registry)
 
     def outcome(self, name: str) -> Counter:
@@ -296,6 +297,8 @@ class SampleCollector:
             self._outcomes["kept"].inc(tally.sampled)
         if tally.forced:
             self._outcomes["promoted"].inc(tally.forced)
+        for outcome, number in tally.vectors.items():
+            self._vectors.labels(outcome).inc(number)
         for _ in range(tally.with_content):
             self._coverage.add(1.0)
 
@@ -435,6 +438,8 @@ class SampleCollector:
             tally.forced += 1
         if _is_ordinary(call):
             tally.with_content += 1
+        if about.vectors is not vectors.NONE:
+            tally.add_vectors(len(about.vectors.kept), about.vectors.refused)
         return _sample(call, _with_reasons(said, call.finish_reasons), about, probability, promoted_by)
 
 
@@ -521,4 +526,5 @@ def _sample(
         parameters=about.parameters,
         attributes=about.attributes,
         conversation=said,
+        vectors=about.vectors.kept,
     )
