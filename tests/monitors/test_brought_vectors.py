@@ -81,7 +81,7 @@ def reasons(found: list[SeriesStatus]) -> set[str]:
 
 
 def test_from_a_span_through_the_receiver_to_what_a_window_is_about(tmp_path: Path) -> None:
-    here = make(tmp_path, sampling={"per_minute": 100_000})
+    here = make(tmp_path, monitor={"embeddings": {"kind": "spans"}}, sampling={"per_minute": 100_000})
     random, base = Random(1), 1_790_000_000
     try:
         for number in range(480):

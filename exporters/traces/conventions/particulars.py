@@ -86,8 +86,8 @@ _PARAMETER_OF: Final = {
 }
 USERS: Final = frozenset(_TEXTS["user"])
 """The attributes that name a user, who is kept as a hash alone."""
-NAMES: Final[tuple[str, ...]] = (*_RANKS, *_PARAMETER_OF, *_REQUESTS, *vectors.NAMES, "service.name")
-"""Every attribute that is read here."""
+NAMES: Final[tuple[str, ...]] = (*_RANKS, *_PARAMETER_OF, *_REQUESTS, "service.name")
+"""Every attribute that is read here, but for those of vectors."""
 
 
 class Particulars(NamedTuple):
@@ -108,7 +108,13 @@ class Particulars(NamedTuple):
 NOTHING: Final = Particulars()
 
 
-def read(resource: Attributes, span: Attributes, wanted: Iterable[str] = (), convention: str = "") -> Particulars:
+def read(
+    resource: Attributes,
+    span: Attributes,
+    wanted: Iterable[str] = (),
+    convention: str = "",
+    with_vectors: bool = False,
+) -> Particulars:
     """What a span and its resource tell. `wanted` names attributes to keep besides, of either, as text."""
     found: dict[str, str] = {}
     numbers: dict[str, float] = {}
@@ -141,7 +147,7 @@ def read(resource: Attributes, span: Attributes, wanted: Iterable[str] = (), con
         found.get("prompt_version"),
         numbers,
         {name: text for name in wanted if (text := _any_text(span.get(name, resource.get(name)))) is not None},
-        vectors.read(span),
+        vectors.read(span) if with_vectors else vectors.NONE,
     )
 
 

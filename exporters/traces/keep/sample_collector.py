@@ -59,7 +59,9 @@ class SampleCollector:
         # Content is kept as content, and a user as a hash.
         others = (*fast_content.CONTENT, *particulars.USERS)
         self._wanted = tuple([name for name in settings.sampling.attributes if name not in others])
-        self._names = fast_content.Names(self._wanted)
+        # They take more room than all else of most samples, and tell much of the text.
+        self._with_vectors = settings.monitor.embeddings.kind == "spans"
+        self._names = fast_content.Names((*self._wanted, *(vectors.NAMES if self._with_vectors else ())))
         self._sampler = RateSampler(settings.sampling.per_minute)
         self._forced = RateSampler(FORCED_PER_MINUTE)
         self._reasons = ForcedReasons()
@@ -401,12 +403,17 @@ class SampleCollector:
             except (IndexError, UnicodeDecodeError) as error:
                 raise Malformed(CUT_OFF) from error
             if found is not None:
-                return found.said, particulars.read(group.source.resource, found.others, self._wanted, convention)
+                return found.said, self._particulars(group.source.resource, found.others, convention)
         return self._of_span(group.span(index), ref.call)
 
     def _of_span(self, span: Span, call: Call) -> tuple[Conversation, Particulars]:
         said = normalise.read_conversation(span, call.operation)
-        return said, particulars.read(span.resource, span.attributes, self._wanted, call.convention)
+        return said, self._particulars(span.resource, span.attributes, call.convention)
+
+    def _particulars(
+        self, resource: particulars.Attributes, span: particulars.Attributes, convention: str
+    ) -> Particulars:
+        return particulars.read(resource, span, self._wanted, convention, self._with_vectors)
 
     def _read(self, group: Group, key_tenant: str | None) -> tuple[Call, Conversation, Particulars] | None:
         """The call of a group's only span, with its content; None if it cannot be read."""

@@ -24,13 +24,14 @@ from telltale.store import samples
 from telltale.store.schema import sample_vectors
 
 END = 1_790_000_000_000_000_000
+SPANS = {"embeddings": {"kind": "spans"}}
 GOOD = [3.0, 4.0, 0.0]
 MODEL = {"telltale.embedding.model": "text-embedding-3-small"}
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[InProcess]:
-    made = make(tmp_path)
+    made = make(tmp_path, monitor=SPANS)
     yield made
     made.store.close()
 
@@ -179,7 +180,7 @@ def test_bad_vectors_harm_no_neighbour(here: InProcess) -> None:
 
 
 def test_of_a_call_that_is_not_sampled_none_is_kept(tmp_path: Path) -> None:
-    here = make(tmp_path, sampling={"per_minute": 1})
+    here = make(tmp_path, monitor=SPANS, sampling={"per_minute": 1})
     try:
         send(here, request(*[{**CHAT, **MODEL, "telltale.embedding.prompt": GOOD}] * 50))
         with here.store.read() as connection:
@@ -187,6 +188,18 @@ def test_of_a_call_that_is_not_sampled_none_is_kept(tmp_path: Path) -> None:
         assert 0 < kept < 50
         assert len(stored(here)) == kept
         assert outcomes(here) == {"kept": kept}
+    finally:
+        here.store.close()
+
+
+def test_without_the_setting_none_is_kept_or_counted(tmp_path: Path) -> None:
+    here = make(tmp_path)
+    try:
+        send(here, request({**CHAT, **MODEL, "telltale.embedding.prompt": GOOD}))
+        with here.store.read() as connection:
+            assert len(samples.load(connection)) == 1
+        assert stored(here) == {}
+        assert outcomes(here) == {}
     finally:
         here.store.close()
 
