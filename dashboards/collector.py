@@ -175,6 +175,15 @@ def _lines() -> list[Json]:
             Query("sum by (kind) (rate(telltale_collector_dropped_total[$__rate_interval]))", "{{kind}}"),
             Query(DROPPED, "all"),
         ),
+        lines(
+            "Vectors in spans",
+            About(
+                "Vectors per second that sampled spans brought along, by what became of them.",
+                "anything but `kept`: the sender's attribute holds no usable vector; the outcome says why.",
+            ),
+            Look("cps"),
+            Query("sum by (outcome) (rate(telltale_collector_vectors_total[$__rate_interval]))", "{{outcome}}"),
+        ),
     ]
 
 

@@ -16,7 +16,7 @@ from monitors.monitor import Monitor
 from monitors.reading import Reader
 from monitors.rows import Rows
 from monitors.run import Run
-from monitors.vectors import Vectors
+from monitors.vectors import Source
 from telltale.records import Basis, Score, Series
 from telltale.settings import Monitor as Settings
 from telltale.store import Store, StoreUnavailable
@@ -32,7 +32,7 @@ MOST_WINDOWS: Final = 4
 class Explainer:
     """Explanations for the scores of one run after another."""
 
-    def __init__(self, store: Store, settings: Settings, vectors: Vectors) -> None:
+    def __init__(self, store: Store, settings: Settings, vectors: Source) -> None:
         self._store = store
         self._settings = settings
         self._vectors = vectors

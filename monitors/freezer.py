@@ -16,7 +16,7 @@ from monitors.monitor import Monitor
 from monitors.reading import Reader
 from monitors.run import Run
 from monitors.states import Standing
-from monitors.vectors import Vectors
+from monitors.vectors import Source
 from telltale.records import Basis, Series
 from telltale.settings import Monitor as Settings
 from telltale.store import Store, StoreUnavailable, references, scores
@@ -31,7 +31,7 @@ MOST_VOTES: Final = 100_000
 class Freezer:
     """Makes references as all `monitors` know them."""
 
-    def __init__(self, store: Store, settings: Settings, monitors: Sequence[Monitor], vectors: Vectors) -> None:
+    def __init__(self, store: Store, settings: Settings, monitors: Sequence[Monitor], vectors: Source) -> None:
         self._store = store
         self._settings = settings
         self._monitors = monitors

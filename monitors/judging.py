@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from monitors import false_alarms, references
+from monitors import false_alarms, placing, references
 from monitors.monitor import Monitor, Terms
 from monitors.persistence import AT_ONCE, derive_state
-from monitors.rows import Comparison, Rows, side
+from monitors.rows import LEAST_PLACED, Comparison, Rows, side
 from telltale.evidence.scores import Examples
 from telltale.records import Basis, Direction, Score, Series
 from telltale.store.references import Reference
@@ -64,8 +64,13 @@ def _compare(
     rows: Rows, reference: Reference, season: str,
 ) -> tuple[Comparison, Examples, Rows] | str:  # fmt: skip
     """The two sides with examples and the window's rows, or why they cannot be compared."""
-    judged = rows.judged(direction)
     what = "votes" if basis == "votes" else f"{direction}s"
+    if monitor.uses_vectors and rows.spaces:
+        what = f"{what} with vectors"
+        if not rows.is_placed(direction):
+            texts, found = rows.placed(direction)
+            return f"{found} of {texts} {direction}s came with vectors of one model, {LEAST_PLACED:.0%} needed"
+    judged = rows.judged(direction, placed=monitor.uses_vectors)
     if len(judged) < least:
         return f"{len(judged)} {what} in {len(rows)} rows, {least} needed"
     needed = min(LEAST_GROUPS, least)
@@ -76,6 +81,9 @@ def _compare(
         return "the reference does not know this monitor"
     if len(known.side) < least:
         return f"the reference has {len(known.side)} {what}, {least} needed"
+    described = monitor.describe(judged, direction)
+    if why := placing.unlike(described, known.side.features):
+        return why
     known = references.in_season(known, monitor, start, end, season, least, max(least, len(judged)))
     comparison = Comparison(
         series,
@@ -83,7 +91,7 @@ def _compare(
         direction,
         start,
         end,
-        side(judged, monitor.describe(judged, direction)),
+        side(judged, described),
         known.side,
         known.factors,
     )

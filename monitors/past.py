@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from monitors import backtest, embedders, executors, faults, registry, states, windows
+from monitors import backtest, executors, faults, registry, states, vectors, windows
 from monitors import references as making
 from monitors import terms as own_terms
 from monitors.activity import Activity
@@ -19,7 +19,6 @@ from monitors.monitor import Monitor
 from monitors.reading import Reader, VotesRead
 from monitors.rows import Rows
 from monitors.run import Run
-from monitors.vectors import Vectors
 from monitors.windows import Window
 from telltale.records import Basis, Score, Series
 from telltale.settings import Monitor as Settings
@@ -62,10 +61,9 @@ class _Runner:
         length = settings.window
         self._begin, self._end = math.ceil(span.begin / length) * length, span.end // length * length
         self._reference = reference
-        embedder = embedders.chosen(settings.embeddings)
         # No time to make any: those that are stored are used.
-        self._vectors = Vectors(store, embedder, 0.0)
-        kinds = own_terms.of(registry.MONITORS, settings, embedder.space if embedder else "")
+        self._vectors = vectors.chosen(store, settings.embeddings, 0.0)
+        kinds = own_terms.of(registry.MONITORS, settings, self._vectors.space)
         self._monitors = [kind.of(own) for kind, own in kinds.items()]
         self._kinds = kinds
         self._executor = executors.chosen(settings)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitors import clusters, embedding, nearest
-from monitors.rows import Comparison, Features, Side
+from monitors.rows import SPACE, Comparison, Features, Side
 
 # The whole reference's arrays, where only some of its rows are compared.
 ALL: Final = "all/"
@@ -32,8 +32,17 @@ def placed(comparison: Comparison) -> Comparison:
 
 def is_of_another_model(comparison: Comparison) -> bool:
     """Whether the window's vectors are of another length than the reference's, though their space is named alike."""
-    given = comparison.current.features.get("vectors")
-    return given is not None and given.shape[1] != comparison.reference.features["vectors"].shape[1]
+    current, known = comparison.current.features, comparison.reference.features
+    given = current.get("vectors")
+    return given is not None and (given.shape[1] != known["vectors"].shape[1] or bool(unlike(current, known)))
+
+
+def unlike(current: Features, reference: Features) -> str:
+    """Why vectors that came with calls cannot be compared; empty where they can, or where none came."""
+    if SPACE not in current or SPACE not in reference:
+        return ""
+    now, known = str(current[SPACE][0]), str(reference[SPACE][0])
+    return "" if now == known else f"vectors of two models: {now} here, {known} in the reference"
 
 
 def half(groups: Sequence[str], seed: int) -> NDArray[np.bool_]:

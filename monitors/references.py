@@ -19,6 +19,8 @@ from telltale.store.references import Reference
 
 EXAMPLES: Final = 8
 AUTOMATIC: Final = "auto"
+# A folder of rows beside what a monitor wrote of them.
+ROWS: Final = "rows/"
 
 Features = dict[str, NDArray[Any]]
 
@@ -73,10 +75,16 @@ def learned(reference: Reference, monitor: Monitor, direction: Direction) -> Lea
     if reference.features is None:
         return None
     own, common = _place(monitor, direction), f"rows/{direction}/"
-    stored = packing.unpacked(reference.features, (own, common))
+    placed = f"{own}{ROWS}"
+    stored = packing.unpacked(reference.features, (own, common, placed))
     if f"{own}factors" not in stored:
         return None
-    features = {name.removeprefix(own): array for name, array in stored.items() if name.startswith(own)}
+    common = placed if f"{placed}groups" in stored else common
+    features = {
+        name.removeprefix(own): array
+        for name, array in stored.items()
+        if name.startswith(own) and not name.startswith(placed)
+    }
     names, values = features.pop("factors"), features.pop("factor_values")
     season = features.pop("season", None)
     return Learned(
@@ -141,7 +149,7 @@ def _described(
     restless: dict[str, list[str]] = {}
     for monitor in monitors:
         for direction in monitor.directions if monitor.basis == basis else ():
-            judged = kept.judged(direction)
+            judged = kept.judged(direction, placed=monitor.uses_vectors)
             described = side(judged, monitor.describe(judged, direction))
             whole = replace(described, features=monitor.prepare(described))
             times = np.array(judged.times, dtype=np.float64)
@@ -151,7 +159,9 @@ def _described(
                 if by
                 else calibration.blocks(monitor, whole, basis, direction, least)
             )
-            own, common = _place(monitor, direction), f"rows/{direction}/"
+            own = _place(monitor, direction)
+            # Those with a vector may be fewer than those that other monitors judge.
+            common = f"{own}{ROWS}" if monitor.uses_vectors and kept.spaces else f"rows/{direction}/"
             found |= {f"{own}{name}": array for name, array in whole.features.items()}
             found[f"{own}factors"] = np.array(list(factors), dtype=str)
             found[f"{own}season"] = np.array([by], dtype=str)
@@ -175,5 +185,5 @@ def _place(monitor: Monitor, direction: Direction) -> str:
 
 def _columns(kept: Rows) -> dict[str, Any]:
     """What is stored of rows: not whole conversations and vectors, which monitors have described."""
-    described = ("conversations", "vectors")
+    described = ("conversations", "vectors", "spaces")
     return {field.name: getattr(kept, field.name) for field in fields(Rows) if field.name not in described}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,11 @@ from telltale.records import Basis, Direction, Score, Series
 
 Features = Mapping[str, NDArray[Any]]
 """What a monitor compares of each row, as arrays by name; a reference keeps them."""
+
+SPACE: Final = "space"
+"""Of features: which space their vectors are of, where that is not the same for all windows."""
+# Of the texts of a window or a reference so many need a vector, where calls bring vectors along.
+LEAST_PLACED: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Rows:
     - `numbers`: tokens, seconds. `categories`: status, finish reason, language and others. `attributes`: the rest.
     - `votes` are 1 for a negative vote and 0 for any other; of calls, None where nobody voted.
     - `vectors` by direction: one row of numbers for each text, where texts come with them.
+    - `spaces` by direction, where calls bring vectors along: what made each text's; None where it has none.
     - `conversations`: whole ones, for monitors that ask for them.
     """
 
@@ -43,6 +49,7 @@ class Rows:
     votes: tuple[int | None, ...] = ()
     conversations: tuple[Conversation, ...] = ()
     vectors: Mapping[str, NDArray[np.float16]] = field(default_factory=dict)
+    spaces: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,12 +67,36 @@ class Rows:
         taken: dict[str, Any] = {one.name: of(getattr(self, one.name)) for one in fields(self)}
         return replace(self, **taken)
 
-    def judged(self, direction: Direction) -> Rows:
-        """The rows that tell anything of that direction: those with a text, or all votes."""
+    def judged(self, direction: Direction, *, placed: bool = False) -> Rows:
+        """The rows that tell anything of that direction: those with a text, or all votes.
+
+        `placed`: where calls bring vectors along, only those whose text has one. None where a good part has none, for
+        which those are is no chance.
+        """
         column = self.texts.get(direction)
         if direction == "feedback" or column is None:
             return self
-        return self.take([place for place, text in enumerate(column) if text is not None])
+        spaces = self.spaces.get(direction) if placed else None
+        if spaces is not None and not self.is_placed(direction):
+            return self.take([])
+        return self.take(
+            [
+                place
+                for place, text in enumerate(column)
+                if text is not None and (spaces is None or spaces[place] is not None)
+            ]
+        )
+
+    def placed(self, direction: Direction) -> tuple[int, int]:
+        """How many texts there are, and how many of them have the vectors that calls brought along."""
+        texts = [place for place, text in enumerate(self.texts.get(direction, ())) if text is not None]
+        spaces = self.spaces.get(direction)
+        return len(texts), len(texts) if spaces is None else sum(spaces[place] is not None for place in texts)
+
+    def is_placed(self, direction: Direction) -> bool:
+        """Whether enough of the texts have such vectors."""
+        texts, found = self.placed(direction)
+        return found >= LEAST_PLACED * texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from monitors import clock, embedders, executors, faults, freezing, registry, states, terms, unchanged, windows
+from monitors import clock, executors, faults, freezing, registry, states, terms, unchanged, vectors, windows
 from monitors import references as making
 from monitors.activity import Activity
 from monitors.course import Course, Pace
@@ -26,7 +26,6 @@ from monitors.reading import Reader
 from monitors.rows import Rows
 from monitors.run import Run
 from monitors.states import Standing
-from monitors.vectors import Vectors
 from monitors.windows import Window
 from monitors.work import Ask, Outcome, Task
 from telltale.records import Basis, Series
@@ -50,9 +49,8 @@ class Runs:
         self._settings = settings
         self._retention = retention
         self.reports = Reports(store, settings.evidently, report)
-        embedder = embedders.chosen(settings.embeddings)
-        self._vectors = Vectors(store, embedder, settings.embeddings.per_run)
-        self._terms = terms.of(registry.MONITORS, settings, embedder.space if embedder else "")
+        self._vectors = vectors.chosen(store, settings.embeddings, settings.embeddings.per_run)
+        self._terms = terms.of(registry.MONITORS, settings, self._vectors.space)
         self._monitors = [kind.of(own) for kind, own in self._terms.items()]
         self._least = {monitor.name: self._terms[type(monitor)].least for monitor in self._monitors}
         self._step = {monitor.name: terms.own(type(monitor), settings).windows for monitor in self._monitors}

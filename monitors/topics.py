@@ -23,7 +23,7 @@ from monitors.mark import Mark
 from monitors.monitor import Monitor, Terms
 from monitors.permutation import MaxT, Weighted, effect, interval, max_t
 from monitors.placing import placed
-from monitors.rows import Comparison, Features, Rows, Side
+from monitors.rows import SPACE, Comparison, Features, Rows, Side
 from monitors.votes import wilson
 from telltale.evidence.scores import ClusterChanges, Finding, Interval, NovelTexts
 from telltale.records import Basis, Direction, Score
@@ -78,7 +78,11 @@ class Topics(Monitor):
     def describe(self, rows: Rows, direction: Direction) -> Features:
         """The words of each text, and its vector where it came with one."""
         given = rows.vectors.get(direction)
-        own = {} if given is None else {"vectors": embedding.unit(np.asarray(given, np.float32)).astype(np.float16)}
+        own: Features = {}
+        if given is not None:
+            own = {"vectors": embedding.unit(np.asarray(given, np.float32)).astype(np.float16)}
+        if (spaces := rows.spaces.get(direction)) is not None:
+            own = {**own, SPACE: np.array([spaces[0] if spaces else ""], dtype=str)}
         return {**vocabulary.of(rows.texts[direction]), **own}
 
     def prepare(self, side: Side) -> Features:

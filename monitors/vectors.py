@@ -12,18 +12,27 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitors import embedders
+from monitors.brought import DIRECTIONS, Brought
 from monitors.embedders import Embedder, NoVectors
 from monitors.embedding import unit
 from monitors.rows import Rows
 from telltale.records import Direction
+from telltale.settings.table import Embeddings
 from telltale.store import Store, vectors
 
 log = logging.getLogger(__name__)
 
-DIRECTIONS: Final[tuple[Direction, ...]] = ("prompt", "response")
 AT_ONCE: Final = 32
 # Those of a reference, whose samples may be gone, and of the windows of some series; more where one of them has more.
 MOST_KEPT: Final = 30_000
+
+
+def chosen(store: Store, settings: Embeddings, per_run: float) -> Source:
+    """Where vectors come from: `per_run` are the seconds that a run may spend on making some. Raises UsageError."""
+    if settings.kind == "spans":
+        return Brought(store)
+    return Vectors(store, embedders.chosen(settings), per_run)
 
 
 class Vectors:
@@ -37,6 +46,11 @@ class Vectors:
         self._known: OrderedDict[int, bytes] = OrderedDict()
         self._most = MOST_KEPT
         self._size = 0
+
+    @property
+    def space(self) -> str:
+        """Names what makes them; empty where nothing does."""
+        return self._embedder.space if self._embedder is not None else ""
 
     def begin(self) -> None:
         """A new run has its time."""
@@ -126,3 +140,7 @@ class Vectors:
                 f"they have {size // 2} numbers, and those made before {self._size // 2}; the model behind "
                 "monitor.embeddings is another: name it anew there"
             )
+
+
+Source = Vectors | Brought
+"""Where the vectors of rows come from."""

@@ -37,6 +37,13 @@ ANY_TENANT: Final = "*"
 """The tenant of an API key of the operator's own service, which serves every tenant. No call is of it."""
 
 
+class Vector(NamedTuple):
+    """Where a text lies: `numbers` are little-endian float16 of length 1. Only vectors of one space are compared."""
+
+    space: str
+    numbers: bytes
+
+
 class Sample(NamedTuple):
     """A call kept with its redacted content. A tuple, because one is made for every span that is kept.
 
@@ -47,7 +54,8 @@ class Sample(NamedTuple):
 
     `app` is the calling service, `user` a keyed hash of the person whom it served, `prompt_name` and `prompt_version`
     those of the template, `language` that of the prompt or its script, `parameters` the request's (temperature, top_p,
-    max_tokens, seed, ...), `attributes` what `sampling.attributes` asks for.
+    max_tokens, seed, ...), `attributes` what `sampling.attributes` asks for. `vectors` are those that the call brought
+    along, by direction; they are stored with it, and not read back.
     """
 
     trace_id: str
@@ -83,6 +91,7 @@ class Sample(NamedTuple):
     redactions: Mapping[str, int] = MappingProxyType({})
     conversation: Conversation | None = None
     id: int | None = None
+    vectors: Mapping[Direction, Vector] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ class _Sides:
 
 def _sides(monitor: Monitor, score: Score, window: Window) -> _Sides | None:
     direction, reference = score.direction, window.reference
-    judged, before = window.rows.judged(direction), window.before.judged(direction)
+    placed = monitor.uses_vectors
+    judged, before = (rows.judged(direction, placed=placed) for rows in (window.rows, window.before))
     learned = references.learned(reference, monitor, direction)
     if learned is None or not len(judged) or not len(learned.side):
         return None

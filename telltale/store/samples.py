@@ -13,13 +13,15 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Connection, CursorResult, Row, Select, delete, func, select, tuple_
 
 from telltale.conversation import texts
-from telltale.records import Sample
+from telltale.records import Direction, Sample
 from telltale.store import contents, sample_traces, vectors
 from telltale.store.contents import Places, Said
 from telltale.store.schema import samples, unhex
 
 # Fields of a Sample that are columns under the same name.
 _FIELDS = tuple(name for name in Sample._fields if name in samples.c and name not in ("prompt", "response", "id"))
+# What a call has alone.
+_PLACE = ("model", "observed_at", "trace_id", "span_id")
 _PLACES = ("content_id", "frame_id", "history_id")
 _COLUMNS = [samples.c[name] for name in (*_FIELDS, "user_hash", *_PLACES, "prompt", "response", "id")]
 # As `_values` puts them. `prompt` and `response` are those of older versions' rows.
@@ -71,12 +73,27 @@ def _save_once(connection: Connection, rows: Sequence[Sample], now: float) -> tu
                     others.append(row._replace(observed_at=nextafter(row.observed_at, inf)))
         contents.remove(connection, unused)
     sample_traces.merge_due(connection, newest, new)
+    _save_vectors(connection, rows)
     return new, others
+
+
+def _save_vectors(connection: Connection, rows: Sequence[Sample]) -> None:
+    """Store the vectors that calls came with; one that is stored again keeps its own."""
+    found: dict[tuple[str, Direction], dict[int, bytes]] = {}
+    for row in rows:
+        if not row.vectors:
+            continue
+        same = (samples.c[name] == getattr(row, name) for name in (*_PLACE, "tenant"))
+        for number in connection.scalars(select(samples.c.id).where(*same)):
+            for direction, vector in row.vectors.items():
+                found.setdefault((vector.space, direction), {})[number] = vector.numbers
+    for (space, direction), numbers in found.items():
+        vectors.save(connection, space, direction, numbers)
 
 
 def _stored_as(connection: Connection, row: Sample) -> tuple[int | None, str] | None:
     """The content and the tenant of the sample that has this one's place; None where it was just removed."""
-    same = (samples.c[name] == getattr(row, name) for name in ("model", "observed_at", "trace_id", "span_id"))
+    same = (samples.c[name] == getattr(row, name) for name in _PLACE)
     found = connection.execute(select(samples.c.content_id, samples.c.tenant).where(*same)).first()
     return None if found is None else (found.content_id, found.tenant)
 

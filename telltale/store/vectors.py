@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from telltale.records import Direction
+from telltale.records import Direction, Vector
 from telltale.store.schema import sample_vectors, samples
 
 AT_ONCE = 500
+BROUGHT: Final = "spans "
+"""What the names of spaces begin with whose vectors calls brought along."""
 _c = sample_vectors.c
 
 
@@ -23,6 +25,18 @@ def load(connection: Connection, space: str, direction: Direction, ids: Sequence
             _c.sample_id.in_(ids[begin : begin + AT_ONCE]), _c.direction == direction, _c.space == space
         )
         found |= {row.sample_id: row.vector for row in connection.execute(query)}
+    return found
+
+
+def load_brought(connection: Connection, direction: Direction, ids: Sequence[int]) -> dict[int, Vector]:
+    """The vectors that calls brought along with these samples' texts, by the sample's id."""
+    found: dict[int, Vector] = {}
+    for begin in range(0, len(ids), AT_ONCE):
+        query = select(_c.sample_id, _c.space, _c.vector).where(
+            _c.sample_id.in_(ids[begin : begin + AT_ONCE]), _c.direction == direction, _c.space.startswith(BROUGHT)
+        )
+        query = query.order_by(_c.space)
+        found |= {row.sample_id: Vector(row.space, row.vector) for row in connection.execute(query)}
     return found
 
 

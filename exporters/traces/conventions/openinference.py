@@ -1,4 +1,4 @@
-"""OpenInference (Arize): span kinds, indexed messages, the request as JSON. Embedding vectors are never read."""
+"""OpenInference (Arize): span kinds, indexed messages, the request as JSON. Embedding vectors: `vectors`."""
 
 from __future__ import annotations
 

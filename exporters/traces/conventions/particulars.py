@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from exporters.traces.conventions import vectors
+from exporters.traces.conventions.vectors import Vectors
 from exporters.traces.decode import attributes
 from exporters.traces.decode.spans import Value
 
@@ -85,7 +87,7 @@ _PARAMETER_OF: Final = {
 USERS: Final = frozenset(_TEXTS["user"])
 """The attributes that name a user, who is kept as a hash alone."""
 NAMES: Final[tuple[str, ...]] = (*_RANKS, *_PARAMETER_OF, *_REQUESTS, "service.name")
-"""Every attribute that is read here."""
+"""Every attribute that is read here, but for those of vectors."""
 
 
 class Particulars(NamedTuple):
@@ -100,12 +102,19 @@ class Particulars(NamedTuple):
     prompt_version: str | None = None
     parameters: Mapping[str, float] = MappingProxyType({})
     attributes: Mapping[str, str] = MappingProxyType({})
+    vectors: Vectors = vectors.NONE
 
 
 NOTHING: Final = Particulars()
 
 
-def read(resource: Attributes, span: Attributes, wanted: Iterable[str] = (), convention: str = "") -> Particulars:
+def read(
+    resource: Attributes,
+    span: Attributes,
+    wanted: Iterable[str] = (),
+    convention: str = "",
+    with_vectors: bool = False,
+) -> Particulars:
     """What a span and its resource tell. `wanted` names attributes to keep besides, of either, as text."""
     found: dict[str, str] = {}
     numbers: dict[str, float] = {}
@@ -138,6 +147,7 @@ def read(resource: Attributes, span: Attributes, wanted: Iterable[str] = (), con
         found.get("prompt_version"),
         numbers,
         {name: text for name in wanted if (text := _any_text(span.get(name, resource.get(name)))) is not None},
+        vectors.read(span) if with_vectors else vectors.NONE,
     )
 
 
@@ -153,6 +163,7 @@ def joined(first: Particulars, second: Particulars) -> Particulars:
         first.prompt_version or second.prompt_version,
         {**second.parameters, **first.parameters},
         {**second.attributes, **first.attributes},
+        vectors.joined(first.vectors, second.vectors),
     )
 
 

@@ -18,7 +18,7 @@ from exporters.traces.calls.call import Call, CallRef
 from exporters.traces.calls.dedup import CallDeduplicator
 from exporters.traces.calls.log_content import LogContentBuffer, Logged
 from exporters.traces.calls.owners import SpanKey
-from exporters.traces.conventions import otel, particulars
+from exporters.traces.conventions import otel, particulars, vectors
 from exporters.traces.conventions.particulars import Particulars
 from exporters.traces.core.journal import Journal, Journals
 from exporters.traces.decode import bodies
@@ -59,7 +59,9 @@ class SampleCollector:
         # Content is kept as content, and a user as a hash.
         others = (*fast_content.CONTENT, *particulars.USERS)
         self._wanted = tuple([name for name in settings.sampling.attributes if name not in others])
-        self._names = fast_content.Names(self._wanted)
+        # They take more room than all else of most samples, and tell much of the text.
+        self._with_vectors = settings.monitor.embeddings.kind == "spans"
+        self._names = fast_content.Names((*self._wanted, *(vectors.NAMES if self._with_vectors else ())))
         self._sampler = RateSampler(settings.sampling.per_minute)
         self._forced = RateSampler(FORCED_PER_MINUTE)
         self._reasons = ForcedReasons()
@@ -72,6 +74,7 @@ class SampleCollector:
         self._late: list[Sample] = []
         self._samples = Metrics(registry).counter("telltale_samples_total")
         self._outcomes = {name: self.outcome(name) for name in ("kept", "no_content", "promoted", "not_sampled")}
+        self._vectors = Metrics(registry).counter("telltale_collector_vectors_total")
         self._coverage = Coverage(registry)
 
     def outcome(self, name: str) -> Counter:
@@ -296,6 +299,8 @@ class SampleCollector:
             self._outcomes["kept"].inc(tally.sampled)
         if tally.forced:
             self._outcomes["promoted"].inc(tally.forced)
+        for outcome, number in tally.vectors.items():
+            self._vectors.labels(outcome).inc(number)
         for _ in range(tally.with_content):
             self._coverage.add(1.0)
 
@@ -398,12 +403,17 @@ class SampleCollector:
             except (IndexError, UnicodeDecodeError) as error:
                 raise Malformed(CUT_OFF) from error
             if found is not None:
-                return found.said, particulars.read(group.source.resource, found.others, self._wanted, convention)
+                return found.said, self._particulars(group.source.resource, found.others, convention)
         return self._of_span(group.span(index), ref.call)
 
     def _of_span(self, span: Span, call: Call) -> tuple[Conversation, Particulars]:
         said = normalise.read_conversation(span, call.operation)
-        return said, particulars.read(span.resource, span.attributes, self._wanted, call.convention)
+        return said, self._particulars(span.resource, span.attributes, call.convention)
+
+    def _particulars(
+        self, resource: particulars.Attributes, span: particulars.Attributes, convention: str
+    ) -> Particulars:
+        return particulars.read(resource, span, self._wanted, convention, self._with_vectors)
 
     def _read(self, group: Group, key_tenant: str | None) -> tuple[Call, Conversation, Particulars] | None:
         """The call of a group's only span, with its content; None if it cannot be read."""
@@ -435,6 +445,8 @@ class SampleCollector:
             tally.forced += 1
         if _is_ordinary(call):
             tally.with_content += 1
+        if about.vectors is not vectors.NONE:
+            tally.add_vectors(len(about.vectors.kept), about.vectors.refused)
         return _sample(call, _with_reasons(said, call.finish_reasons), about, probability, promoted_by)
 
 
@@ -521,4 +533,5 @@ def _sample(
         parameters=about.parameters,
         attributes=about.attributes,
         conversation=said,
+        vectors=about.vectors.kept,
     )

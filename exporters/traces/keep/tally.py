@@ -25,7 +25,7 @@ class Tally:
     __slots__ = (
         *("again", "calls", "conventions", "dropped_attributes", "dropped_events", "duplicates", "evaluations"),
         *("forced", "late", "not_sampled", "operations", "plain", "read_bytes", "reading"),
-        *("sampled", "unsampled", "waiting", "with_content"),
+        *("sampled", "unsampled", "vectors", "waiting", "with_content"),
     )
 
     def __init__(self) -> None:
@@ -46,6 +46,8 @@ class Tally:
         self.sampled = 0
         self.forced = 0
         self.with_content = 0
+        # Vectors that samples came with, by what became of them.
+        self.vectors: dict[str, int] = {}
         # Calls without a sample, and their spans, for which feedback may still ask.
         self.not_sampled = 0
         self.unsampled: list[CallRef] = []
@@ -61,3 +63,8 @@ class Tally:
     def add_duplicate(self, pair: str) -> None:
         """Count a second span of a call."""
         self.duplicates[pair] = self.duplicates.get(pair, 0) + 1
+
+    def add_vectors(self, kept: int, refused: tuple[str, ...]) -> None:
+        """Count the vectors that a sample came with, and why others were left out."""
+        for outcome in (*("kept",) * kept, *refused):
+            self.vectors[outcome] = self.vectors.get(outcome, 0) + 1

@@ -120,6 +120,26 @@ def test_a_list_of_very_many_numbers_is_refused() -> None:
         bounds.json(b'{"x":[' + b"1," * 1_000_000 + b"1]}", 1)
 
 
+def test_numbers_of_a_vector_are_no_items_but_anything_else_in_a_list_is() -> None:
+    def request(value: AnyValue) -> bytes:
+        made = ExportTraceServiceRequest()
+        spans = made.resource_spans.add().scope_spans.add().spans
+        spans.add().attributes.append(KeyValue(key="k", value=value))
+        return made.SerializeToString()
+
+    def listed(*items: AnyValue) -> AnyValue:
+        found = AnyValue()
+        found.array_value.values.extend(items)
+        return found
+
+    many = bounds.LEAST
+    numbers = [AnyValue(double_value=0.5)] * many
+    bounds.spans(request(listed(*numbers, *numbers)), ExportTraceServiceRequest, 1)
+    for other in (AnyValue(int_value=1), AnyValue(string_value="0.5"), listed(numbers[0])):
+        with pytest.raises(bounds.TooMany):
+            bounds.spans(request(listed(*numbers, *[other] * many)), ExportTraceServiceRequest, 1)
+
+
 def test_what_is_refused_is_not_counted_to_its_end() -> None:
     """Thirty million empty spans cost no more than the first that are too many."""
     bomb = field(1, field(2, b"\x12\0" * (1 << 24)))

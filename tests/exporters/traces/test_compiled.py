@@ -38,6 +38,7 @@ TRACES = (
     "http2",
     "otlp_json",
     "bounds",
+    "vectors_in_spans",
 )
 SAME = ("telltale/test_redaction.py", *(f"exporters/traces/test_{name}.py" for name in TRACES))
 
