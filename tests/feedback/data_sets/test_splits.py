@@ -149,3 +149,21 @@ def test_what_is_nearly_the_same_as_either_of_two_prompts_holds_them_together(or
         rows = [row(number, None, chain[place], "yes") for number, place in enumerate(order)]
 
         assert len({*sides([*rows, row(9, None, "something else", "no")], 0.5)[:3]}) == 1
+
+
+def test_what_is_exported_as_it_is_known_is_split_and_kept_from_held_out_prompts_too(
+    settings: Settings, call: Any, tmp_path: Path
+) -> None:
+    for number in range(40):
+        call(number, prompt=" ".join(some_words(number, 12)), conversation_id=f"c{number % 20}")
+    call(40, prompt="", response="")
+    held = tmp_path / "held.jsonl"
+    held.write_text(json.dumps({"prompt": " ".join(some_words(3, 12))}) + "\n")
+    output = tmp_path / "all"
+
+    assert main(settings, model="chat", format="jsonl", output=output, golden=[held], test_share=0.4) == 0
+
+    train, test = (lines(output / "data" / f"{split}.jsonl") for split in ("train", "test"))
+    assert len(train) + len(test) == 40
+    assert not {row["conversation_id"] for row in train} & {row["conversation_id"] for row in test}
+    assert json.loads((output / "manifest.json").read_text())["dropped"] == {"golden": 1}
