@@ -13,6 +13,7 @@ acknowledged under the same idempotency keys, so that nothing is stored twice.
 from __future__ import annotations
 
 import atexit
+import http.client
 import json
 import logging
 import os
@@ -24,17 +25,21 @@ import urllib.request
 import uuid
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 log = logging.getLogger(__name__)
 
 PATH = "/api/v1/feedback/batch"
 MOST_TOGETHER = 200
 MOST_BYTES_TOGETHER = 1 << 20
+# Several times the longest submission that is valid, however it is escaped.
+MOST_BYTES_ALONE = 1 << 20
 MOST_BYTES_WAITING = 16 << 20
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 EXIT_S = 2.0
 MOST_WAIT_S = 300.0
+# What reading an answer may raise: it was cut short, or it is not our API's.
+_NO_ANSWER = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError)
 # Refused as a whole; but a key may be replaced and a server be set right, and then the same is accepted.
 _LATER = (401, 403, 404, 408, 421, 429)
 
@@ -79,7 +84,7 @@ class FeedbackClient:
     ) -> None:
         """`url` is that of Telltale's pages, `key` has the scope feedback:write.
 
-        `on_refused` is called in the sending thread with the idempotency key and the reason of what is invalid. Raises
+        `on_refused` is called with the idempotency key and the reason of what is invalid, in the sending thread. Raises
         ValueError for another scheme.
         """
         if not url.startswith(("http://", "https://")):
@@ -100,8 +105,9 @@ class FeedbackClient:
     def send(self, *, trace_id: str | None = None, idempotency_key: str | None = None, **fields: object) -> bool:
         """Queue one submission (`kind`, `value`, `comment`, `subject`, `name`, … as the API has them) and return.
 
-        Without `trace_id` it is about the current span's trace. Returns False when the queue is full: it is not sent.
-        Raises ValueError when there is no trace and for NaN, TypeError for what JSON does not have.
+        Without `trace_id` it is about the current span's trace. Returns False for what is not sent: the queue is full,
+        or it is longer than any server takes. Raises ValueError when there is no trace and for NaN, TypeError for
+        what JSON does not have.
         """
         trace_id = trace_id or current_trace()
         if trace_id is None:
@@ -110,6 +116,10 @@ class FeedbackClient:
         item = _Item(
             key, json.dumps({"trace_id": trace_id, "idempotency_key": key, **fields}, allow_nan=False).encode()
         )
+        if len(item.content) > MOST_BYTES_ALONE:
+            # The server would cut it off, at each repetition, and all that waits behind it would wait for ever.
+            self._note(key, {"status": 413, "detail": f"{len(item.content):,} bytes are more than is accepted"})
+            return False
         if self._pid != os.getpid():
             # The thread stayed in the parent, which sends what waited there.
             self._start_over()
@@ -186,12 +196,12 @@ class FeedbackClient:
         request = urllib.request.Request(self._url, body, self._headers)  # noqa: S310 - http or https, see __init__
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
-                return _Answer(response.status, json.load(response)["results"])
+                return _Answer(response.status, _results(response))
         except urllib.error.HTTPError as error:
             wait = error.headers.get("Retry-After", "")
-            return _Answer(error.code, _results(error), min(float(wait), MOST_WAIT_S) if wait.isdigit() else 0.0)
-        except (OSError, ValueError, KeyError, TypeError):
-            # No connection, no HTTP, no time, or not our API: the same is sent again.
+            return _Answer(error.code, _results(error), min(float(wait), MOST_WAIT_S) if wait.isdecimal() else 0.0)
+        except (OSError, http.client.HTTPException):
+            # No connection, no HTTP, or no time: the same is sent again.
             return _Answer(0, [])
 
     def _settle(self, batch: list[_Item], answer: _Answer) -> bool:
@@ -208,6 +218,8 @@ class FeedbackClient:
             return False
         done = [(item, result) for item, result in settled if result.get("status", 503) < 500]
         again = [item for item, result in settled if result.get("status", 503) >= 500]
+        for item, result in done:
+            self._note(item.key, result)
         with self._changed:
             # They are at the head: only this thread takes any away.
             for _ in batch:
@@ -215,8 +227,6 @@ class FeedbackClient:
             self._waiting.extendleft(reversed(again))
             self._bytes -= sum(len(item.content) for item, _ in done)
             self._changed.notify_all()
-        for item, result in done:
-            self._note(item.key, result)
         return bool(done)
 
     def _note(self, key: str, result: dict[str, Any]) -> None:
@@ -227,7 +237,11 @@ class FeedbackClient:
         why = str(result.get("detail", ""))
         log.error("feedback %s is invalid: %s", key, why)
         if self._on_refused:
-            self._on_refused(key, why)
+            try:
+                self._on_refused(key, why)
+            except Exception:
+                # The application's own: whatever it raises must not end this thread.
+                log.exception("on_refused failed")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -237,10 +251,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _results(error: urllib.error.HTTPError) -> list[dict[str, Any]]:
-    """The results in a 503's body; none in a problem document's."""
+def _results(answer: IO[bytes]) -> list[dict[str, Any]]:
+    """What was said of each item: in a 200's or a 503's body; nothing in a problem document's, or in no JSON."""
     try:
-        found = json.load(error)
-        return list(found["results"])
-    except (OSError, ValueError, KeyError, TypeError):
+        found = json.load(answer)["results"]
+    except _NO_ANSWER:
         return []
+    return found if isinstance(found, list) and all(isinstance(one, dict) for one in found) else []

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -20,7 +21,8 @@ LONG: Final = 100
 """Words from which on a text is long."""
 # Two texts that share 80 % of their runs have one of the five smallest hashes in common with a chance of 99.97 %.
 LOOKED_UP: Final = 5
-# How many texts with the same small hash are looked at: a template has all of its texts there.
+# How many texts are kept under one hash. A template has all of its texts there, so a full place tells nothing of them:
+# the next smallest hash stands for it.
 MOST_IN_A_PLACE: Final = 8
 ALIKE: Final = 0.8
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
@@ -48,7 +50,7 @@ def sketch(text: str) -> Sketch:
     return tuple(sorted(runs)[:KEPT]) or (sum(words) * _SPREAD & _MASK,)
 
 
-def likeness(one: Sketch, other: Sketch) -> float:
+def likeness(one: Sequence[int], other: Sequence[int]) -> float:
     """Which share of the runs of either text both have, from 0 to 1; exact for texts of few runs."""
     both = {*one, *other}
     smallest = sorted(both)[:KEPT] if len(both) > KEPT else both
@@ -57,32 +59,54 @@ def likeness(one: Sketch, other: Sketch) -> float:
 
 
 class Alike:
-    """Finds among texts that were added those that are alike. Which one is found depends on their order alone."""
+    """Finds among texts that were added those that are alike. Which are found depends on their order alone."""
 
     def __init__(self) -> None:
         self._places: dict[int, list[int]] = {}
-        self._sketches: list[Sketch] = []
+        self._sketches: list[array[int]] = []
 
     def find(self, wanted: Sketch, fits: Callable[[int], bool] = lambda _: True) -> int | None:
         """The number of the first text that is alike and fits, in the order in which they were added; None without."""
-        found = {number for hashed in wanted[:LOOKED_UP] for number in self._places.get(hashed, ())}
-        for number in sorted(found):
+        return next(self.all(wanted, fits), None)
+
+    def all(self, wanted: Sketch, fits: Callable[[int], bool] = lambda _: True) -> Iterator[int]:
+        """The numbers of those that are alike and fit, in the order in which they were added."""
+        for number in sorted(self._near(wanted)):
             if fits(number) and self.is_alike(number, wanted):
-                return number
-        return None
+                yield number
 
     def add(self, new: Sketch) -> int:
         """Adds a text; returns its number."""
         number = len(self._sketches)
-        self._sketches.append(new)
-        for hashed in new[:LOOKED_UP]:
+        # An eighth of the memory that numbers of Python's take.
+        self._sketches.append(array("Q", new))
+        kept = 0
+        for hashed in new:
             place = self._places.setdefault(hashed, [])
             if len(place) < MOST_IN_A_PLACE:
                 place.append(number)
+                kept += 1
+                if kept == LOOKED_UP:
+                    break
         return number
 
     def is_alike(self, number: int, other: Sketch) -> bool:
-        return likeness(self._sketches[number], other) >= ALIKE
+        one = self._sketches[number]
+        # Most of a template's texts share less than that, and comparing them whole takes three times as long.
+        most = len({*other}.intersection(one)) / max(len(one), len(other))
+        return most >= ALIKE and likeness(one, other) >= ALIKE
+
+    def _near(self, wanted: Sketch) -> set[int]:
+        """Those that share one of the smallest hashes that tell something of a text."""
+        found: set[int] = set()
+        looked_up = 0
+        for hashed in wanted:
+            place = self._places.get(hashed, ())
+            found.update(place)
+            looked_up += len(place) < MOST_IN_A_PLACE
+            if looked_up == LOOKED_UP:
+                break
+        return found
 
 
 def _words(text: str) -> list[str]:

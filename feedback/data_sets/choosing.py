@@ -28,8 +28,12 @@ def choose(
 ) -> Iterator[Chosen]:
     """The rows that stay, in their order, each with who backs it. Counts the others in `dropped`."""
     if spec.format == "jsonl":
-        # What is known, as it is known.
-        yield from ((row, "none") for row in candidates)
+        # What is known, as it is known, but for what tests hold.
+        for row in candidates:
+            if held := golden.holds(row) if golden else None:
+                dropped[held] += 1
+            else:
+                yield row, "none"
         return
     distinct = _distinct(candidates, spec, golden, dropped)
     if spec.format == "prompts":

@@ -147,7 +147,15 @@ def plain(sample: Sample, events: Sequence[Feedback]) -> Candidate:
     row |= {name: dict(getattr(sample, name)) for name in ("parameters", "attributes")}
     row |= {name: getattr(told, name) for name in columns.SAID}
     row["feedback"] = [{name: getattr(event, name) for name in FEEDBACK_COLUMNS} for event in events]
-    return Candidate("with feedback" if events else "without feedback", row, [sample])
+    return Candidate("with feedback" if events else "without feedback", row, [sample], _asked(sample))
+
+
+def _asked(sample: Sample) -> Sequence[ChatMessage]:
+    """What was asked, as rows are told apart by it; of a call that is no row of a training set, as text."""
+    try:
+        return chat.asked(conversation(sample))
+    except chat.Unfit:
+        return [{"role": "user", "content": sample.prompt}]
 
 
 def _of(

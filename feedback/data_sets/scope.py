@@ -59,13 +59,13 @@ def make_spec(
 
     Raises exits.UsageError for a ticket that does not exist, and where it is not said whose calls are meant.
     """
-    found = None if ticket is None else ticket_named(connection, ticket)
+    found = None if ticket is None else ticket_named(connection, ticket, tenant)
     if found is None and not model:
         raise exits.UsageError("name a ticket or a model")
     window, (_, last) = settings.monitor.window, settings.monitor.persistence
-    within = WHOLE if found is None else of_ticket(connection, found, window, last + 1)
-    if found is not None and tenant is not None and within.tenant not in (None, tenant):
-        raise exits.UsageError(f"there is no ticket T-{found.id} of tenant {tenant}")
+    within = WHOLE if found is None else of_ticket(connection, found, window, last + 1, tenant)
+    if found is not None and tenant is not None and not _has_calls(connection, found.model or "", within, tenant):
+        raise _no_ticket(f"T-{found.id}", tenant)
     of_model = model if found is None else found.model
     return Spec(
         format=format,
@@ -84,22 +84,46 @@ def make_spec(
     )
 
 
-def ticket_named(connection: Connection, name: str) -> Ticket:
-    """The ticket `T-12`. Raises exits.UsageError for one that does not exist."""
+def ticket_named(connection: Connection, name: str, tenant: str | None = None) -> Ticket:
+    """The ticket `T-12`. Raises exits.UsageError for one that does not exist.
+
+    Whoever asks for a tenant's may not know others': of them it is told what is told of tickets that do not exist.
+    """
     number = re.fullmatch(r"(?:[tT]-)?(\d{1,18})", name.strip())
     if number is None:
         raise exits.UsageError(f"{name} is not a ticket: write T-12")
     found = tickets.get(connection, int(number[1]))
-    if found is None:
-        raise exits.UsageError(f"there is no ticket T-{number[1]}")
+    if found is None or (tenant is not None and not found.model):
+        raise _no_ticket(f"T-{int(number[1])}", tenant)
     if not found.model:
         raise exits.UsageError(f"T-{number[1]} is about no model, so there are no calls to export: name one (--model)")
     return found
 
 
-def of_ticket(connection: Connection, ticket: Ticket, window: float, windows_back: int) -> Scope:
-    """What a ticket is about. Where no monitor says when the change began, it is `windows_back` windows before."""
+def _no_ticket(name: str, tenant: str | None) -> exits.UsageError:
+    return exits.UsageError(f"there is no ticket {name}" + (f" with calls of tenant {tenant}" if tenant else ""))
+
+
+def _has_calls(connection: Connection, model: str, within: Scope, tenant: str) -> bool:
+    """Whether a ticket is about calls of a tenant, as far as its alerts and the calls tell."""
+    if within.tenant not in (None, tenant):
+        return False
+    return any(
+        samples.number(connection, model=model, tenant=tenant, versions=within.versions, since=since, until=until)
+        for since, until in within.spans
+    )
+
+
+def of_ticket(
+    connection: Connection, ticket: Ticket, window: float, windows_back: int, tenant: str | None = None
+) -> Scope:
+    """What a ticket is about; where a tenant is asked for, without what alerts say of others alone.
+
+    Where no monitor says when the change began, it is `windows_back` windows before.
+    """
     alerts = [alert for alert in ticket.alerts.values() if alert.labels.get("model", ticket.model) == ticket.model]
+    if tenant is not None:
+        alerts = [alert for alert in alerts if alert.labels.get("tenant", "") in ("", tenant)] or alerts
     versions = {ticket.version, *(alert.labels.get("version", "") for alert in alerts)} - {""}
     tenants = {tenant for alert in alerts if (tenant := alert.labels.get("tenant"))}
     known = episodes(ticket, tickets.events(connection, ticket.id or 0))

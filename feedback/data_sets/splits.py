@@ -25,9 +25,8 @@ class Splits:
         self._parents: list[int] = []
         self._hashes: list[int] = []
         self._places: dict[bytes, int] = {}
+        # Of every row, with its number: each of two prompts that differ may be nearly a third one.
         self._prompts = Alike()
-        # Of each number in `_prompts`, the first row with that prompt.
-        self._first: list[int] = []
 
     def add(self, row: Candidate) -> None:
         place = len(self._parents)
@@ -36,12 +35,9 @@ class Splits:
         self._hashes.append(int.from_bytes(keys[0][:8], "big"))
         for key in keys:
             self._join(place, self._places.setdefault(key, place))
-        found = self._prompts.find(row.talk_sketch)
-        if found is None:
-            self._prompts.add(row.talk_sketch)
-            self._first.append(place)
-        else:
-            self._join(place, self._first[found])
+        for near in self._prompts.all(row.talk_sketch, lambda other: self._root(other) != self._root(place)):
+            self._join(place, near)
+        self._prompts.add(row.talk_sketch)
 
     def tests(self, share: float) -> list[bool]:
         """Of each row whether it is for tests. None is where that would leave nothing to train with."""

@@ -29,14 +29,18 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Flaky(BaseHTTPRequestHandler):
-    """Answers each request with the next of `answers`: (status, headers, body)."""
+    """Answers each request with the next of `answers`: (status, headers, body), or the bytes of all of it."""
 
-    answers: Iterator[tuple[int, dict[str, str], bytes]]
+    answers: Iterator[tuple[int, dict[str, str], bytes] | bytes]
     bodies: list[bytes]
 
     def do_POST(self) -> None:
         self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-        status, headers, body = next(self.answers)
+        answer = next(self.answers)
+        if isinstance(answer, bytes):
+            self.wfile.write(answer)
+            return
+        status, headers, body = answer
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -53,7 +57,7 @@ def flaky() -> Iterator[Callable[..., tuple[str, list[bytes]]]]:
     """`flaky(answers)` starts such a server; returns its address and the bodies that it gets."""
     servers: list[HTTPServer] = []
 
-    def start(*answers: tuple[int, dict[str, str], bytes]) -> tuple[str, list[bytes]]:
+    def start(*answers: tuple[int, dict[str, str], bytes] | bytes) -> tuple[str, list[bytes]]:
         bodies: list[bytes] = []
         handler = type("Handler", (Flaky,), {"answers": iter(answers), "bodies": bodies})
         server = HTTPServer(("127.0.0.1", 0), handler)
@@ -122,6 +126,47 @@ def test_a_lost_reply_and_a_refusal_are_repeated_with_the_same_keys(flaky: Calla
     assert len(set(bodies[:5])) == 1
     assert b'"a"' not in bodies[5]
     assert (client.sent, client.refused) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"resu',
+        b'HTTP/1.1 503 Busy\r\nContent-Length: 500\r\n\r\n{"resu',
+        b"no HTTP at all\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"results": [1]}',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.1 429 Wait\r\nRetry-After: \xb2\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_an_answer_that_was_cut_short_or_is_none_is_repeated(answer: bytes, flaky: Callable[..., Any]) -> None:
+    """A server that is killed while it answers, or a proxy in its place, must not end the thread that sends."""
+    url, bodies = flaky(answer, (200, {}, b'{"results": [{"status": 200}]}'))
+    client = FeedbackClient(url, "tt_key")
+    assert client.send(trace_id=TRACE, kind="thumb", value="up")
+    assert client.close(10)
+
+    assert bodies[0] == bodies[1]
+    assert (client.sent, client.waiting) == (1, 0)
+
+
+def test_what_no_server_takes_keeps_nothing_else_waiting(flaky: Callable[..., Any]) -> None:
+    refused: list[str] = []
+
+    def on_refused(key: str, why: str) -> None:
+        refused.append(key)
+        raise RuntimeError
+
+    url, bodies = flaky((200, {}, b'{"results": [{"status": 422}, {"status": 201}]}'))
+    client = FeedbackClient(url, "tt_key", on_refused=on_refused)
+    assert not client.send(trace_id=TRACE, kind="comment", comment="long " * 400_000, idempotency_key="long")
+    with client._changed:  # so that both are of one batch
+        assert client.send(trace_id=TRACE, kind="nothing", idempotency_key="bad")
+        assert client.send(trace_id=TRACE, kind="thumb", value="up")
+    assert client.close(10)
+
+    assert (refused, len(bodies)) == (["long", "bad"], 1)
+    assert (client.sent, client.refused) == (1, 2)
 
 
 def test_it_begins_before_the_server_and_never_makes_the_application_wait(

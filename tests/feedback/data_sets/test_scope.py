@@ -165,3 +165,30 @@ def test_an_alert_s_tenant_is_the_set_s(settings: Settings, call: Any, say: Any,
     name = ticket([(6, "opened")], [score(5, tenant="bank")], alerts={"a": alert(tenant="bank")})
 
     assert spec(settings, tmp_path, name)["tenant"] == "bank"
+
+
+def test_a_tenant_gets_what_a_ticket_says_of_it_alone(
+    settings: Settings, call: Any, say: Any, ticket: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, (tenant, version) in enumerate((("shop", "v2"), ("bank", "v3"), ("shop", "v3"))):
+        call(number, observed_at=START + 5.5 * HOUR, tenant=tenant, version=version)
+        say(number, tenant=tenant)
+    alerts = {name: alert(tenant=name, version=version) for name, version in (("shop", "v2"), ("bank", "v3"))}
+    name = ticket([(6, "opened")], [], alerts=alerts, version="v2")
+    output = tmp_path / "own.jsonl"
+
+    assert main(settings, ticket=name, tenant="shop", output=output) == 0
+    made = json.loads((tmp_path / "own.jsonl.manifest.json").read_text())
+    assert (made["rows"], made["spec"]["versions"]) == (1, ["v2"])
+
+
+def test_of_tickets_on_others_a_tenant_is_told_what_it_is_told_of_none(
+    settings: Settings, call: Any, say: Any, ticket: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(0, observed_at=START + 5.5 * HOUR, tenant="bank", model="plan-x", version="v9")
+    of_bank = ticket([(6, "opened")], [], key="a", alerts={"a": alert(tenant="bank")})
+    of_no_tenant = ticket([(6, "opened")], [], key="b", model="plan-x", version="v9", alerts={})
+    of_no_model = ticket([(6, "opened")], [], key="c", model="", alerts={})
+    for name in (of_bank, of_no_tenant, of_no_model, "T-99"):
+        assert main(settings, ticket=name, tenant="shop", format="jsonl", output=tmp_path / "x.jsonl") == 2
+        assert capsys.readouterr().err == f"there is no ticket {name} with calls of tenant shop\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,48 @@ def test_a_split_needs_a_folder(
     say(0)
     assert main(settings, model="chat", output=tmp_path / "x.jsonl", test_share=0.1) == 2
     assert "name a folder" in capsys.readouterr().err
+
+
+def some_words(seed: int, number: int) -> list[str]:
+    return [f"w{value}" for value in random.Random(seed).choices(range(5_000), k=number)]
+
+
+def test_prompts_that_are_nearly_one_are_on_one_side_whatever_template_all_share() -> None:
+    template = some_words(0, 100)
+    bodies = [some_words(seed, 40) for seed in range(1, 121)]
+    changed = [[*body[:20], "changed", *body[21:]] for body in bodies]
+    prompts = [" ".join([*template, *body]) for body in [*bodies, *changed]]
+    found = sides([row(number, None, prompt, "yes") for number, prompt in enumerate(prompts)], 0.5)
+
+    assert found[:120] == found[120:]
+    assert set(found) == {True, False}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (0, 2, 1), (2, 1, 0)])
+def test_what_is_nearly_the_same_as_either_of_two_prompts_holds_them_together(order: tuple[int, ...]) -> None:
+    """One begins otherwise and one ends otherwise: each is nearly the third, and neither is nearly the other."""
+    new = [*map(str, range(5))]
+    for seed in range(20):
+        said = some_words(seed, 60)
+        chain = [" ".join(one) for one in ([*new, *said[5:]], said, [*said[:-5], *new])]
+        rows = [row(number, None, chain[place], "yes") for number, place in enumerate(order)]
+
+        assert len({*sides([*rows, row(9, None, "something else", "no")], 0.5)[:3]}) == 1
+
+
+def test_what_is_exported_as_it_is_known_is_split_and_kept_from_held_out_prompts_too(
+    settings: Settings, call: Any, tmp_path: Path
+) -> None:
+    for number in range(40):
+        call(number, prompt=" ".join(some_words(number, 12)), conversation_id=f"c{number % 20}")
+    call(40, prompt="", response="")
+    held = tmp_path / "held.jsonl"
+    held.write_text(json.dumps({"prompt": " ".join(some_words(3, 12))}) + "\n")
+    output = tmp_path / "all"
+
+    assert main(settings, model="chat", format="jsonl", output=output, golden=[held], test_share=0.4) == 0
+
+    train, test = (lines(output / "data" / f"{split}.jsonl") for split in ("train", "test"))
+    assert len(train) + len(test) == 40
+    assert not {row["conversation_id"] for row in train} & {row["conversation_id"] for row in test}
+    assert json.loads((output / "manifest.json").read_text())["dropped"] == {"golden": 1}
