@@ -150,7 +150,7 @@ def _read_all(
                 for count, record in enumerate(_of_origin(origin, path, lines)):
                     spool.add(_events(number, record, origin, plan, report, read))
                     if count % _PROGRESS_EVERY == 0:
-                        progress("read", (before + lines.read) / total)
+                        progress("read", min(1.0, (before + lines.read) / total))
             except Unreadable as error:
                 raise Unreadable(f"{path}: {error}") from error
             read.sha256.append(lines.sha256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import io
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,29 +29,29 @@ class Line(NamedTuple):
 
 
 class Lines:
-    """Iterates over a file's lines, which keep their line ends. `push_back` gives lines back to be read again."""
+    """Iterates over a file's lines, which keep their line ends. `push_back` gives lines back to be read again.
+
+    `read` is how many of its `size` bytes are read; a pipe has no size.
+    """
 
     def __init__(self, path: Path) -> None:
         """Raises Unreadable."""
         try:
-            self._file = path.open("rb")
+            self._file = io.BufferedReader(path.open("rb", buffering=0), _PIECE)
             self.size = path.stat().st_size
         except OSError as error:
             raise Unreadable(f"{error.strerror}") from error
-        start = self._file.read(4)
+        # Looked at, not read: a pipe cannot be read twice.
+        start = self._file.peek(4)
         for mark, name in _OTHER_ENCODINGS.items():
             if start.startswith(mark):
                 self._file.close()
                 raise Unreadable(f"it is in {name}: save it as UTF-8, such as with `iconv -f {name} -t UTF-8`")
-        self._file.seek(len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0)
-        self._sha256 = hashlib.sha256(start[: self._file.tell()])
+        mark = self._file.read(len(codecs.BOM_UTF8)) if start.startswith(codecs.BOM_UTF8) else b""
+        self._sha256 = hashlib.sha256(mark)
+        self.read = len(mark)
         self._waiting: deque[Line] = deque()
         self._number = 0
-
-    @property
-    def read(self) -> int:
-        """Bytes read so far."""
-        return self._file.tell()
 
     @property
     def sha256(self) -> str:
@@ -59,16 +60,13 @@ class Lines:
 
     def begins_with(self, mark: str) -> bool:
         """Whether the first character that is no blank is this one; before anything is read."""
-        at = self._file.tell()
-        start = self._file.read(_PIECE).lstrip()
-        self._file.seek(at)
-        return start.startswith(mark.encode())
+        return self._file.peek(_PIECE).lstrip().startswith(mark.encode())
 
     def pieces(self) -> Iterator[str]:
         """The text in pieces without regard to lines. Bytes that are no UTF-8 become lone surrogates."""
         decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         while raw := self._file.read(_PIECE):
-            self._sha256.update(raw)
+            self._took(raw)
             yield decoder.decode(raw)
         yield decoder.decode(b"", final=True)
 
@@ -99,5 +97,9 @@ class Lines:
 
     def _next_piece(self) -> bytes:
         piece = self._file.readline(MOST_BYTES + 1)
-        self._sha256.update(piece)
+        self._took(piece)
         return piece
+
+    def _took(self, piece: bytes) -> None:
+        self._sha256.update(piece)
+        self.read += len(piece)

@@ -105,7 +105,7 @@ def _of_line(number: int, text: str) -> Iterator[Record]:
     except (ValueError, RecursionError) as error:
         yield Record(number, None, _json_fault(error))
         return
-    page = value.get("data") if isinstance(value, dict) else None
+    page = value.get("data") if isinstance(value, dict) and value.keys() <= {"data", "meta"} else None
     for item in page if isinstance(page, list) else [value]:
         yield _of_value(number, item)
 

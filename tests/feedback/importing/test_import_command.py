@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import pytest
 from telltale import feedback as meaning
 from telltale.cli import main
 from telltale.records import Feedback
-from telltale.store import Store, audit, feedback
+from telltale.store import Store, audit, feedback, open_store
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -148,14 +148,14 @@ def test_files_that_are_none_end_the_import_before_anything_is_stored(
     assert not stored(store)
 
 
-SCORE = {
+SCORE: dict[str, object] = {
     "id": "s1", "traceId": TRACE, "sessionId": None, "timestamp": "2026-05-01T12:00:00.000Z", "source": "API",
     "name": "helpful", "dataType": "BOOLEAN", "value": 0, "stringValue": "False", "comment": KOREAN, "metadata": {},
     "observationId": SPAN, "userId": "whom-it-served", "environment": "default", "authorUserName": None,
 }  # fmt: skip
 
 
-def scores(*changes: dict[str, object]) -> list[dict[str, object]]:
+def scores(*changes: Mapping[str, object]) -> list[dict[str, object]]:
     return [{**SCORE, "id": f"s{number}", **change} for number, change in enumerate(changes)]
 
 
@@ -230,6 +230,19 @@ def test_scores_that_say_nothing_are_refused_with_the_remedy(run: Run, store: St
     ]  # fmt: skip
 
 
+def test_postgresql_takes_the_same(new_database: Callable[[], str], tmp_path: Path) -> None:
+    url = new_database()
+    opened = open_store(url)
+    (tmp_path / "telltale.toml").write_text(f'data_dir = "{tmp_path}"\n[store]\nurl = "{url}"\n')
+    file = tmp_path / "s.jsonl"
+    file.write_text(json.dumps({"data": [*MANY, SCORE | {"id": "\0\ud800", "name": "\ud800", "comment": "\0 \ud800"}]}))
+    arguments = ["--config", str(tmp_path / "telltale.toml"), "import", "feedback", str(file), "--tenant", "shop"]
+    for _ in range(2):
+        assert main([*arguments, "--from", "langfuse", "--scale", "stars=1:5"]) == 0
+    assert len(stored(opened)) == 8
+    opened.close()
+
+
 def test_a_score_that_changed_since_it_was_stored_is_named(run: Run, store: Store) -> None:
     assert run("s.jsonl", as_lines(SCORE), "--from", "langfuse")[0] == 0
     for extra in (("--dry-run",), ()):
@@ -240,7 +253,7 @@ def test_a_score_that_changed_since_it_was_stored_is_named(run: Run, store: Stor
 
 
 INFERENCE = uuid7(MAY - 60, 1)
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": uuid7(MAY, 2), "target_id": INFERENCE, "metric_name": "solved", "value": True, "tags": {}},
     {"id": uuid7(MAY, 3), "target_id": INFERENCE, "metric_name": "mistakes", "value": 2,
      "tags": {"tensorzero::human_feedback": "true", "trace": TRACE}},

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import os
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -87,6 +90,19 @@ def test_a_broken_line_of_csv_costs_itself_alone(read: Read, at: int, broken: st
     found = read(records.read_csv, "a,b\n" + "\n".join(lines) + "\n")
     assert [record.fields["a"] for record in found if record.fields and record.fields["b"] == "n"] == list("0123456")
     assert [record.line for record in found if record.fields is None] in ([at + 2], [])
+
+
+def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = b'\xef\xbb\xbf[{"a": 1}]\n'
+    writer = threading.Thread(target=lambda: pipe.write_bytes(content))
+    writer.start()
+    lines = Lines(pipe)
+    assert [record.fields for record in records.read_json(lines)] == [{"a": 1}]
+    assert (lines.read, lines.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    lines.close()
+    writer.join()
 
 
 def test_a_row_with_too_many_cells_is_refused_with_all_its_lines(read: Read) -> None:
