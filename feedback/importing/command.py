@@ -147,7 +147,7 @@ def _read_all(
     for number, path in enumerate(files):
         with closing(_open(path)) as lines:
             try:
-                for count, record in enumerate(_of_origin(origin, path, lines)):
+                for count, record in enumerate(_of_origin(origin, path, lines, plan)):
                     spool.add(_events(number, record, origin, plan, report, read))
                     if count % _PROGRESS_EVERY == 0:
                         progress("read", min(1.0, (before + lines.read) / total))
@@ -159,9 +159,10 @@ def _read_all(
     return read
 
 
-def _of_origin(origin: Origin, path: Path, lines: Lines) -> Iterator[Record]:
+def _of_origin(origin: Origin, path: Path, lines: Lines, plan: Plan) -> Iterator[Record]:
     if origin == "csv":
-        return records.read_csv(lines)
+        needed = [name for name in own.NEEDED if name not in plan.constants]
+        return records.read_csv(lines, [plan.places.get(name, name) for name in needed])
     return records.read_json(lines) if origin == "jsonl" else _records(path, lines)
 
 

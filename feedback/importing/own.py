@@ -18,6 +18,7 @@ FIELDS: Final = (
     "trace_id", "span_id", "kind", "name", "value", "scale", "comment", "subject", "source", "received_at",
     "idempotency_key",
 )  # fmt: skip
+NEEDED: Final = ("trace_id", "kind")
 SOURCES: Final = get_args(FeedbackSource)
 _NUMBERS: Final = ("rating", "implicit")
 _AS_TEXT: Final = ("subject", "idempotency_key", "name")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final, NamedTuple
 
 from feedback.importing import json_array
 from feedback.importing.lines import MOST_BYTES, Line, Lines, Unreadable
 
 MOST_COLUMNS: Final = 1000
+MOST_NAMED: Final = 20
 MOST_DIGITS: Final = 400
 
 
@@ -22,9 +23,15 @@ class Record(NamedTuple):
     fault: str = ""
 
 
-def read_csv(lines: Lines) -> Iterator[Record]:
-    """Each row by the header's names; empty cells are left out. Raises Unreadable without a header."""
+def read_csv(lines: Lines, needed: Collection[str] = ()) -> Iterator[Record]:
+    """Each row by the header's names; empty cells are left out.
+
+    Raises Unreadable without a header, and for one without a column that is `needed`.
+    """
     header = _header(lines)
+    if missing := [name for name in needed if not {name, name.partition(".")[0]} & set(header)]:
+        known = ", ".join(header[:MOST_NAMED])
+        raise Unreadable(f"it has no column {missing[0]!r} (it has {known}): --map FIELD=COLUMN names another")
     while True:
         rows = _csv_row(lines, header)
         if rows is None:

@@ -137,6 +137,7 @@ def test_a_quote_that_does_not_end_costs_one_line_of_csv(run: Run, store: Store)
         (b"", "its first line names the columns"),
         (b'"trace_id,kind\n', "has a quote that does not end"),
         (b"a,b,a\n", "two columns 'a'"),
+        (b"trace,kind\n", "no column 'trace_id' (it has trace, kind): --map"),
     ],
 )
 def test_files_that_are_none_end_the_import_before_anything_is_stored(
