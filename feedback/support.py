@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, NamedTuple, TypeVar
 
-from telltale.feedback import is_callers
+from telltale.feedback import CALLER, is_callers
 from telltale.records import Feedback, Sample
 
 Row = TypeVar("Row")
@@ -63,11 +63,11 @@ def select(rows: Iterable[tuple[Row, Sequence[Support]]], limits: Limits) -> Sel
     of_people: Counter[tuple[str, str]] = Counter()
     of_keys: Counter[str] = Counter()
     for row, support in rows:
-        within = [one for one in support if not _is_beyond(one.event, of_people, of_keys, limits)]
+        within = [one for one in support if not _is_beyond(one, of_people, of_keys, limits)]
         if support and not within:
             chosen.left_out.append((row, _reason(support, of_people, limits)))
             continue
-        of_people.update({person for one in within if (person := _person(one.event))})
+        of_people.update({person for one in within if (person := _limited(one))})
         of_keys.update({one.event.key_id for one in within if one.event.key_id and one.event.source != "reviewer"})
         chosen.kept.append((row, backing(within)))
     return chosen
@@ -93,16 +93,30 @@ def _person(event: Feedback) -> tuple[str, str] | None:
     return None if event.subject is None or event.source == "reviewer" else (event.tenant, event.subject)
 
 
-def _is_beyond(event: Feedback, of_people: Counter[tuple[str, str]], of_keys: Counter[str], limits: Limits) -> bool:
+def _limited(one: Support) -> tuple[str, str] | None:
+    """The person whose support counts: who is named, else whom the call served; None for a reviewer, and for nobody.
+
+    Whoever does not say who they are must not be able to support more. What calls keep of a person is the beginning of
+    what feedback keeps (`telltale.feedback.caller_hash`), so that both count as one.
+    """
+    event, call = one
     if event.source == "reviewer":
+        return None
+    if event.subject is None:
+        return None if call.user is None else (call.tenant, call.user)
+    return event.tenant, event.subject[:CALLER]
+
+
+def _is_beyond(one: Support, of_people: Counter[tuple[str, str]], of_keys: Counter[str], limits: Limits) -> bool:
+    if one.event.source == "reviewer":
         return False
-    return _has_reached(event, of_people, limits) or 0 < limits.per_key <= of_keys[event.key_id or ""]
+    return _has_reached(one, of_people, limits) or 0 < limits.per_key <= of_keys[one.event.key_id or ""]
 
 
-def _has_reached(event: Feedback, of_people: Counter[tuple[str, str]], limits: Limits) -> bool:
-    person = _person(event)
+def _has_reached(one: Support, of_people: Counter[tuple[str, str]], limits: Limits) -> bool:
+    person = _limited(one)
     return person is not None and 0 < limits.per_subject <= of_people[person]
 
 
 def _reason(support: Sequence[Support], of_people: Counter[tuple[str, str]], limits: Limits) -> Reason:
-    return "per_subject" if all(_has_reached(one.event, of_people, limits) for one in support) else "per_key"
+    return "per_subject" if all(_has_reached(one, of_people, limits) for one in support) else "per_key"

@@ -133,6 +133,9 @@ class Staging:
     """A folder beside where files shall be; they are moved there together, or removed."""
 
     def __init__(self, beside: Path) -> None:
+        """Raises ExportRefused where there is no such place."""
+        if not beside.parent.is_dir():
+            raise ExportRefused(f"{beside}: there is no folder {beside.parent}; make it, or choose another place")
         self.folder = Path(tempfile.mkdtemp(prefix=".data-set-", dir=beside.parent))
 
     def __enter__(self) -> Self:

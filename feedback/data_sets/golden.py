@@ -87,7 +87,18 @@ def _prompt(line: str) -> str | None:
     asked = [turn for turn in value if turn.get("role") != "system"]
     while asked and asked[-1].get("role") == "assistant":
         asked.pop()
-    return "\n".join(str(turn.get("content") or "") for turn in asked) or None
+    texts = [_text(turn.get("content")) for turn in asked]
+    return None if None in texts else "\n".join(text for text in texts if text) or None
+
+
+def _text(content: object) -> str | None:
+    """What a message says: text, or parts with `text`; None for what is neither."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list):
+        return None
+    parts = [part.get("text", "") if isinstance(part, dict) else part for part in content]
+    return "\n".join(part for part in parts if part) if all(isinstance(part, str) for part in parts) else None
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 
 from telltale import private
 from telltale.store.audit_head import HeadFile
-from telltale.store.engine import database_file, explained, make_engine, make_reader, named, parse_url, shown
+from telltale.store.engine import database_file, empty_log, explained, make_engine, make_reader, named, parse_url, shown
 from telltale.store.errors import Conflict, StoreBusy, StoreUnavailable, StoreUnusable, is_damage, is_passing, reason
 from telltale.store.writer import Writer
 
@@ -111,6 +111,13 @@ class Store:
             self.submit(
                 lambda connection: connection.execute(text("UPDATE alembic_version SET version_num=version_num"))
             )
+
+    def forget_deleted(self) -> bool:
+        """Empty SQLite's log, which holds what was deleted until it begins anew. Whether it could: nobody was reading.
+
+        PostgreSQL does so itself: its vacuum removes deleted rows, and its log is recycled.
+        """
+        return self._file is None or empty_log(self._engine)
 
     def prepare_to_close(self) -> None:
         """Prepare to close: from now on, one refused group refuses all waiting writes, lest each wait for a lock."""

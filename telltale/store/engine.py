@@ -192,6 +192,18 @@ def _use_wal(cursor: Any, busy_timeout: float) -> None:
             time.sleep(_PAUSE_S)
 
 
+def empty_log(engine: Engine) -> bool:
+    """Write SQLite's log into its file and leave it empty; False where readers kept it from that for too long."""
+    connection = engine.raw_connection()
+    try:
+        (busy, *_) = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()
+    return not busy
+
+
 def _query_only(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA query_only=ON")
 

@@ -53,6 +53,16 @@ def test_one_person_supports_so_many_rows() -> None:
     assert chosen.backing == {"own": 2, "other": 1}
 
 
+def test_who_does_not_say_who_they_are_supports_no_more_than_whom_the_call_served() -> None:
+    rows = [(0, [said("mina", "mina")])] + [(number, [said(None, "mina")]) for number in range(1, 4)]
+    others = [(7, [said(None, "jun")]), (8, [said(None)]), (9, [said(None)])]
+    chosen = select(rows + others, Limits(per_subject=2))
+
+    # Of calls that name nobody, nobody knows whose they are.
+    assert [row for row, _ in chosen.kept] == [0, 1, 7, 8, 9]
+    assert chosen.left_out == [(2, "per_subject"), (3, "per_subject")]
+
+
 def test_what_somebody_else_supports_too_stays_backed_by_them_alone() -> None:
     rows = [(0, [said("mina", "mina")]), (1, [said("mina", "mina"), said("jun", "mina")])]
     assert select(rows, Limits(per_subject=1)).kept == [(0, "own"), (1, "other")]

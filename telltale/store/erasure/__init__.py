@@ -46,6 +46,7 @@ def erase(
             return found, False
         store.write(step)
     store.write(lambda c: _record(c, "erasure_done", found, actor, now))
+    store.forget_deleted()
     progress("", 1.0)
     return found, True
 

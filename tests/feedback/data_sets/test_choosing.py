@@ -61,13 +61,18 @@ def test_turns_of_a_long_talk_are_no_duplicates(settings: Settings, call: Any, t
 
 
 def test_prompts_that_tests_hold_are_left_out(settings: Settings, call: Any, say: Any, tmp_path: Path) -> None:
-    for number, prompt in enumerate(("Held out?", LONG, "Kept?", "As a chat?")):
+    for number, prompt in enumerate(("Held out?", LONG, "Kept?", "As a chat?", "In parts?")):
         call(number, prompt=prompt)
         say(number)
     held = [
         {"prompt": " held  OUT? "},
         {"question": f"{LONG} please"},
         {"messages": [{"role": "user", "content": "As a chat?"}, {"role": "assistant", "content": "Yes."}]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "In"}, {"type": "text", "text": "parts?"}]}
+            ]
+        },
     ]
     golden = tmp_path / "golden.jsonl"
     golden.write_text("\n".join(map(json.dumps, held)) + "\n")
@@ -76,7 +81,7 @@ def test_prompts_that_tests_hold_are_left_out(settings: Settings, call: Any, say
 
     assert [row["prompt"][0]["content"] for row in lines(output)] == ["Kept?"]
     found = manifest(output)
-    assert found["dropped"] == {"golden": 2, "near_golden": 1}
+    assert found["dropped"] == {"golden": 3, "near_golden": 1}
     assert [entry["name"] for entry in found["spec"]["golden"]] == ["golden.jsonl"]
 
 
@@ -89,6 +94,7 @@ def test_prompts_that_tests_hold_are_left_out(settings: Settings, call: Any, say
             "x.jsonl, line 2: '{\"answer\": 1}' holds no prompt; each line is",
         ),
         ("x.jsonl", b"hello\n", "line 1: 'hello' holds no prompt"),
+        ("x.jsonl", b'[{"role": "user", "content": 7}]', 'line 1: \'[{"role": "user", "content": 7}]\' holds no'),
         ("x.txt", b"\xff\xfe", "not UTF-8 text at byte 0"),
         ("none.jsonl", None, "none.jsonl: No such file or directory; name a file of held-out prompts"),
     ],

@@ -190,7 +190,7 @@ def test_a_missing_folder_is_reported_clearly(
     say(0)
 
     assert main(settings, model="chat", output=tmp_path / "none" / "x.jsonl") == 1
-    assert "No such file or directory" in capsys.readouterr().err
+    assert "there is no folder" in capsys.readouterr().err
 
 
 def test_a_ticket_exports_its_own_time_and_model(

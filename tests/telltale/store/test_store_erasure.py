@@ -11,6 +11,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,6 +186,19 @@ def test_nothing_of_a_person_is_left_and_everything_of_others_is(planted: Store)
     with planted.read() as connection:
         stale = {one.name: one.stale_why for one in data_sets.load(connection)}
     assert stale == {"minas": f"{found.name} was erased", "juns": None}
+
+
+def test_no_file_of_the_store_holds_what_was_erased(planted: Store, tmp_path: Path) -> None:
+    """Also the log, beside which the part that wrote it still runs."""
+
+    def holding() -> list[str]:
+        return [path.name for path in tmp_path.iterdir() if MINA.encode() in path.read_bytes()]
+
+    if planted.url.get_backend_name() != "sqlite":
+        pytest.skip("PostgreSQL's files are its own")
+    assert holding() == ["store.db-wal"]
+    erasure.erase(planted, mina(planted), actor="op", now=START)
+    assert holding() == []
 
 
 def test_a_trace_goes_with_all_that_was_said_of_it_and_what_repeats_it_is_named(planted: Store) -> None:
