@@ -20,6 +20,7 @@ from feedback.data_sets import api as data_sets_api
 from feedback.data_sets import pages as data_set_pages
 from feedback.intake import Outcome, event_of, event_of_item, secret, store_one
 from feedback.labelling import item_pages, queue_pages
+from feedback.labelling.changes import changed
 from feedback.labelling.prose import prose
 from feedback.state import make_state
 from feedback.submission import IS_KEY, Fault, Invalid, Submission, faults, read
@@ -157,7 +158,7 @@ api.add_api_route("/batch", submit_batch, methods=["POST"], **describing.BATCH)
 router = Router(
     templates=pages.TEMPLATES,
     nav=(*pages.NAV, *data_set_pages.NAV),
-    filters={"prose": prose},
+    filters={"prose": prose, "changed": changed},
     links={
         "feedback": "/feedback#f{id}",
         "submit feedback": api.prefix,

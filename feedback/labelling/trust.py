@@ -67,9 +67,9 @@ class Trust:
 
 
 def of_queue(connection: Connection, queue_id: int, rubric: Rubric) -> Trust:
-    """What the labels of a queue are worth, of its first MOST_ITEMS items."""
-    found = queues.items(connection, queue_id=queue_id, limit=MOST_ITEMS)
-    ids = [item.id or 0 for item in found if item.done]
+    """What the labels of a queue are worth, of the first MOST_ITEMS items that are labelled."""
+    found = queues.items(connection, queue_id=queue_id, labelled=True, limit=MOST_ITEMS)
+    ids = [item.id or 0 for item in found]
     said = [
         label
         for begin in range(0, len(ids), AT_ONCE)
