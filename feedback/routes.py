@@ -19,7 +19,7 @@ from feedback import describing, pages, review, script, votes
 from feedback.data_sets import api as data_sets_api
 from feedback.data_sets import pages as data_set_pages
 from feedback.intake import Outcome, event_of, event_of_item, secret, store_one
-from feedback.labelling import item_pages, queue_pages
+from feedback.labelling import item_pages, queue_pages, rubric_pages
 from feedback.labelling.changes import changed
 from feedback.labelling.prose import prose
 from feedback.state import make_state
@@ -179,6 +179,8 @@ router.include_router(votes.router)
 router.include_router(script.router)
 router.include_router(pages.router)
 router.include_router(review.router)
+# Before queues, whose numbers stand in the same place.
+router.include_router(rubric_pages.router)
 router.include_router(queue_pages.router)
 router.include_router(item_pages.router)
 router.include_router(data_sets_api.router)
