@@ -251,6 +251,8 @@ async def decide(request: Request, number: Number, adjudicator: Adjudicator) -> 
     form = await request.form()
     here = state(request)
     why = _redacted(here, _text(form, "why")).strip()
+    rules, better = here.settings.redaction.rules, _text(form, "correction").replace("\r\n", "\n")
+    correction = redact_within(better, MAX_COMMENT, rules)
     if not why:
         return problem(request, 422, "Give a reason: those who labelled it will read it.")
 
@@ -262,7 +264,10 @@ async def decide(request: Request, number: Number, adjudicator: Adjudicator) -> 
         rubric, by, now = rubric_of(connection, queue), adjudicator.name, here.clock()
         shown = Shown(found, rubric, None, None, bool(found.other_trace_id) and showing.swapped(number, by))
         answers = shown.as_meant(_answers(form))
-        labels.adjudicate(connection, number, answers, rubric, by=by, why=why, now=now)
+        if queues.gone(connection, [found]):
+            raise NotYours("What was said here was deleted: there is nothing to decide on.")
+        own = "" if correction and showing.is_own(connection, found, correction) else correction
+        labels.adjudicate(connection, number, answers, rubric, by=by, why=why, now=now, correction=own)
         _record(connection, by, "review.item.decide", number, now, {"verdict": answers, "why": why})
 
     try:

@@ -147,7 +147,8 @@ def test_a_dispute_is_of_who_saw_the_item_and_goes_to_an_adjudicator(service: An
         asked = ann.post("/review/items/1/dispute", data={"why": "두 답 모두 맞다\0", "on": str(number)})
         assert asked.headers["location"] == f"/review/{number}/next"
         assert form(ann.get(f"/review/{number}/next").text)["token"] != form(page)["token"]
-        decided = dae.post("/review/items/1/decide", data={"answer.verdict": "good", "why": "It answers."})
+        verdict = {"answer.verdict": "good", "why": "It answers.", "correction": "The capital is Paris."}
+        decided = dae.post("/review/items/1/decide", data=verdict)
         assert decided.status_code == 303
         assert "It answers." in dae.get("/review/items/1").text
         # What is gone has nothing to decide on.
@@ -155,6 +156,9 @@ def test_a_dispute_is_of_who_saw_the_item_and_goes_to_an_adjudicator(service: An
         assert ann.post("/review/items/2/dispute", data={"why": "x"}).status_code == 409
     with service.store.read() as connection:
         assert [one.state for one in queues.items(connection, queue_id=number)] == ["decided", "gone"]
+        ((_, found),) = labels.until(connection, ["1".zfill(32)], labels.last_id(connection))
+    # What an adjudicator writes on the page is kept as well.
+    assert [(one.correction, one.is_verdict) for one in found] == [("The capital is Paris.", True)]
 
 
 def test_a_closed_queue_says_so_and_takes_what_is_open(service: Any, queue: Callable[..., int]) -> None:
@@ -171,3 +175,18 @@ def test_a_diff_is_both_texts(before: str, after: str) -> None:
     pieces = changes(before, after)
     assert "".join(one.text for one in pieces if one.kind != "new") == before
     assert "".join(one.text for one in pieces if one.kind != "gone") == after
+
+
+def test_each_person_s_part_says_what_is_left_for_them(service: Any, queue: Callable[..., int]) -> None:
+    number = queue(4, overlap=2)
+    with person(service, "ann") as ann, person(service, "bo") as bo:
+        send(ann, number, ann.get(f"/review/{number}/next").text)
+        page = ann.get(f"/review/{number}/next").text
+        ann.post(f"/review/{number}/skip", data={"token": form(page)["token"], "reason": "other"})
+        ann.get(f"/review/{number}/next")
+        send(bo, number, bo.get(f"/review/{number}/next").text)
+        told = ann.get(f"/review/{number}").text
+    rows = re.findall(r'<th scope="row" class="words">(\w+).*?</th>(.*?)</tr>', told)
+    # Labelled, skipped, in hand, left: ann's first is full by now, bo has three to come.
+    counts = {name: re.findall(r">(\d+)<", cells) for name, cells in rows}
+    assert counts == {"ann": ["1", "1", "1", "1"], "bo": ["1", "0", "0", "3"]}

@@ -108,17 +108,19 @@ def counts(connection: Connection, queue_id: int) -> dict[str, int]:
 
 
 def adjudicate(
-    connection: Connection, item_id: int, values: Mapping[str, str], rubric: Rubric, *, by: str, why: str, now: float
-) -> None:
+    connection: Connection, item_id: int, values: Mapping[str, str], rubric: Rubric, *, by: str, why: str, now: float,
+    correction: str = "",
+) -> None:  # fmt: skip
     """Decide an item on which people disagree. Raises NotYours for who labelled it, InvalidLabel."""
     item = queues.item(connection, item_id)
     if item is None or item.state not in ("disputed", "decided"):
         raise NotYours("Nobody disagrees on this item.")
     if any(label.reviewer == by for label in current(connection, [item_id])):
         raise NotYours("You labelled this item yourself: somebody else must decide.")
-    answers = rules.checked(rubric, values)
+    answers = rules.checked(rubric, values, why, correction)
     queues.decide(connection, item_id, answers, "adjudicated", by=by, why=why, now=now)
-    _append(connection, Label(item_id, by, answers, secrets.token_hex(16), now, comment=why, is_verdict=True), answers)
+    said = Label(item_id, by, answers, secrets.token_hex(16), now, why, correction, is_verdict=True)
+    _append(connection, said, answers)
 
 
 def until(connection: Connection, traces: Collection[str], last_id: int) -> list[tuple[queues.Item, list[Label]]]:
