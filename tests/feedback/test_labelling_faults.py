@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from support import signed_in
 
 from feedback.labelling.changes import changes
-from telltale.labels import DEFAULT
+from telltale.conversation import Conversation, text
+from telltale.labels import DEFAULT, FIRST, SECOND, TIE, Field, Rubric
 from telltale.records import Sample
 from telltale.store import samples
 from telltale.store.review import labels, queues, rubrics
@@ -190,3 +191,53 @@ def test_each_person_s_part_says_what_is_left_for_them(service: Any, queue: Call
     # Labelled, skipped, in hand, left: ann's first is full by now, bo has three to come.
     counts = {name: re.findall(r">(\d+)<", cells) for name, cells in rows}
     assert counts == {"ann": ["1", "1", "1", "1"], "bo": ["1", "0", "0", "3"]}
+
+
+def test_a_long_conversation_is_all_there(
+    service: Any, make_sample: Callable[..., Sample], queue: Callable[..., int]
+) -> None:
+    said = Conversation(
+        messages=[{"role": "user" if n % 2 == 0 else "Response", "parts": [text(f"turn {n}.")]} for n in range(60)],
+        choices=[{"role": "assistant", "parts": [text("The end.")]}],
+    )
+    number = queue(0)
+    make_sample("a" * 32, conversation=said, prompt="turn 59.", response="The end.")
+    service.store.write(lambda c: queues.add(c, [Item(number, "shop", "chat", "chat-2", "a" * 32, SPAN)]))
+    with person(service, "ann") as ann:
+        page = ann.get(f"/review/{number}/next").text
+    assert [n for n in range(60) if f"turn {n}." not in page] == []
+    assert "52 earlier turns" in page
+
+
+def test_a_comparison_does_not_name_the_models(service: Any, make_sample: Callable[..., Sample]) -> None:
+    make_sample("a" * 32, model="model-one")
+    make_sample("b" * 32, model="model-two")
+    asked = Rubric("which", 1, (Field("better", "Which is better?", "comparison", (FIRST, TIE, SECOND)),))
+
+    def make(connection: Any) -> int:
+        rubric = rubrics.publish(connection, asked, actor="t", now=1.0)
+        number = queues.make(connection, Queue("pairs", rubric.id or 0, 1, 600.0, 1.0, "t"))
+        queues.add(connection, [Item(number, "shop", "model-one", "chat-2", "a" * 32, SPAN, "b" * 32, SPAN)])
+        return number
+
+    number = service.store.write(make)
+    with person(service, "ann") as ann:
+        for path in (f"/review/{number}/next", "/review/items/1"):
+            assert "model-" not in ann.get(path).text.split("<main")[1]
+
+
+def test_the_list_of_feedback_marks_what_is_reviewed_and_by_me(service: Any, queue: Callable[..., int]) -> None:
+    number = queue(1, overlap=2)
+    body = {"trace_id": "1".zfill(32), "span_id": SPAN, "kind": "thumb", "value": "down", "name": "helpful"}
+    with service.client() as client:
+        client.post("/api/v1/feedback", json=body, headers={"Idempotency-Key": uuid.uuid4().hex})
+    with person(service, "ann") as ann, person(service, "bo") as bo:
+        send(ann, number, ann.get(f"/review/{number}/next").text)
+        assert "you labelled it" in ann.get("/feedback").text
+        # Who has yet to label it sees nothing of it.
+        assert "/review/items/" not in bo.get("/feedback").text
+        send(bo, number, bo.get(f"/review/{number}/next").text)
+        with person(service, "cho") as cho:
+            told = cho.get("/feedback").text
+    assert "<strong>good</strong> (unanimous)" in told
+    assert "you labelled it" not in told

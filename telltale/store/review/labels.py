@@ -95,18 +95,6 @@ def of_reviewer(connection: Connection, reviewer: str, queue_id: int, *, limit: 
     return [_label(row) for row in connection.execute(query.order_by(labels.c.id.desc()).limit(limit))]
 
 
-def counts(connection: Connection, queue_id: int) -> dict[str, int]:
-    """How many items of a queue each person has labelled."""
-    query = (
-        select(labels.c.reviewer, func.count())
-        .join(items, items.c.id == labels.c.item_id)
-        .where(items.c.queue_id == queue_id, *_STANDS)
-        .group_by(labels.c.reviewer)
-        .order_by(labels.c.reviewer)
-    )
-    return {name: int(count) for name, count in connection.execute(query)}
-
-
 def adjudicate(
     connection: Connection, item_id: int, values: Mapping[str, str], rubric: Rubric, *, by: str, why: str, now: float,
     correction: str = "",
