@@ -19,7 +19,8 @@ from feedback import describing, pages, review, script, votes
 from feedback.data_sets import api as data_sets_api
 from feedback.data_sets import pages as data_set_pages
 from feedback.intake import Outcome, event_of, event_of_item, secret, store_one
-from feedback.labelling import item_pages, queue_pages
+from feedback.labelling import item_pages, queue_pages, rubric_pages
+from feedback.labelling.changes import changed
 from feedback.labelling.prose import prose
 from feedback.state import make_state
 from feedback.submission import IS_KEY, Fault, Invalid, Submission, faults, read
@@ -157,7 +158,7 @@ api.add_api_route("/batch", submit_batch, methods=["POST"], **describing.BATCH)
 router = Router(
     templates=pages.TEMPLATES,
     nav=(*pages.NAV, *data_set_pages.NAV),
-    filters={"prose": prose},
+    filters={"prose": prose, "changed": changed},
     links={
         "feedback": "/feedback#f{id}",
         "submit feedback": api.prefix,
@@ -178,6 +179,8 @@ router.include_router(votes.router)
 router.include_router(script.router)
 router.include_router(pages.router)
 router.include_router(review.router)
+# Before queues, whose numbers stand in the same place.
+router.include_router(rubric_pages.router)
 router.include_router(queue_pages.router)
 router.include_router(item_pages.router)
 router.include_router(data_sets_api.router)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from telltale.feedback import MAX_COMMENT
 
@@ -78,31 +78,44 @@ def digest(rubric: Rubric) -> str:
 
 
 def check_rubric(rubric: Rubric) -> None:
-    """Raises InvalidLabel for a rubric that cannot be answered."""
+    """Raises InvalidLabel, which names all its faults, for a rubric that cannot be answered."""
+    if found := list(faults(rubric)):
+        raise InvalidLabel("; ".join(found))
+
+
+def faults(rubric: Rubric) -> Iterator[str]:
+    """Why a rubric cannot be answered, each as a sentence's part with place and mend."""
     if not 0 < len(rubric.name.strip()) <= MAX_NAME:
-        raise InvalidLabel(f"the rubric's name has 1 to {MAX_NAME} characters")
+        yield f"the rubric's name has 1 to {MAX_NAME} characters"
     if not 0 < len(rubric.fields) <= MAX_FIELDS:
-        raise InvalidLabel(f"{rubric.name}: a rubric has 1 to {MAX_FIELDS} fields, this one {len(rubric.fields)}")
+        yield f"{rubric.name}: a rubric has 1 to {MAX_FIELDS} fields, this one {len(rubric.fields)}"
     if len(rubric.guidelines) > MAX_GUIDELINES:
-        raise InvalidLabel(f"{rubric.name}: guidelines have at most {MAX_GUIDELINES:,} characters")
+        yield f"{rubric.name}: guidelines have at most {MAX_GUIDELINES:,} characters"
     names = [field.name for field in rubric.fields]
     if len(set(names)) < len(names):
-        raise InvalidLabel(f"{rubric.name}: two fields have the same name")
+        yield f"{rubric.name}: two fields have the same name"
     for field in rubric.fields:
-        _check_field(rubric.name, field)
+        yield from _faults(f"{rubric.name}, field {field.name[:MAX_NAME]!r}", field)
+    if any("\0" in text for text in (rubric.name, rubric.guidelines, *map(_texts, rubric.fields))):
+        yield "no text holds NUL"
 
 
-def _check_field(rubric: str, field: Field) -> None:
-    where = f"{rubric}, field {field.name[:MAX_NAME]!r}"
+def _texts(field: Field) -> str:
+    return "".join((field.name, field.question, *field.options))
+
+
+def _faults(where: str, field: Field) -> Iterator[str]:
     if not 0 < len(field.name.strip()) <= MAX_NAME or len(field.question) > MAX_QUESTION:
-        raise InvalidLabel(f"{where}: a name has 1 to {MAX_NAME} characters, a question at most {MAX_QUESTION}")
-    if field.kind == "comparison":
+        yield f"{where}: a name has 1 to {MAX_NAME} characters, a question at most {MAX_QUESTION}"
+    if field.kind not in get_args(FieldKind):
+        yield f"{where}: {field.kind[:MAX_NAME]!r} is no kind; a field is a {', '.join(get_args(FieldKind))}"
+    elif field.kind == "comparison":
         if field.options != (FIRST, TIE, SECOND):
-            raise InvalidLabel(f"{where}: a comparison's options are {FIRST}, {TIE}, {SECOND}")
+            yield f"{where}: a comparison's options are {FIRST}, {TIE}, {SECOND}"
     elif not 2 <= len(field.options) <= MAX_OPTIONS or len(set(field.options)) < len(field.options):
-        raise InvalidLabel(f"{where}: 2 to {MAX_OPTIONS} different options, not {len(field.options)}")
+        yield f"{where}: 2 to {MAX_OPTIONS} different options, not {len(field.options)}"
     if not all(0 < len(option.strip()) <= MAX_NAME for option in field.options):
-        raise InvalidLabel(f"{where}: an option has 1 to {MAX_NAME} characters")
+        yield f"{where}: an option has 1 to {MAX_NAME} characters"
 
 
 def checked(rubric: Rubric, values: Values, comment: str = "", correction: str = "") -> dict[str, str]:

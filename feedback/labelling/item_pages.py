@@ -29,12 +29,14 @@ from telltale.store.review import labels, leases, queues
 from telltale.store.review.labels import Label, NotYours
 from telltale.store.review.leases import Lease
 from telltale.store.review.queues import Queue
-from telltale.web import Principal, render, require, state
+from telltale.web import Principal, State, render, require, state
 from telltale.web.problems import problem, wants_page
 
 MOST_HELD: Final = 6
 """Items that a person has at a time: one is shown, some are fetched ahead, labels of some are on their way."""
 MAX_REASON: Final = 500
+SWEPT_AT_ONCE: Final = 500
+"""Items whose calls are gone that one transaction marks so: of many, none is asked for alone."""
 MOST_OWN: Final = 100
 FIELD: Final = "answer."
 """What the names of a form's fields begin with that are answers."""
@@ -59,12 +61,18 @@ def following(
     if shown is None or lease is None:
         if fragment:
             return Response(status_code=204)
-        return render(request, "labelling.html", queue=queue, lease=None, shown=None, told=told, form_key="")
+        return render(
+            request, "labelling.html", queue=queue, lease=None, shown=None, told=told, form_key="",
+            reviewer=reviewer.name,
+        )  # fmt: skip
     key = secrets.token_hex(16)
     if fragment:
         part = here.templates.get_template("labelling_item.html")
         return HTMLResponse(part.render(queue=queue, lease=lease, shown=shown, form_key=key))
-    return render(request, "labelling.html", queue=queue, lease=lease, shown=shown, told=told, form_key=key)
+    return render(
+        request, "labelling.html", queue=queue, lease=lease, shown=shown, told=told, form_key=key,
+        reviewer=reviewer.name,
+    )  # fmt: skip
 
 
 def _following(
@@ -89,12 +97,13 @@ def _following(
             shown = showing.show(connection, item, rubric_of(connection, queue), reviewer) if item else None
         if shown is not None and not shown.is_gone:
             return lease, shown, queue
-        here.store.write(partial(_gone, lease=lease))
+        here.store.write(partial(_gone, lease=lease, queue_id=number))
 
 
-def _gone(connection: Connection, lease: Lease) -> None:
+def _gone(connection: Connection, lease: Lease, queue_id: int) -> None:
     leases.skip(connection, lease, "gone")
     queues.mark_gone(connection, lease.item_id)
+    queues.sweep(connection, queue_id, SWEPT_AT_ONCE)
 
 
 @router.post("/review/{number}/label")
@@ -103,8 +112,12 @@ async def label(request: Request, number: Number, reviewer: Reviewer) -> Respons
     form = await request.form()
     here = state(request)
     token, key = _hex(form, "token"), _hex(form, "key")
+    revision = _text(form, "replaces")
+    replaces = int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 10 else None
     rules = here.settings.redaction.rules
-    comment, correction = (redact_within(_text(form, name), MAX_COMMENT, rules) for name in ("comment", "correction"))
+    comment, correction = (
+        redact_within(_text(form, name).replace("\r\n", "\n"), MAX_COMMENT, rules) for name in ("comment", "correction")
+    )
 
     def write(connection: Connection) -> tuple[Label, bool]:
         queue = queues.get(connection, number)
@@ -117,8 +130,13 @@ async def label(request: Request, number: Number, reviewer: Reviewer) -> Respons
             item, rubric, None, None, bool(item.other_trace_id) and showing.swapped(lease.item_id, reviewer.name)
         )
         answers = shown.as_meant(_answers(form))
-        made = Label(lease.item_id, reviewer.name, answers, key, here.clock(), comment, correction, _seconds(form))
-        return labels.submit(connection, made, token, rubric)
+        better = "" if correction and showing.is_own(connection, item, correction) else correction
+        made = Label(lease.item_id, reviewer.name, answers, key, here.clock(), comment, better, _seconds(form))
+        stored, was_there = labels.submit(connection, made, token, rubric, replaces=replaces)
+        if not was_there and queues.gone(connection, [item]):
+            # What people write of a call may quote it: nothing of it is kept once the call is erased.
+            raise NotYours("What was said here was deleted meanwhile: your label of it is not kept.")
+        return stored, was_there
 
     try:
         stored, was_there = await asyncio.wrap_future(here.store.submit(write))
@@ -138,7 +156,7 @@ def skip(
 ) -> Response:  # fmt: skip
     """Give the item to somebody else."""
     here = state(request)
-    words = redact_within(reason, MAX_REASON, here.settings.redaction.rules)
+    words = _redacted(here, reason)
 
     def write(connection: Connection) -> None:
         lease = leases.find(connection, token)
@@ -166,10 +184,18 @@ def mine(request: Request, number: Number, reviewer: Reviewer) -> Response:
         queue = queues.get(connection, number)
         if queue is None:
             raise HTTPException(404, "There is no such queue.")
-        own = labels.of_reviewer(connection, reviewer.name, limit=MOST_OWN)
+        own = labels.of_reviewer(connection, reviewer.name, number, limit=MOST_OWN)
         found = {item.id: item for item in queues.items(connection, ids=[one.item_id for one in own])}
-    lines = [(one, found[one.item_id]) for one in own if one.item_id in found and found[one.item_id].queue_id == number]
+    lines = [(one, found[one.item_id]) for one in own]
     return render(request, "labelled.html", queue=queue, lines=lines)
+
+
+@router.get("/review/{number}/last")
+def last(request: Request, number: Number, reviewer: Reviewer) -> Response:
+    """To the item that this person labelled last in this queue: undoing is labelling it again."""
+    with state(request).store.read() as connection:
+        own = labels.of_reviewer(connection, reviewer.name, number, limit=1)
+    return RedirectResponse(f"/review/items/{own[0].item_id}" if own else f"/review/{number}/mine", 303)
 
 
 @router.get("/review/items/{number}")
@@ -189,6 +215,7 @@ def item(request: Request, number: Number, reviewer: Reviewer) -> Response:
     is_open_to = may_decide or (own is not None and found.state == "decided")
     return render(
         request, "review_item.html", queue=queue, item=found, shown=shown, own=own, may_decide=may_decide,
+        is_adjudicator=reviewer.allows("adjudicator"),
         said=said if is_open_to else [], lease=lease if own else None, form_key=secrets.token_hex(16),
         seen=shown.as_seen(own) if own else {},
     )  # fmt: skip
@@ -196,19 +223,25 @@ def item(request: Request, number: Number, reviewer: Reviewer) -> Response:
 
 @router.post("/review/items/{number}/dispute")
 def dispute(
-    request: Request, number: Number, reviewer: Reviewer, why: Annotated[str, Form(min_length=1, max_length=MAX_REASON)]
-) -> Response:
-    """Say that an item's verdict is wrong, or that the guidelines do not decide it."""
+    request: Request, number: Number, reviewer: Reviewer,
+    why: Annotated[str, Form(min_length=1, max_length=MAX_REASON)], on: Annotated[int | None, Form(ge=1)] = None,
+) -> Response:  # fmt: skip
+    """Say that an item's verdict is wrong, or that the guidelines do not decide it; then go `on` with a queue."""
     here = state(request)
-    words = redact_within(why, MAX_REASON, here.settings.redaction.rules)
+    words = _redacted(here, why)
 
     def write(connection: Connection) -> None:
         if queues.item(connection, number) is None:
             raise HTTPException(404, "There is no such item.")
-        labels.dispute(connection, number)
+        labels.dispute(connection, number, by=reviewer.name, why=words)
         _record(connection, reviewer.name, "review.item.dispute", number, here.clock(), {"why": words})
 
-    here.store.write(write)
+    try:
+        here.store.write(write)
+    except NotYours as error:
+        return problem(request, 409, str(error))
+    if on is not None:
+        return RedirectResponse(f"/review/{on}/next", 303) if wants_page(request) else Response(status_code=204)
     return RedirectResponse(f"/review/items/{number}", 303)
 
 
@@ -217,7 +250,9 @@ async def decide(request: Request, number: Number, adjudicator: Adjudicator) -> 
     """An adjudicator's verdict, with its reason."""
     form = await request.form()
     here = state(request)
-    why = redact_within(_text(form, "why"), MAX_REASON, here.settings.redaction.rules).strip()
+    why = _redacted(here, _text(form, "why")).strip()
+    rules, better = here.settings.redaction.rules, _text(form, "correction").replace("\r\n", "\n")
+    correction = redact_within(better, MAX_COMMENT, rules)
     if not why:
         return problem(request, 422, "Give a reason: those who labelled it will read it.")
 
@@ -229,7 +264,10 @@ async def decide(request: Request, number: Number, adjudicator: Adjudicator) -> 
         rubric, by, now = rubric_of(connection, queue), adjudicator.name, here.clock()
         shown = Shown(found, rubric, None, None, bool(found.other_trace_id) and showing.swapped(number, by))
         answers = shown.as_meant(_answers(form))
-        labels.adjudicate(connection, number, answers, rubric, by=by, why=why, now=now)
+        if queues.gone(connection, [found]):
+            raise NotYours("What was said here was deleted: there is nothing to decide on.")
+        own = "" if correction and showing.is_own(connection, found, correction) else correction
+        labels.adjudicate(connection, number, answers, rubric, by=by, why=why, now=now, correction=own)
         _record(connection, by, "review.item.decide", number, now, {"verdict": answers, "why": why})
 
     try:
@@ -239,6 +277,11 @@ async def decide(request: Request, number: Number, adjudicator: Adjudicator) -> 
     except InvalidLabel as error:
         return problem(request, 422, str(error))
     return RedirectResponse(f"/review/items/{number}", 303)
+
+
+def _redacted(here: State, words: str) -> str:
+    """A reason as it is kept. PostgreSQL keeps no NUL."""
+    return redact_within(words.replace("\0", ""), MAX_REASON, here.settings.redaction.rules)
 
 
 def _record(

@@ -16,7 +16,7 @@ from feedback.labelling.filling import Found, Kind, Source
 from telltale.labels import DEFAULT, Rubric
 from telltale.pinning import CannotAsk, parse_time
 from telltale.store import audit, samples
-from telltale.store.review import labels, queues, rubrics
+from telltale.store.review import leases, queues, rubrics
 from telltale.store.review.queues import Progress, Queue
 from telltale.web import Principal, State, render, require, state
 
@@ -173,12 +173,12 @@ def one(request: Request, number: Number, reviewer: Reviewer) -> Response:
         queue = _queue(connection, number)
         rubric = rubrics.get(connection, [queue.rubric_id])[queue.rubric_id]
         done = queues.progress(connection, [number])[number]
-        people = labels.counts(connection, number)
+        people = leases.by_person(connection, number)
         disputed = queues.items(connection, queue_id=number, state="disputed", limit=MOST_SHOWN)
         told = trust.of_queue(connection, number, rubric)
     return render(
         request, "queue.html", queue=queue, rubric=rubric, progress=done, people=people, disputed=disputed,
-        trust=told, may_decide=reviewer.allows("adjudicator"),
+        trust=told, me=reviewer.name, may_decide=reviewer.allows("adjudicator"),
     )  # fmt: skip
 
 

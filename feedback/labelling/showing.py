@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from feedback.labelling.changes import is_same
 from telltale.labels import FIRST, SECOND, Rubric
 from telltale.records import Sample
 from telltale.store import samples
@@ -64,7 +65,13 @@ def swapped(item_id: int, reviewer: str) -> bool:
     return hashlib.sha256(f"{item_id}\0{reviewer}".encode()).digest()[0] % 2 == 1
 
 
-def _call(connection: Connection, item: Item, trace_id: str, span_id: str) -> Sample | None:
-    found = samples.load(connection, trace_ids=[trace_id], whole=True)
+def is_own(connection: Connection, item: Item, text: str) -> bool:
+    """Whether a text is the model's own answer: a form that begins with it was sent unchanged."""
+    call = None if item.other_trace_id else _call(connection, item, item.trace_id, item.span_id, whole=False)
+    return call is not None and is_same(call.response, text)
+
+
+def _call(connection: Connection, item: Item, trace_id: str, span_id: str, *, whole: bool = True) -> Sample | None:
+    found = samples.load(connection, trace_ids=[trace_id], whole=whole)
     own = [call for call in found if call.span_id == span_id and call.tenant == item.tenant]
     return own[-1] if own else None

@@ -23,7 +23,7 @@ from telltale.store.review.labels import Label
 from telltale.store.review.queues import Item
 
 # Newer items are left out beyond that: a page must come in time.
-MOST_ITEMS = 20_000
+MOST_ITEMS = 5_000
 MOST_PAIRS = 15
 AT_ONCE = 1000
 
@@ -59,23 +59,26 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """`judges` are automatic ones, each against people's verdicts on the same calls."""
+    """`judges` are automatic ones, each against people's verdicts on the same calls. `cut` where it is of the first
+    MOST_ITEMS labelled items alone."""
 
     fields: list[FieldTrust]
     gold: list[Known]
     judges: list[Pair] = field(default_factory=list)
+    cut: int = 0
 
 
 def of_queue(connection: Connection, queue_id: int, rubric: Rubric) -> Trust:
-    """What the labels of a queue are worth, of its first MOST_ITEMS items."""
-    found = queues.items(connection, queue_id=queue_id, limit=MOST_ITEMS)
-    ids = [item.id or 0 for item in found if item.done]
+    """What the labels of a queue are worth, of the first MOST_ITEMS items that are labelled."""
+    found = queues.items(connection, queue_id=queue_id, labelled=True, limit=MOST_ITEMS)
+    ids = [item.id or 0 for item in found]
     said = [
         label
         for begin in range(0, len(ids), AT_ONCE)
         for label in labels.current(connection, ids[begin : begin + AT_ONCE])
     ]
-    return replace(of_labels(found, said, rubric), judges=_judges(connection, found, rubric))
+    cut = MOST_ITEMS if len(found) == MOST_ITEMS else 0
+    return replace(of_labels(found, said, rubric), judges=_judges(connection, found, rubric), cut=cut)
 
 
 def of_labels(items: list[Item], said: list[Label], rubric: Rubric) -> Trust:

@@ -24,6 +24,7 @@ COMMANDS = {
     "settings": "list every setting with its default and meaning",
     "fetch": "fetch Debian's Prometheus and Alertmanager without installing them",
     "import": "take in feedback from files: CSV, JSONL, exports of Langfuse and TensorZero",
+    "rubric": "list, show and publish what reviewers are asked",
     "export": "write the data set of a ticket or a model",
     "erase": "erase all that is kept of a person or a trace",
     "user": "add, list, change and disable people",

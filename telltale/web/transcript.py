@@ -38,10 +38,18 @@ class Transcript(NamedTuple):
     is_more: bool
 
 
-def transcript(said: Conversation) -> Transcript:
-    """The newest turns up to the answers, with the system instructions and the names of the tools."""
-    newest = said.messages[-MOST_TURNS:]
-    turns = [*_system(said), *(_turn(_speaker(one["role"]), texts.of_message(one)) for one in newest), *_beside(said)]
+def transcript(
+    said: Conversation, most_turns: int = MOST_TURNS, most_characters: int = MOST_CHARACTERS, *, answers: bool = True
+) -> Transcript:
+    """The newest turns up to the `answers`, with the system instructions and the names of the tools."""
+    newest = said.messages[-most_turns:]
+    spoken = [
+        *_system(said),
+        *((_speaker(one["role"]), texts.of_message(one)) for one in newest),
+        *_retrieved(said),
+        *(_answers(said) if answers else ()),
+    ]
+    turns = [Turn(who, text[:most_characters], max(0, len(text) - most_characters)) for who, text in spoken]
     return Transcript(
         turns=[turn for turn in turns if turn.text],
         hidden=len(said.messages) - len(newest),
@@ -51,21 +59,20 @@ def transcript(said: Conversation) -> Transcript:
     )
 
 
-def _system(said: Conversation) -> Iterator[Turn]:
-    yield _turn(_NAMES["system"], texts.of_message({"role": "system", "parts": said.system}))
+def _system(said: Conversation) -> Iterator[tuple[str, str]]:
+    yield _NAMES["system"], texts.of_message({"role": "system", "parts": said.system})
 
 
-def _beside(said: Conversation) -> Iterator[Turn]:
+def _retrieved(said: Conversation) -> Iterator[tuple[str, str]]:
     for document in said.documents[:MOST_BESIDE]:
         written = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False, default=str)
-        yield _turn("Retrieved", written)
+        yield "Retrieved", written
+
+
+def _answers(said: Conversation) -> Iterator[tuple[str, str]]:
     for number, choice in enumerate(islice(said.choices, MOST_BESIDE), 1):
-        yield _turn("Response" if number == 1 else f"Response, alternative {number}", texts.of_message(choice))
+        yield "Response" if number == 1 else f"Response, alternative {number}", texts.of_message(choice)
 
 
 def _speaker(role: str) -> str:
     return _NAMES.get(role, role) or "Unnamed"
-
-
-def _turn(speaker: str, text: str) -> Turn:
-    return Turn(speaker, text[:MOST_CHARACTERS], max(0, len(text) - MOST_CHARACTERS))

@@ -145,7 +145,7 @@ def test_labels_typed_while_the_server_is_away_arrive_once(page: Page, service: 
         page.wait_for_timeout(300)
         seen.append(shown(page))
         page.keyboard.press("1")
-    page.get_by_text("wait for the server").wait_for()
+    page.get_by_text("labels wait for the server").wait_for()
     assert stored(service, queue) == []
     page.unroute("**/label")
     found = wait_for(service, queue, 3)
@@ -158,6 +158,7 @@ def test_words_survive_a_reload_and_keys_do_not_label_while_typing(page: Page, s
     page.wait_for_timeout(300)
     item = shown(page)
     page.keyboard.press("e")
+    page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("1 더 나은 답 2")
     page.reload()
     page.wait_for_timeout(300)
@@ -184,3 +185,79 @@ def test_skipping_and_help_by_keys(page: Page, service: Any, queue: int) -> None
     page.keyboard.press("u")
     page.get_by_role("heading", name="What I labelled").wait_for()
     assert stored(service, queue) == []
+
+
+def test_a_session_that_ended_loses_no_label(page: Page, service: Any, queue: int) -> None:
+    page.wait_for_timeout(400)
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    item = shown(page)
+    page.keyboard.press("1")
+    page.get_by_text("sign in, in another tab").wait_for()
+    assert stored(service, queue) == []
+    page.context.add_cookies(cookies)
+    (found,) = wait_for(service, queue, 1)
+    assert str(found.item_id) == item
+
+
+def test_the_last_item_is_followed_by_the_end(page: Page, service: Any, queue: int) -> None:
+    with service.store.read() as connection:
+        rest = [item.id or 0 for item in queues.items(connection, queue_id=queue)][2:]
+
+    def remove(connection: Any) -> None:
+        for number in rest:
+            queues.mark_gone(connection, number)
+
+    service.store.write(remove)
+    page.reload()
+    for _ in range(2):
+        page.wait_for_timeout(300)
+        page.keyboard.press("1")
+    page.get_by_text("Nothing is left for you").wait_for(timeout=3000)
+    assert page.locator("#told").inner_text() == ""
+    assert len(wait_for(service, queue, 2)) == 2
+
+
+def test_another_tab_s_label_stays_and_what_was_typed_is_not_lost(page: Page, service: Any, queue: int) -> None:
+    page.wait_for_timeout(300)
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.wait_for_timeout(300)
+    assert shown(other) == shown(page)
+    page.keyboard.press("1")
+    wait_for(service, queue, 1)
+    other.keyboard.press("c")
+    other.keyboard.type("typed in the other tab")
+    other.keyboard.press("Escape")
+    other.keyboard.press("2")
+    other.locator("#unsaved").get_by_text("comment: typed in the other tab").wait_for()
+    assert [one.answers for one in stored(service, queue)] == [{"verdict": "good"}]
+
+
+def test_keys_of_a_korean_layout_work_and_a_syllable_is_left_alone(page: Page, service: Any, queue: int) -> None:
+    page.wait_for_timeout(300)
+    pressed = """([key, code, composing]) => (document.activeElement ?? document.body).dispatchEvent(
+      new KeyboardEvent('keydown', {key, code, bubbles: true, isComposing: composing}))"""
+    page.evaluate(pressed, ["ㅊ", "KeyC", False])
+    focused = "document.activeElement.name"
+    assert page.evaluate(focused) == "comment"
+    page.evaluate(pressed, ["Escape", "Escape", True])
+    page.evaluate(pressed, ["2", "Digit2", True])
+    assert page.evaluate(focused) == "comment"
+    page.keyboard.press("Escape")
+    assert page.evaluate(focused) != "comment"
+    assert stored(service, queue) == []
+
+
+def test_the_undo_key_leads_to_the_last_label(page: Page, service: Any, queue: int) -> None:
+    page.wait_for_timeout(300)
+    item = shown(page)
+    page.keyboard.press("1")
+    wait_for(service, queue, 1)
+    page.keyboard.press("u")
+    page.get_by_role("heading", name=f"Item {item} ").wait_for()
+    page.get_by_label("bad").check()
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/next")
+    (found,) = wait_for(service, queue, 1)
+    assert (found.answers, found.revision) == ({"verdict": "bad"}, 2)

@@ -77,7 +77,9 @@ def waiting(connection: Connection) -> dict[str, int]:
 
 def _by_version(connection: Connection, queue_id: int, field: Field) -> dict[tuple[str, str], list[Labelled]]:
     audited = [
-        item for item in queues.items(connection, queue_id=queue_id, limit=MOST_ITEMS) if item.probability and item.done
+        item
+        for item in queues.items(connection, queue_id=queue_id, labelled=True, limit=MOST_ITEMS)
+        if item.probability
     ]
     said: defaultdict[int, list[Values]] = defaultdict(list)
     ids = [item.id or 0 for item in audited]

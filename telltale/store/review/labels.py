@@ -48,20 +48,28 @@ _STANDS = (labels.c.is_current, labels.c.is_verdict.is_(False))
 _SAID = ("answers", "comment", "correction")
 
 
-def submit(connection: Connection, label: Label, token: str, rubric: Rubric) -> tuple[Label, bool]:
+def submit(
+    connection: Connection, label: Label, token: str, rubric: Rubric, *, replaces: int | None = None
+) -> tuple[Label, bool]:
     """Store a label of the item that `token` was given out with. Returns it, and whether it was stored before.
 
-    A second label of the same person replaces the first, whose words are kept. Raises NotYours; InvalidLabel; Conflict
-    when the idempotency key was used for another label.
+    A second label of the same person replaces the first, whose words are kept. `replaces` is the revision that the
+    person saw of their own label, 0 for none: what another tab said meanwhile is not written over unseen. Raises
+    NotYours; InvalidLabel; Conflict when the idempotency key was used for another label.
     """
     known = _under_key(connection, label)
     if known is not None:
         if any(getattr(known, name) != getattr(label, name) for name in _SAID) or known.item_id != label.item_id:
-            raise Conflict(f"idempotency key {label.idempotency_key!r} was used for another label")
+            raise Conflict(
+                f"Another label was saved from this page already (key {label.idempotency_key}): to change it, open it "
+                "under “What I labelled”."
+            )
         return known, True
     answers = rules.checked(rubric, label.answers, label.comment, label.correction)
     lease, item = _mine(connection, label, token)
     before = current(connection, [label.item_id], reviewer=label.reviewer)
+    if replaces is not None and replaces != (before[0].revision if before else 0):
+        raise NotYours("You labelled this item meanwhile, in another tab perhaps; that label stays as it is.")
     if not leases.claim(connection, lease):
         raise NotYours("Your time for this item was over, and others have labelled it meanwhile.")
     if not before:
@@ -80,36 +88,27 @@ def current(connection: Connection, item_ids: Collection[int], *, reviewer: str 
     return [_label(row) for row in connection.execute(query)]
 
 
-def of_reviewer(connection: Connection, reviewer: str, *, limit: int = 100) -> list[Label]:
-    """A person's current labels, the newest first."""
-    query = select(*_COLUMNS).where(labels.c.reviewer == reviewer, *_STANDS)
+def of_reviewer(connection: Connection, reviewer: str, queue_id: int, *, limit: int = 100) -> list[Label]:
+    """A person's current labels in a queue, the newest first."""
+    own = (items.c.queue_id == queue_id, labels.c.reviewer == reviewer)
+    query = select(*_COLUMNS).join(items, items.c.id == labels.c.item_id).where(*own, *_STANDS)
     return [_label(row) for row in connection.execute(query.order_by(labels.c.id.desc()).limit(limit))]
 
 
-def counts(connection: Connection, queue_id: int) -> dict[str, int]:
-    """How many items of a queue each person has labelled."""
-    query = (
-        select(labels.c.reviewer, func.count())
-        .join(items, items.c.id == labels.c.item_id)
-        .where(items.c.queue_id == queue_id, *_STANDS)
-        .group_by(labels.c.reviewer)
-        .order_by(labels.c.reviewer)
-    )
-    return {name: int(count) for name, count in connection.execute(query)}
-
-
 def adjudicate(
-    connection: Connection, item_id: int, values: Mapping[str, str], rubric: Rubric, *, by: str, why: str, now: float
-) -> None:
+    connection: Connection, item_id: int, values: Mapping[str, str], rubric: Rubric, *, by: str, why: str, now: float,
+    correction: str = "",
+) -> None:  # fmt: skip
     """Decide an item on which people disagree. Raises NotYours for who labelled it, InvalidLabel."""
     item = queues.item(connection, item_id)
     if item is None or item.state not in ("disputed", "decided"):
         raise NotYours("Nobody disagrees on this item.")
     if any(label.reviewer == by for label in current(connection, [item_id])):
         raise NotYours("You labelled this item yourself: somebody else must decide.")
-    answers = rules.checked(rubric, values)
+    answers = rules.checked(rubric, values, why, correction)
     queues.decide(connection, item_id, answers, "adjudicated", by=by, why=why, now=now)
-    _append(connection, Label(item_id, by, answers, secrets.token_hex(16), now, comment=why, is_verdict=True), answers)
+    said = Label(item_id, by, answers, secrets.token_hex(16), now, why, correction, is_verdict=True)
+    _append(connection, said, answers)
 
 
 def until(connection: Connection, traces: Collection[str], last_id: int) -> list[tuple[queues.Item, list[Label]]]:
@@ -129,9 +128,19 @@ def last_id(connection: Connection) -> int:
     return connection.execute(select(func.max(labels.c.id))).scalar() or 0
 
 
-def dispute(connection: Connection, item_id: int) -> None:
-    """Somebody says that an item's labels are not right, or that it cannot be labelled by the guidelines."""
-    queues.reopen(connection, item_id, "disputed")
+def dispute(connection: Connection, item_id: int, *, by: str, why: str) -> None:
+    """Somebody says that an item's verdict is not right, or that the guidelines do not decide it.
+
+    Who has it gives it back. Raises NotYours for who was never given it, and where nothing is left to decide on.
+    """
+    item, lease = queues.item(connection, item_id), leases.of(connection, item_id, by)
+    if item is None or lease is None:
+        raise NotYours("You were never given this item.")
+    if item.state == "gone":
+        raise NotYours("What was said here was deleted.")
+    leases.skip(connection, lease, why)
+    if item.state != "disputed":
+        queues.reopen(connection, item_id, "disputed")
 
 
 def _mine(connection: Connection, label: Label, token: str) -> tuple[Lease, queues.Item]:

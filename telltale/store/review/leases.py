@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Row, exists, select, update
+from sqlalchemy import Connection, Row, case, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.store.schema import review_assignments as assignments
@@ -32,6 +32,16 @@ class Lease:
     leased_at: float
     lease_until: float
     reason: str | None = None
+
+
+class Share(NamedTuple):
+    """A person's part in a queue, in items: what they labelled, skipped, and have now; what may still be theirs."""
+
+    reviewer: str
+    labelled: int
+    skipped: int
+    leased: int
+    left: int
 
 
 _COLUMNS = [assignments.c[name] for name in Lease.__dataclass_fields__]
@@ -79,6 +89,25 @@ def held(connection: Connection, queue_id: int, reviewer: str, now: float) -> li
         .order_by(assignments.c.leased_at, assignments.c.id)
     )
     return [_of(row) for row in connection.execute(query)]
+
+
+def by_person(connection: Connection, queue_id: int) -> list[Share]:
+    """How far each person is who was ever given an item of a queue, by name."""
+    states = (items.c.queue_id == queue_id, items.c.id == assignments.c.item_id)
+    labelled, skipped, leased = (
+        func.sum(case((assignments.c.state == state, 1), else_=0)) for state in ("labelled", "skipped", "leased")
+    )
+    is_free = (items.c.state == "open") & (items.c.taken < items.c.needed)
+    # Of what is free, whatever they had is not left for them, unless their time was over.
+    mine = func.sum(case((is_free & (assignments.c.state != "expired"), 1), else_=0))
+    query = (
+        select(assignments.c.reviewer, labelled, skipped, leased, mine).where(*states).group_by(assignments.c.reviewer)
+    )
+    free = connection.execute(
+        select(func.count()).select_from(items).where(items.c.queue_id == queue_id, is_free)
+    ).scalar_one()
+    rows = connection.execute(query.order_by(assignments.c.reviewer))
+    return [Share(name, int(a), int(b), int(c), int(free - own)) for name, a, b, c, own in rows]
 
 
 def find(connection: Connection, token: str) -> Lease | None:

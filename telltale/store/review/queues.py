@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.labels import How, Values
+from telltale.store import samples
 from telltale.store.schema import review_items, review_queues
 
 # Items in one statement.
@@ -141,9 +142,10 @@ def item(connection: Connection, item_id: int) -> Item | None:
 
 def items(
     connection: Connection, *, ids: Collection[int] | None = None, queue_id: int | None = None,
-    state: ItemState | None = None, traces: Collection[str] | None = None, after: int = 0, limit: int = 1000,
+    state: ItemState | None = None, traces: Collection[str] | None = None, labelled: bool = False, after: int = 0,
+    limit: int = 1000,
 ) -> list[Item]:  # fmt: skip
-    """Items in the order of their ids, of a queue, a state, these traces."""
+    """Items in the order of their ids, of a queue, a state, these traces; `labelled` by somebody at least."""
     query = select(*_ITEM).where(review_items.c.id > after).order_by(review_items.c.id).limit(limit)
     for column, wanted in ((review_items.c.id, ids), (review_items.c.trace_id, traces)):
         if wanted is not None:
@@ -152,6 +154,8 @@ def items(
         query = query.where(review_items.c.queue_id == queue_id)
     if state is not None:
         query = query.where(review_items.c.state == state)
+    if labelled:
+        query = query.where(review_items.c.done > 0)
     return [_item(row) for row in connection.execute(query)]
 
 
@@ -174,6 +178,28 @@ def mark_gone(connection: Connection, item_id: int) -> None:
     """Nobody can label it any more; its labels stay."""
     still = (review_items.c.id == item_id, review_items.c.state.in_(("open", "disputed")))
     connection.execute(update(review_items).where(*still).values(state="gone"))
+
+
+def gone(connection: Connection, among: Sequence[Item]) -> list[int]:
+    """Which of these items can no longer be read, by their ids: one of their calls is not kept any more."""
+    traces = {trace for one in among for trace in (one.trace_id, one.other_trace_id) if trace}
+    found = samples.load(connection, trace_ids=sorted(traces), texts=False) if traces else []
+    kept = {(call.tenant, call.trace_id, call.span_id) for call in found}
+    return [
+        one.id or 0
+        for one in among
+        if (one.tenant, one.trace_id, one.span_id) not in kept
+        or (one.other_trace_id and (one.tenant, one.other_trace_id, one.other_span_id) not in kept)
+    ]
+
+
+def sweep(connection: Connection, queue_id: int, most: int) -> None:
+    """Mark those of the next open items as gone whose calls are not kept any more; it looks at so many at most."""
+    c = review_items.c
+    query = select(*_ITEM).where(c.queue_id == queue_id, c.state == "open").order_by(c.priority.desc(), c.id)
+    found = gone(connection, [_item(row) for row in connection.execute(query.limit(most))])
+    if found:
+        connection.execute(update(review_items).where(c.id.in_(found)).values(state="gone"))
 
 
 def decide(connection: Connection, item_id: int, verdict: Values, how: How, *, by: str, why: str, now: float) -> None:

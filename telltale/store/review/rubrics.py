@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
 from telltale.labels import Field, Rubric, check_rubric, digest
+from telltale.store import audit
 from telltale.store.schema import rubrics
+
+
+class Version(NamedTuple):
+    """A rubric's version, and who wrote it when."""
+
+    rubric: Rubric
+    made_at: float
+    made_by: str
 
 
 def publish(connection: Connection, rubric: Rubric, *, actor: str, now: float) -> Rubric:
@@ -32,6 +41,8 @@ def publish(connection: Connection, rubric: Rubric, *, actor: str, now: float) -
         "made_by": actor,
     }
     made = connection.execute(rubrics.insert().values(**values).returning(rubrics.c.id)).scalar_one()
+    details = {"version": number, "sha256": digest(rubric)}
+    audit.record(connection, actor=actor, action="review.rubric.publish", subject=rubric.name, now=now, details=details)
     return Rubric(rubric.name, number, rubric.fields, rubric.guidelines, int(made))
 
 
@@ -52,6 +63,12 @@ def all_newest(connection: Connection) -> list[Rubric]:
     last = select(func.max(rubrics.c.id)).group_by(rubrics.c.name)
     query = select(rubrics).where(rubrics.c.id.in_(last)).order_by(rubrics.c.name)
     return [_rubric(row) for row in connection.execute(query)]
+
+
+def versions(connection: Connection, name: str) -> list[Version]:
+    """All versions of a rubric, the newest first."""
+    query = select(rubrics).where(rubrics.c.name == name).order_by(rubrics.c.number.desc())
+    return [Version(_rubric(row), row.made_at, row.made_by) for row in connection.execute(query)]
 
 
 def _rubric(row: Row[Any]) -> Rubric:
