@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from support.ports import free_port
 
-from telltale import feedback_client
-from telltale.feedback_client import FeedbackClient, current_trace
+from feedback import client as feedback_client
+from feedback.client import FeedbackClient, current_trace
 from telltale.store import Store, feedback
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -201,7 +201,7 @@ def test_a_forked_process_sends_its_own(flaky: Callable[..., Any]) -> None:
     url, bodies = flaky(*[(200, {}, b'{"results": [{"status": 201}]}')] * 2)
     code = f"""
 import os
-from telltale.feedback_client import FeedbackClient
+from feedback.client import FeedbackClient
 client = FeedbackClient({url!r}, "key")
 client.send(trace_id={TRACE!r}, kind="thumb", value="up")
 assert client.flush(20)

@@ -18,7 +18,14 @@ TRUNK = ROOT / "telltale"
 PARTS = ("exporters", "monitors", "alerting", "dashboards", "feedback")
 # The command knows the parts; the catalogue has every metric, and the README's tables list them.
 EXEMPT = ("cli", "catalogue")
-OWN_METRICS = {"telltale_web_requests_total"}
+OWN_METRICS = {
+    "telltale_web_requests_total",
+    # Two parts accept feedback, and several write to the store: each is counted the same.
+    *("telltale_feedback_events_total", "telltale_store_commits_total", "telltale_store_writes_total"),
+    "telltale_store_writes_waiting",
+}
+# The name of a secret in the store: not a module, and never changed, or people would be others than before.
+SECRETS = {"feedback.subject"}
 ROUTERS = (feedback.routes.router, alerting.report.pages.router)
 
 
@@ -63,7 +70,7 @@ def test_the_paths_of_parts_are_known() -> None:
 def test_no_module_names_a_part(path: Path) -> None:
     metrics = {metric.name for metric in METRICS} - OWN_METRICS
     for text in literals(path):
-        named = re.findall(rf"\b(?:{'|'.join(PARTS)})\.[a-z_]+(?:\.[a-z_]+)*", text)
+        named = [] if text in SECRETS else re.findall(rf"\b(?:{'|'.join(PARTS)})\.[a-z_]+(?:\.[a-z_]+)*", text)
         paths = [known for known in part_paths() if re.search(rf"{re.escape(known)}(?![a-z])", text)]
         assert named == [], text
         assert paths == [], text

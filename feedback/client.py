@@ -1,6 +1,6 @@
 """Sends feedback from a Python application, in the background. Standard library only; the file may be copied.
 
-    from telltale.feedback_client import FeedbackClient, current_trace
+    from feedback.client import FeedbackClient, current_trace
 
     feedback = FeedbackClient("http://127.0.0.1:8080", key)
     trace_id = current_trace()                  # while the response is made; keep it beside the response
@@ -36,7 +36,7 @@ MOST_BYTES_TOGETHER = 1 << 20
 MOST_BYTES_ALONE = 1 << 20
 MOST_BYTES_WAITING = 16 << 20
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-EXIT_S = 2.0
+CLOSE_S = 2.0
 MOST_WAIT_S = 300.0
 # What reading an answer may raise: it was cut short, or it is not our API's.
 _NO_ANSWER = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError)
@@ -100,7 +100,7 @@ class FeedbackClient:
         self._changed = threading.Condition()
         self._pid = os.getpid()
         self._opener = urllib.request.build_opener(_NoRedirect)
-        atexit.register(self.close, EXIT_S)
+        atexit.register(self.close, CLOSE_S)
 
     def send(self, *, trace_id: str | None = None, idempotency_key: str | None = None, **fields: object) -> bool:
         """Queue one submission (`kind`, `value`, `comment`, `subject`, `name`, … as the API has them) and return.
@@ -149,7 +149,7 @@ class FeedbackClient:
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting, timeout)
 
-    def close(self, timeout: float = EXIT_S) -> bool:
+    def close(self, timeout: float = CLOSE_S) -> bool:
         """Take nothing more and wait for what is queued; returns whether all of it is acknowledged."""
         atexit.unregister(self.close)
         if self._pid != os.getpid():
