@@ -15,7 +15,7 @@ from feedback.labelling.choosing import Wanted
 from feedback.labelling.filling import Found, Kind, Source
 from telltale.labels import DEFAULT, Rubric
 from telltale.pinning import CannotAsk, parse_time
-from telltale.store import audit, samples
+from telltale.store import access, audit, samples
 from telltale.store.review import leases, queues, rubrics
 from telltale.store.review.queues import Progress, Queue
 from telltale.web import Principal, State, render, require, state
@@ -57,6 +57,11 @@ class Asked:
     rubric: str = DEFAULT.name
     name: str = ""
     gold: int = 0
+    people: str = ""
+
+    def names(self) -> list[str]:
+        """Who may label; empty for everybody."""
+        return sorted({name.strip() for name in self.people.split(",") if name.strip()})
 
     def source(self) -> Source:
         """Raises CannotAsk for a time that cannot be read."""
@@ -66,7 +71,8 @@ class Asked:
     def told(self) -> dict[str, Any]:
         """What the queue keeps of it, for people."""
         names = ("kind", "model", "version", "tenant", "app", "since", "until", "score", "most", "gold")
-        return {name: value for name in names if (value := getattr(self, name))}
+        told = {name: value for name in names if (value := getattr(self, name))}
+        return {**told, "people": self.names()} if self.names() else told
 
 
 @router.get("/review")
@@ -84,10 +90,11 @@ def new(
     request: Request, _: Reviewer, kind: Kind = "audit", model: Text = "", version: Text = "", tenant: Text = "",
     app: Text = "", since: Text = "", until: Text = "", score: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
     most: Annotated[int, Query(ge=1, le=200_000)] = DEFAULT_ITEMS, overlap: Annotated[int, Query(ge=1, le=9)] = 1,
-    rubric: Text = DEFAULT.name, name: Text = "", gold: Annotated[int, Query(ge=0, le=1000)] = 0, count: bool = False,
+    rubric: Text = DEFAULT.name, name: Text = "", gold: Annotated[int, Query(ge=0, le=1000)] = 0, people: Text = "",
+    count: bool = False,
 ) -> Response:  # fmt: skip
     """The form; with `count`, how many calls it would find. Nothing is written."""
-    asked = Asked(kind, model, version, tenant, app, since, until, score, most, overlap, rubric, name, gold)
+    asked = Asked(kind, model, version, tenant, app, since, until, score, most, overlap, rubric, name, gold, people)
     return _form(request, asked, count=count)
 
 
@@ -100,16 +107,22 @@ def make(
     until: Annotated[str, Form(max_length=40)] = "", score: Annotated[str, Form(pattern=r"^\d{0,18}$")] = "",
     most: Annotated[int, Form(ge=1, le=200_000)] = DEFAULT_ITEMS, overlap: Annotated[int, Form(ge=1, le=9)] = 1,
     rubric: Annotated[str, Form(max_length=64)] = DEFAULT.name, gold: Annotated[int, Form(ge=0, le=1000)] = 0,
+    people: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:  # fmt: skip
     """A new queue with its items. 422 with the form where it cannot be made."""
     here = state(request)
     number = int(score) if score else None
-    asked = Asked(kind, model, version, tenant, app, since, until, number, most, overlap, rubric, name.strip(), gold)
+    asked = Asked(
+        kind, model, version, tenant, app, since, until, number, most, overlap, rubric, name.strip(), gold, people
+    )
     try:
         if not asked.name:
             raise CannotAsk("give the queue a name")
+        if any("\0" in text for text in (asked.name, model, version, tenant, app)):
+            raise CannotAsk("no text holds NUL")
         source = asked.source()
         with here.store.read() as connection:
+            _check_people(connection, asked)
             found = filling.find(connection, source, most, seed=int(here.clock()))
         if not found.chosen:
             raise CannotAsk("no call fits: nothing would be in the queue")
@@ -157,6 +170,16 @@ def _form(request: Request, asked: Asked, *, count: bool = False, error: str = "
         request, "queue_new.html", status_code=status_code, asked=asked, models=models, rubrics=names, found=found,
         strata=strata, error=error,
     )  # fmt: skip
+
+
+def _check_people(connection: Connection, asked: Asked) -> None:
+    """Raises CannotAsk for whoever cannot label, and where they are fewer than an item needs."""
+    able = {one.name for one in access.all_people(connection) if one.disabled_at is None and one.role != "viewer"}
+    names = asked.names()
+    if unable := [name for name in names if name not in able]:
+        raise CannotAsk(f"{unable[0]!r} is no reviewer here")
+    if names and len(names) < asked.overlap:
+        raise CannotAsk(f"an item needs {asked.overlap} people, and only {len(names)} may label")
 
 
 def _strata(found: Found) -> dict[str, int]:

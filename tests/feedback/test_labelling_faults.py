@@ -241,3 +241,20 @@ def test_the_list_of_feedback_marks_what_is_reviewed_and_by_me(service: Any, que
             told = cho.get("/feedback").text
     assert "<strong>good</strong> (unanimous)" in told
     assert "you labelled it" not in told
+
+
+def test_a_queue_for_named_people_is_theirs_alone(service: Any, make_sample: Callable[..., Sample]) -> None:
+    make_sample("a" * 32)
+    asked = {"name": "hers", "model": "chat"}
+    with person(service, "ann") as ann, person(service, "bo") as bo, person(service, "vi", "viewer"):
+        for people, told in (("nobody", "is no reviewer"), ("vi", "is no reviewer"), ("a\0b", "is no reviewer")):
+            refused = ann.post("/review/new", data={**asked, "people": people})
+            assert refused.status_code == 422
+            assert told in refused.text
+        few = ann.post("/review/new", data={**asked, "people": "bo", "overlap": "2"})
+        assert "only 1 may label" in few.text
+        made = ann.post("/review/new", data={**asked, "people": "bo, "}).headers["location"]
+        assert "This queue is for bo." in ann.get(f"{made}/next").text
+        page = ann.get(made).text
+        assert re.search(r"bo</th>.*?Left for them\">1<", page)
+        assert "Where is my parcel?" in bo.get(f"{made}/next").text

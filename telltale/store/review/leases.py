@@ -50,13 +50,13 @@ _COLUMNS = [assignments.c[name] for name in Lease.__dataclass_fields__]
 def take(connection: Connection, queue_id: int, reviewer: str, now: float) -> Lease | None:
     """The next item of a queue for this person: one that they neither have, nor labelled, nor skipped.
 
-    None when there is none for them. A closed queue gives out nothing.
+    None when there is none for them. A closed queue gives out nothing, and one for named people only to them.
     """
     expire(connection, now)
     queue = connection.execute(
-        select(queues.c.lease_s).where(queues.c.id == queue_id, queues.c.closed_at.is_(None))
+        select(queues.c.lease_s, queues.c.source).where(queues.c.id == queue_id, queues.c.closed_at.is_(None))
     ).first()
-    if queue is None:
+    if queue is None or reviewer not in queue.source.get("people", [reviewer]):
         return None
     had = exists().where(
         assignments.c.item_id == items.c.id, assignments.c.reviewer == reviewer, assignments.c.state != "expired"
@@ -92,7 +92,7 @@ def held(connection: Connection, queue_id: int, reviewer: str, now: float) -> li
 
 
 def by_person(connection: Connection, queue_id: int) -> list[Share]:
-    """How far each person is who was ever given an item of a queue, by name."""
+    """How far each person is whom a queue is for, or who was ever given an item of it, by name."""
     states = (items.c.queue_id == queue_id, items.c.id == assignments.c.item_id)
     labelled, skipped, leased = (
         func.sum(case((assignments.c.state == state, 1), else_=0)) for state in ("labelled", "skipped", "leased")
@@ -107,7 +107,12 @@ def by_person(connection: Connection, queue_id: int) -> list[Share]:
         select(func.count()).select_from(items).where(items.c.queue_id == queue_id, is_free)
     ).scalar_one()
     rows = connection.execute(query.order_by(assignments.c.reviewer))
-    return [Share(name, int(a), int(b), int(c), int(free - own)) for name, a, b, c, own in rows]
+    assigned = connection.execute(select(queues.c.source).where(queues.c.id == queue_id)).scalar_one().get("people", [])
+    found = [Share(name, int(a), int(b), int(c), int(free - own)) for name, a, b, c, own in rows]
+    # Who has taken nothing yet has all of it before them; who it is not for has nothing.
+    found = [one if not assigned or one.reviewer in assigned else one._replace(left=0) for one in found]
+    began = {one.reviewer for one in found}
+    return sorted(found + [Share(name, 0, 0, 0, int(free)) for name in assigned if name not in began])
 
 
 def find(connection: Connection, token: str) -> Lease | None:
