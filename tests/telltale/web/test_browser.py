@@ -172,7 +172,7 @@ def test_a_person_signs_in_looks_around_and_signs_out(
         assert "alert" in row.inner_text()
         assert row.get_by_role("link", name="T-1").is_visible()
 
-        page.get_by_role("link", name="Audit").click()
+        page.get_by_role("link", name="Audit", exact=True).click()
         page.get_by_text("The chain of hashes is whole.").wait_for()
         page.get_by_role("button", name="Sign out").click()
         page.get_by_role("heading", name="Sign in").wait_for()
