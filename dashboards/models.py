@@ -37,8 +37,8 @@ def build(pages_url: str) -> Json:
             Row("", _headlines()),
             Row("Monitors", [_timeline(), _series(), *_effects()]),
             Row("Evidently, beside ours; does not alarm", evidently.panels(SERIES, OF), collapsed=True),
-            Row("Feedback", [_votes(), _quality(), _kinds(), _named(), _spoken(), _judged()]),
-            Row("Samples and versions", _samples()),
+            Row("Feedback", [_votes(), _quality(), _kinds(), _named(), _spoken()]),
+            Row("Samples and versions", [*_samples(), _judged()]),
         ),
         pages_url,
         span="now-6h",
@@ -266,7 +266,7 @@ def _quality() -> Json:
         Query('telltale_quality_ratio{model=~"$model"}', "{{model}} {{version}}"),
         Query('telltale_quality_ratio_lower{model=~"$model"}', "{{model}} {{version}} lower bound"),
         Query('telltale_quality_ratio_upper{model=~"$model"}', "{{model}} {{version}} upper bound"),
-        width=12,
+        width=6,
         height=6,
     )
 
@@ -333,7 +333,7 @@ def _judged() -> Json:
         Query('sum by (model) (telltale_quality_labels{model=~"$model"})', "{{model}} audited"),
         Query("sum by (state) (telltale_review_items)", "review: {{state}}"),
         width=6,
-        height=6,
+        height=7,
     )
 
 
@@ -351,7 +351,7 @@ def _samples() -> list[Json]:
             About("Sampling decisions per second over all models.", "see the collector's dashboard."),
             Look("cps", decimals=2),
             Query("sum by (outcome) (rate(telltale_samples_total[$__rate_interval]))", "{{outcome}}"),
-            width=8,
+            width=6,
             height=7,
         ),
         states(
@@ -362,7 +362,7 @@ def _samples() -> list[Json]:
             ),
             Look("none", style.thresholds((None, "blue")), style.values({"1": ("served", "blue")}), low=None),
             Query(version, "{{gen_ai_request_model}}: {{gen_ai_response_model}}"),
-            width=8,
+            width=6,
             height=7,
         ),
         lines(
@@ -374,7 +374,7 @@ def _samples() -> list[Json]:
             Look("s"),
             Query(as_model(quantile(0.95, *TTFT, by="gen_ai_request_model")), "{{model}} first token", exemplars=True),
             Query(as_model(quantile(0.95, *DURATION, by="gen_ai_request_model")), "{{model}} whole call"),
-            width=8,
+            width=6,
             height=7,
         ),
     ]
