@@ -71,7 +71,7 @@ def gold(connection: Connection, queue_id: int, rubric_id: int, model: str, most
 
     Known are those that several people agreed on, or an adjudicator decided, by the same version of the rubric.
     """
-    found = queues.known(connection, rubric_id, model, most)
+    found = queues.known(connection, rubric_id, model, most, beside=queue_id)
     step = max(1.0, among / (len(found) + 1))
     return [
         replace(

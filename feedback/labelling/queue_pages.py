@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -123,7 +124,7 @@ def make(
         source = asked.source()
         with here.store.read() as connection:
             _check_people(connection, asked)
-            found = filling.find(connection, source, most, seed=int(here.clock()))
+            found = filling.find(connection, source, most, seed=secrets.randbits(31))
         if not found.chosen:
             raise CannotAsk("no call fits: nothing would be in the queue")
         made = here.store.write(lambda c: _make(c, here, asked, found, reviewer.name))
@@ -146,7 +147,6 @@ def _make(connection: Connection, here: State, asked: Asked, found: Found, actor
     added = queues.add(connection, filling.items(found.chosen, number, asked.overlap))
     if asked.gold:
         mixed_in = filling.gold(connection, number, known.id or 0, asked.model, asked.gold, among=added)
-        # A call that was chosen anyway stays what it is.
         queues.add(connection, mixed_in)
     details = {"items": added, "overlap": asked.overlap, **asked.told()}
     audit.record(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from telltale.labels import How, Values
@@ -159,14 +159,21 @@ def items(
     return [_item(row) for row in connection.execute(query)]
 
 
-def known(connection: Connection, rubric_id: int, model: str, most: int) -> list[Item]:
-    """Items of a model whose answer to that rubric is known, the newest decision first: each call once."""
+def known(connection: Connection, rubric_id: int, model: str, most: int, beside: int) -> list[Item]:
+    """Items of a model whose answer to that rubric is known, the newest decision first: each call once.
+
+    Calls that the queue `beside` has are left out.
+    """
+    own = review_items.alias()
+    is_there = exists().where(
+        own.c.queue_id == beside, own.c.trace_id == review_items.c.trace_id, own.c.span_id == review_items.c.span_id
+    )
     of_rubric = select(review_queues.c.id).where(review_queues.c.rubric_id == rubric_id)
     query = (
         select(*_ITEM)
         .where(review_items.c.queue_id.in_(of_rubric), review_items.c.state == "decided")
         .where(review_items.c.decided_how.in_(("unanimous", "majority", "adjudicated")))
-        .where(review_items.c.model == model, review_items.c.gold.is_(None))
+        .where(review_items.c.model == model, review_items.c.gold.is_(None), ~is_there)
         .order_by(review_items.c.decided_at.desc(), review_items.c.id)
         .limit(2 * most)
     )

@@ -57,7 +57,10 @@ async function fetchAhead() {
   } finally {
     isFetching = false;
   }
-  if (!article() && (ahead.length || isEmpty)) show();
+  if (article()) return;
+  if (ahead.length || isEmpty) show();
+  // All that one may hold is on its way to the server, or that is away: nothing else would ask again.
+  else setTimeout(fetchAhead, 300);
 }
 
 function show() {
