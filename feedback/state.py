@@ -31,7 +31,7 @@ class FeedbackState:
 
 
 def make_state(here: State) -> FeedbackState:
-    here.metrics.registry.register(Gauges(here.store, here.clock))
+    here.metrics.registry.register(Gauges(here.store, here.clock, here.audits))
     return FeedbackState(
         events=EventCount(here.metrics),
         submit_seconds=here.metrics.histogram("telltale_feedback_submit_seconds"),

@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, get_args
+from typing import get_args
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from telltale.metrics import gauge_family
 from telltale.store import Store, StoreUnavailable
-from telltale.store.review import audits
-from telltale.store.review.audits import Audit
+from telltale.store.review.audits import Audit, Recent
 from telltale.store.review.queues import ItemState
-
-# Labels come by the minute, scrapes by the second.
-KEPT_S: Final = 60.0
 
 
 class Gauges(Collector):
-    """Reads the store once in KEPT_S seconds at most."""
+    """Absent while the store cannot be read."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float], recent: Recent) -> None:
         self._store = store
         self._clock = clock
-        self._read_at = float("-inf")
-        self._known: tuple[list[Audit], dict[str, int]] = ([], {})
+        self._recent = recent
 
     def describe(self) -> Iterable[Metric]:
         return []
 
     def collect(self) -> Iterable[Metric]:
         now = self._clock()
-        if not 0 <= now - self._read_at < KEPT_S:
-            try:
-                with self._store.read() as connection:
-                    self._known = audits.newest(connection, now), audits.waiting(connection)
-            except StoreUnavailable:
-                # Absent beats wrong: the store's own gauges show that something is wrong.
-                return
-            self._read_at = now
-        found, waiting = self._known
+        try:
+            with self._store.read() as connection:
+                found, waiting = self._recent.newest(connection, now), self._recent.waiting(connection, now)
+        except StoreUnavailable:
+            # Absent beats wrong: the store's own gauges show that something is wrong.
+            return
         items = gauge_family("telltale_review_items")
         for state in get_args(ItemState):
             items.add_metric([state], waiting.get(state, 0))

@@ -11,10 +11,10 @@ import secrets
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Final
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Path, Query, Request
 from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
@@ -51,27 +51,24 @@ Token = Annotated[str, Form(pattern=r"^[0-9a-f]{32}$")]
 @router.get("/review/{number}/next")
 def following(
     request: Request, number: Number, reviewer: Reviewer,
-    have: Annotated[str, Query(pattern=r"^[0-9a-f,]*$", max_length=400)] = "",
-    told: Annotated[str, Query(max_length=200)] = "", fragment: bool = False,
+    have: Annotated[str, Query(pattern=r"^[0-9a-f,]*$", max_length=400)] = "", fragment: bool = False,
 ) -> Response:  # fmt: skip
     """The item that this person has, or the next one; `fragment` without the page, of what the page does not `have`."""
-    here = state(request)
-    has = [token for token in have.split(",") if token]
-    lease, shown, queue = _following(request, number, reviewer.name, has)
+    if not fragment:
+        return _page(request, number, reviewer.name)
+    lease, shown, queue = _following(request, number, reviewer.name, [token for token in have.split(",") if token])
     if shown is None or lease is None:
-        if fragment:
-            return Response(status_code=204)
-        return render(
-            request, "labelling.html", queue=queue, lease=None, shown=None, told=told, form_key="",
-            reviewer=reviewer.name,
-        )  # fmt: skip
-    key = secrets.token_hex(16)
-    if fragment:
-        part = here.templates.get_template("labelling_item.html")
-        return HTMLResponse(part.render(queue=queue, lease=lease, shown=shown, form_key=key))
+        return Response(status_code=204)
+    part = state(request).templates.get_template("labelling_item.html")
+    return HTMLResponse(part.render(queue=queue, lease=lease, shown=shown, form_key=secrets.token_hex(16)))
+
+
+def _page(request: Request, number: int, reviewer: str, told: str = "", status_code: int = 200) -> Response:
+    """The page with the next item; `told` is what became of the last one."""
+    lease, shown, queue = _following(request, number, reviewer, [])
     return render(
-        request, "labelling.html", queue=queue, lease=lease, shown=shown, told=told, form_key=key,
-        reviewer=reviewer.name,
+        request, "labelling.html", status_code=status_code, queue=queue, lease=lease, shown=shown, told=told,
+        form_key=secrets.token_hex(16), reviewer=reviewer,
     )  # fmt: skip
 
 
@@ -141,9 +138,12 @@ async def label(request: Request, number: Number, reviewer: Reviewer) -> Respons
     try:
         stored, was_there = await asyncio.wrap_future(here.store.submit(write))
     except (NotYours, Conflict) as error:
-        return _refused(request, number, 409, str(error))
+        if wants_page(request):
+            # People go on with the next item and read it there.
+            return await run_in_threadpool(_page, request, number, reviewer.name, str(error), 409)
+        return problem(request, 409, str(error))
     except InvalidLabel as error:
-        return _refused(request, number, 422, str(error))
+        return problem(request, 422, str(error))
     if wants_page(request):
         return RedirectResponse(f"/review/{number}/next", 303)
     return JSONResponse({"item": stored.item_id, "revision": stored.revision}, 200 if was_there else 201)
@@ -288,13 +288,6 @@ def _record(
     connection: Connection, actor: str, action: str, item_id: int, now: float, details: Mapping[str, object]
 ) -> None:
     audit.record(connection, actor=actor, action=action, subject=f"review item {item_id}", now=now, details=details)
-
-
-def _refused(request: Request, number: int, status: int, why: str) -> Response:
-    """Why a label was not stored. People go on with the next item and read it there."""
-    if wants_page(request) and status == 409:
-        return RedirectResponse(f"/review/{number}/next?{urlencode({'told': why})}", 303)
-    return problem(request, status, why)
 
 
 def _answers(form: FormData) -> dict[str, str]:

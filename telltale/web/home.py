@@ -13,7 +13,6 @@ from starlette.responses import Response
 from telltale.closed import DECIDED, closed_as
 from telltale.records import Score, SeriesState, Ticket
 from telltale.store import audit, feedback, samples, scores, series_states, tickets
-from telltale.store.review import audits
 from telltale.store.review.audits import Audit
 from telltale.store.series_states import SeriesStatus
 from telltale.web import openapi
@@ -94,7 +93,7 @@ def home(request: Request, principal: Annotated[Principal, Depends(require("view
     since = here.clock() - DAY_S
     with here.store.read() as connection:
         rows = model_rows(connection, since)
-        for audited in audits.newest(connection, here.clock()):
+        for audited in here.audits.newest(connection, here.clock()):
             for row in rows:
                 if row.model == audited.model:
                     row.audits.append(audited)

@@ -15,6 +15,7 @@ from telltale.auth import ApiKeys
 from telltale.metrics import Metrics
 from telltale.settings import Settings
 from telltale.store import Store, access
+from telltale.store.review.audits import Recent
 from telltale.web.limits import Buckets, Seen
 from telltale.web.nav import Nav
 from telltale.web.refusals import Refusals
@@ -32,7 +33,7 @@ class State:
 
     `looked_up` has the look-ups of API keys that are on their way, by what was sent.
 
-    `parts` has what each part keeps, by its class (see `Router.make_state`).
+    `parts` has what each part keeps, by its class (see `Router.make_state`), `audits` what reviewers found lately.
     """
 
     settings: Settings
@@ -52,6 +53,7 @@ class State:
     secrets: dict[str, bytes] = field(default_factory=dict)
     looked_up: dict[str, Future[Principal | None]] = field(default_factory=dict)
     parts: dict[type, object] = field(default_factory=dict)
+    audits: Recent = field(default_factory=Recent)
 
     def part(self, kind: type[T]) -> T:
         """The state that a part's router made as a `kind`. Raises KeyError if the part is not mounted."""

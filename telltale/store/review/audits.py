@@ -16,6 +16,8 @@ from telltale.store.schema import review_items as items
 from telltale.store.schema import review_queues
 
 MONTH_S = 30 * 86400.0
+# Labels come by the minute, pages and scrapes by the second.
+KEPT_S = 60.0
 # Audits that are looked at, the newest first, and items of each.
 MOST_QUEUES = 50
 MOST_ITEMS = 5000
@@ -31,6 +33,30 @@ class Audit(NamedTuple):
     queue_id: int
     made_at: float
     estimate: Estimate
+
+
+class Recent:
+    """Audits, and what waits, as they were within the last KEPT_S seconds: thousands of labels and items are read."""
+
+    def __init__(self) -> None:
+        self._read_at = float("-inf")
+        self._newest: list[Audit] = []
+        self._waiting: dict[str, int] = {}
+
+    def newest(self, connection: Connection, now: float) -> list[Audit]:
+        """As the function of that name."""
+        self._refresh(connection, now)
+        return self._newest
+
+    def waiting(self, connection: Connection, now: float) -> dict[str, int]:
+        """As the function of that name."""
+        self._refresh(connection, now)
+        return self._waiting
+
+    def _refresh(self, connection: Connection, now: float) -> None:
+        if not 0 <= now - self._read_at < KEPT_S:
+            self._newest, self._waiting = newest(connection, now), waiting(connection)
+            self._read_at = now
 
 
 def newest(connection: Connection, now: float) -> list[Audit]:
