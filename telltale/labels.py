@@ -70,6 +70,14 @@ DEFAULT = Rubric(
 )
 """What a queue asks where nobody wrote a rubric."""
 
+COMPARISON = Rubric(
+    "which answer",
+    1,
+    (Field("better", "Which answer is better?", "comparison", (FIRST, TIE, SECOND)),),
+    "The better answer is correct, complete, and helps the person who asked more. Equally good or bad ones are a tie.",
+)
+"""What a queue of two answers each asks where nobody wrote a rubric."""
+
 
 def digest(rubric: Rubric) -> str:
     """SHA-256 of what a rubric asks: equal for equal questions, options and guidelines."""

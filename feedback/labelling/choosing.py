@@ -6,6 +6,7 @@ how good all answers are. What is chosen otherwise shows faults, and says nothin
 
 from __future__ import annotations
 
+import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,6 +38,8 @@ class Chosen(NamedTuple):
     call: Sample
     stratum: str = ""
     probability: float | None = None
+    # To compare with: another answer to the same.
+    other: Sample | None = None
 
 
 def fits(wanted: Wanted) -> Callable[[Sample], bool]:
@@ -68,6 +71,29 @@ def disliked(votes: Iterable[Vote], is_wanted: Callable[[Sample], bool], most: i
     """The calls that people voted down, the newest vote first."""
     calls = {vote.call.id: vote.call for vote in votes if vote.is_negative and is_wanted(vote.call)}
     return [Chosen(call) for call in list(calls.values())[::-1][:most]]
+
+
+def pairs(first: Iterable[Sample], second: Iterable[Sample], most: int, seed: int) -> list[Chosen]:
+    """Two different answers to the same turns of one tenant, each prompt once, drawn at random."""
+    asked: defaultdict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for call in second:
+        if call.response.strip():
+            asked[_asked(call)].append(call)
+    found: dict[tuple[str, str], Chosen] = {}
+    for call in first:
+        key, own = _asked(call), call.response.split()
+        other = next((one for one in asked.get(key, ()) if own and one.response.split() != own), None)
+        if other is not None:
+            found.setdefault(key, Chosen(call, other=other))
+    chosen = list(found.values())
+    random.Random(seed).shuffle(chosen)  # noqa: S311 - a draw that can be repeated
+    return chosen[:most]
+
+
+def _asked(call: Sample) -> tuple[str, str]:
+    """What the model was asked: the turns, but not the system's instructions, which a version may bring along."""
+    turns = call.conversation.messages if call.conversation else call.prompt
+    return call.tenant, json.dumps(turns, ensure_ascii=False, sort_keys=True, default=str)
 
 
 def judged_bad(said: Iterable[tuple[Feedback, Sample]], is_wanted: Callable[[Sample], bool], most: int) -> list[Chosen]:

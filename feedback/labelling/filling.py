@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection
@@ -16,17 +17,23 @@ from telltale.store import feedback, samples, scores
 from telltale.store.review import queues
 from telltale.store.review.queues import Item
 
-Kind = Literal["audit", "disliked", "judged", "disagreed", "score"]
+Kind = Literal["audit", "disliked", "judged", "disagreed", "compare", "score"]
 # Traces in one statement.
 AT_ONCE = 500
+# Calls of each version that are looked through for the same prompt: whole conversations are read.
+MOST_COMPARED = 5000
 
 
 class Source(NamedTuple):
-    """Where a queue's calls come from: an audit, what people or judges disliked or disagree on, a score's examples."""
+    """Where a queue's calls come from: an audit, what people or judges disliked or disagree on, a score's examples.
+
+    Or answers of two versions to the same, of which `other` is the second.
+    """
 
     kind: Kind
     wanted: Wanted
     score_id: int | None = None
+    other: str = ""
 
 
 class Found(NamedTuple):
@@ -42,6 +49,10 @@ def find(connection: Connection, source: Source, most: int, seed: int) -> Found:
     if source.kind == "score":
         calls = _of_score(connection, source.score_id or 0)
         return Found(len(calls), [Chosen(call) for call in calls[:most]])
+    if source.kind == "compare":
+        first, second = (_whole(connection, source.wanted._replace(version=one)) for one in _versions(source))
+        paired = choosing.pairs(first, second, MOST_ITEMS, seed)
+        return Found(len(paired), paired[:most])
     is_wanted = choosing.fits(source.wanted)
     told, judged = _said(connection, source.wanted)
     if source.kind != "audit":
@@ -60,9 +71,10 @@ def items(chosen: Sequence[Chosen], queue_id: int, overlap: int) -> list[Item]:
     return [
         Item(
             queue_id, call.tenant, call.model, call.version, call.trace_id, call.span_id,
+            other_trace_id=other.trace_id if other else "", other_span_id=other.span_id if other else "",
             stratum=stratum, probability=probability, priority=float(-place), needed=overlap,
         )
-        for place, (call, stratum, probability) in enumerate(chosen)
+        for place, (call, stratum, probability, other) in enumerate(chosen)
     ]  # fmt: skip
 
 
@@ -81,6 +93,20 @@ def gold(connection: Connection, queue_id: int, rubric_id: int, model: str, most
         )
         for place, one in enumerate(found)
     ]  # fmt: skip
+
+
+def _versions(source: Source) -> tuple[str, str]:
+    return source.wanted.version, source.other
+
+
+def _whole(connection: Connection, wanted: Wanted) -> list[Sample]:
+    """A version's first calls with all that was said."""
+    is_wanted = choosing.fits(wanted)
+    pages = samples.walk(
+        connection, model=wanted.model, versions=(wanted.version,), since=wanted.since, until=wanted.until, whole=True
+    )
+    found = (call for page in pages for call in page if is_wanted(call))
+    return list(islice(found, MOST_COMPARED))
 
 
 def _calls(connection: Connection, wanted: Wanted) -> list[Sample]:

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from feedback.labelling import filling, trust
 from feedback.labelling.choosing import Wanted
 from feedback.labelling.filling import Found, Kind, Source
-from telltale.labels import DEFAULT, Rubric
+from telltale.labels import COMPARISON, DEFAULT, Rubric
 from telltale.pinning import CannotAsk, parse_time
 from telltale.store import access, audit, samples
 from telltale.store.review import leases, queues, rubrics
@@ -59,6 +59,7 @@ class Asked:
     name: str = ""
     gold: int = 0
     people: str = ""
+    other: str = ""
 
     def names(self) -> list[str]:
         """Who may label; empty for everybody."""
@@ -67,11 +68,25 @@ class Asked:
     def source(self) -> Source:
         """Raises CannotAsk for a time that cannot be read."""
         begin, end = (parse_time(text) if text else None for text in (self.since, self.until))
-        return Source(self.kind, Wanted(self.model, self.version, self.tenant, self.app, begin, end), self.score)
+        if self.kind == "compare" and not (self.version and self.other and self.version != self.other):
+            raise CannotAsk("name the two versions whose answers are compared")
+        wanted = Wanted(self.model, self.version, self.tenant, self.app, begin, end)
+        return Source(self.kind, wanted, self.score, self.other)
+
+    @property
+    def unwritten(self) -> Rubric:
+        """What is asked where nobody wrote a rubric of that name."""
+        return COMPARISON if self.kind == "compare" else DEFAULT
+
+    def check(self, rubric: Rubric) -> None:
+        """Raises CannotAsk for a rubric that asks of two answers where one is shown, or of one where two are."""
+        if any(field.kind == "comparison" for field in rubric.fields) != (self.kind == "compare"):
+            shown = "two answers" if self.kind == "compare" else "one answer"
+            raise CannotAsk(f"the rubric {rubric.name!r} cannot be asked of {shown}; choose another")
 
     def told(self) -> dict[str, Any]:
         """What the queue keeps of it, for people."""
-        names = ("kind", "model", "version", "tenant", "app", "since", "until", "score", "most", "gold")
+        names = ("kind", "model", "version", "tenant", "app", "since", "until", "other", "score", "most", "gold")
         told = {name: value for name in names if (value := getattr(self, name))}
         return {**told, "people": self.names()} if self.names() else told
 
@@ -92,10 +107,12 @@ def new(
     app: Text = "", since: Text = "", until: Text = "", score: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
     most: Annotated[int, Query(ge=1, le=200_000)] = DEFAULT_ITEMS, overlap: Annotated[int, Query(ge=1, le=9)] = 1,
     rubric: Text = DEFAULT.name, name: Text = "", gold: Annotated[int, Query(ge=0, le=1000)] = 0, people: Text = "",
-    count: bool = False,
+    other: Text = "", count: bool = False,
 ) -> Response:  # fmt: skip
     """The form; with `count`, how many calls it would find. Nothing is written."""
-    asked = Asked(kind, model, version, tenant, app, since, until, score, most, overlap, rubric, name, gold, people)
+    asked = Asked(
+        kind, model, version, tenant, app, since, until, score, most, overlap, rubric, name, gold, people, other
+    )
     return _form(request, asked, count=count)
 
 
@@ -108,18 +125,32 @@ def make(
     until: Annotated[str, Form(max_length=40)] = "", score: Annotated[str, Form(pattern=r"^\d{0,18}$")] = "",
     most: Annotated[int, Form(ge=1, le=200_000)] = DEFAULT_ITEMS, overlap: Annotated[int, Form(ge=1, le=9)] = 1,
     rubric: Annotated[str, Form(max_length=64)] = DEFAULT.name, gold: Annotated[int, Form(ge=0, le=1000)] = 0,
-    people: Annotated[str, Form(max_length=2000)] = "",
+    people: Annotated[str, Form(max_length=2000)] = "", other: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:  # fmt: skip
     """A new queue with its items. 422 with the form where it cannot be made."""
     here = state(request)
     number = int(score) if score else None
     asked = Asked(
-        kind, model, version, tenant, app, since, until, number, most, overlap, rubric, name.strip(), gold, people
+        kind,
+        model,
+        version,
+        tenant,
+        app,
+        since,
+        until,
+        number,
+        most,
+        overlap,
+        rubric,
+        name.strip(),
+        gold,
+        people,
+        other,
     )
     try:
         if not asked.name:
             raise CannotAsk("give the queue a name")
-        if any("\0" in text for text in (asked.name, model, version, tenant, app)):
+        if any("\0" in text for text in (asked.name, model, version, tenant, app, other)):
             raise CannotAsk("no text holds NUL")
         source = asked.source()
         with here.store.read() as connection:
@@ -137,11 +168,14 @@ def make(
 
 def _make(connection: Connection, here: State, asked: Asked, found: Found, actor: str) -> int:
     now = here.clock()
-    known = rubrics.newest(connection, asked.rubric)
+    # Of two answers the form's own choice, which is for one, cannot be meant.
+    name = asked.unwritten.name if asked.rubric == DEFAULT.name else asked.rubric
+    known = rubrics.newest(connection, name)
     if known is None:
-        if asked.rubric != DEFAULT.name:
-            raise CannotAsk(f"no rubric is named {asked.rubric!r}")
-        known = rubrics.publish(connection, DEFAULT, actor=actor, now=now)
+        if name != asked.unwritten.name:
+            raise CannotAsk(f"no rubric is named {name!r}")
+        known = rubrics.publish(connection, asked.unwritten, actor=actor, now=now)
+    asked.check(known)
     queue = Queue(asked.name, known.id or 0, asked.overlap, LEASE_S, now, actor, asked.told())
     number = queues.make(connection, queue)
     added = queues.add(connection, filling.items(found.chosen, number, asked.overlap))

@@ -321,3 +321,27 @@ def test_who_is_disabled_leaves_their_items_to_others(service: Any, calls: Calla
         people.disable(service.store, name="ann", actor="test", now=time.time())
         assert label(bo, number).status_code == 303
         assert ann.get(f"/review/{number}/next", headers={"Accept": "application/json"}).status_code == 401
+
+
+def test_two_versions_are_compared_on_the_same_prompts(service: Any, make_sample: Callable[..., Sample]) -> None:
+    for number in range(6):
+        make_sample(trace(number), version="v1", prompt=f"질문 {number % 4}", response=f"old {number}")
+        make_sample(trace(100 + number), version="v2", prompt=f"질문 {number}", response=f"new {number}")
+    make_sample(trace(200), version="v1", prompt="same", response="an answer")
+    make_sample(trace(201), version="v2", prompt="same", response=" an  answer")
+    make_sample(trace(202), version="v1", prompt="질문 5", response="of another", tenant="bank")
+    compared = {"model": "chat", "kind": "compare", "version": "v1", "other": "v2", "count": "1"}
+    with person(service, "ann") as ann:
+        assert "4 pairs of answers fit" in ann.get("/review/new", params=compared).text
+        refused = ann.post("/review/new", data={"name": "q", **compared, "other": "v1"})
+        assert "Name the two versions" in refused.text
+        number = new_queue(ann, **compared)
+        page = ann.get(f"/review/{number}/next").text
+        assert "First answer" in page
+        assert "Second answer" in page
+        audit_of_two = ann.post("/review/new", data={"name": "q", **MODEL, "rubric": "which answer"})
+    assert "cannot be asked of one answer" in audit_of_two.text
+    with service.store.read() as connection:
+        items = queues.items(connection, queue_id=number)
+    assert {(one.version, one.tenant) for one in items} == {("v1", "shop")}
+    assert len({one.trace_id for one in items}) == len({one.other_trace_id for one in items}) == 4
