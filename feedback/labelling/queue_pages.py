@@ -242,14 +242,23 @@ def one(request: Request, number: Number, reviewer: Reviewer) -> Response:
 @router.post("/review/{number}/close")
 def close(request: Request, number: Number, reviewer: Reviewer) -> Response:
     """Give out nothing of the queue any more."""
+    return _switch(request, number, reviewer, is_open=False)
+
+
+@router.post("/review/{number}/open")
+def reopen(request: Request, number: Number, reviewer: Reviewer) -> Response:
+    """Give out what is left of a closed queue."""
+    return _switch(request, number, reviewer, is_open=True)
+
+
+def _switch(request: Request, number: int, reviewer: Principal, *, is_open: bool) -> Response:
     here = state(request)
 
     def write(connection: Connection) -> None:
         _queue(connection, number)
-        now = here.clock()
-        queues.close(connection, number, now)
-        subject = f"queue {number}"
-        audit.record(connection, actor=reviewer.name, action="review.queue.close", subject=subject, now=now)
+        now, action = here.clock(), "review.queue.open" if is_open else "review.queue.close"
+        queues.close(connection, number, None if is_open else now)
+        audit.record(connection, actor=reviewer.name, action=action, subject=f"queue {number}", now=now)
 
     here.store.write(write)
     return RedirectResponse(f"/review/{number}", 303)

@@ -345,3 +345,16 @@ def test_two_versions_are_compared_on_the_same_prompts(service: Any, make_sample
         items = queues.items(connection, queue_id=number)
     assert {(one.version, one.tenant) for one in items} == {("v1", "shop")}
     assert len({one.trace_id for one in items}) == len({one.other_trace_id for one in items}) == 4
+
+
+def test_a_closed_queue_gives_out_nothing_until_it_is_open_again(service: Any, calls: Callable[[int], None]) -> None:
+    calls(1)
+    with person(service, "ann") as ann:
+        number = new_queue(ann)
+        assert ann.post(f"/review/{number}/close").status_code == 303
+        assert "Nothing is left" in ann.get(f"/review/{number}/next").text
+        assert "Open the queue again" in ann.get(f"/review/{number}").text
+        assert ann.post(f"/review/{number}/open").status_code == 303
+        assert label(ann, number).status_code == 303
+    with service.store.read() as connection:
+        assert [one.action for one in audit.entries(connection)][:2] == ["review.queue.open", "review.queue.close"]

@@ -130,8 +130,8 @@ def load(connection: Connection, *, include_closed: bool = False, limit: int = 2
     return [Queue(**row._asdict()) for row in connection.execute(query)]
 
 
-def close(connection: Connection, queue_id: int, now: float) -> None:
-    """Nothing of it is given out any more; what people have of it they may still label."""
+def close(connection: Connection, queue_id: int, now: float | None) -> None:
+    """Nothing of it is given out any more; what people have of it they may still label. None opens it again."""
     connection.execute(update(review_queues).where(review_queues.c.id == queue_id).values(closed_at=now))
 
 
