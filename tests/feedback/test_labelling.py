@@ -352,7 +352,7 @@ def test_a_closed_queue_gives_out_nothing_until_it_is_open_again(service: Any, c
     with person(service, "ann") as ann:
         number = new_queue(ann)
         assert ann.post(f"/review/{number}/close").status_code == 303
-        assert "Nothing is left" in ann.get(f"/review/{number}/next").text
+        assert "nothing of it is given out" in ann.get(f"/review/{number}/next").text
         assert "Open the queue again" in ann.get(f"/review/{number}").text
         assert ann.post(f"/review/{number}/open").status_code == 303
         assert label(ann, number).status_code == 303
