@@ -12,7 +12,8 @@ from telltale.conversation import Conversation
 from telltale.records import Sample
 from telltale.store import sample_traces, samples
 
-_FIELDS = [name for name in Sample._fields if name not in ("prompt", "response", "conversation", "parameters", "id")]
+_APART = ("prompt", "response", "conversation", "parameters", "vectors", "id")
+_FIELDS = [name for name in Sample._fields if name not in _APART]
 _COLUMNS = ["user_hash" if name == "user" else name for name in _FIELDS]
 _INSERT = (
     f"INSERT INTO samples ({', '.join(_COLUMNS)}, stored_at, prompt, response)"
