@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import gc
 import pstats
 import random
 import tempfile
@@ -84,6 +85,7 @@ def main() -> None:
         fill(store, args.rows)
         settings = Settings(data_dir=Path(folder))
         profile = cProfile.Profile() if args.profile else None
+        gc.disable()  # as the command does
         began, cpu = time.perf_counter(), time.process_time()
         if profile:
             profile.enable()
