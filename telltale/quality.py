@@ -69,13 +69,15 @@ def _by_stratum(labelled: Iterable[Labelled]) -> Iterable[list[Labelled]]:
 
 
 def _variance(stratum: Sequence[Labelled], mean: float) -> float:
-    """Of a stratum's part of the total, linearised; draws within a stratum are independent."""
+    """Of a stratum's part of the total, linearised; draws within a stratum are independent.
+
+    Not less where much of a stratum was drawn: of what was drawn perhaps little is labelled yet.
+    """
     parts = [(one.value - mean) / one.probability for one in stratum]
-    kept = 1 - sum(one.probability for one in stratum) / len(stratum)
     if len(parts) == 1:
-        return kept * parts[0] ** 2
+        return parts[0] ** 2
     centre = sum(parts) / len(parts)
-    return kept * len(parts) / (len(parts) - 1) * sum((part - centre) ** 2 for part in parts)
+    return len(parts) / (len(parts) - 1) * sum((part - centre) ** 2 for part in parts)
 
 
 def _wilson(share: float, size: float) -> tuple[float, float]:

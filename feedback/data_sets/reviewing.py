@@ -55,7 +55,7 @@ def agreed(rated: Rated) -> dict[str, dict[str, object]]:
 
 
 def _rate(item: Item, said: Sequence[Label], rubric: Rubric, rated: Rated) -> None:
-    for field in rubric.fields:
+    for field in rubric.fields if not item.gold else ():
         answers = {
             one.reviewer: one.answers[field.name] for one in said if field.name in one.answers and not one.is_verdict
         }
@@ -65,7 +65,12 @@ def _rate(item: Item, said: Sequence[Label], rubric: Rubric, rated: Rated) -> No
 
 
 def events(item: Item, said: Sequence[Label], rubric: Rubric) -> Iterator[Feedback]:
-    """What an item's labels say of its call, or calls. Pure."""
+    """What an item's labels say of its call, or calls. Pure.
+
+    Nothing where the answer was known: such an item asks about the reviewer.
+    """
+    if item.gold:
+        return
     verdict = _verdict(item, said, rubric)
     if verdict is not None:
         yield from _ratings(item, verdict, rubric, max(label.made_at for label in said))
@@ -75,10 +80,10 @@ def events(item: Item, said: Sequence[Label], rubric: Rubric) -> Iterator[Feedba
 
 
 def _verdict(item: Item, said: Sequence[Label], rubric: Rubric) -> Values | None:
-    """The adjudicator's, or what enough people agree on; None while they do not."""
-    decided = [label.answers for label in said if label.is_verdict]
+    """The adjudicator's, or what enough people agree on; None while they do not, or somebody disputes it."""
+    decided = [label for label in said if label.is_verdict]
     if decided:
-        return decided[-1]
+        return max(decided, key=lambda label: label.id or 0).answers or None
     own = [label.answers for label in said if not label.is_verdict]
     found = rules.outcome(rubric, own) if len(own) >= item.needed else None
     return found[0] if found else None

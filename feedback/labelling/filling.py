@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from feedback.labelling import choosing
 from feedback.labelling.choosing import MOST_ITEMS, Chosen, Wanted
 from telltale.feedback import Vote, concerns_votes, current, is_judged, match, votes
+from telltale.pinning import CannotAsk
 from telltale.records import Feedback, Sample
 from telltale.store import feedback, samples, scores
 from telltale.store.review import queues
@@ -44,7 +45,7 @@ class Found(NamedTuple):
 
 
 def find(connection: Connection, source: Source, most: int, seed: int) -> Found:
-    """The calls of a source, at most so many. Nothing is written."""
+    """The calls of a source, at most so many. Nothing is written. Raises CannotAsk for an audit of too many."""
     most = min(most, MOST_ITEMS)
     if source.kind == "score":
         calls = _of_score(connection, source.score_id or 0)
@@ -62,7 +63,11 @@ def find(connection: Connection, source: Source, most: int, seed: int) -> Found:
             "disagreed": lambda: choosing.disagreed(judged, told, is_wanted, MOST_ITEMS),
         }[source.kind]()
         return Found(len(chosen), chosen[:most])
-    calls = [call for call in _calls(connection, source.wanted) if is_wanted(call)]
+    drawable = _calls(connection, source.wanted)
+    if len(drawable) == MOST_ITEMS:
+        # The first of them would be audited, and taken for all.
+        raise CannotAsk(f"{MOST_ITEMS:,} calls or more fit: say a shorter time, from and to")
+    calls = [call for call in drawable if is_wanted(call)]
     return Found(len(calls), choosing.audit(calls, told, most, seed))
 
 

@@ -233,7 +233,7 @@ def dispute(
     def write(connection: Connection) -> None:
         if queues.item(connection, number) is None:
             raise HTTPException(404, "There is no such item.")
-        labels.dispute(connection, number, by=reviewer.name, why=words)
+        labels.dispute(connection, number, by=reviewer.name, why=words, now=here.clock())
         _record(connection, reviewer.name, "review.item.dispute", number, here.clock(), {"why": words})
 
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -13,11 +13,11 @@ from feedback.agreement.alpha import Agreement, agreement
 from feedback.agreement.kappa import Weights, kappa
 from feedback.agreement.ratings import Item as Rated
 from feedback.agreement.ratings import pairs, raters
-from telltale.feedback import NEUTRAL, is_judged, is_negative
+from telltale.feedback import NEUTRAL, current, is_judged, is_negative, match
 from telltale.labels import Field, Rubric, worth
 from telltale.quality import Estimate, Labelled, estimate
-from telltale.records import Feedback
-from telltale.store import feedback
+from telltale.records import Feedback, Sample
+from telltale.store import feedback, samples
 from telltale.store.review import audits, labels, queues
 from telltale.store.review.labels import Label
 from telltale.store.review.queues import Item
@@ -100,20 +100,26 @@ def _judges(connection: Connection, items: list[Item], rubric: Rubric) -> list[P
         if (value := worth(asked, (item.verdict or {}).get(asked.name, ""))) is not None
     }
     traces = sorted({trace for _, trace, _ in people})
-    events = [
-        event
-        for begin in range(0, len(traces), AT_ONCE)
-        for event in feedback.load(connection, trace_ids=traces[begin : begin + AT_ONCE])
-        if is_judged(event)
+    judged = [
+        one for begin in range(0, len(traces), AT_ONCE) for one in _judged(connection, traces[begin : begin + AT_ONCE])
     ]
-    return against_judges(people, events)
+    return against_judges(people, judged)
 
 
-def against_judges(people: Mapping[tuple[str, str, str], bool], events: Iterable[Feedback]) -> list[Pair]:
+def _judged(connection: Connection, traces: Sequence[str]) -> list[tuple[Feedback, Sample]]:
+    """What judges say now of these traces' calls, each with the call that it is about."""
+    events = [event for event in feedback.load(connection, trace_ids=traces) if event.source == "judge"]
+    about = match(events, samples.load(connection, trace_ids=traces, texts=False)) if events else {}
+    return [(event, about[event]) for event in current(events, about) if event in about and is_judged(event)]
+
+
+def against_judges(
+    people: Mapping[tuple[str, str, str], bool], judged: Iterable[tuple[Feedback, Sample]]
+) -> list[Pair]:
     """`people` tells of each call, by tenant, trace and span, whether it is bad. Pure."""
     found: defaultdict[str, dict[tuple[str, str, str], bool]] = defaultdict(dict)
-    for event in events:
-        found[event.name][event.tenant, event.trace_id, event.span_id or ""] = is_negative(event)
+    for event, call in judged:
+        found[event.name][call.tenant, call.trace_id, call.span_id] = is_negative(event)
     both = {
         name: [(_bad(is_bad), _bad(people[call])) for call, is_bad in said.items() if call in people]
         for name, said in sorted(found.items())

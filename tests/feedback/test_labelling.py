@@ -239,6 +239,19 @@ def test_an_audit_says_how_good_the_answers_are(service: Any, calls: Callable[[i
     assert "no item has two people" in page.lower()
 
 
+def test_an_audit_of_one_tenant_is_none_of_the_model(service: Any, calls: Callable[[int], None]) -> None:
+    calls(30)
+    with person(service, "ann") as ann:
+        number = new_queue(ann, tenant="shop")
+        for _ in range(30):
+            assert label(ann, number).status_code == 303
+        page, home = ann.get(f"/review/{number}").text, ann.get("/").text
+        metrics = ann.get("/metrics").text
+    assert "of 30 audited" in page
+    assert "not audited" in home
+    assert "telltale_quality_ratio{" not in metrics
+
+
 def test_a_whole_conversation_is_shown(service: Any, make_sample: Callable[..., Sample]) -> None:
     said = Conversation(
         system=[text("Answer in Korean.")],
@@ -269,7 +282,7 @@ def test_what_judges_and_people_disagree_on_is_a_queue(service: Any, calls: Call
     calls(4)
 
     def say(number: int, source: str, value: str) -> None:
-        body = {"trace_id": trace(number), "span_id": "00f067aa0ba902b7", "kind": "thumb", "value": value}
+        body = {"trace_id": trace(number), "kind": "thumb", "value": value}
         sent = {**body, "source": source, "name": "helpful" if source == "user" else "judge-1"}
         with service.client() as client:
             answer = client.post("/api/v1/feedback", json=sent, headers={"Idempotency-Key": uuid.uuid4().hex})
@@ -286,7 +299,8 @@ def test_what_judges_and_people_disagree_on_is_a_queue(service: Any, calls: Call
             assert {int(one.trace_id, 16) - 1 for one in items} == expected
             assert {one.probability for one in items} == {None}  # chosen: it says nothing of the rest
         label(ann, found["judged"], "bad")
-        assert "Automatic judges against people" in ann.get(f"/review/{found['judged']}").text
+        told = ann.get(f"/review/{found['judged']}").text.split("Automatic judges against people")[1]
+        assert re.search(r'judge-1</th><td class="num">1</td><td class="num">not enough data', told)
         audited = ann.get("/review/new", params=MODEL).text
     assert "2 that somebody voted down, 2 that were voted up" in audited
 

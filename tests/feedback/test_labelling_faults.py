@@ -158,8 +158,8 @@ def test_a_dispute_is_of_who_saw_the_item_and_goes_to_an_adjudicator(service: An
     with service.store.read() as connection:
         assert [one.state for one in queues.items(connection, queue_id=number)] == ["decided", "gone"]
         ((_, found),) = labels.until(connection, ["1".zfill(32)], labels.last_id(connection))
-    # What an adjudicator writes on the page is kept as well.
-    assert [(one.correction, one.is_verdict) for one in found] == [("The capital is Paris.", True)]
+    # The dispute, and what an adjudicator writes on the page, are kept as well.
+    assert [(one.correction, one.is_verdict) for one in found] == [("", True), ("The capital is Paris.", True)]
 
 
 def test_a_closed_queue_says_so_and_takes_what_is_open(service: Any, queue: Callable[..., int]) -> None:

@@ -18,6 +18,8 @@ from telltale.store.schema import review_queues
 MONTH_S = 30 * 86400.0
 # Labels come by the minute, pages and scrapes by the second.
 KEPT_S = 60.0
+# By which a queue's calls are a part of a version's.
+NARROWING = ("tenant", "app")
 # Audits that are looked at, the newest first, and items of each.
 MOST_QUEUES = 50
 MOST_ITEMS = 5000
@@ -60,17 +62,22 @@ class Recent:
 
 
 def newest(connection: Connection, now: float) -> list[Audit]:
-    """Of each model's version the newest audit of the last month that has labels enough, by name."""
+    """Of each model's version the newest audit of the last month that has labels enough, by name.
+
+    What was drawn of one tenant's or one application's calls says nothing of the others, and is left out.
+    """
     queue = review_queues.c
     audited = select(items.c.queue_id).where(items.c.probability.is_not(None), items.c.done > 0)
     query = (
-        select(queue.id, queue.made_at, queue.rubric_id)
+        select(queue.id, queue.made_at, queue.rubric_id, queue.source)
         .where(queue.made_at >= now - MONTH_S, queue.id.in_(audited))
         .order_by(queue.id.desc())
         .limit(MOST_QUEUES)
     )
     found: dict[tuple[str, str], Audit] = {}
-    for number, made_at, rubric_id in connection.execute(query).all():
+    for number, made_at, rubric_id, source in connection.execute(query).all():
+        if any(source.get(name) for name in NARROWING):
+            continue
         rubric = rubrics.get(connection, [rubric_id])[rubric_id]
         field = next((field for field in rubric.fields if field.kind != "comparison"), None)
         for (model, version), own in (_by_version(connection, number, field) if field else {}).items():

@@ -26,7 +26,8 @@ class NotYours(Exception):
 class Label:
     """What one person says of an item; `seen_s` is for how many seconds it was shown to them.
 
-    `is_verdict`: an adjudicator's, of whom it is no label beside the others'.
+    `is_verdict`: an adjudicator's, of whom it is no label beside the others'. One without answers is a dispute: until
+    somebody decides, there is no verdict.
     """
 
     item_id: int
@@ -74,7 +75,7 @@ def submit(
         raise NotYours("Your time for this item was over, and others have labelled it meanwhile.")
     if not before:
         leases.labelled(connection, lease)
-    stored = _append(connection, label, answers, before[0].revision + 1 if before else 1)
+    stored = _append(connection, label, answers)
     _settle(connection, item, rubric, label.made_at)
     return stored, False
 
@@ -128,7 +129,7 @@ def last_id(connection: Connection) -> int:
     return connection.execute(select(func.max(labels.c.id))).scalar() or 0
 
 
-def dispute(connection: Connection, item_id: int, *, by: str, why: str) -> None:
+def dispute(connection: Connection, item_id: int, *, by: str, why: str, now: float) -> None:
     """Somebody says that an item's verdict is not right, or that the guidelines do not decide it.
 
     Who has it gives it back. Raises NotYours for who was never given it, and where nothing is left to decide on.
@@ -139,6 +140,8 @@ def dispute(connection: Connection, item_id: int, *, by: str, why: str) -> None:
     if item.state == "gone":
         raise NotYours("What was said here was deleted.")
     leases.skip(connection, lease, why)
+    key = secrets.token_hex(16)
+    _append(connection, Label(item_id, by, {}, key, now, comment=why, is_verdict=True), {})
     if item.state != "disputed":
         queues.reopen(connection, item_id, "disputed")
 
@@ -154,11 +157,11 @@ def _mine(connection: Connection, label: Label, token: str) -> tuple[Lease, queu
     return lease, item
 
 
-def _append(connection: Connection, label: Label, answers: Mapping[str, str], revision: int | None = None) -> Label:
+def _append(connection: Connection, label: Label, answers: Mapping[str, str]) -> Label:
     mine = (labels.c.item_id == label.item_id, labels.c.reviewer == label.reviewer)
-    connection.execute(update(labels).where(*mine, labels.c.is_current).values(is_current=False))
-    if revision is None:
-        revision = 1 + (connection.execute(select(func.max(labels.c.revision)).where(*mine)).scalar() or 0)
+    same = (*mine, labels.c.is_verdict == label.is_verdict, labels.c.is_current)
+    connection.execute(update(labels).where(*same).values(is_current=False))
+    revision = 1 + (connection.execute(select(func.max(labels.c.revision)).where(*mine)).scalar() or 0)
     values = {one.name: getattr(label, one.name) for one in fields(Label) if one.name != "id"}
     values |= {"answers": dict(answers), "revision": revision, "is_current": True}
     row = connection.execute(labels.insert().values(**values).returning(*_COLUMNS)).one()
@@ -168,13 +171,20 @@ def _append(connection: Connection, label: Label, answers: Mapping[str, str], re
 def _settle(connection: Connection, before: queues.Item, rubric: Rubric, now: float) -> None:
     """What the item's labels come to, once there are enough."""
     said = current(connection, [before.id or 0])
-    if len(said) < before.needed:
+    if len(said) < before.needed or _is_disputed(connection, before.id or 0):
         return
     found = rules.outcome(rubric, [label.answers for label in said])
     if found is None:
         queues.reopen(connection, before.id or 0, "disputed")
     else:
         queues.decide(connection, before.id or 0, *found, by="", why="", now=now)
+
+
+def _is_disputed(connection: Connection, item_id: int) -> bool:
+    """Whether a person disputed it and nobody has decided since."""
+    decided = select(labels.c.answers).where(labels.c.item_id == item_id, labels.c.is_verdict)
+    newest = connection.execute(decided.order_by(labels.c.id.desc()).limit(1)).first()
+    return newest is not None and not newest.answers
 
 
 def _under_key(connection: Connection, label: Label) -> Label | None:

@@ -44,8 +44,7 @@ SAME = ("telltale/test_redaction.py", *(f"exporters/traces/test_{name}.py" for n
 
 
 @pytest.mark.e2e
-# A compiler on one busy core takes most of it.
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(600)
 def test_compiled_it_passes_the_same_tests(tmp_path: Path, require: Callable[[object, str], None]) -> None:
     require(shutil.which("gcc"), "apt install gcc libc6-dev")
     target = image.build(EXTRAS, tmp_path)

@@ -139,6 +139,14 @@ def test_an_audit_finds_what_votes_hide() -> None:
     assert held >= 275  # of 300; 285 are expected
 
 
+def test_a_part_of_what_was_drawn_tells_no_more_than_it_is() -> None:
+    """Nine tenths of the calls were drawn, and few are labelled yet: the interval is that of few."""
+    few = [Labelled("silent", 0.9, float(place % 2)) for place in range(40)]
+    found = estimate(few)
+    assert found is not None
+    assert found.upper - found.lower == pytest.approx(0.295, abs=0.01)  # Wilson's for 20 of 40
+
+
 def test_too_few_labels_estimate_nothing() -> None:
     few = [Labelled("random", 0.5, 1.0)] * (LEAST_LABELS - 1)
     assert estimate(few) is None

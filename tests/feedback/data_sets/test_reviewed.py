@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,31 @@ def _lease(store: Store, item: int, reviewer: str) -> str:
         found = leases.of(connection, item, reviewer)
     assert found is not None
     return found.token
+
+
+def test_what_somebody_disputes_is_no_row_until_it_is_decided(
+    call: Any, review: Any, label: Any, export: Any, store: Store
+) -> None:
+    call(0)
+    item = label(review([0]), "ann", "good")
+    assert [row["label"] for row in export("kto")] == [True]
+    store.write(lambda c: labels.dispute(c, item, by="ann", why="the year is wrong", now=START + 60))
+    assert export("kto") == []
+    decided = {"by": "dae", "why": "it is", "now": START + 70}
+    store.write(lambda c: labels.adjudicate(c, item, {"verdict": "bad"}, DEFAULT, **decided))
+    assert [row["label"] for row in export("kto")] == [False]
+
+
+def test_how_somebody_labels_a_known_answer_says_nothing_of_the_answer(
+    call: Any, label: Any, export: Any, store: Store
+) -> None:
+    call(0)
+
+    def make(connection: Any) -> int:
+        known = rubrics.publish(connection, DEFAULT, actor="t", now=START)
+        number = queues.make(connection, Queue("gold", known.id or 0, 1, 1e6, START, "t"))
+        queues.add(connection, [replace(_item(number, 0, 1), gold={"verdict": "good"})])
+        return number
+
+    label(store.write(make), "ann", "bad")
+    assert export("kto") == []
