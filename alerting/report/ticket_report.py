@@ -95,6 +95,7 @@ def build_report(connection: Connection, ticket: Ticket, settings: Settings, now
     begun = min([alert.starts_at for alert in ticket.alerts.values()] or [ticket.opened_at])
     series, more = of_series.load(connection, ticket, begun, now, settings.monitor.window)
     since = min([begun, *of_series.beginnings([one for one in series if one.alarming])])
+    hit = impact.load(connection, ticket, since, ticket.closed_at or now)
     return TicketReport(
         ticket,
         events,
@@ -102,18 +103,22 @@ def build_report(connection: Connection, ticket: Ticket, settings: Settings, now
         series,
         more,
         since,
-        impact.load(connection, ticket, since, ticket.closed_at or now),
+        hit,
         deploys.load(connection, ticket.model, since),
         owner_of(ticket, settings),
-        export_command(ticket, settings),
+        export_command(ticket, settings, hit.tenants[0] if hit and hit.tenants and hit.all_tenants > 1 else None),
         tickets.linked(connection, number),
         tickets.merged_into(connection, number),
     )
 
 
-def export_command(ticket: Ticket, settings: Settings) -> str:
-    """The command that writes the ticket's data set, for a shell on this machine."""
-    command = f"telltale export --ticket T-{ticket.id} --format kto -o T-{ticket.id}-kto.jsonl"
+def export_command(ticket: Ticket, settings: Settings, tenant: str | None = None) -> str:
+    """The command that writes the ticket's data set, for a shell on this machine.
+
+    `tenant` is the one that is hit most, where there are several: a set holds the calls of one.
+    """
+    of = f" --tenant {shlex.quote(tenant)}" if tenant else ""
+    command = f"telltale export --ticket T-{ticket.id}{of} --format kto -o T-{ticket.id}-kto.jsonl"
     named = settings.store.url or settings.store.url_file
     if named or settings.data_dir == Settings.model_fields["data_dir"].default:
         return command

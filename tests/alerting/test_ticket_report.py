@@ -125,6 +125,15 @@ def drift(**labels: str) -> Alert:
     return Alert(fingerprint, True, base | series | {"version": "v2"} | labels, {"summary": HOSTILE}, NOW - 100)
 
 
+@pytest.mark.parametrize(("labels", "tenant"), [({}, "bank"), ({"tenant": "shop"}, "shop")])
+def test_the_command_names_a_tenant_where_a_set_of_all_is_refused(
+    store: Store, labels: dict[str, str], tenant: str
+) -> None:
+    """Half of the calls are shop's and half bank's, and a set holds those of one."""
+    told = report(store, [score(NOW, 9.0, "alert", **labels)], drift(**labels))
+    assert told.export_command.startswith(f"telltale export --ticket T-1 --tenant {tenant} --format kto -o ")
+
+
 def test_reasons_are_windows_over_their_threshold_and_since_is_the_first_that_was_suspect(store: Store) -> None:
     states: list[tuple[float, Judged]] = [(1, "ok"), (5, "suspect"), (6, "suspect"), (9, "alert"), (3, "alert")]
     found = [score(NOW - WINDOW * (5 - i), effect, state) for i, (effect, state) in enumerate(states)]
